@@ -1,0 +1,12 @@
+//! Text: languages, records, the stages of the transfer set, and the seams to engines.
+//!
+//! A record is followed through the modules in this order:
+//! [`source`] reads instructions, [`answer`] adds the LLM's own answers, [`translate`] puts them
+//! into the target language, [`filter`] rejects what went wrong, [`code_switch`] mixes words of
+//! both languages into the questions, [`mix`] writes the transfer set. [`stage`] runs each of
+//! them over files so that a killed run goes on where it was. No tensor appears here.
+
+pub mod language;
+pub mod progress;
+pub mod record;
+pub mod seam;

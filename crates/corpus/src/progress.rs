@@ -1,0 +1,26 @@
+//! How long work tells a watching user where it is, without knowing how that is shown.
+
+/// Receives the progress of one piece of work. The binary shows it; tests ignore it.
+pub trait Progress: Send + Sync {
+    /// Work named `task` begins; `total` units (rows, steps) are expected where known.
+    fn begin(&self, task: &str, total: Option<u64>);
+    /// `units` more are done.
+    fn advance(&self, units: u64);
+    /// A short status beside the bar, e.g. `loss 2.31`.
+    fn status(&self, text: &str);
+    /// A line that stays on the screen.
+    fn note(&self, line: &str);
+    /// The work that began last has ended.
+    fn end(&self);
+}
+
+/// Shows nothing.
+pub struct Silent;
+
+impl Progress for Silent {
+    fn begin(&self, _: &str, _: Option<u64>) {}
+    fn advance(&self, _: u64) {}
+    fn status(&self, _: &str) {}
+    fn note(&self, _: &str) {}
+    fn end(&self) {}
+}

@@ -1,0 +1,120 @@
+//! The types that travel from one stage to the next: one question and what becomes of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::language::Language;
+
+/// One instruction of the data set D with its given answer, in the source language (section 3.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instruction {
+    /// Stable identifier: the row's own `id`, or the hash of its content.
+    pub id: String,
+    /// The question x, as the user would type it (Alpaca's `instruction` and `input` joined).
+    pub question: String,
+    /// The given answer y.
+    pub answer: String,
+}
+
+/// An instruction with the LLM's own answer ŷ beside the given one: one row of G (section 3.2.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// The instruction, unchanged.
+    #[serde(flatten)]
+    pub instruction: Instruction,
+    /// ŷ; `None` where the LLM's answer was rejected (empty, cut off, looping).
+    pub generated: Option<String>,
+}
+
+/// A text in the source language and its translation T(text).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TextPair {
+    /// Text in the source language.
+    pub source: String,
+    /// Its translation into the target language; `None` once it was rejected.
+    pub translation: Option<String>,
+}
+
+/// An answered instruction in one target language: one row of the translate and filter stages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Translated {
+    /// Identifier of the instruction; unique together with `target`.
+    pub id: String,
+    /// The language that was translated into.
+    pub target: Language,
+    /// x and T(x).
+    pub question: TextPair,
+    /// y and T(y).
+    pub answer: TextPair,
+    /// ŷ and T(ŷ), where the LLM gave an answer.
+    pub generated: Option<TextPair>,
+}
+
+/// A translated row whose questions were code-switched (section 3.2.3).
+///
+/// Each of the four subsets draws its own replacements, so that the same question is seen in
+/// several forms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CodeSwitched {
+    /// The row as the filter left it.
+    #[serde(flatten)]
+    pub row: Translated,
+    /// Code-switched question of LL, TL, LT and TT, in this order; `None` where the subset lacks
+    /// its translation.
+    pub questions: [Option<String>; 4],
+}
+
+/// The subsets of the transfer set, U = {LL, TL, LT, TT, mt, comp} (section 3.2.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Subset {
+    /// Question and answer in the source language.
+    LL,
+    /// Question in the target language, answer in the source language.
+    TL,
+    /// Question in the source language, answer in the target language.
+    LT,
+    /// Question and answer in the target language.
+    TT,
+    /// Translation in both directions from the parallel corpus.
+    #[serde(rename = "mt")]
+    Mt,
+    /// Completion of target-language sentences.
+    #[serde(rename = "comp")]
+    Comp,
+}
+
+impl Subset {
+    /// All subsets, in the paper's order.
+    pub const ALL: [Subset; 6] =
+        [Subset::LL, Subset::TL, Subset::LT, Subset::TT, Subset::Mt, Subset::Comp];
+
+    /// The name used in files, logs and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Subset::LL => "LL",
+            Subset::TL => "TL",
+            Subset::LT => "LT",
+            Subset::TT => "TT",
+            Subset::Mt => "mt",
+            Subset::Comp => "comp",
+        }
+    }
+}
+
+/// One row of the transfer set, ready to be encoded and trained on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Example {
+    /// Stable identifier, unique in the transfer set.
+    pub id: String,
+    /// The subset d of U that the row belongs to.
+    pub subset: Subset,
+    /// Language of the question.
+    pub question_language: Language,
+    /// Language of the answer.
+    pub answer_language: Language,
+    /// What the user says.
+    pub question: String,
+    /// What the assistant is taught to say.
+    pub answer: String,
+    /// w_d = N / (|U|·|D_d|): makes a plain mean over examples the loss of section 3.2.5.
+    pub weight: f64,
+}
