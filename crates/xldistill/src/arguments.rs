@@ -1,0 +1,259 @@
+//! The command line as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Teach an open LLM a language it is weak in, from what it already knows in one it is strong in.
+#[derive(Debug, Parser)]
+#[command(name = "xldistill", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// More on standard error: -v what happens, -vv every detail.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Nothing on standard error but errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// The verbs of the command line.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a config end to end: answer, translate, filter, code-switch, mix, train, evaluate, report
+    Run {
+        /// The config and overrides.
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// Begin with this stage; the stages before it must be finished
+        #[arg(long, value_name = "STAGE")]
+        from: Option<StageName>,
+        /// End with this stage
+        #[arg(long, value_name = "STAGE")]
+        until: Option<StageName>,
+        /// Show what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Let the LLM answer the instructions in the source language
+    Answer(ConfigArguments),
+    /// Translate questions and answers into the target languages
+    Translate(ConfigArguments),
+    /// Reject bad translations, with their reasons
+    Filter(ConfigArguments),
+    /// Replace words of the questions by dictionary translations
+    CodeSwitch(ConfigArguments),
+    /// Put the subsets LL, TL, LT, TT, mt and comp together, with their weights
+    Mix(ConfigArguments),
+    /// Fine-tune the LLM on the transfer set
+    Train(ConfigArguments),
+    /// Measure the LLM before and after training
+    Evaluate(ConfigArguments),
+    /// Write report.html and report.json, and show the scores
+    Report(ConfigArguments),
+    /// Show how one example of each subset is encoded, and which tokens are supervised
+    Inspect(ConfigArguments),
+    /// Answer prompts with an LLM: one JSON line per prompt
+    Generate(GenerateArguments),
+    /// Perplexity of each line of standard input
+    Perplexity(PerplexityArguments),
+    /// Translate standard input, line by line
+    TranslateText(TranslateTextArguments),
+    /// Identify the language of each line of standard input: code TAB probability
+    Identify(IdentifyArguments),
+    /// Score hypotheses against references
+    #[command(subcommand)]
+    Score(ScoreCommand),
+    /// Write a commented config to start from
+    Init {
+        /// Where to write it
+        #[arg(default_value = "xldistill.toml")]
+        path: PathBuf,
+        /// Target language: a FLORES-200 or ISO 639 code, or an English name
+        #[arg(long, default_value = "por_Latn")]
+        target: String,
+        /// Overwrite the file if it is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Check the machine, and the files and models a config names
+    Doctor {
+        /// The config to check
+        config: Option<PathBuf>,
+    },
+    /// Print a shell completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// A config file and what the command line changes in it.
+#[derive(Debug, Args)]
+pub struct ConfigArguments {
+    /// Config file (TOML)
+    pub config: PathBuf,
+    /// Overrides, e.g. train.epochs=2
+    #[arg(value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Do only shard I of N of the row-wise stages, e.g. 0/8
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
+}
+
+/// The stages of a run, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum StageName {
+    /// The LLM answers the instructions.
+    Answer,
+    /// Questions and answers are translated.
+    Translate,
+    /// Bad translations are rejected.
+    Filter,
+    /// Words of the questions are code-switched.
+    CodeSwitch,
+    /// The transfer set is put together.
+    Mix,
+    /// The LLM is fine-tuned.
+    Train,
+    /// The LLM is measured before and after.
+    Evaluate,
+    /// The report is written.
+    Report,
+}
+
+/// `xldistill generate`
+#[derive(Debug, Args)]
+pub struct GenerateArguments {
+    /// GGUF file, Hugging Face directory or PEFT adapter
+    #[arg(long)]
+    pub model: PathBuf,
+    /// One prompt per line; standard input where it is not given
+    #[arg(long)]
+    pub prompts: Option<PathBuf>,
+    /// Most tokens to generate per prompt
+    #[arg(long, default_value_t = 128)]
+    pub max_new_tokens: usize,
+    /// Prompts decoded side by side
+    #[arg(long, default_value_t = 16)]
+    pub batch_size: usize,
+    /// System message, instead of the chat template's own
+    #[arg(long)]
+    pub system: Option<String>,
+    /// Continue the prompt as plain text, without the chat template
+    #[arg(long)]
+    pub raw: bool,
+    /// Sampling temperature; 0 is greedy
+    #[arg(long, default_value_t = 0.0)]
+    pub temperature: f32,
+    /// Sample from the smallest set of tokens with this probability
+    #[arg(long, default_value_t = 1.0)]
+    pub top_p: f32,
+    /// Seed of the sampling
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// `xldistill perplexity`
+#[derive(Debug, Args)]
+pub struct PerplexityArguments {
+    /// GGUF file, Hugging Face directory or PEFT adapter
+    #[arg(long)]
+    pub model: PathBuf,
+    /// One JSON object per line, with tokens and log-probabilities
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `xldistill translate-text`
+#[derive(Debug, Args)]
+pub struct TranslateTextArguments {
+    /// Translation engine
+    #[arg(long, value_enum)]
+    pub engine: TranslationEngine,
+    /// Directory of the model
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Source language
+    #[arg(long)]
+    pub from: String,
+    /// Target language
+    #[arg(long)]
+    pub to: String,
+    /// Give each line to the engine as it is: no splitting, no protection
+    #[arg(long)]
+    pub raw: bool,
+    /// One JSON object per line: {"source", "translation"}
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Engines of `translate-text`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TranslationEngine {
+    /// Firefox/Bergamot student models.
+    Firefox,
+}
+
+/// `xldistill identify`
+#[derive(Debug, Args)]
+pub struct IdentifyArguments {
+    /// Language identification engine
+    #[arg(long, value_enum, default_value_t = IdentificationEngine::Whatlang)]
+    pub engine: IdentificationEngine,
+    /// Print the engine's own codes instead of FLORES-200 codes
+    #[arg(long)]
+    pub native_codes: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Engines of `identify`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IdentificationEngine {
+    /// whatlang: 70 languages, no download.
+    Whatlang,
+}
+
+/// `xldistill score`
+#[derive(Debug, Subcommand)]
+pub enum ScoreCommand {
+    /// BLEU, as sacrebleu computes it
+    Bleu {
+        /// The files.
+        #[command(flatten)]
+        files: ScoreFiles,
+        /// Tokenizer: 13a, intl, char, none or flores200
+        #[arg(long, default_value = "13a")]
+        tokenizer: String,
+        /// SentencePiece model of the flores200 tokenizer
+        #[arg(long)]
+        sentencepiece_model: Option<PathBuf>,
+    },
+    /// chrF (word order 0) or chrF++ (word order 2), as sacrebleu computes it
+    Chrf {
+        /// The files.
+        #[command(flatten)]
+        files: ScoreFiles,
+        /// Longest word n-gram: 0 is chrF, 2 is chrF++
+        #[arg(long, default_value_t = 0)]
+        word_order: usize,
+    },
+}
+
+/// What is scored against what.
+#[derive(Debug, Args)]
+pub struct ScoreFiles {
+    /// References, one a line; several files are several references of each line
+    #[arg(long, required = true, num_args = 1..)]
+    pub references: Vec<PathBuf>,
+    /// Hypotheses, one a line
+    #[arg(long)]
+    pub hypotheses: PathBuf,
+    /// Print a JSON object instead of a line
+    #[arg(long)]
+    pub json: bool,
+}
