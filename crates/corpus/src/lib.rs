@@ -6,6 +6,7 @@
 //! both languages into the questions, [`mix`] writes the transfer set. [`stage`] runs each of
 //! them over files so that a killed run goes on where it was. No tensor appears here.
 
+pub mod chrf;
 pub mod language;
 pub mod progress;
 pub mod record;
