@@ -87,6 +87,13 @@ impl ChrfStatistics {
     }
 }
 
+impl From<Vec<OrderCounts>> for ChrfStatistics {
+    /// Statistics that were counted before, e.g. read back from a file.
+    fn from(orders: Vec<OrderCounts>) -> Self {
+        Self { orders }
+    }
+}
+
 impl AddAssign<&ChrfStatistics> for ChrfStatistics {
     fn add_assign(&mut self, other: &ChrfStatistics) {
         if self.orders.len() < other.orders.len() {
