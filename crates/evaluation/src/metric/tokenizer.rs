@@ -1,0 +1,157 @@
+//! Tokenizers of BLEU, named as in sacrebleu.
+
+mod chinese;
+mod international;
+mod mteval;
+mod sentencepiece;
+
+use std::path::{Path, PathBuf};
+
+pub use sentencepiece::{SentencePiece, SentencePieceError};
+
+/// How text is cut into tokens before n-grams are counted.
+#[derive(Debug)]
+pub enum Tokenizer {
+    /// `none`: white space only.
+    None,
+    /// `13a`: mteval-v13a, WMT's and sacrebleu's default.
+    Mteval13a,
+    /// `intl`: mteval-v14 with Unicode punctuation and symbols.
+    International,
+    /// `char`: every character.
+    Characters,
+    /// `zh`: every Chinese character, the rest as `13a`.
+    Chinese,
+    /// `flores101`, `flores200` or another SentencePiece model ("spBLEU").
+    SentencePiece(Box<SentencePiece>),
+}
+
+/// Why there is no tokenizer.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenizerError {
+    /// A name that is none of sacrebleu's, or one that is not offered here.
+    #[error(
+        "unknown tokenizer \"{0}\"; there are 13a, intl, char, zh, none, flores101 and flores200"
+    )]
+    Unknown(String),
+    /// A SentencePiece tokenizer without its model.
+    #[error(
+        "tokenizer {name} needs its SentencePiece model: {looked} does not exist; pass the path \
+         of the model, or let sacrebleu download it once (`sacrebleu --tokenize {name}`)"
+    )]
+    ModelMissing {
+        /// `flores101` or `flores200`.
+        name: String,
+        /// Where it was looked for.
+        looked: PathBuf,
+    },
+    /// The model cannot be read.
+    #[error(transparent)]
+    SentencePiece(#[from] SentencePieceError),
+}
+
+impl Tokenizer {
+    /// The tokenizer called `name`.
+    ///
+    /// `flores101` and `flores200` are read from `model`, or from where sacrebleu keeps them
+    /// (`$SACREBLEU`, else `~/.sacrebleu`, `/models/`).
+    ///
+    /// ```
+    /// use evaluation::metric::tokenizer::Tokenizer;
+    /// let tokenizer = Tokenizer::named("13a", None)?;
+    /// assert_eq!(tokenizer.tokenize("It costs $3.50, really."), "It costs $ 3.50 , really .");
+    /// # Ok::<(), evaluation::metric::tokenizer::TokenizerError>(())
+    /// ```
+    pub fn named(name: &str, model: Option<&Path>) -> Result<Self, TokenizerError> {
+        Ok(match name {
+            "none" => Tokenizer::None,
+            "13a" => Tokenizer::Mteval13a,
+            "intl" => Tokenizer::International,
+            "char" => Tokenizer::Characters,
+            "zh" => Tokenizer::Chinese,
+            "flores101" | "flores200" => {
+                let path = match model {
+                    Some(path) => path.to_owned(),
+                    None => sacrebleu_model(name),
+                };
+                if !path.exists() {
+                    return Err(TokenizerError::ModelMissing {
+                        name: name.to_owned(),
+                        looked: path,
+                    });
+                }
+                Tokenizer::SentencePiece(Box::new(SentencePiece::load(name, &path)?))
+            }
+            _ => return Err(TokenizerError::Unknown(name.to_owned())),
+        })
+    }
+
+    /// Name in the signature.
+    pub fn name(&self) -> &str {
+        match self {
+            Tokenizer::None => "none",
+            Tokenizer::Mteval13a => "13a",
+            Tokenizer::International => "intl",
+            Tokenizer::Characters => "char",
+            Tokenizer::Chinese => "zh",
+            Tokenizer::SentencePiece(model) => model.name(),
+        }
+    }
+
+    /// The tokens of `line`, joined by spaces.
+    pub fn tokenize(&self, line: &str) -> String {
+        match self {
+            Tokenizer::None => line.to_owned(),
+            Tokenizer::Mteval13a => mteval::tokenize(line),
+            Tokenizer::International => international::tokenize(line),
+            Tokenizer::Characters => {
+                let mut spaced = String::with_capacity(2 * line.len());
+                for character in line.chars().filter(|&character| !is_space(character)) {
+                    if !spaced.is_empty() {
+                        spaced.push(' ');
+                    }
+                    spaced.push(character);
+                }
+                spaced
+            }
+            Tokenizer::Chinese => chinese::tokenize(line),
+            Tokenizer::SentencePiece(model) => model.tokenize(line),
+        }
+    }
+}
+
+/// Where sacrebleu caches the model of `name`, under the names it downloads them by.
+fn sacrebleu_model(name: &str) -> PathBuf {
+    let folder = std::env::var_os("SACREBLEU")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| {
+            PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".sacrebleu")
+        });
+    let file = match name {
+        "flores101" => "sacrebleu_tokenizer_spm.model",
+        _ => "flores200sacrebleuspm",
+    };
+    folder.join("models").join(file)
+}
+
+/// What Python's `str.split` takes for white space: Unicode's and the four separator controls.
+pub(crate) fn is_space(character: char) -> bool {
+    character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
+}
+
+/// Splits as Python's `str.split` does.
+pub(crate) fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(is_space).filter(|token| !token.is_empty())
+}
+
+/// Tokens joined by single spaces.
+fn squeeze(text: &str) -> String {
+    let mut squeezed = String::with_capacity(text.len());
+    for token in split(text) {
+        if !squeezed.is_empty() {
+            squeezed.push(' ');
+        }
+        squeezed.push_str(token);
+    }
+    squeezed
+}

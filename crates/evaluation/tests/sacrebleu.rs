@@ -1,0 +1,319 @@
+//! BLEU, chrF, their tokenizers, intervals and paired tests against sacrebleu 2.6.0 (fixtures and
+//! exporter in `reference/metrics`) and against its scores of real MT outputs.
+
+use std::path::{Path, PathBuf};
+
+use evaluation::metric::bleu::{Bleu, Smoothing};
+use evaluation::metric::chrf::Chrf;
+use evaluation::metric::tokenizer::{SentencePiece, Tokenizer};
+use evaluation::metric::{Metric, corpus_score, segment_statistics, sentence_score};
+use evaluation::significance::{
+    Pcg64, Resampling, approximate_randomisation, confidence, paired_bootstrap,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+const TOLERANCE: f64 = 1e-4;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reference/metrics")
+}
+
+fn fixture<T: DeserializeOwned>(name: &str) -> T {
+    let text = std::fs::read_to_string(fixtures().join(name)).expect("the fixture is there");
+    serde_json::from_str(&text).expect("the fixture is as the exporter writes it")
+}
+
+fn close(ours: f64, theirs: f64, what: &str) {
+    assert!(
+        (ours - theirs).abs() <= TOLERANCE,
+        "{what}: {ours} is not sacrebleu's {theirs}"
+    );
+}
+
+#[derive(Deserialize)]
+struct Fixture {
+    segments: Vec<[String; 3]>,
+    corpus: Vec<Case>,
+    sentences: Vec<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    metric: String,
+    tokenizer: Option<String>,
+    word_order: Option<usize>,
+    lowercase: bool,
+    smoothing: Option<String>,
+    value: Option<f64>,
+    references: usize,
+    name: Option<String>,
+    score: f64,
+    signature: String,
+    verbose: Option<String>,
+}
+
+impl Case {
+    fn build(&self) -> Box<dyn Metric> {
+        if self.metric == "chrf" {
+            let word_order = self.word_order.expect("a chrF case has a word order");
+            return Box::new(Chrf {
+                lowercase: self.lowercase,
+                ..Chrf::new(word_order)
+            });
+        }
+        let smoothing = match self.smoothing.as_deref() {
+            Some("exp") => Smoothing::Exp,
+            Some("floor") => Smoothing::Floor(self.value.unwrap_or(0.1)),
+            Some("add-k") => Smoothing::AddK(self.value.unwrap_or(1.0)),
+            Some("none") => Smoothing::None,
+            other => panic!("smoothing {other:?} in the fixture"),
+        };
+        let name = self
+            .tokenizer
+            .as_deref()
+            .expect("a BLEU case has a tokenizer");
+        let tokenizer = Tokenizer::named(name, None).expect("a tokenizer of sacrebleu");
+        Box::new(Bleu {
+            lowercase: self.lowercase,
+            smoothing,
+            ..Bleu::new(tokenizer)
+        })
+    }
+}
+
+fn column(segments: &[[String; 3]], index: usize) -> Vec<String> {
+    segments
+        .iter()
+        .map(|segment| segment[index].clone())
+        .collect()
+}
+
+#[test]
+fn corpus_scores_signatures_and_verbose_lines_are_sacrebleus() {
+    let fixture: Fixture = fixture("sacrebleu.json");
+    let hypotheses = column(&fixture.segments, 0);
+    for case in &fixture.corpus {
+        let references: Vec<_> = (1..=case.references)
+            .map(|index| column(&fixture.segments, index))
+            .collect();
+        let metric = case.build();
+        let score = corpus_score(&*metric, &hypotheses, &references, None).expect("scores");
+        close(
+            score.score,
+            case.score,
+            &format!("{} {}", case.metric, case.signature),
+        );
+        assert_eq!(score.signature, case.signature);
+        if let Some(name) = &case.name {
+            assert_eq!(&score.name, name);
+        }
+        assert_eq!(score.verbose_score, case.verbose, "{}", case.signature);
+    }
+}
+
+#[test]
+fn sentence_scores_and_tokens_are_sacrebleus() {
+    let fixture: Fixture = fixture("sacrebleu.json");
+    for (segment, expected) in fixture.segments.iter().zip(&fixture.sentences) {
+        for count in 1..=2 {
+            let references: Vec<&str> = segment[1..=count].iter().map(String::as_str).collect();
+            let check = |metric: &dyn Metric, key: &str| {
+                let ours = sentence_score(metric, &segment[0], &references)
+                    .expect("scores")
+                    .score;
+                let theirs = expected[key][count - 1].as_f64().expect("a score");
+                close(ours, theirs, &format!("{key} of {:?}", segment[0]));
+            };
+            for name in ["13a", "intl", "char", "zh", "none"] {
+                let tokenizer = Tokenizer::named(name, None).expect("a tokenizer");
+                check(&Bleu::for_sentences(tokenizer), &format!("bleu-{name}"));
+            }
+            check(&Chrf::new(0), "chrf-0");
+            check(&Chrf::plus_plus(), "chrf-2");
+        }
+        for name in ["13a", "intl", "char", "zh", "none"] {
+            let tokenizer = Tokenizer::named(name, None).expect("a tokenizer");
+            let tokenized = tokenizer.tokenize(segment[0].trim_end());
+            let ours: Vec<&str> = tokenized.split_whitespace().collect();
+            let theirs: Vec<String> =
+                serde_json::from_value(expected[format!("tokens-{name}")].clone())
+                    .expect("a list of tokens");
+            assert_eq!(ours, theirs, "{name}");
+        }
+    }
+}
+
+#[test]
+fn generator_draws_as_numpy_does() {
+    let fixture: serde_json::Value = fixture("significance.json");
+    for case in fixture["generators"].as_array().expect("cases") {
+        let seed = case["seed"].as_u64().expect("a seed");
+        let mut generator = Pcg64::seeded(seed);
+        for expected in case["below_1000"].as_array().expect("numbers") {
+            assert_eq!(
+                Some(u64::from(generator.below(1000))),
+                expected.as_u64(),
+                "seed {seed}"
+            );
+        }
+        let bits: Vec<u64> = Pcg64::seeded(seed)
+            .bits(70)
+            .into_iter()
+            .map(u64::from)
+            .collect();
+        let expected: Vec<u64> = serde_json::from_value(case["bits"].clone()).expect("bits");
+        assert_eq!(bits, expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn intervals_and_p_values_are_sacrebleus() {
+    let segments = fixture::<Fixture>("sacrebleu.json").segments;
+    let expected: serde_json::Value = fixture("significance.json");
+    let (first, references) = (column(&segments, 0), vec![column(&segments, 1)]);
+    let second: Vec<String> =
+        serde_json::from_value(expected["second_system"].clone()).expect("sentences");
+    let resampling = Resampling {
+        samples: 1000,
+        seed: 12345,
+    };
+    for case in expected["metrics"].as_array().expect("metrics") {
+        let metric: Box<dyn Metric> = match case["metric"].as_str() {
+            Some("bleu") => Box::new(Bleu::new(
+                Tokenizer::named("13a", None).expect("the default"),
+            )),
+            _ => Box::new(Chrf::plus_plus()),
+        };
+        let score = corpus_score(&*metric, &first, &references, Some(&resampling)).expect("scores");
+        assert_eq!(
+            score.signature,
+            case["signature"].as_str().expect("a signature")
+        );
+        let one = segment_statistics(&*metric, &first, &references).expect("statistics");
+        let two = segment_statistics(&*metric, &second, &references).expect("statistics");
+        let number = |keys: [&str; 2]| {
+            let value = if keys[1].is_empty() {
+                &case[keys[0]]
+            } else {
+                &case[keys[0]][keys[1]]
+            };
+            value.as_f64().expect("a number")
+        };
+        let interval = confidence(&one, &metric.aggregate(), &resampling);
+        close(interval.mean, number(["mean", ""]), "mean");
+        close(
+            interval.half_width,
+            number(["half_width", ""]),
+            "half width",
+        );
+        let bootstrap = paired_bootstrap(&one, &two, &metric.aggregate(), &resampling);
+        close(
+            bootstrap.p_value,
+            number(["bs", "p_value"]),
+            "p of the paired bootstrap",
+        );
+        close(
+            bootstrap.difference,
+            number(["bs", "second"]) - number(["bs", "first"]),
+            "difference",
+        );
+        let randomised = approximate_randomisation(&one, &two, &metric.aggregate(), &resampling);
+        close(
+            randomised.p_value,
+            number(["ar", "p_value"]),
+            "p of approximate randomisation",
+        );
+    }
+}
+
+#[test]
+fn a_system_does_not_differ_from_itself() {
+    let segments = fixture::<Fixture>("sacrebleu.json").segments;
+    let metric = Chrf::plus_plus();
+    let statistics = segment_statistics(&metric, &column(&segments, 0), &[column(&segments, 1)])
+        .expect("counts");
+    let resampling = Resampling {
+        samples: 200,
+        seed: 1,
+    };
+    let test =
+        approximate_randomisation(&statistics, &statistics, &metric.aggregate(), &resampling);
+    assert_eq!(test.difference, 0.0);
+    assert!(
+        test.p_value < 1.0 / 200.0,
+        "the strict comparison of sacrebleu finds nothing beyond 0"
+    );
+}
+
+#[test]
+fn unigram_pieces_are_sentencepieces() {
+    #[derive(Deserialize)]
+    struct Sample {
+        text: String,
+        pieces: Vec<String>,
+    }
+    let model = SentencePiece::load("flores200", &fixtures().join("unigram.model")).expect("loads");
+    for sample in fixture::<Vec<Sample>>("unigram_pieces.json") {
+        assert_eq!(
+            model.pieces(&sample.text),
+            sample.pieces,
+            "{:?}",
+            sample.text
+        );
+    }
+}
+
+#[test]
+fn a_damaged_sentencepiece_model_is_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("cut.model");
+    let whole = std::fs::read(fixtures().join("unigram.model")).expect("the model");
+    for length in [0, 1, 100, whole.len() / 2, whole.len() - 3] {
+        std::fs::write(&path, &whole[..length]).expect("writes");
+        let error = Tokenizer::named("flores200", Some(&path)).expect_err("half a model");
+        assert!(error.to_string().contains("cut.model"), "{error}");
+    }
+}
+
+/// Scores of real systems on FLORES, where the shared data is beside the repository.
+#[test]
+fn real_mt_outputs_score_as_sacrebleu_says() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let Ok(table) = std::fs::read_to_string(data.join("mt_outputs/scores.tsv")) else {
+        println!("skipped: {} is missing", data.join("mt_outputs").display());
+        return;
+    };
+    let lines = |path: PathBuf| -> Vec<String> {
+        let text =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        text.lines().map(str::to_owned).collect()
+    };
+    let mut compared = 0;
+    for row in table.lines().skip(1) {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let (pair, system) = (columns[0], columns[1]);
+        let (language, reference) = match pair {
+            "en-pt" => ("pt", "por_Latn"),
+            _ => ("en", "eng_Latn"),
+        };
+        let hypotheses =
+            lines(data.join(format!("mt_outputs/{pair}/flores-test.{system}.{language}")));
+        let references = vec![lines(data.join(format!("flores/devtest/{reference}.txt")))];
+        let mteval = Tokenizer::named("13a", None).expect("the default");
+        let metrics: [&dyn Metric; 3] = [&Bleu::new(mteval), &Chrf::new(0), &Chrf::plus_plus()];
+        for (metric, expected) in metrics.into_iter().zip(&columns[3..6]) {
+            let ours = corpus_score(metric, &hypotheses, &references, None)
+                .expect("scores")
+                .score;
+            let theirs: f64 = expected.parse().expect("a number");
+            close(
+                ours,
+                theirs,
+                &format!("{} of {pair} {system}", metric.name()),
+            );
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 24);
+}
