@@ -10,4 +10,6 @@ pub mod chrf;
 pub mod language;
 pub mod progress;
 pub mod record;
+pub mod rejected;
 pub mod seam;
+pub mod stage;

@@ -6,6 +6,11 @@ pub trait Progress: Send + Sync {
     fn begin(&self, task: &str, total: Option<u64>);
     /// `units` more are done.
     fn advance(&self, units: u64);
+    /// `units` more were done by an earlier run: they move the position and tell nothing of the
+    /// speed.
+    fn already_done(&self, units: u64) {
+        self.advance(units);
+    }
     /// A short status beside the bar, e.g. `loss 2.31`.
     fn status(&self, text: &str);
     /// A line that stays on the screen.

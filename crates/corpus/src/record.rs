@@ -1,8 +1,15 @@
 //! The types that travel from one stage to the next: one question and what becomes of it.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::language::Language;
+
+/// A row of a stage's file.
+pub trait Row: Serialize + DeserializeOwned + Clone + Send + Sync {
+    /// The identifier of the instruction or pair that the row came of.
+    fn id(&self) -> &str;
+}
 
 /// One instruction of the data set D with its given answer, in the source language (section 3.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +22,12 @@ pub struct Instruction {
     pub answer: String,
 }
 
+impl Row for Instruction {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 /// An instruction with the LLM's own answer ŷ beside the given one: one row of G (section 3.2.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {
@@ -23,6 +36,12 @@ pub struct Answered {
     pub instruction: Instruction,
     /// ŷ; `None` where the LLM's answer was rejected (empty, cut off, looping).
     pub generated: Option<String>,
+}
+
+impl Row for Answered {
+    fn id(&self) -> &str {
+        &self.instruction.id
+    }
 }
 
 /// A text in the source language and its translation T(text).
@@ -49,6 +68,12 @@ pub struct Translated {
     pub generated: Option<TextPair>,
 }
 
+impl Row for Translated {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 /// A translated row whose questions were code-switched (section 3.2.3).
 ///
 /// Each of the four subsets draws its own replacements, so that the same question is seen in
@@ -61,6 +86,12 @@ pub struct CodeSwitched {
     /// Code-switched question of LL, TL, LT and TT, in this order; `None` where the subset lacks
     /// its translation.
     pub questions: [Option<String>; 4],
+}
+
+impl Row for CodeSwitched {
+    fn id(&self) -> &str {
+        &self.row.id
+    }
 }
 
 /// The subsets of the transfer set, U = {LL, TL, LT, TT, mt, comp} (section 3.2.5).
@@ -84,8 +115,14 @@ pub enum Subset {
 
 impl Subset {
     /// All subsets, in the paper's order.
-    pub const ALL: [Subset; 6] =
-        [Subset::LL, Subset::TL, Subset::LT, Subset::TT, Subset::Mt, Subset::Comp];
+    pub const ALL: [Subset; 6] = [
+        Subset::LL,
+        Subset::TL,
+        Subset::LT,
+        Subset::TT,
+        Subset::Mt,
+        Subset::Comp,
+    ];
 
     /// The name used in files, logs and reports.
     pub fn name(self) -> &'static str {
@@ -117,4 +154,10 @@ pub struct Example {
     pub answer: String,
     /// w_d = N / (|U|·|D_d|): makes a plain mean over examples the loss of section 3.2.5.
     pub weight: f64,
+}
+
+impl Row for Example {
+    fn id(&self) -> &str {
+        &self.id
+    }
 }

@@ -34,7 +34,10 @@ pub struct EngineError {
 impl EngineError {
     /// An error of `engine`; `message` says what went wrong and what to change.
     pub fn new(engine: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { engine: engine.into(), message: message.into() }
+        Self {
+            engine: engine.into(),
+            message: message.into(),
+        }
     }
 }
 

@@ -1,0 +1,80 @@
+//! Files that are there whole or not at all.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::StageError;
+
+/// A file that is written beside its place and moved there when it is complete; hashed on the way.
+pub struct AtomicFile {
+    writer: BufWriter<File>,
+    hasher: blake3::Hasher,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl AtomicFile {
+    /// Begins a file that [`AtomicFile::commit`] will put at `path`.
+    pub fn create(path: &Path) -> Result<AtomicFile, StageError> {
+        let mut name = path.file_name().expect("a path within a folder").to_owned();
+        name.push(".incomplete");
+        let temporary = path.with_file_name(name);
+        let file = File::create(&temporary).map_err(StageError::io("create", &temporary))?;
+        Ok(AtomicFile {
+            writer: BufWriter::with_capacity(1 << 20, file),
+            hasher: blake3::Hasher::new(),
+            temporary,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Appends.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StageError> {
+        self.hasher.update(bytes);
+        self.writer
+            .write_all(bytes)
+            .map_err(StageError::io("write", &self.temporary))
+    }
+
+    /// Brings everything to the disk, then to its place; returns the blake3 hash of the content.
+    pub fn commit(self) -> Result<String, StageError> {
+        let AtomicFile {
+            writer,
+            hasher,
+            temporary,
+            path,
+        } = self;
+        let written = writer.into_inner().map_err(|error| error.into_error());
+        written
+            .and_then(|file| file.sync_all())
+            .map_err(StageError::io("write", &temporary))?;
+        std::fs::rename(&temporary, &path).map_err(StageError::io("rename", &temporary))?;
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+}
+
+/// Writes a small file atomically.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StageError> {
+    let mut file = AtomicFile::create(path)?;
+    file.write(bytes)?;
+    file.commit().map(drop)
+}
+
+/// Makes renames and removals in `folder` survive a power failure. Best effort: not every file
+/// system can open a folder.
+pub fn sync_folder(folder: &Path) {
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
+/// Removes a file if it is there.
+pub fn remove(path: &Path) -> Result<(), StageError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(StageError::io("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,175 @@
+//! The rows that a stage works on: in memory, or streamed from the files of an earlier stage.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::manifest::Manifest;
+use super::{Rejected, StageError};
+use crate::record::Row;
+
+/// The rows that a stage works on, in a fixed order.
+#[derive(Debug, Clone)]
+pub struct Inputs<'a, T: Clone> {
+    rows: Rows<'a, T>,
+    rejected: &'a [Rejected],
+}
+
+#[derive(Debug, Clone)]
+enum Rows<'a, T: Clone> {
+    Slice(&'a [T]),
+    File { path: PathBuf, rows: u64 },
+}
+
+impl<'a, T: Row> Inputs<'a, T> {
+    /// Rows in memory.
+    pub fn rows(rows: &'a [T]) -> Self {
+        Self {
+            rows: Rows::Slice(rows),
+            rejected: &[],
+        }
+    }
+
+    /// The output of the finished stage in `folder`, streamed.
+    pub fn stage(folder: &Path) -> Result<Self, StageError> {
+        let manifest = Manifest::read(folder)?;
+        let path = folder.join(&manifest.files.output);
+        Ok(Self {
+            rows: Rows::File {
+                path,
+                rows: manifest.counts.outputs,
+            },
+            rejected: &[],
+        })
+    }
+
+    /// Adds rows that were rejected where they were read: they head the stage's `rejected.jsonl`
+    /// and are counted in its manifest.
+    pub fn with_rejected(self, rejected: &'a [Rejected]) -> Self {
+        Self { rejected, ..self }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> u64 {
+        match &self.rows {
+            Rows::Slice(rows) => rows.len() as u64,
+            Rows::File { rows, .. } => *rows,
+        }
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Rows that were rejected where they were read.
+    pub fn rejected(&self) -> &'a [Rejected] {
+        self.rejected
+    }
+
+    /// All rows, one at a time.
+    pub fn iter(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<T, StageError>> + use<'a, T>, StageError> {
+        let chunks = self.chunks(1024, 0..self.len().div_ceil(1024))?;
+        Ok(chunks.flat_map(|chunk| match chunk {
+            Ok(rows) => rows.into_owned().into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        }))
+    }
+
+    /// The chunks of `size` rows whose numbers are in `range`, in order; the last one of all may
+    /// be shorter. Ends at the first error.
+    pub(super) fn chunks(
+        &self,
+        size: usize,
+        range: Range<u64>,
+    ) -> Result<impl Iterator<Item = Result<Cow<'a, [T]>, StageError>> + use<'a, T>, StageError>
+    {
+        let first = range.start * size as u64;
+        let last = (range.end * size as u64).min(self.len());
+        let mut reader = match &self.rows {
+            Rows::Slice(rows) => Reader::Slice(rows[first as usize..last as usize].chunks(size)),
+            Rows::File { path, rows } => {
+                let file = File::open(path).map_err(StageError::io("open", path))?;
+                let mut lines = Lines {
+                    reader: BufReader::with_capacity(1 << 20, file),
+                    path: path.clone(),
+                    line: 0,
+                    text: Vec::new(),
+                    rows: *rows,
+                };
+                while lines.line < first {
+                    lines.next_line()?;
+                }
+                Reader::Lines(lines)
+            }
+        };
+        let mut failed = false;
+        Ok(std::iter::from_fn(move || {
+            if failed {
+                return None;
+            }
+            let chunk = match &mut reader {
+                Reader::Slice(chunks) => Ok(Cow::Borrowed(chunks.next()?)),
+                Reader::Lines(lines) if lines.line >= last => return None,
+                Reader::Lines(lines) => {
+                    let rows = (last - lines.line).min(size as u64);
+                    (0..rows)
+                        .map(|_| lines.next_row())
+                        .collect::<Result<Vec<T>, _>>()
+                        .map(Cow::Owned)
+                }
+            };
+            failed = chunk.is_err();
+            Some(chunk)
+        }))
+    }
+}
+
+enum Reader<'a, T> {
+    Slice(std::slice::Chunks<'a, T>),
+    Lines(Lines),
+}
+
+/// The lines of a stage's file.
+struct Lines {
+    reader: BufReader<File>,
+    path: PathBuf,
+    /// Lines read so far.
+    line: u64,
+    text: Vec<u8>,
+    /// Rows that the manifest promises.
+    rows: u64,
+}
+
+impl Lines {
+    fn next_line(&mut self) -> Result<(), StageError> {
+        self.text.clear();
+        let read = self.reader.read_until(b'\n', &mut self.text);
+        if read.map_err(StageError::io("read", &self.path))? == 0 {
+            let message = format!(
+                "the file ends after {} of the {} rows of its manifest",
+                self.line, self.rows
+            );
+            return Err(self.malformed(message));
+        }
+        self.line += 1;
+        Ok(())
+    }
+
+    fn next_row<T: Row>(&mut self) -> Result<T, StageError> {
+        self.next_line()?;
+        serde_json::from_slice(&self.text).map_err(|error| self.malformed(error.to_string()))
+    }
+
+    fn malformed(&self, message: String) -> StageError {
+        StageError::Malformed {
+            path: self.path.clone(),
+            line: self.line,
+            message,
+        }
+    }
+}
