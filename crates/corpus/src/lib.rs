@@ -11,5 +11,7 @@ pub mod language;
 pub mod progress;
 pub mod record;
 pub mod rejected;
+pub mod sampling;
 pub mod seam;
 pub mod stage;
+pub mod text;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Why a stage refuses a row or one of its texts. The stage's runner adds the row itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,33 @@ impl Rejection {
             field,
             reason,
             detail: detail.into(),
+        }
+    }
+
+    /// The line of `rejected.jsonl` for the row that `stage` received as the JSON `row`.
+    pub(crate) fn of_row<'a>(
+        &'a self,
+        id: &'a str,
+        stage: &'a str,
+        row: &'a RawValue,
+    ) -> impl Serialize + use<'a> {
+        /// [`Rejected`], with the row as the JSON it already is.
+        #[derive(Serialize)]
+        struct Line<'a> {
+            id: &'a str,
+            stage: &'a str,
+            field: &'a str,
+            reason: &'a str,
+            detail: &'a str,
+            row: &'a RawValue,
+        }
+        Line {
+            id,
+            stage,
+            field: self.field,
+            reason: self.reason,
+            detail: &self.detail,
+            row,
         }
     }
 }

@@ -17,6 +17,7 @@
 //! how often the run was interrupted, so that they are byte-identical to those of an undisturbed
 //! run.
 
+mod assemble;
 mod atomic;
 mod error;
 mod finished;
@@ -24,6 +25,7 @@ mod inputs;
 mod journal;
 mod lock;
 mod manifest;
+mod options;
 mod run;
 mod shard;
 mod store;
@@ -33,7 +35,8 @@ use serde_json::Value;
 pub use error::StageError;
 pub use inputs::Inputs;
 pub use manifest::{Counts, Files, Manifest};
-pub use run::{StageOptions, run};
+pub use options::StageOptions;
+pub use run::run;
 pub use shard::{InvalidShard, Shard};
 
 use crate::record::Row;

@@ -64,10 +64,10 @@ pub fn earlier(folder: &Path, own: Shard) -> Result<Store, StageError> {
             journal::scan(&names.journal, &mut store, file)?;
         }
         // A manifest or index that cannot be read costs the work, not the run.
-        if let Ok(Some(manifest)) = Manifest::read_shard(folder, shard) {
-            if is_intact(folder, &manifest) {
-                enter(&names, &mut store)?;
-            }
+        if let Ok(Some(manifest)) = Manifest::read_shard(folder, shard)
+            && is_intact(folder, &manifest)
+        {
+            enter(&names, &mut store)?;
         }
     }
     Ok(store)

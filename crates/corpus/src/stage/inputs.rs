@@ -81,51 +81,56 @@ impl<'a, T: Row> Inputs<'a, T> {
     }
 
     /// The chunks of `size` rows whose numbers are in `range`, in order; the last one of all may
-    /// be shorter. Ends at the first error.
+    /// be shorter.
     pub(super) fn chunks(
         &self,
         size: usize,
         range: Range<u64>,
-    ) -> Result<impl Iterator<Item = Result<Cow<'a, [T]>, StageError>> + use<'a, T>, StageError>
-    {
+    ) -> Result<Chunks<'a, T>, StageError> {
         let first = range.start * size as u64;
         let last = (range.end * size as u64).min(self.len());
-        let mut reader = match &self.rows {
+        let reader = match &self.rows {
             Rows::Slice(rows) => Reader::Slice(rows[first as usize..last as usize].chunks(size)),
-            Rows::File { path, rows } => {
-                let file = File::open(path).map_err(StageError::io("open", path))?;
-                let mut lines = Lines {
-                    reader: BufReader::with_capacity(1 << 20, file),
-                    path: path.clone(),
-                    line: 0,
-                    text: Vec::new(),
-                    rows: *rows,
-                };
-                while lines.line < first {
-                    lines.next_line()?;
-                }
-                Reader::Lines(lines)
+            Rows::File { path, rows } => Reader::Lines(Lines::open(path, *rows, first)?),
+        };
+        Ok(Chunks {
+            reader,
+            size,
+            last,
+            failed: false,
+        })
+    }
+}
+
+/// Consecutive rows at a time, borrowed from memory or read from a file. Ends at the first error.
+pub(super) struct Chunks<'a, T: Clone> {
+    reader: Reader<'a, T>,
+    size: usize,
+    /// The row after the last one.
+    last: u64,
+    failed: bool,
+}
+
+impl<'a, T: Row> Iterator for Chunks<'a, T> {
+    type Item = Result<Cow<'a, [T]>, StageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let chunk = match &mut self.reader {
+            Reader::Slice(chunks) => Ok(Cow::Borrowed(chunks.next()?)),
+            Reader::Lines(lines) if lines.line >= self.last => return None,
+            Reader::Lines(lines) => {
+                let rows = (self.last - lines.line).min(self.size as u64);
+                (0..rows)
+                    .map(|_| lines.next_row())
+                    .collect::<Result<Vec<T>, _>>()
+                    .map(Cow::Owned)
             }
         };
-        let mut failed = false;
-        Ok(std::iter::from_fn(move || {
-            if failed {
-                return None;
-            }
-            let chunk = match &mut reader {
-                Reader::Slice(chunks) => Ok(Cow::Borrowed(chunks.next()?)),
-                Reader::Lines(lines) if lines.line >= last => return None,
-                Reader::Lines(lines) => {
-                    let rows = (last - lines.line).min(size as u64);
-                    (0..rows)
-                        .map(|_| lines.next_row())
-                        .collect::<Result<Vec<T>, _>>()
-                        .map(Cow::Owned)
-                }
-            };
-            failed = chunk.is_err();
-            Some(chunk)
-        }))
+        self.failed = chunk.is_err();
+        Some(chunk)
     }
 }
 
@@ -146,6 +151,23 @@ struct Lines {
 }
 
 impl Lines {
+    /// Opens a file of `rows` lines and skips the `first` of them.
+    fn open(path: &Path, rows: u64, first: u64) -> Result<Lines, StageError> {
+        let file = File::open(path).map_err(StageError::io("open", path))?;
+        let reader = BufReader::with_capacity(1 << 20, file);
+        let mut lines = Lines {
+            reader,
+            path: path.to_owned(),
+            line: 0,
+            text: Vec::new(),
+            rows,
+        };
+        while lines.line < first {
+            lines.next_line()?;
+        }
+        Ok(lines)
+    }
+
     fn next_line(&mut self) -> Result<(), StageError> {
         self.text.clear();
         let read = self.reader.read_until(b'\n', &mut self.text);

@@ -2,48 +2,21 @@
 
 use std::borrow::Cow;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::atomic::{self, AtomicFile};
+use super::atomic;
 use super::finished::{self, Names};
-use super::inputs::Inputs;
+use super::inputs::{Chunks, Inputs};
 use super::journal::{Journal, Record};
 use super::lock::Lock;
-use super::manifest::{Counts, Files, Manifest};
-use super::shard::Shard;
+use super::manifest::Manifest;
 use super::store::{RowHash, Sizes, Store};
-use super::{Outcome, Rejected, RowStage, StageError};
+use super::{Outcome, Rejected, RowStage, StageError, StageOptions};
 use crate::progress::Progress;
 use crate::record::Row;
-
-/// How a stage is run; nothing here changes its results.
-#[derive(Debug, Clone)]
-pub struct StageOptions {
-    /// Which part of the rows to work on. Once every shard is done (or none of the machines will
-    /// come back), a run of [`Shard::WHOLE`] in the same folder merges their results and does
-    /// what is missing.
-    pub shard: Shard,
-    /// The stage stops when a larger share of its rows has something rejected; judged after the
-    /// first hundred rows and at the end. 1.0 never stops.
-    pub max_rejected_fraction: f64,
-    /// How long finished rows may wait before they are forced to the disk. Zero forces every
-    /// chunk. A killed process loses none of them; this is for power failures.
-    pub sync_interval: Duration,
-}
-
-impl Default for StageOptions {
-    fn default() -> Self {
-        Self {
-            shard: Shard::WHOLE,
-            max_rejected_fraction: 0.95,
-            sync_interval: Duration::from_secs(1),
-        }
-    }
-}
 
 /// Rows after which the rejected fraction says something.
 const ROWS_TO_JUDGE: u64 = 100;
@@ -96,13 +69,13 @@ fn fingerprint<S: RowStage>(stage: &S) -> String {
 }
 
 /// One call of [`run`].
-struct Run<'a, S: RowStage> {
-    stage: &'a S,
-    inputs: &'a Inputs<'a, S::Input>,
-    folder: &'a Path,
-    options: &'a StageOptions,
-    progress: &'a dyn Progress,
-    fingerprint: String,
+pub(super) struct Run<'a, S: RowStage> {
+    pub(super) stage: &'a S,
+    pub(super) inputs: &'a Inputs<'a, S::Input>,
+    pub(super) folder: &'a Path,
+    pub(super) options: &'a StageOptions,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) fingerprint: String,
 }
 
 /// A chunk of input rows with what identifies them.
@@ -277,38 +250,20 @@ impl<S: RowStage> Run<'_, S> {
         output: &mut Vec<u8>,
         rejected: &mut Vec<u8>,
     ) -> Result<(), StageError> {
-        /// [`Rejected`], with the row as the JSON it already is.
-        #[derive(Serialize)]
-        struct Line<'a> {
-            id: &'a str,
-            stage: &'a str,
-            field: &'a str,
-            reason: &'a str,
-            detail: &'a str,
-            row: &'a RawValue,
-        }
         for row in &outcome.outputs {
             self.write_line(row, output)?;
         }
         for rejection in &outcome.rejections {
-            let stage = self.stage.name();
-            let (field, reason, detail) = (rejection.field, rejection.reason, &rejection.detail);
-            self.write_line(
-                &Line {
-                    id,
-                    stage,
-                    field,
-                    reason,
-                    detail,
-                    row,
-                },
-                rejected,
-            )?;
+            self.write_line(&rejection.of_row(id, self.stage.name(), row), rejected)?;
         }
         Ok(())
     }
 
-    fn write_line(&self, value: &impl Serialize, into: &mut Vec<u8>) -> Result<(), StageError> {
+    pub(super) fn write_line(
+        &self,
+        value: &impl Serialize,
+        into: &mut Vec<u8>,
+    ) -> Result<(), StageError> {
         serde_json::to_writer(&mut *into, value).map_err(|error| self.unwritable(&error))?;
         into.push(b'\n');
         Ok(())
@@ -321,120 +276,7 @@ impl<S: RowStage> Run<'_, S> {
         ))
     }
 
-    /// Stops the stage when too many of the rows so far have something rejected.
-    fn judge(
-        &self,
-        with_rejection: u64,
-        journal: &mut Journal,
-        order: &[RowHash],
-    ) -> Result<(), StageError> {
-        let (rows, limit) = (order.len() as u64, self.options.max_rejected_fraction);
-        if with_rejection as f64 <= limit * rows as f64 {
-            return Ok(());
-        }
-        // The rejected rows are what the user needs now; without a manifest the stage stays unfinished.
-        let names = Names::new(self.folder, self.options.shard);
-        let mut file = AtomicFile::create(&names.rejected)?;
-        let mut counts = Counts::default();
-        for hash in order {
-            let (mut output, mut rejected) = Default::default();
-            read_back(journal, hash, &mut output, &mut rejected)?;
-            count_rejections(&rejected, &mut counts);
-            file.write(&rejected)?;
-        }
-        atomic::remove(&names.manifest)?;
-        file.commit()?;
-        let mut reasons: Vec<_> = counts.rejections.iter().collect();
-        reasons.sort_by_key(|&(reason, count)| (std::cmp::Reverse(count), reason));
-        let reasons = reasons
-            .iter()
-            .take(3)
-            .map(|(reason, count)| format!("{reason} {count}"));
-        Err(StageError::TooManyRejected {
-            stage: self.stage.name().to_owned(),
-            rejected: with_rejection,
-            rows,
-            reasons: reasons.collect::<Vec<_>>().join(", "),
-            percent: limit * 100.0,
-            file: names.rejected,
-        })
-    }
-
-    /// Writes the stage's files from its complete journal, the manifest last.
-    fn assemble(
-        &self,
-        names: &Names,
-        journal: &mut Journal,
-        order: &[RowHash],
-        reused: u64,
-    ) -> Result<Manifest, StageError> {
-        let started = Instant::now();
-        let mut counts = Counts {
-            rows: order.len() as u64,
-            reused,
-            ..Counts::default()
-        };
-        let mut output_file = AtomicFile::create(&names.output)?;
-        let mut rejected_file = AtomicFile::create(&names.rejected)?;
-        let mut index = AtomicFile::create(&names.rows)?;
-
-        let (mut output, mut rejected) = (Vec::new(), Vec::new());
-        for row in self.rejected_at_source() {
-            self.write_line(row, &mut rejected)?;
-            counts.rejected_at_source += 1;
-            counts.count_rejection(&row.field, &row.reason);
-        }
-        rejected_file.write(&rejected)?;
-        index.write(format!("{}\n", rejected.len()).as_bytes())?;
-
-        for hash in order {
-            output.clear();
-            rejected.clear();
-            let sizes = read_back(journal, hash, &mut output, &mut rejected)?;
-            counts.outputs += output.iter().filter(|&&byte| byte == b'\n').count() as u64;
-            counts.rows_without_output += u64::from(output.is_empty());
-            counts.rows_with_rejection += u64::from(sizes.rejections > 0);
-            count_rejections(&rejected, &mut counts);
-            output_file.write(&output)?;
-            rejected_file.write(&rejected)?;
-            index.write(format!("{sizes}\n").as_bytes())?;
-        }
-
-        // From here until the new manifest is there the folder counts as unfinished, and the
-        // journal holds every row.
-        atomic::remove(&names.manifest)?;
-        let output_hash = output_file.commit()?;
-        let rejected_hash = rejected_file.commit()?;
-        index.commit()?;
-        let seconds = (journal.worked + started.elapsed()).as_secs_f64();
-        let manifest = Manifest {
-            stage: self.stage.name().to_owned(),
-            stage_version: self.stage.version(),
-            xldistill_version: env!("CARGO_PKG_VERSION").to_owned(),
-            fingerprint: self.fingerprint.clone(),
-            parameters: self.stage.parameters(),
-            engines: self.stage.engines(),
-            shard: self.options.shard,
-            input_hash: self.input_hash(order),
-            files: Files {
-                output: file_name(&names.output),
-                output_hash,
-                rejected: file_name(&names.rejected),
-                rejected_hash,
-            },
-            rows_per_second: counts.rows as f64 / seconds.max(1e-6),
-            counts,
-            details: Value::Null,
-            finished_at: seconds_since_1970(),
-            seconds,
-        };
-        manifest.write(&names.manifest)?;
-        Ok(manifest)
-    }
-
-    fn chunks(
-        &self,
-    ) -> Result<impl Iterator<Item = Result<Cow<'_, [S::Input]>, StageError>>, StageError> {
+    fn chunks(&self) -> Result<Chunks<'_, S::Input>, StageError> {
         let size = self.stage.chunk_rows().max(1);
         let chunks = self.inputs.len().div_ceil(size as u64);
         self.inputs.chunks(size, self.options.shard.chunks(chunks))
@@ -451,7 +293,7 @@ impl<S: RowStage> Run<'_, S> {
     }
 
     /// Rows that were rejected before this stage; the first shard reports them.
-    fn rejected_at_source(&self) -> &[Rejected] {
+    pub(super) fn rejected_at_source(&self) -> &[Rejected] {
         if self.options.shard.index() == 0 {
             self.inputs.rejected()
         } else {
@@ -465,12 +307,12 @@ impl<S: RowStage> Run<'_, S> {
             .map(serde_json::value::to_raw_value)
             .collect::<Result<Vec<_>, _>>();
         let json = json.map_err(|error| self.unwritable(&error))?;
-        let hash = |json: &Box<RawValue>| RowHash::of(&self.fingerprint, json.get().as_bytes());
-        let hashes = json.iter().map(hash).collect();
+        let hash = |json: &RawValue| RowHash::of(&self.fingerprint, json.get().as_bytes());
+        let hashes = json.iter().map(|json| hash(json)).collect();
         Ok(Chunk { rows, hashes, json })
     }
 
-    fn input_hash(&self, rows: &[RowHash]) -> String {
+    pub(super) fn input_hash(&self, rows: &[RowHash]) -> String {
         let mut hasher = blake3::Hasher::new();
         for row in rows {
             hasher.update(row.as_bytes());
@@ -480,50 +322,4 @@ impl<S: RowStage> Run<'_, S> {
         }
         hasher.finalize().to_hex().to_string()
     }
-}
-
-/// Appends a row's result from the journal, which holds it.
-fn read_back(
-    journal: &mut Journal,
-    hash: &RowHash,
-    output: &mut Vec<u8>,
-    rejected: &mut Vec<u8>,
-) -> Result<Sizes, StageError> {
-    let stored = journal
-        .store
-        .get(hash)
-        .expect("every row of the order was committed");
-    journal.store.read(&stored, output, rejected)?;
-    Ok(stored.sizes)
-}
-
-fn count_rejections(lines: &[u8], counts: &mut Counts) {
-    #[derive(Deserialize)]
-    struct Why<'a> {
-        #[serde(borrow)]
-        field: Cow<'a, str>,
-        #[serde(borrow)]
-        reason: Cow<'a, str>,
-    }
-    for line in lines
-        .split(|&byte| byte == b'\n')
-        .filter(|line| !line.is_empty())
-    {
-        if let Ok(why) = serde_json::from_slice::<Why>(line) {
-            counts.count_rejection(&why.field, &why.reason);
-        }
-    }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
-}
-
-/// The current time, for manifests.
-pub(crate) fn seconds_since_1970() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
