@@ -1,0 +1,224 @@
+//! The lines of a text: which are kept as a whole, and where words begin in the others.
+
+use std::ops::Range;
+
+/// One line of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Byte range without the line break.
+    pub range: Range<usize>,
+    /// Kept as a whole: inside a fence, display formula or comment, or without a letter.
+    pub verbatim: bool,
+}
+
+/// The lines of `text`; `\n`, `\r\n`, `\r`, vertical tab, form feed and the Unicode separators end
+/// a line.
+pub fn lines(text: &str) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut block: Option<Block> = None;
+    let mut start = 0;
+    let mut push = |range: Range<usize>| {
+        let line = &text[range.clone()];
+        let trimmed = line.trim();
+        let verbatim = match &block {
+            Some(open) => {
+                if open.closes(trimmed) {
+                    block = None;
+                }
+                true
+            }
+            None => {
+                block = Block::opened_by(trimmed);
+                block.is_some() || !trimmed.contains(char::is_alphabetic)
+            }
+        };
+        lines.push(Line { range, verbatim });
+    };
+    for (at, line_break) in text.match_indices(is_line_break) {
+        push(start..at);
+        start = at + line_break.len();
+    }
+    push(start..text.len());
+    lines
+}
+
+fn is_line_break(c: char) -> bool {
+    matches!(
+        c,
+        '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+    )
+}
+
+/// A stretch of lines that is kept as a whole.
+struct Block {
+    end: String,
+    end_is_whole_line: bool,
+}
+
+impl Block {
+    /// The block that begins on `line` and does not end there.
+    fn opened_by(line: &str) -> Option<Block> {
+        for fence in ["```", "~~~"] {
+            if let Some(info) = line.strip_prefix(fence) {
+                // The closing fence is at least as long as the opening one.
+                let mark = fence.chars().next()?;
+                let length = fence.len() + info.chars().take_while(|&c| c == mark).count();
+                let inline = info.trim_start_matches(mark).contains(fence);
+                let end = mark.to_string().repeat(length);
+                return (!inline).then_some(Block {
+                    end,
+                    end_is_whole_line: true,
+                });
+            }
+        }
+        for (open, end) in [
+            ("$$", "$$"),
+            ("\\[", "\\]"),
+            ("<!--", "-->"),
+            ("<script", "</script>"),
+            ("<style", "</style>"),
+        ] {
+            if let Some(rest) = line.strip_prefix(open) {
+                return (!rest.contains(end)).then(|| Block {
+                    end: end.into(),
+                    end_is_whole_line: false,
+                });
+            }
+        }
+        let environment = line.strip_prefix("\\begin{")?.split('}').next()?;
+        let end = format!("\\end{{{environment}}}");
+        (!line.contains(&end)).then_some(Block {
+            end,
+            end_is_whole_line: false,
+        })
+    }
+
+    fn closes(&self, line: &str) -> bool {
+        if self.end_is_whole_line {
+            line.starts_with(&self.end) && line.chars().all(|c| self.end.starts_with(c))
+        } else {
+            line.contains(&self.end)
+        }
+    }
+}
+
+/// The parts of a line that hold words: without indentation, list, quote and heading marks, cut at
+/// table bars, tabs and gaps of three or more spaces.
+pub fn cells(text: &str, line: &Line) -> Vec<Range<usize>> {
+    let whole = &text[line.range.clone()];
+    let body = line.range.start + marks(whole);
+    let rest = &text[body..line.range.end];
+    let bars = is_table_row(whole);
+    let mut cells = Vec::new();
+    let mut start = 0;
+    let bytes = rest.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let gap = match bytes[at] {
+            b'\t' => 1,
+            b'|' if bars => 1,
+            b' ' => {
+                let spaces = bytes[at..].iter().take_while(|b| **b == b' ').count();
+                if spaces >= 3 {
+                    spaces
+                } else {
+                    at += spaces;
+                    continue;
+                }
+            }
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        push_cell(body + start..body + at, &mut cells);
+        at += gap;
+        start = at;
+    }
+    push_cell(body + start..line.range.end, &mut cells);
+    cells
+}
+
+fn push_cell(cell: Range<usize>, cells: &mut Vec<Range<usize>>) {
+    if !cell.is_empty() {
+        cells.push(cell);
+    }
+}
+
+fn is_table_row(line: &str) -> bool {
+    let line = line.trim();
+    line.starts_with('|') || line.contains(" | ") || line.matches('|').count() >= 2
+}
+
+/// Bytes at the beginning of `line` that are indentation and list, quote, heading or numbering
+/// marks, in any nesting: `> - [x] `, `## `, `12. `, `a) `.
+fn marks(line: &str) -> usize {
+    let mut at = 0;
+    loop {
+        let rest = &line[at..];
+        at += rest.len() - rest.trim_start().len();
+        match mark_length(&line[at..]) {
+            0 => return at,
+            length => at += length,
+        }
+    }
+}
+
+/// Length of one mark with a space after it, or 0.
+fn mark_length(text: &str) -> usize {
+    let spaced = |length: usize| {
+        let after = text[length..].chars().next();
+        if length > 0 && after.is_none_or(char::is_whitespace) {
+            length
+        } else {
+            0
+        }
+    };
+    let Some(first) = text.chars().next() else {
+        return 0;
+    };
+    match first {
+        '-' | '*' | '+' | '•' | '‣' | '▪' | '●' | '○' | '–' | '—' | '·' | '→' | '✓' | '✔' => {
+            spaced(first.len_utf8())
+        }
+        '>' => 1,
+        '#' => spaced(text.chars().take_while(|&c| c == '#').count()),
+        '[' => spaced(
+            if ["[ ]", "[x]", "[X]"].iter().any(|m| text.starts_with(m)) {
+                3
+            } else {
+                0
+            },
+        ),
+        '(' => {
+            let inner = text[1..]
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric())
+                .count();
+            let short = (1..=3).contains(&inner)
+                && (inner == 1 || text[1..].starts_with(|c: char| c.is_ascii_digit()));
+            if short && text[1 + inner..].starts_with(')') {
+                spaced(inner + 2)
+            } else {
+                0
+            }
+        }
+        '0'..='9' => {
+            let digits = text.chars().take_while(char::is_ascii_digit).count();
+            if digits <= 3 && text[digits..].starts_with(['.', ')', ':']) {
+                spaced(digits + 1)
+            } else {
+                0
+            }
+        }
+        'A'..='Z' | 'a'..='z' => {
+            // `A. Smith` is not told from `A. An answer`; both come back whole.
+            if text[1..].starts_with(['.', ')']) {
+                spaced(2)
+            } else {
+                0
+            }
+        }
+        _ => 0,
+    }
+}
