@@ -446,8 +446,11 @@ fn killed_at_any_moment_the_files_end_the_same() {
             victim.kill().unwrap();
             victim.wait().unwrap();
             match ended {
-                Some(status) => break assert!(status.success()),
                 None => kills += 1,
+                Some(status) => {
+                    assert!(status.success());
+                    break;
+                }
             }
         }
         assert_eq!(files(folder.path()), expected, "after {kills} kills");
