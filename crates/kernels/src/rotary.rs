@@ -1,0 +1,127 @@
+//! Rotary position embedding (Su et al. 2021) in the half-split layout of Hugging Face.
+
+use std::sync::Arc;
+
+use burn::Tensor;
+use burn::tensor::TensorData;
+
+/// Cosines and sines of every position, shared by all layers.
+///
+/// Rope scaling (linear, Llama 3, YaRN …) enters through the inverse frequencies; the kernels do
+/// not know the schemes.
+#[derive(Debug, Clone)]
+pub struct RotaryTable {
+    inverse_frequencies: Arc<[f32]>,
+    scaling: f32,
+    /// `[positions, head_dim / 2]` each.
+    cosines: Arc<[f32]>,
+    sines: Arc<[f32]>,
+}
+
+impl RotaryTable {
+    /// A table for positions `0..positions`.
+    ///
+    /// `inverse_frequencies` has head_dim / 2 values, `base^(-2i / head_dim)` in the plain scheme;
+    /// `scaling` multiplies cosines and sines (1 except in YaRN and LongRoPE).
+    pub fn new(inverse_frequencies: &[f32], scaling: f32, positions: usize) -> Self {
+        let angles = || {
+            (0..positions).flat_map(|position| {
+                inverse_frequencies
+                    .iter()
+                    .map(move |frequency| position as f32 * frequency)
+            })
+        };
+        Self {
+            inverse_frequencies: inverse_frequencies.into(),
+            scaling,
+            cosines: angles().map(|angle| angle.cos() * scaling).collect(),
+            sines: angles().map(|angle| angle.sin() * scaling).collect(),
+        }
+    }
+
+    /// The plain scheme: frequencies `theta^(-2i / head_dim)`.
+    pub fn plain(theta: f64, head_dim: usize, positions: usize) -> Self {
+        let frequencies: Vec<f32> = (0..head_dim / 2)
+            .map(|i| theta.powf(-2.0 * i as f64 / head_dim as f64) as f32)
+            .collect();
+        Self::new(&frequencies, 1.0, positions)
+    }
+
+    /// Positions the table covers.
+    pub fn positions(&self) -> usize {
+        self.cosines.len() / self.half().max(1)
+    }
+
+    /// Size of the heads it rotates.
+    pub fn head_dim(&self) -> usize {
+        2 * self.half()
+    }
+
+    /// This table, grown to cover `0..positions`; itself where it already does.
+    pub fn covering(self, positions: usize) -> Self {
+        if positions <= self.positions() {
+            return self;
+        }
+        Self::new(&self.inverse_frequencies, self.scaling, positions)
+    }
+
+    fn half(&self) -> usize {
+        self.inverse_frequencies.len()
+    }
+
+    /// Cosines and sines of one position, head_dim / 2 each.
+    pub(crate) fn row(&self, position: u32) -> (&[f32], &[f32]) {
+        let start = position as usize * self.half();
+        let range = start..start + self.half();
+        (&self.cosines[range.clone()], &self.sines[range])
+    }
+}
+
+/// Rotates each head of `x` [T, H, D] by the angles of its token's position.
+///
+/// Dimensions i and i + D/2 form a pair (`rotate_half` in Transformers).
+///
+/// # Panics
+/// If `positions` does not have T values, one is beyond the table, or D is not the table's.
+pub fn rotary(x: Tensor<3>, table: &RotaryTable, positions: &[u32]) -> Tensor<3> {
+    check(&x, table, positions);
+    portable(x, table, positions)
+}
+
+/// [`rotary`] in Burn's tensor operations.
+pub fn portable(x: Tensor<3>, table: &RotaryTable, positions: &[u32]) -> Tensor<3> {
+    let [tokens, heads, head_dim] = x.dims();
+    let half = head_dim / 2;
+    let gather = |select: fn(&RotaryTable, u32) -> &[f32]| {
+        let values: Vec<f32> = positions
+            .iter()
+            .flat_map(|&position| select(table, position).iter().copied())
+            .collect();
+        Tensor::<3>::from_data(TensorData::new(values, [tokens, 1, half]), &x.device())
+    };
+    let cosines = gather(|table, position| table.row(position).0);
+    let sines = gather(|table, position| table.row(position).1);
+
+    let low = x.clone().slice([0..tokens, 0..heads, 0..half]);
+    let high = x.slice([0..tokens, 0..heads, half..head_dim]);
+    let rotated_low = low.clone() * cosines.clone() - high.clone() * sines.clone();
+    let rotated_high = high * cosines + low * sines;
+    Tensor::cat(vec![rotated_low, rotated_high], 2)
+}
+
+fn check(x: &Tensor<3>, table: &RotaryTable, positions: &[u32]) {
+    let [tokens, _, head_dim] = x.dims();
+    assert_eq!(positions.len(), tokens, "one position for each token");
+    assert_eq!(
+        head_dim,
+        table.head_dim(),
+        "head size of the input and of the table"
+    );
+    let furthest = positions.iter().max().map_or(0, |&p| p as usize + 1);
+    assert!(
+        furthest <= table.positions(),
+        "position {} is beyond the rotary table's {}",
+        furthest.saturating_sub(1),
+        table.positions()
+    );
+}
