@@ -5,5 +5,9 @@
 //! [`suite`] runs the tasks over [`material`] and writes [`results`]. [`report`] gathers a run
 //! folder into one JSON file, one page and one table. No tensor appears here.
 
+pub mod material;
 pub mod metric;
+pub mod results;
 pub mod significance;
+pub mod suite;
+pub mod task;

@@ -1,0 +1,232 @@
+//! `results.json`: the numbers of an evaluation under lm-eval's keys, so that its tooling reads
+//! them, and under `xldistill` what a comparison of two models needs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use corpus::language::Language;
+use corpus::seam::EngineIdentity;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::material::SkippedLine;
+use crate::significance::Confidence;
+use crate::task::Measure;
+
+/// The content of `results.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// Per task: `alias`, and per measure `KEY,none` and `KEY_stderr,none`.
+    pub results: BTreeMap<String, Map<String, Value>>,
+    /// Tasks by group; there are no groups.
+    #[serde(default)]
+    pub group_subtasks: BTreeMap<String, Vec<String>>,
+    /// What shaped each task's numbers besides the model.
+    pub configs: BTreeMap<String, Value>,
+    /// Version of each task.
+    pub versions: BTreeMap<String, u32>,
+    /// Examples shown before the question: none.
+    #[serde(rename = "n-shot")]
+    pub shots: BTreeMap<String, u32>,
+    /// Per task and measure.
+    pub higher_is_better: BTreeMap<String, BTreeMap<String, bool>>,
+    /// Documents per task.
+    #[serde(rename = "n-samples")]
+    pub samples: BTreeMap<String, SampleCount>,
+    /// The model and how it was run.
+    pub config: Map<String, Value>,
+    /// Unknown here.
+    pub git_hash: Option<String>,
+    /// When the evaluation began, in seconds since 1970.
+    pub date: f64,
+    /// Hash of each task's documents and configuration, the model left out.
+    pub task_hashes: BTreeMap<String, String>,
+    /// Engine that ran the model.
+    pub model_source: String,
+    /// The model as the user named it.
+    pub model_name: String,
+    /// The same, fit for a file name.
+    pub model_name_sanitized: String,
+    /// When the evaluation began, in seconds since 1970.
+    pub start_time: f64,
+    /// When it ended.
+    pub end_time: f64,
+    /// Seconds of work over all tasks, reused ones included.
+    pub total_evaluation_time_seconds: f64,
+    /// What lm-eval has no key for.
+    pub xldistill: Details,
+}
+
+/// Number of documents of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleCount {
+    /// Documents that there are.
+    pub original: usize,
+    /// Documents that were evaluated.
+    pub effective: usize,
+}
+
+/// What lm-eval has no key for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Details {
+    /// Version of xldistill.
+    pub version: String,
+    /// The model that was evaluated.
+    pub model: EngineIdentity,
+    /// The language identifier.
+    pub identifier: EngineIdentity,
+    /// Per task.
+    pub tasks: BTreeMap<String, TaskRecord>,
+    /// Lines of the material that could not be used.
+    #[serde(default)]
+    pub skipped_lines: Vec<SkippedLine>,
+    /// Whether all tasks are there.
+    pub complete: bool,
+}
+
+/// One task's numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskRecord {
+    /// Hash of the model, the documents, the configuration and the engines that took part: while
+    /// it stays the same, the numbers are taken from here.
+    pub key: String,
+    /// The language in question.
+    pub language: Language,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// The numbers.
+    pub measures: Vec<MeasuredScore>,
+    /// Counts for the report, e.g. of wrong languages.
+    #[serde(default)]
+    pub histogram: BTreeMap<String, u64>,
+    /// Hash of the samples' file.
+    pub samples_hash: String,
+}
+
+/// One number with its interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredScore {
+    /// What was measured.
+    #[serde(flatten)]
+    pub measure: Measure,
+    /// The number.
+    pub score: f64,
+    /// Its 95 % bootstrap interval.
+    pub confidence: Confidence,
+}
+
+impl Results {
+    /// Name within an evaluation's folder.
+    pub const FILE: &str = "results.json";
+
+    /// The file of a task's samples.
+    pub fn samples_file(task: &str) -> String {
+        format!("samples_{task}.jsonl")
+    }
+
+    /// No task yet.
+    pub(crate) fn new(
+        model: EngineIdentity,
+        identifier: EngineIdentity,
+        batch_size: usize,
+        started: f64,
+    ) -> Self {
+        let config = [
+            ("model", json!(model.engine)),
+            (
+                "model_args",
+                json!(format!("pretrained={},{}", model.model, model.parameters)),
+            ),
+            ("model_revision", json!(model.revision)),
+            ("batch_size", json!(batch_size)),
+            ("limit", Value::Null),
+        ];
+        let sanitised = |name: &str| {
+            let keep = |character: char| character.is_alphanumeric() || "-_.".contains(character);
+            name.split(|character| !keep(character))
+                .collect::<Vec<_>>()
+                .join("__")
+        };
+        Self {
+            results: BTreeMap::new(),
+            group_subtasks: BTreeMap::new(),
+            configs: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            shots: BTreeMap::new(),
+            higher_is_better: BTreeMap::new(),
+            samples: BTreeMap::new(),
+            config: config
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect(),
+            git_hash: None,
+            date: started,
+            task_hashes: BTreeMap::new(),
+            model_source: model.engine.clone(),
+            model_name: model.model.clone(),
+            model_name_sanitized: sanitised(&model.model),
+            start_time: started,
+            end_time: started,
+            total_evaluation_time_seconds: 0.0,
+            xldistill: Details {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                model,
+                identifier,
+                tasks: BTreeMap::new(),
+                skipped_lines: Vec::new(),
+                complete: false,
+            },
+        }
+    }
+
+    /// Reads `results.json` of an evaluation's folder; `None` where there is none or it is not
+    /// one of ours.
+    pub fn read(folder: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(folder.join(Self::FILE)).ok()?).ok()
+    }
+
+    /// Enters a task.
+    pub(crate) fn insert(&mut self, name: &str, entry: TaskEntry, record: TaskRecord) {
+        let mut numbers = Map::new();
+        numbers.insert("alias".to_owned(), name.into());
+        let mut better = BTreeMap::new();
+        for MeasuredScore {
+            measure,
+            score,
+            confidence,
+        } in &record.measures
+        {
+            let key = &measure.key;
+            numbers.insert(format!("{key},none"), json!(score));
+            numbers.insert(
+                format!("{key}_stderr,none"),
+                json!(confidence.standard_error),
+            );
+            if let Some(higher) = measure.higher_is_better {
+                better.insert(key.clone(), higher);
+            }
+        }
+        self.results.insert(name.to_owned(), numbers);
+        self.configs.insert(name.to_owned(), entry.configuration);
+        self.versions.insert(name.to_owned(), entry.version);
+        self.shots.insert(name.to_owned(), 0);
+        self.higher_is_better.insert(name.to_owned(), better);
+        let count = SampleCount {
+            original: entry.documents,
+            effective: entry.documents,
+        };
+        self.samples.insert(name.to_owned(), count);
+        self.task_hashes.insert(name.to_owned(), entry.hash);
+        self.total_evaluation_time_seconds += record.seconds;
+        self.xldistill.tasks.insert(name.to_owned(), record);
+    }
+}
+
+/// What is entered of a task besides its numbers.
+#[derive(Debug)]
+pub(crate) struct TaskEntry {
+    pub configuration: Value,
+    pub version: u32,
+    pub documents: usize,
+    pub hash: String,
+}

@@ -1,0 +1,72 @@
+//! How much of an answer is copied from its question.
+
+use std::collections::HashSet;
+
+/// Characters in a row that count as copied: longer than most stems, shorter than most phrases.
+const RUN: usize = 6;
+
+/// The share, 0 to 1, of an answer's letters and digits that stand in the question within a run
+/// of at least six, in any order.
+///
+/// Case, white space and punctuation do not count, so that a question repeated as a statement or
+/// with its words moved is still a copy, and scripts without spaces are treated alike. An answer
+/// shorter than one run is compared as a whole.
+///
+/// ```
+/// use evaluation::task::overlap;
+/// let question = "Quais são as maneiras de lidar com o estresse?";
+/// assert_eq!(overlap("Quais são as maneiras de lidar com o estresse?", question), 1.0);
+/// assert!(overlap("As maneiras de lidar com o estresse são: dormir, correr e ler.", question) > 0.5);
+/// assert!(overlap("Dormir bem e fazer exercício ajuda.", question) < 0.1);
+/// ```
+pub fn overlap(answer: &str, question: &str) -> f64 {
+    let (answer, question) = (letters(answer), letters(question));
+    if answer.is_empty() {
+        return 0.0;
+    }
+    let run = RUN.min(answer.len());
+    let known: HashSet<&[char]> = question.windows(run).collect();
+    let mut copied = vec![false; answer.len()];
+    for (start, window) in answer.windows(run).enumerate() {
+        if known.contains(window) {
+            copied[start..start + run].fill(true);
+        }
+    }
+    copied.iter().filter(|&&copied| copied).count() as f64 / answer.len() as f64
+}
+
+fn letters(text: &str) -> Vec<char> {
+    text.chars()
+        .filter(|character| character.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_answers_that_quote_the_question_are_not_copies() {
+        let share = overlap(
+            "A capital do Brasil é Brasília.",
+            "Qual é a capital do Brasil?",
+        );
+        assert!((0.5..0.8).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn scripts_without_spaces_are_measured_alike() {
+        let question = "日本の首都はどこですか？詳しく説明してください。";
+        assert_eq!(overlap(question, question), 1.0);
+        assert_eq!(overlap("東京です。", question), 0.0);
+    }
+
+    #[test]
+    fn empty_and_tiny_answers() {
+        assert_eq!(overlap("", "A question"), 0.0);
+        assert_eq!(overlap("?!", "A question?!"), 0.0);
+        assert_eq!(overlap("Sim", "Sim ou não?"), 1.0);
+        assert_eq!(overlap("Talvez", ""), 0.0);
+    }
+}

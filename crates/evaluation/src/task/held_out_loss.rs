@@ -1,0 +1,168 @@
+//! The loss of held-out answers: −ln p per token of the answer and its end-of-turn token, as the
+//! training objective sees it.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use corpus::language::Language;
+use corpus::record::{Example, Subset};
+use corpus::seam::{EngineError, ScoredText};
+use serde_json::{Map, Value, json};
+
+use super::{IMPLEMENTATION, Measure, Sample, Subject, Task, object};
+use crate::material::Question;
+use crate::metric::{Aggregate, Signature};
+
+/// The loss of reference answers to questions.
+#[derive(Debug)]
+pub struct HeldOutLoss<'a> {
+    name: String,
+    language: Language,
+    rows: Vec<Row<'a>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Row<'a> {
+    id: &'a str,
+    question: &'a str,
+    answer: &'a str,
+}
+
+impl<'a> HeldOutLoss<'a> {
+    /// The reference answers to held-out questions in `language`; questions without one are left
+    /// out.
+    pub fn of_questions(language: Language, questions: &'a [Question]) -> Self {
+        let rows = questions
+            .iter()
+            .filter(|question| !question.answer.trim().is_empty())
+            .map(|row| Row {
+                id: &row.id,
+                question: &row.question,
+                answer: &row.answer,
+            })
+            .collect();
+        Self {
+            name: format!("held_out_loss_{}", language.code()),
+            language,
+            rows,
+        }
+    }
+
+    /// One task per subset of the transfer set, and per target language where there are several.
+    pub fn of_examples(source: Language, examples: &'a [Example]) -> Vec<Self> {
+        let mut groups: BTreeMap<(Subset, Language), Vec<Row<'a>>> = BTreeMap::new();
+        for example in examples {
+            let target = if example.question_language == source {
+                example.answer_language
+            } else {
+                example.question_language
+            };
+            groups
+                .entry((example.subset, target))
+                .or_default()
+                .push(Row {
+                    id: &example.id,
+                    question: &example.question,
+                    answer: &example.answer,
+                });
+        }
+        groups
+            .into_iter()
+            .map(|((subset, language), rows)| {
+                let name = if language == source {
+                    format!("held_out_loss_{}", subset.name())
+                } else {
+                    format!("held_out_loss_{}_{}", subset.name(), language.code())
+                };
+                Self {
+                    name,
+                    language,
+                    rows,
+                }
+            })
+            .collect()
+    }
+}
+
+impl Task for HeldOutLoss<'_> {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn language(&self) -> Language {
+        self.language
+    }
+
+    fn configuration(&self) -> Value {
+        json!({ "language": self.language.code() })
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn document(&self, index: usize) -> (Map<String, Value>, String) {
+        let Row {
+            id,
+            question,
+            answer,
+        } = self.rows[index];
+        (
+            object([("id", id.into()), ("question", question.into())]),
+            answer.to_owned(),
+        )
+    }
+
+    fn measures(&self) -> Vec<Measure> {
+        vec![Measure {
+            key: "loss".to_owned(),
+            name: "answer loss per token".to_owned(),
+            signature: Signature::without_references()
+                .with("unit", "token")
+                .with("scored", "answer+end-of-turn")
+                .with("impl", IMPLEMENTATION)
+                .to_string(),
+            aggregate: Aggregate::Ratio { scale: 1.0 },
+            higher_is_better: Some(false),
+            unit: String::new(),
+        }]
+    }
+
+    fn needs_scorer(&self) -> bool {
+        true
+    }
+
+    fn evaluate(
+        &self,
+        subject: &Subject<'_>,
+        range: Range<usize>,
+    ) -> Result<Vec<Sample>, EngineError> {
+        let texts: Vec<ScoredText> = self.rows[range.clone()]
+            .iter()
+            .map(|row| ScoredText::Chat {
+                question: row.question.to_owned(),
+                answer: row.answer.to_owned(),
+            })
+            .collect();
+        let losses = subject.losses(&texts)?;
+        Ok(range
+            .zip(losses)
+            .map(|(index, (loss, tokens))| {
+                let (doc, target) = self.document(index);
+                Sample {
+                    doc_id: index,
+                    doc,
+                    target,
+                    resps: Vec::new(),
+                    filtered_resps: Vec::new(),
+                    statistics: [("loss".to_owned(), vec![loss, tokens])].into(),
+                    observed: object([("tokens", tokens.into())]),
+                }
+            })
+            .collect())
+    }
+}
