@@ -1,1 +1,26 @@
-//! 
+//! Architectures: language models, their files, and what they do.
+//!
+//! [`LanguageModel::load`] takes a path and gives the network ([`llama`]) with its tokenizer and
+//! chat template, from a GGUF file ([`gguf`]) or a Hugging Face directory ([`huggingface`]).
+//! [`generation`] writes text with it, [`scoring`] says how probable a text is, `export` writes
+//! it back to disk as Transformers or PEFT read it. No data set is known here.
+
+mod adapter_directory;
+mod identity;
+mod language_model;
+
+pub mod chat_template;
+pub mod checkpoint;
+pub mod generation;
+pub mod gguf;
+pub mod huggingface;
+pub mod linear;
+pub mod llama;
+pub mod scoring;
+pub mod tokenizer;
+
+pub use adapter_directory::AdapterError;
+pub use identity::ModelIdentity;
+pub use kernels;
+pub use language_model::{LanguageModel, LoadError};
+pub use linear::{Linear, Lora};

@@ -1,0 +1,190 @@
+//! PEFT adapter directories: `adapter_config.json` and `adapter_model.safetensors`.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use burn::Tensor;
+use burn::tensor::{Device, TensorData};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::checkpoint::{Checkpoint, CheckpointError, reject_unexpected};
+use crate::huggingface::SafetensorsCheckpoint;
+use crate::identity;
+use crate::language_model::{LanguageModel, LoadError};
+use crate::llama::{Llama, LoraConfig};
+
+/// File name of an adapter's configuration.
+pub(crate) const ADAPTER_CONFIG: &str = "adapter_config.json";
+/// File name of an adapter's weights.
+pub(crate) const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
+/// What PEFT puts before the names of the base model's modules.
+pub(crate) const PREFIX: &str = "base_model.model.";
+
+/// Why an adapter could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum AdapterError {
+    /// The configuration asks for something that is not built.
+    #[error("{path}: {message}")]
+    Config {
+        /// `adapter_config.json`.
+        path: PathBuf,
+        /// What is wrong, naming the key.
+        message: String,
+    },
+    /// The base model.
+    #[error("{path}: its base model cannot be loaded: {source}")]
+    Base {
+        /// The adapter's directory.
+        path: PathBuf,
+        /// Why.
+        source: Box<LoadError>,
+    },
+    /// The adapter's weights.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+}
+
+/// `adapter_config.json` as written.
+#[derive(Deserialize)]
+struct Written {
+    peft_type: String,
+    base_model_name_or_path: Option<PathBuf>,
+    r: usize,
+    lora_alpha: f64,
+    #[serde(default)]
+    lora_dropout: f64,
+    #[serde(default)]
+    use_rslora: bool,
+    #[serde(default)]
+    use_dora: bool,
+    #[serde(default)]
+    fan_in_fan_out: bool,
+    bias: Option<String>,
+    modules_to_save: Option<Vec<String>>,
+    rank_pattern: Option<Value>,
+    alpha_pattern: Option<Value>,
+}
+
+impl Written {
+    /// The first setting that changes the arithmetic in a way that is not built.
+    fn unsupported(&self) -> Option<&'static str> {
+        let set = |value: &Option<Value>| {
+            value
+                .as_ref()
+                .and_then(Value::as_object)
+                .is_some_and(|map| !map.is_empty())
+        };
+        [
+            (self.peft_type != "LORA", "`peft_type` other than \"LORA\""),
+            (self.use_dora, "`use_dora`"),
+            (self.fan_in_fan_out, "`fan_in_fan_out`"),
+            (
+                self.bias.as_deref().is_some_and(|bias| bias != "none"),
+                "`bias` other than \"none\"",
+            ),
+            (
+                self.modules_to_save.as_ref().is_some_and(|m| !m.is_empty()),
+                "`modules_to_save`",
+            ),
+            (set(&self.rank_pattern), "`rank_pattern`"),
+            (set(&self.alpha_pattern), "`alpha_pattern`"),
+            (self.r == 0, "rank `r` of 0"),
+        ]
+        .into_iter()
+        .find_map(|(wrong, name)| wrong.then_some(name))
+    }
+}
+
+/// Loads the base model and attaches the adapter.
+pub(crate) fn load(directory: &Path, device: &Device) -> Result<LanguageModel, AdapterError> {
+    let path = directory.join(ADAPTER_CONFIG);
+    let config_error = |message: String| AdapterError::Config {
+        path: path.clone(),
+        message,
+    };
+    let text =
+        std::fs::read_to_string(&path).map_err(|error| CheckpointError::file(&path, error))?;
+    let written: Written =
+        serde_json::from_str(&text).map_err(|error| config_error(error.to_string()))?;
+    if let Some(name) = written.unsupported() {
+        return Err(config_error(format!(
+            "{name} is not supported; merge the adapter with PEFT"
+        )));
+    }
+    let base = written.base_model_name_or_path.as_ref().ok_or_else(|| {
+        config_error("`base_model_name_or_path` is missing; set it to the base model's path".into())
+    })?;
+    let base = [base.clone(), directory.join(base)]
+        .into_iter()
+        .find(|base| base.exists())
+        .ok_or_else(|| {
+            config_error(format!(
+                "`base_model_name_or_path` is {}, which is not on this disk; set it to the path \
+                 of the base model",
+                base.display()
+            ))
+        })?;
+    let mut model = LanguageModel::load(&base, device).map_err(|source| AdapterError::Base {
+        path: directory.into(),
+        source: Box::new(source),
+    })?;
+    let lora = LoraConfig {
+        r: written.r,
+        lora_alpha: written.lora_alpha,
+        lora_dropout: written.lora_dropout,
+        use_rslora: written.use_rslora,
+        target_modules: Vec::new(), // The weights themselves say which layers are adapted.
+    };
+    let weights = SafetensorsCheckpoint::open_files(directory, &[directory.join(ADAPTER_WEIGHTS)])?;
+    model.llama = attach(model.llama, &lora, &weights, device)?;
+    model.identity = identity::with_adapter(&model.identity, directory)?;
+    Ok(model)
+}
+
+/// Attaches an adapter to every layer that `weights` has matrices for.
+fn attach(
+    llama: Llama,
+    config: &LoraConfig,
+    weights: &SafetensorsCheckpoint,
+    device: &Device,
+) -> Result<Llama, CheckpointError> {
+    let mut used = HashSet::new();
+    let mut failed = None;
+    let mut adapted = HashSet::new();
+    let llama = burn::module::Module::freeze(llama).map_linears(|name, layer| {
+        let [a, b] = ["lora_A", "lora_B"].map(|part| format!("{PREFIX}{name}.{part}.weight"));
+        if !weights.contains(&a) && !weights.contains(&b) {
+            return layer;
+        }
+        let [outputs, inputs] = layer.weight.dims();
+        let read = |name: &str, shape: [usize; 2]| -> Result<Tensor<2>, CheckpointError> {
+            let values = weights.tensor(name, &shape)?;
+            Ok(Tensor::from_data(TensorData::new(values, shape), device))
+        };
+        let pair =
+            read(&a, [config.r, inputs]).and_then(|a| Ok((a, read(&b, [outputs, config.r])?)));
+        match pair {
+            Ok((matrix_a, matrix_b)) => {
+                used.extend([a, b]);
+                adapted.insert(name.to_owned());
+                layer.with_adapter(matrix_a, matrix_b, config.scale(), config.lora_dropout)
+            }
+            Err(error) => {
+                failed.get_or_insert(error);
+                layer
+            }
+        }
+    });
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    reject_unexpected(weights, &used, |_| false)?;
+    if adapted.is_empty() {
+        return Err(CheckpointError::file(
+            weights.path(),
+            "the adapter holds no LoRA matrices",
+        ));
+    }
+    Ok(llama)
+}

@@ -1,0 +1,236 @@
+//! Chat templates: Jinja programs that come with a model and write a conversation as text.
+//!
+//! Rendered as Transformers renders them (`chat_template_utils.py`): blocks trimmed, loop controls,
+//! Python's string methods, `raise_exception`, `strftime_now` and its own `tojson`.
+
+mod environment;
+
+use minijinja::value::Serde;
+use minijinja::{Environment, Value, context};
+use serde::Serialize;
+
+use crate::tokenizer::{SpecialTokens, Tokenizer, TokenizerError};
+
+/// Why a conversation could not be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum ChatTemplateError {
+    /// The template is no valid Jinja.
+    #[error("the chat template cannot be read: {0}")]
+    Syntax(String),
+    /// The template refused the conversation or failed on it.
+    #[error("the chat template cannot render this conversation: {0}")]
+    Render(String),
+    /// The template leaves out what the assistant says.
+    #[error("the chat template does not show the assistant's answer, so it cannot be trained on")]
+    AnswerNotShown,
+    /// The tokenizer failed on the rendered text.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Instructions from the operator.
+    System,
+    /// The human.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub content: String,
+}
+
+impl Message {
+    /// A turn of the user.
+    pub fn user(content: impl Into<String>) -> Self {
+        Self {
+            role: Role::User,
+            content: content.into(),
+        }
+    }
+
+    /// A turn of the model.
+    pub fn assistant(content: impl Into<String>) -> Self {
+        Self {
+            role: Role::Assistant,
+            content: content.into(),
+        }
+    }
+
+    /// The system prompt.
+    pub fn system(content: impl Into<String>) -> Self {
+        Self {
+            role: Role::System,
+            content: content.into(),
+        }
+    }
+}
+
+/// What follows the assistant's words: found by rendering, never assumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerFrame {
+    /// Text between the generation prompt and the answer; often empty, a space in Llama 2.
+    pub before: String,
+    /// Text after the answer up to and including the token that ends the turn.
+    pub end_of_turn: String,
+    /// The token that ends the turn. `None` where the template closes a turn with plain text or
+    /// not at all: such a model learns to stop only from its EOS, which is then `end_of_turn`.
+    pub end_token: Option<u32>,
+}
+
+/// A question and its answer as token ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptAndAnswer {
+    /// What is given at inference: the conversation up to where the model speaks.
+    pub prompt: Vec<u32>,
+    /// What the model is to say, the token that ends its turn included.
+    pub answer: Vec<u32>,
+}
+
+/// A compiled chat template.
+#[derive(Debug, Clone)]
+pub struct ChatTemplate {
+    environment: Environment<'static>,
+    source: String,
+    special: SpecialTokens,
+}
+
+/// Stands for an answer while the text around answers is found out.
+const PLACEHOLDER: &str = "ANSWERGOESHERE";
+
+impl ChatTemplate {
+    /// Compiles `source`; `special` are the tokens the template may name.
+    pub fn new(source: &str, special: &SpecialTokens) -> Result<Self, ChatTemplateError> {
+        let environment = environment::compile(source)
+            .map_err(|error| ChatTemplateError::Syntax(with_causes(&error)))?;
+        Ok(Self {
+            environment,
+            source: source.to_owned(),
+            special: special.clone(),
+        })
+    }
+
+    /// The template's text.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The conversation as text; with `add_generation_prompt` it ends where the model speaks.
+    pub fn render(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+    ) -> Result<String, ChatTemplateError> {
+        let special = Value::from_pairs(self.special.named());
+        self.environment
+            .get_template(environment::NAME)
+            .and_then(|template| {
+                template.render(context! {
+                    messages => Serde(messages),
+                    add_generation_prompt,
+                    tools => (),
+                    documents => (),
+                    ..special
+                })
+            })
+            .map_err(|error| ChatTemplateError::Render(with_causes(&error)))
+    }
+
+    /// Ids of the conversation `messages`, ready for the model to speak.
+    pub fn prompt(
+        &self,
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+    ) -> Result<Vec<u32>, ChatTemplateError> {
+        Ok(tokenizer.encode(&self.render(messages, true)?)?)
+    }
+
+    /// What the template writes around an answer to `messages`.
+    pub fn answer_frame(
+        &self,
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+    ) -> Result<AnswerFrame, ChatTemplateError> {
+        let prompt = self.render(messages, true)?;
+        let mut conversation = messages.to_vec();
+        conversation.push(Message::assistant(PLACEHOLDER));
+        let whole = self.render(&conversation, false)?;
+        let at = whole
+            .rfind(PLACEHOLDER)
+            .ok_or(ChatTemplateError::AnswerNotShown)?;
+        let before = whole[..at].strip_prefix(prompt.as_str()).unwrap_or("");
+        let after = &whole[at + PLACEHOLDER.len()..];
+        match first_special(tokenizer, after)? {
+            Some((end, id)) => Ok(AnswerFrame {
+                before: before.to_owned(),
+                end_of_turn: after[..end].to_owned(),
+                end_token: Some(id),
+            }),
+            None => Ok(AnswerFrame {
+                before: before.to_owned(),
+                end_of_turn: self.special.eos.clone().unwrap_or_default(),
+                end_token: None,
+            }),
+        }
+    }
+
+    /// Ids of a conversation and of the answer to it, divided exactly where generation begins.
+    ///
+    /// The prompt is tokenised as at inference. Where its ids begin those of the whole text, the
+    /// answer is the rest of these; where a token would span the boundary, the answer is
+    /// tokenised by itself, since at inference the model starts after the prompt's own ids.
+    pub fn prompt_and_answer(
+        &self,
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+        answer: &str,
+    ) -> Result<PromptAndAnswer, ChatTemplateError> {
+        let frame = self.answer_frame(tokenizer, messages)?;
+        let rendered = self.render(messages, true)?;
+        let prompt = tokenizer.encode(&rendered)?;
+        let answer = format!("{}{answer}{}", frame.before, frame.end_of_turn);
+        let whole = tokenizer.encode(&format!("{rendered}{answer}"))?;
+        let answer = match whole.strip_prefix(prompt.as_slice()) {
+            Some(rest) => rest.to_vec(),
+            None => tokenizer.encode_continuation(&answer)?,
+        };
+        Ok(PromptAndAnswer { prompt, answer })
+    }
+}
+
+/// The end of the first special token in `text` and its id.
+fn first_special(
+    tokenizer: &Tokenizer,
+    text: &str,
+) -> Result<Option<(usize, u32)>, TokenizerError> {
+    let found = tokenizer
+        .encode(text)?
+        .into_iter()
+        .find(|&id| tokenizer.is_special(id));
+    Ok(found.and_then(|id| {
+        let name = tokenizer.token(id)?;
+        Some((text.find(&name)? + name.len(), id))
+    }))
+}
+
+/// An error and what caused it in one line; minijinja keeps the message of `raise_exception` in
+/// the cause.
+fn with_causes(error: &minijinja::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,190 @@
+//! Writing text: greedy or sampled, many sequences at a time.
+//!
+//! Continuous batching: a sequence that ends leaves the batch and the next prompt enters in the
+//! same step, so the batch stays full. Prompts enter longest first, which lets the last ones to
+//! run be the shortest. What a sequence says does not depend on its neighbours: its random numbers
+//! come from the seed and its own index.
+
+mod sampling;
+
+use std::collections::VecDeque;
+
+use burn::Tensor;
+use burn::tensor::{Int, TensorData};
+use kernels::{KvCache, Segments, Slot};
+
+pub use sampling::Sampling;
+
+use crate::language_model::LanguageModel;
+
+/// How text is generated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerationOptions {
+    /// Tokens after which a sequence is cut off.
+    pub max_new_tokens: usize,
+    /// Sequences that run side by side.
+    pub batch_size: usize,
+    /// How the next token is chosen.
+    pub sampling: Sampling,
+    /// Seed of all random choices.
+    pub seed: u64,
+    /// Go on past stop tokens; for measuring speed.
+    pub ignore_stop_tokens: bool,
+}
+
+impl Default for GenerationOptions {
+    /// Greedy, at most 128 tokens, 16 sequences side by side.
+    fn default() -> Self {
+        Self {
+            max_new_tokens: 128,
+            batch_size: 16,
+            sampling: Sampling::Greedy,
+            seed: 0,
+            ignore_stop_tokens: false,
+        }
+    }
+}
+
+/// Why a sequence ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinishReason {
+    /// A stop token was generated.
+    Stop,
+    /// `max_new_tokens` or the model's context ran out.
+    Length,
+}
+
+/// What was written after one prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generated {
+    /// New tokens, the stop token included.
+    pub ids: Vec<u32>,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+}
+
+/// Continues each prompt; results are in the order of `prompts`. `finished` is told of every
+/// sequence that ends (with 1). A prompt that is empty or fills the model's context gets no token
+/// and [`FinishReason::Length`].
+///
+/// Pack the model first ([`LanguageModel::packed`]) where many tokens are to be written.
+pub fn generate(
+    model: &LanguageModel,
+    prompts: &[Vec<u32>],
+    options: &GenerationOptions,
+    finished: &mut dyn FnMut(usize),
+) -> Vec<Generated> {
+    let mut batch = Batch {
+        model,
+        options,
+        cache: model.llama.new_cache(),
+        running: Vec::new(),
+        results: vec![
+            Generated {
+                ids: vec![],
+                finish_reason: FinishReason::Length
+            };
+            prompts.len()
+        ],
+    };
+    let mut order: Vec<usize> = (0..prompts.len()).collect();
+    order.sort_by_key(|&index| std::cmp::Reverse(prompts[index].len()));
+    let mut waiting: VecDeque<usize> = VecDeque::new();
+    for index in order {
+        let fits = prompts[index].len() < model.config.max_position_embeddings;
+        if prompts[index].is_empty() || !fits || options.max_new_tokens == 0 {
+            finished(1);
+        } else {
+            waiting.push_back(index);
+        }
+    }
+    loop {
+        while batch.running.len() < options.batch_size.max(1)
+            && let Some(index) = waiting.pop_front()
+        {
+            let slot = batch.cache.open();
+            batch.running.push(Sequence {
+                index,
+                slot,
+                input: prompts[index].clone(),
+            });
+        }
+        if batch.running.is_empty() {
+            return batch.results;
+        }
+        batch.step(prompts, finished);
+    }
+}
+
+struct Batch<'a> {
+    model: &'a LanguageModel,
+    options: &'a GenerationOptions,
+    cache: KvCache,
+    running: Vec<Sequence>,
+    results: Vec<Generated>,
+}
+
+struct Sequence {
+    /// Which prompt.
+    index: usize,
+    slot: Slot,
+    /// Tokens the model has not seen: the prompt at first, then the last token.
+    input: Vec<u32>,
+}
+
+impl Batch<'_> {
+    /// One token for every running sequence.
+    fn step(&mut self, prompts: &[Vec<u32>], finished: &mut dyn FnMut(usize)) {
+        let logits = self.next_logits();
+        let (options, model, results) = (self.options, self.model, &mut self.results);
+        let cache = &mut self.cache;
+        let width = model.config.vocab_size;
+        let mut rows = logits.chunks_exact(width);
+        self.running.retain_mut(|sequence| {
+            let row = rows.next().unwrap_or_default();
+            let result = &mut results[sequence.index];
+            let draw = || sampling::draw(options.seed, sequence.index, result.ids.len());
+            let token = options.sampling.choose(row, draw);
+            result.ids.push(token);
+            sequence.input = vec![token];
+            let length = prompts[sequence.index].len() + result.ids.len();
+            if !options.ignore_stop_tokens && model.stop_tokens.contains(&token) {
+                result.finish_reason = FinishReason::Stop;
+            } else if result.ids.len() < options.max_new_tokens
+                && length < model.config.max_position_embeddings
+            {
+                return true;
+            }
+            cache.close(sequence.slot);
+            finished(1);
+            false
+        });
+    }
+
+    /// Logits after the last token of every running sequence, [running, V] in row-major order.
+    fn next_logits(&mut self) -> Vec<f32> {
+        let ids: Vec<u32> = self
+            .running
+            .iter()
+            .flat_map(|s| s.input.iter().copied())
+            .collect();
+        let segments = Segments::new(self.running.iter().map(|sequence| sequence.input.len()));
+        let slots: Vec<Slot> = self.running.iter().map(|sequence| sequence.slot).collect();
+        let llama = &self.model.llama;
+        let hidden = llama.forward_cached(&ids, &segments, &mut self.cache, &slots);
+        let hidden = if ids.len() == slots.len() {
+            hidden
+        } else {
+            let last: Vec<i64> = segments
+                .last_tokens()
+                .into_iter()
+                .flatten()
+                .map(|row| row as i64)
+                .collect();
+            let count = last.len();
+            let rows = TensorData::new(last, [count]);
+            hidden.select(0, Tensor::<1, Int>::from_data(rows, &llama.device()))
+        };
+        llama.logits(hidden).into_data().iter::<f32>().collect()
+    }
+}

@@ -1,0 +1,253 @@
+//! Hugging Face model directories: configuration, safetensors (single or sharded), tokenizer,
+//! chat template, generation defaults.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+use memmap2::Mmap;
+use rayon::prelude::*;
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::llama::TokenIds;
+
+/// Where a tensor lies.
+#[derive(Debug, Clone)]
+struct Place {
+    file: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    /// Byte range in the file.
+    start: usize,
+    end: usize,
+}
+
+/// The weights of a model directory, memory-mapped.
+#[derive(Debug)]
+pub struct SafetensorsCheckpoint {
+    directory: PathBuf,
+    files: Vec<Mmap>,
+    tensors: BTreeMap<String, Place>,
+}
+
+/// `model.safetensors.index.json`.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// Name of the weights where they are one file.
+pub(crate) const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+
+impl SafetensorsCheckpoint {
+    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+    pub fn open(directory: &Path) -> Result<Self, CheckpointError> {
+        let single = directory.join(SINGLE);
+        if single.is_file() {
+            return Self::open_files(directory, &[single]);
+        }
+        let index_path = directory.join(INDEX);
+        let text = match std::fs::read_to_string(&index_path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(CheckpointError::file(
+                    directory,
+                    format!("holds no weights: there is neither {SINGLE} nor {INDEX}"),
+                ));
+            }
+            Err(error) => return Err(CheckpointError::file(index_path, error)),
+        };
+        let index: Index = serde_json::from_str(&text)
+            .map_err(|error| CheckpointError::file(&index_path, error))?;
+        let mut names: Vec<&String> = index.weight_map.values().collect();
+        names.sort();
+        names.dedup();
+        if let Some(name) = names
+            .iter()
+            .find(|name| Path::new(name).components().count() != 1)
+        {
+            return Err(CheckpointError::file(
+                index_path,
+                format!("shard `{name}` is not a file beside the index"),
+            ));
+        }
+        let paths: Vec<PathBuf> = names.iter().map(|name| directory.join(name)).collect();
+        let checkpoint = Self::open_files(directory, &paths)?;
+        if let Some(name) = index
+            .weight_map
+            .keys()
+            .find(|name| !checkpoint.tensors.contains_key(*name))
+        {
+            return Err(CheckpointError::Missing {
+                path: index_path,
+                name: name.clone(),
+            });
+        }
+        Ok(checkpoint)
+    }
+
+    /// Opens these safetensors files as one checkpoint.
+    pub fn open_files(directory: &Path, paths: &[PathBuf]) -> Result<Self, CheckpointError> {
+        let mut files = Vec::new();
+        let mut tensors = BTreeMap::new();
+        for (index, path) in paths.iter().enumerate() {
+            let map = map(path)?;
+            for (name, place) in
+                places(&map, index).map_err(|message| CheckpointError::file(path, message))?
+            {
+                if tensors.insert(name.clone(), place).is_some() {
+                    let message = format!("tensor `{name}` is stored in two files");
+                    return Err(CheckpointError::file(path, message));
+                }
+            }
+            files.push(map);
+        }
+        Ok(Self {
+            directory: directory.to_path_buf(),
+            files,
+            tensors,
+        })
+    }
+
+    /// The shape of a tensor, if it is there.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|place| place.shape.as_slice())
+    }
+}
+
+fn map(path: &Path) -> Result<Mmap, CheckpointError> {
+    let file = File::open(path).map_err(|error| CheckpointError::file(path, error))?;
+    // SAFETY: the map is read-only and any bytes in it are valid numbers.
+    unsafe { Mmap::map(&file) }.map_err(|error| CheckpointError::file(path, error))
+}
+
+/// Reads the header of a safetensors file, which checks that all tensors lie within it.
+fn places(map: &Mmap, file: usize) -> Result<Vec<(String, Place)>, String> {
+    let (header, metadata) = SafeTensors::read_metadata(map)
+        .map_err(|error| format!("not a complete safetensors file: {error}"))?;
+    let data = header + 8;
+    metadata
+        .tensors()
+        .into_iter()
+        .map(|(name, info)| {
+            let (start, end) = (data + info.data_offsets.0, data + info.data_offsets.1);
+            if end > map.len() {
+                return Err(format!(
+                    "the file is truncated: tensor `{name}` ends at byte {end}, the file at byte {}",
+                    map.len()
+                ));
+            }
+            let shape = info.shape.clone();
+            Ok((name, Place { file, dtype: info.dtype, shape, start, end }))
+        })
+        .collect()
+}
+
+impl Checkpoint for SafetensorsCheckpoint {
+    fn path(&self) -> PathBuf {
+        self.directory.clone()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.tensors.keys().cloned().collect()
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
+        let place = self
+            .tensors
+            .get(name)
+            .ok_or_else(|| CheckpointError::Missing {
+                path: self.path(),
+                name: name.to_owned(),
+            })?;
+        if place.shape != shape {
+            return Err(CheckpointError::Shape {
+                path: self.path(),
+                name: name.to_owned(),
+                expected: shape.to_vec(),
+                found: place.shape.clone(),
+            });
+        }
+        let bytes = &self.files[place.file][place.start..place.end];
+        match place.dtype {
+            Dtype::F32 => Ok(convert(bytes, f32::from_le_bytes)),
+            Dtype::F16 => Ok(convert(bytes, |bytes| f16::from_le_bytes(bytes).to_f32())),
+            Dtype::BF16 => Ok(convert(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32())),
+            other => Err(CheckpointError::Format {
+                path: self.path(),
+                name: name.to_owned(),
+                format: format!("{other:?}"),
+                supported: "F32, F16 or BF16",
+            }),
+        }
+    }
+}
+
+/// Numbers of N bytes each as f32, in parallel.
+fn convert<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32 + Sync) -> Vec<f32> {
+    let (numbers, _) = bytes.as_chunks::<N>();
+    numbers
+        .par_iter()
+        .with_min_len(1 << 16)
+        .map(|bytes| number(*bytes))
+        .collect()
+}
+
+/// Reads a JSON file; `None` where there is none.
+pub(crate) fn read_json(path: &Path) -> Result<Option<Value>, CheckpointError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|error| CheckpointError::file(path, error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CheckpointError::file(path, error)),
+    }
+}
+
+/// The chat template of a directory: `chat_template.jinja`, else the key in
+/// `tokenizer_config.json`, a string or a list of named templates of which `default` is taken.
+pub(crate) fn chat_template(
+    directory: &Path,
+    tokenizer_config: Option<&Value>,
+) -> Result<Option<String>, CheckpointError> {
+    let path = directory.join("chat_template.jinja");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => return Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(CheckpointError::file(path, error)),
+    }
+    let template = match tokenizer_config.and_then(|config| config.get("chat_template")) {
+        Some(Value::String(text)) => Some(text.as_str()),
+        Some(Value::Array(named)) => named
+            .iter()
+            .find(|entry| entry["name"] == "default")
+            .or(named.first())
+            .and_then(|entry| entry["template"].as_str()),
+        _ => None,
+    };
+    Ok(template.map(str::to_owned))
+}
+
+/// `eos_token_id` of `generation_config.json`: an id or a list.
+pub(crate) fn generation_eos(directory: &Path) -> Result<Option<Vec<u32>>, CheckpointError> {
+    #[derive(Deserialize)]
+    struct GenerationConfig {
+        eos_token_id: Option<TokenIds>,
+    }
+    let path = directory.join("generation_config.json");
+    let Some(json) = read_json(&path)? else {
+        return Ok(None);
+    };
+    let config: GenerationConfig =
+        serde_json::from_value(json).map_err(|error| CheckpointError::file(path, error))?;
+    Ok(config.eos_token_id.map(TokenIds::into_vec))
+}

@@ -1,0 +1,75 @@
+//! What a model is: a hash of its files and its licence.
+
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::CheckpointError;
+use crate::huggingface;
+
+/// Where a model came from. Part of the hash of every row it produced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelIdentity {
+    /// The path it was loaded from.
+    pub path: PathBuf,
+    /// Hash of the content of its files, as hexadecimal digits.
+    pub revision: String,
+    /// Licence where the file or its card says one.
+    pub licence: Option<String>,
+}
+
+/// Hash of these files' contents, in this order.
+pub(crate) fn content_hash(files: &[PathBuf]) -> Result<String, CheckpointError> {
+    let mut hasher = blake3::Hasher::new();
+    for file in files {
+        hasher
+            .update_mmap_rayon(file)
+            .map_err(|error| CheckpointError::file(file, error))?;
+    }
+    Ok(hasher.finalize().to_hex()[..16].to_owned())
+}
+
+/// The files of a directory that decide what a model says, in alphabetical order.
+pub(crate) fn model_files(directory: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
+    const SUFFIXES: [&str; 3] = [".safetensors", ".json", ".jinja"];
+    let error = |error| CheckpointError::file(directory, error);
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(error)? {
+        let path = entry.map_err(error)?.path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if path.is_file() && SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// `license` in the front matter of the model card.
+pub(crate) fn licence_of_card(directory: &Path) -> Option<String> {
+    let card = std::fs::read_to_string(directory.join("README.md")).ok()?;
+    let front_matter = card.strip_prefix("---\n")?.split("\n---").next()?;
+    front_matter
+        .lines()
+        .find_map(|line| line.strip_prefix("license:"))
+        .map(|licence| licence.trim().trim_matches(['"', '\'']).to_owned())
+        .filter(|licence| !licence.is_empty())
+}
+
+/// The base model's revision and the adapter's, as one.
+pub(crate) fn with_adapter(
+    base: &ModelIdentity,
+    directory: &Path,
+) -> Result<ModelIdentity, CheckpointError> {
+    let adapter = content_hash(&model_files(directory)?)?;
+    Ok(ModelIdentity {
+        path: directory.to_path_buf(),
+        revision: format!("{}+{adapter}", base.revision),
+        licence: huggingface::read_json(&directory.join("adapter_config.json"))
+            .ok()
+            .and_then(|_| licence_of_card(directory))
+            .or_else(|| base.licence.clone()),
+    })
+}

@@ -1,0 +1,239 @@
+//! A model as a user names it: a path, and everything that belongs to the model at that path.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use kernels::WeightFormat;
+use serde_json::Value;
+
+use crate::adapter_directory::{self, ADAPTER_CONFIG, AdapterError};
+use crate::chat_template::{ChatTemplate, ChatTemplateError, Message};
+use crate::checkpoint::CheckpointError;
+use crate::gguf::{Gguf, GgufError, LlamaCheckpoint, LlamaGgufError};
+use crate::huggingface::{self, SafetensorsCheckpoint};
+use crate::identity::{self, ModelIdentity};
+use crate::llama::{ConfigError, Llama, LlamaConfig};
+use crate::tokenizer::{SpecialTokens, Tokenizer, TokenizerError};
+
+/// Why a model could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Nothing at the path is a model.
+    #[error("{path}: {message}")]
+    NotAModel {
+        /// What the user named.
+        path: PathBuf,
+        /// What was looked for.
+        message: String,
+    },
+    /// The configuration.
+    #[error("{path}: {source}")]
+    Config {
+        /// The file it is in.
+        path: PathBuf,
+        /// What is wrong.
+        source: ConfigError,
+    },
+    /// A GGUF file.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// Weights and other files.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The tokenizer.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The chat template.
+    #[error("{path}: {source}")]
+    ChatTemplate {
+        /// The model.
+        path: PathBuf,
+        /// What is wrong.
+        source: ChatTemplateError,
+    },
+    /// A PEFT adapter.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+}
+
+/// A language model with its tokenizer and conventions.
+#[derive(Debug, Clone)]
+pub struct LanguageModel {
+    /// Shape of the network.
+    pub config: LlamaConfig,
+    /// The network.
+    pub llama: Llama,
+    /// Text to ids and back.
+    pub tokenizer: Tokenizer,
+    /// How conversations are written; base models have none.
+    pub chat_template: Option<ChatTemplate>,
+    /// Tokens that end a generation: those of the configuration and the template's end of turn.
+    pub stop_tokens: Vec<u32>,
+    /// What it is and where it came from.
+    pub identity: ModelIdentity,
+    /// `tokenizer_config.json` as found, written out again on export.
+    pub(crate) tokenizer_config: Option<Value>,
+}
+
+impl LanguageModel {
+    /// Loads what is at `path`: a GGUF file, a directory with one, a Hugging Face model directory,
+    /// or a PEFT adapter directory whose base model is on disk.
+    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, LoadError> {
+        let path = path.as_ref();
+        let not_a_model = |message: &str| LoadError::NotAModel {
+            path: path.into(),
+            message: message.into(),
+        };
+        if path.is_file() {
+            return match path
+                .extension()
+                .is_some_and(|extension| extension == "gguf")
+            {
+                true => Self::load_gguf(path, device),
+                false => Err(not_a_model(
+                    "is not a GGUF file; name a .gguf file or a directory",
+                )),
+            };
+        }
+        if !path.is_dir() {
+            return Err(not_a_model("does not exist"));
+        }
+        if path.join(ADAPTER_CONFIG).is_file() {
+            return Ok(adapter_directory::load(path, device)?);
+        }
+        if path.join("config.json").is_file() {
+            return Self::load_directory(path, device);
+        }
+        match gguf_files(path)?.as_slice() {
+            [file] => Self::load_gguf(file, device),
+            [] => Err(not_a_model(
+                "holds no model: there is no config.json, adapter_config.json or .gguf file",
+            )),
+            [first, second, ..] => Err(not_a_model(&format!(
+                "holds several GGUF files ({}, {} …); name one of them",
+                first.display(),
+                second.display()
+            ))),
+        }
+    }
+
+    fn load_gguf(path: &Path, device: &Device) -> Result<Self, LoadError> {
+        let file = Gguf::open(path)?;
+        let config = file.llama_config().map_err(|error| match error {
+            LlamaGgufError::Gguf(error) => LoadError::Gguf(error),
+            LlamaGgufError::Config(source) => LoadError::Config {
+                path: path.into(),
+                source,
+            },
+        })?;
+        let tokenizer = Tokenizer::from_gguf(&file)?;
+        tokenizer.check_vocabulary(config.vocab_size)?;
+        let llama = Llama::load(&config, &LlamaCheckpoint::new(&file, &config), device)?;
+        let template = file.text("tokenizer.chat_template")?.map(str::to_owned);
+        let identity = ModelIdentity {
+            path: path.to_path_buf(),
+            revision: identity::content_hash(&[path.to_path_buf()])?,
+            licence: file.text("general.license")?.map(str::to_owned),
+        };
+        Self::assemble(config, llama, tokenizer, template, identity, None)
+    }
+
+    fn load_directory(path: &Path, device: &Device) -> Result<Self, LoadError> {
+        let config_path = path.join("config.json");
+        let text = std::fs::read_to_string(&config_path)
+            .map_err(|error| CheckpointError::file(&config_path, error))?;
+        let mut config = LlamaConfig::from_json(&text).map_err(|source| LoadError::Config {
+            path: config_path,
+            source,
+        })?;
+        if let Some(ids) = huggingface::generation_eos(path)? {
+            config.eos_token_ids = ids;
+        }
+        let tokenizer_config = huggingface::read_json(&path.join("tokenizer_config.json"))?;
+        let map = huggingface::read_json(&path.join("special_tokens_map.json"))?;
+        let special = [&tokenizer_config, &map]
+            .into_iter()
+            .flatten()
+            .map(SpecialTokens::from_json)
+            .reduce(SpecialTokens::or)
+            .unwrap_or_default();
+        let tokenizer = Tokenizer::from_file(&path.join("tokenizer.json"), special)?;
+        tokenizer.check_vocabulary(config.vocab_size)?;
+        let template = huggingface::chat_template(path, tokenizer_config.as_ref())?;
+        let llama = Llama::load(&config, &SafetensorsCheckpoint::open(path)?, device)?;
+        let identity = ModelIdentity {
+            path: path.to_path_buf(),
+            revision: identity::content_hash(&identity::model_files(path)?)?,
+            licence: identity::licence_of_card(path),
+        };
+        Self::assemble(
+            config,
+            llama,
+            tokenizer,
+            template,
+            identity,
+            tokenizer_config,
+        )
+    }
+
+    fn assemble(
+        config: LlamaConfig,
+        llama: Llama,
+        tokenizer: Tokenizer,
+        template: Option<String>,
+        identity: ModelIdentity,
+        tokenizer_config: Option<Value>,
+    ) -> Result<Self, LoadError> {
+        let template_error = |source| LoadError::ChatTemplate {
+            path: identity.path.clone(),
+            source,
+        };
+        let chat_template = template
+            .map(|source| ChatTemplate::new(&source, tokenizer.special()))
+            .transpose()
+            .map_err(template_error)?;
+        let mut stop_tokens = config.eos_token_ids.clone();
+        stop_tokens.extend(tokenizer.eos_id());
+        if let Some(template) = &chat_template {
+            let frame = template
+                .answer_frame(&tokenizer, &[Message::user("?")])
+                .map_err(template_error)?;
+            stop_tokens.extend(frame.end_token);
+        }
+        stop_tokens.sort_unstable();
+        stop_tokens.dedup();
+        Ok(Self {
+            config,
+            llama,
+            tokenizer,
+            chat_template,
+            stop_tokens,
+            identity,
+            tokenizer_config,
+        })
+    }
+
+    /// The model for inference: adapters merged, weights in the form that is read fastest.
+    pub fn packed(&self, format: WeightFormat) -> Self {
+        Self {
+            llama: self.llama.packed(format),
+            ..self.clone()
+        }
+    }
+}
+
+fn gguf_files(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let error = |error| LoadError::Checkpoint(CheckpointError::file(directory, error));
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(error)? {
+        let path = entry.map_err(error)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "gguf")
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

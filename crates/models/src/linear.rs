@@ -1,0 +1,176 @@
+//! Linear layers, plain, with a LoRA adapter, or packed for inference.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Distribution, TensorData};
+use burn::{Tensor, tensor::Device};
+use kernels::{PackedLinear, WeightFormat};
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+
+/// y = x·Wᵀ + b, and with an adapter y = x·Wᵀ + b + s·(dropout(x)·Aᵀ)·Bᵀ.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// W [out, in].
+    pub weight: Param<Tensor<2>>,
+    /// b [out].
+    pub bias: Option<Param<Tensor<1>>>,
+    /// The low-rank adapter, if one is attached.
+    pub lora: Option<Lora>,
+    /// The layer as inference reads it. Never present in a model that is trained.
+    #[module(skip)]
+    packed: Option<PackedLinear>,
+}
+
+/// A low-rank adapter (Hu et al. 2021, arXiv 2106.09685): adds s·B·A to a frozen weight.
+///
+/// PEFT stores the matrices as `lora_A.weight` and `lora_B.weight`.
+#[derive(Module, Debug)]
+pub struct Lora {
+    /// A [r, in].
+    pub lora_a: Param<Tensor<2>>,
+    /// B [out, r]; zero at the start, so that an adapter changes nothing before it is trained.
+    pub lora_b: Param<Tensor<2>>,
+    /// s = α / r, or α / √r with rank-stabilised scaling.
+    pub scale: f64,
+    /// Share of the inputs of A that is dropped while A is trained.
+    pub dropout: f64,
+}
+
+impl Linear {
+    /// Reads `{name}.weight` [outputs, inputs] and, where there is one, `{name}.bias` [outputs].
+    pub fn load(
+        checkpoint: &dyn Checkpoint,
+        name: &str,
+        [outputs, inputs]: [usize; 2],
+        bias: bool,
+        device: &Device,
+    ) -> Result<Self, CheckpointError> {
+        let bias = match bias {
+            true => Some(parameter(
+                checkpoint,
+                &format!("{name}.bias"),
+                [outputs],
+                device,
+            )?),
+            false => None,
+        };
+        let weight = parameter(
+            checkpoint,
+            &format!("{name}.weight"),
+            [outputs, inputs],
+            device,
+        )?;
+        Ok(Self {
+            weight,
+            bias,
+            lora: None,
+            packed: None,
+        })
+    }
+
+    /// [T, in] → [T, out].
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        if let Some(packed) = &self.packed {
+            return packed.forward(x);
+        }
+        let bias = self.bias.as_ref().map(Param::val);
+        let base = kernels::linear(x.clone(), self.weight.val(), bias);
+        match &self.lora {
+            Some(lora) => base + lora.forward(x),
+            None => base,
+        }
+    }
+
+    /// Freezes the layer and attaches an adapter of `rank`: A uniform in ±1/√in as PEFT
+    /// initialises it (Kaiming with a = √5), B zero.
+    pub fn with_lora(self, rank: usize, scale: f64, dropout: f64) -> Self {
+        let [outputs, inputs] = self.weight.dims();
+        let device = self.weight.device();
+        let bound = 1.0 / (inputs as f64).sqrt();
+        let a = Tensor::random(
+            [rank, inputs],
+            Distribution::Uniform(-bound, bound),
+            &device,
+        );
+        let b = Tensor::zeros([outputs, rank], &device);
+        self.with_adapter(a, b, scale, dropout)
+    }
+
+    /// Freezes the layer and attaches the adapter of `a` [r, in] and `b` [out, r].
+    pub fn with_adapter(self, a: Tensor<2>, b: Tensor<2>, scale: f64, dropout: f64) -> Self {
+        let lora = Lora {
+            lora_a: Param::from_tensor(a),
+            lora_b: Param::from_tensor(b),
+            scale,
+            dropout,
+        };
+        Self {
+            lora: Some(lora),
+            ..self.freeze()
+        }
+    }
+
+    /// The layer with its adapter added into the weight: W + s·B·A.
+    pub fn merged(self) -> Self {
+        let weight = self.effective_weight();
+        Self {
+            weight: Param::from_tensor(weight),
+            bias: self.bias,
+            lora: None,
+            packed: None,
+        }
+    }
+
+    /// The layer as inference reads it fastest; its adapter is merged. Not differentiable.
+    pub fn packed(self, format: WeightFormat) -> Self {
+        let bias = self.bias.as_ref().map(Param::val);
+        let packed = PackedLinear::new(self.effective_weight(), bias, format);
+        Self {
+            packed: Some(packed),
+            ..self
+        }
+    }
+
+    /// W, with the adapter added where there is one.
+    pub fn effective_weight(&self) -> Tensor<2> {
+        let weight = self.weight.val();
+        match &self.lora {
+            Some(lora) => weight + lora.lora_b.val().matmul(lora.lora_a.val()) * lora.scale,
+            None => weight,
+        }
+    }
+}
+
+impl Lora {
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let a = self.lora_a.val();
+        let x = if self.dropout > 0.0 && a.is_require_grad() {
+            drop_out(x, self.dropout)
+        } else {
+            x
+        };
+        let low = kernels::linear(x, a, None);
+        kernels::linear(low, self.lora_b.val(), None) * self.scale
+    }
+}
+
+/// Zeroes a share of the values and scales up the others; draws from the device's generator.
+fn drop_out(x: Tensor<2>, share: f64) -> Tensor<2> {
+    let kept = 1.0 - share;
+    let mask = Tensor::random(x.dims(), Distribution::Bernoulli(kept), &x.device());
+    x * mask * (1.0 / kept)
+}
+
+/// Reads one tensor as a trainable parameter.
+pub(crate) fn parameter<const D: usize>(
+    checkpoint: &dyn Checkpoint,
+    name: &str,
+    shape: [usize; D],
+    device: &Device,
+) -> Result<Param<Tensor<D>>, CheckpointError> {
+    let values = checkpoint.tensor(name, &shape)?;
+    Ok(Param::from_tensor(Tensor::from_data(
+        TensorData::new(values, shape),
+        device,
+    )))
+}

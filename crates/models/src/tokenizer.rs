@@ -1,0 +1,242 @@
+//! Text to token ids and back: Hugging Face `tokenizers`, from `tokenizer.json` or GGUF metadata.
+
+mod gguf;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::gguf::{Gguf, GgufError};
+
+/// Why there is no tokenizer, or why it failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenizerError {
+    /// `tokenizer.json` could not be read.
+    #[error("{path}: {message}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// The tokenizer in a GGUF file.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// The tokenizer in a GGUF file is of a kind that is not built.
+    #[error("{path}: `{key}` is {value:?}, which is not supported; {supported}")]
+    Unsupported {
+        /// The GGUF file.
+        path: PathBuf,
+        /// Metadata key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What is.
+        supported: &'static str,
+    },
+    /// Ids beyond the model's token table.
+    #[error(
+        "the tokenizer does not match the model: its largest token id is {largest}, but the model \
+         has {vocab_size} tokens; use the tokenizer that was published with the model"
+    )]
+    Mismatch {
+        /// Largest id of the tokenizer.
+        largest: u32,
+        /// Rows of the token table.
+        vocab_size: usize,
+    },
+    /// The tokenizer failed on a text.
+    #[error("cannot tokenise: {0}")]
+    Failed(String),
+}
+
+/// The named special tokens; chat templates see them as `bos_token` and so on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SpecialTokens {
+    /// Begins a text.
+    pub bos: Option<String>,
+    /// Ends a text.
+    pub eos: Option<String>,
+    /// Stands for what has no token.
+    pub unk: Option<String>,
+    /// Fills batches; never a target.
+    pub pad: Option<String>,
+}
+
+impl SpecialTokens {
+    /// Name in `tokenizer_config.json` and text of each token that is set.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("bos_token", &self.bos),
+            ("eos_token", &self.eos),
+            ("unk_token", &self.unk),
+            ("pad_token", &self.pad),
+        ]
+        .into_iter()
+        .filter_map(|(name, token)| Some((name, token.as_deref()?)))
+    }
+
+    /// Reads `tokenizer_config.json` or `special_tokens_map.json`: a token is a string or an
+    /// object with `content`.
+    pub(crate) fn from_json(json: &Value) -> Self {
+        let token = |key: &str| {
+            let value = json.get(key)?;
+            value
+                .as_str()
+                .or_else(|| value.get("content")?.as_str())
+                .map(str::to_owned)
+        };
+        Self {
+            bos: token("bos_token"),
+            eos: token("eos_token"),
+            unk: token("unk_token"),
+            pad: token("pad_token"),
+        }
+    }
+
+    /// Tokens of `self`, and of `other` where `self` has none.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            bos: self.bos.or(other.bos),
+            eos: self.eos.or(other.eos),
+            unk: self.unk.or(other.unk),
+            pad: self.pad.or(other.pad),
+        }
+    }
+}
+
+/// A tokenizer and its named special tokens.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    special: SpecialTokens,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`.
+    pub fn from_file(path: &Path, special: SpecialTokens) -> Result<Self, TokenizerError> {
+        let error = |message: String| TokenizerError::File {
+            path: path.to_path_buf(),
+            message,
+        };
+        let bytes = std::fs::read(path).map_err(|source| error(source.to_string()))?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes)
+            .map_err(|source| error(format!("not a tokenizer: {source}")))?;
+        // A stored padding or truncation is a leftover of training and would change ids here.
+        inner.with_padding(None);
+        inner
+            .with_truncation(None)
+            .map_err(|source| error(source.to_string()))?;
+        Ok(Self { inner, special })
+    }
+
+    /// Builds the tokenizer that a GGUF file's metadata describes.
+    pub fn from_gguf(file: &Gguf) -> Result<Self, TokenizerError> {
+        let (json, special) = gguf::tokenizer_json(file)?;
+        let inner = tokenizers::Tokenizer::from_bytes(json.to_string()).map_err(|source| {
+            TokenizerError::File {
+                path: file.path().to_path_buf(),
+                message: format!("the tokenizer in the metadata is broken: {source}"),
+            }
+        })?;
+        Ok(Self { inner, special })
+    }
+
+    /// The named special tokens.
+    pub fn special(&self) -> &SpecialTokens {
+        &self.special
+    }
+
+    /// Ids of a rendered chat or other text that holds its special tokens itself: nothing is
+    /// added, special tokens in the text are recognised.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        self.encode_with(text, false)
+    }
+
+    /// Ids of a plain text, with the tokens the tokenizer adds around one (BOS, for some models).
+    pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        self.encode_with(text, true)
+    }
+
+    fn encode_with(&self, text: &str, add_special: bool) -> Result<Vec<u32>, TokenizerError> {
+        self.inner
+            .encode_fast(text, add_special)
+            .map(|encoding| encoding.get_ids().to_vec())
+            .map_err(|error| TokenizerError::Failed(error.to_string()))
+    }
+
+    /// Ids of a text that goes on from another one: nothing is put before its first word, where
+    /// SentencePiece would set a space.
+    pub fn encode_continuation(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        /// A character that is a token of its own in every vocabulary and joins with nothing.
+        const ANCHOR: &str = "\n";
+        let anchor = self.encode(ANCHOR)?;
+        let both = self.encode(&format!("{ANCHOR}{text}"))?;
+        match both.strip_prefix(anchor.as_slice()) {
+            Some(rest) => Ok(rest.to_vec()),
+            // The text begins with line breaks that join the anchor.
+            None => self.encode(text),
+        }
+    }
+
+    /// Text of `ids` without special tokens.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        self.inner
+            .decode(ids, true)
+            .map_err(|error| TokenizerError::Failed(error.to_string()))
+    }
+
+    /// Text of `ids`, special tokens included.
+    pub fn decode_with_special(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        self.inner
+            .decode(ids, false)
+            .map_err(|error| TokenizerError::Failed(error.to_string()))
+    }
+
+    /// The id of a token by its exact name.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// The name of a token.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// Id of the token that begins a text.
+    pub fn bos_id(&self) -> Option<u32> {
+        self.id(self.special.bos.as_deref()?)
+    }
+
+    /// Id of the token that ends a text.
+    pub fn eos_id(&self) -> Option<u32> {
+        self.id(self.special.eos.as_deref()?)
+    }
+
+    /// Whether `id` is a special token: one that never stands for text.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.inner
+            .get_added_tokens_decoder()
+            .get(&id)
+            .is_some_and(|token| token.special)
+    }
+
+    /// The content of a `tokenizer.json`.
+    pub fn to_json(&self) -> Result<String, TokenizerError> {
+        self.inner
+            .to_string(true)
+            .map_err(|error| TokenizerError::Failed(error.to_string()))
+    }
+
+    /// Fails if an id has no row in a token table of `vocab_size` rows.
+    pub fn check_vocabulary(&self, vocab_size: usize) -> Result<(), TokenizerError> {
+        let largest = self.inner.get_vocab(true).into_values().max().unwrap_or(0);
+        if largest as usize >= vocab_size {
+            return Err(TokenizerError::Mismatch {
+                largest,
+                vocab_size,
+            });
+        }
+        Ok(())
+    }
+}
