@@ -6,12 +6,19 @@
 //! both languages into the questions, [`mix`] writes the transfer set. [`stage`] runs each of
 //! them over files so that a killed run goes on where it was. No tensor appears here.
 
+pub mod answer;
 pub mod chrf;
+pub mod code_switch;
+pub mod dictionary;
+pub mod filter;
 pub mod language;
 pub mod progress;
 pub mod record;
 pub mod rejected;
+pub mod repetition;
 pub mod sampling;
 pub mod seam;
+pub mod source;
 pub mod stage;
 pub mod text;
+pub mod translate;

@@ -1,0 +1,290 @@
+//! Reads instruction data sets and parallel corpora as they are found in the wild.
+//!
+//! [`load`] reads a file or a folder of files: `.json` (an array), `.jsonl`, `.parquet`, laid out
+//! as Alpaca, ShareGPT, chat `messages`, prompt/completion or question/answer ([`Format`]). Which
+//! one is told from the first rows of each file, or by an entry of LLaMA-Factory's
+//! `dataset_info.json` beside it. Rows that cannot be used are kept aside with their file, line and
+//! reason. [`parallel`] reads sentence pairs.
+
+mod dataset_info;
+mod error;
+mod exchange;
+mod format;
+mod id;
+mod json;
+mod parallel;
+mod parquet;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use error::SourceError;
+pub use format::{Columns, Format, Tags};
+pub use parallel::{LoadedPairs, ParallelSource, parallel};
+
+use crate::record::Instruction;
+use crate::rejected::Rejected;
+use exchange::Exchange;
+use format::Layout;
+
+/// How an instruction data set is read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoadOptions {
+    /// The layout of the rows; told from the first rows of each file where it is not given.
+    pub format: Option<Format>,
+    /// Names of the columns that differ from the format's own.
+    pub columns: Columns,
+    /// Loading stops when a larger share of the rows cannot be used.
+    pub max_rejected_fraction: f64,
+    /// Take the first so many usable rows only.
+    pub limit: Option<usize>,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            format: None,
+            columns: Columns::default(),
+            max_rejected_fraction: 0.1,
+            limit: None,
+        }
+    }
+}
+
+/// An instruction data set in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The usable rows, in the order of the files.
+    pub instructions: Vec<Instruction>,
+    /// The others, with file, line and reason.
+    pub rejected: Vec<Rejected>,
+    /// What usable rows had besides a question and an answer, and was left out, by kind: `system`
+    /// (prompts), `later_turns` (turns after the first answer).
+    pub left_out: BTreeMap<&'static str, u64>,
+    /// The files, in the order they were read.
+    pub files: Vec<SourceFile>,
+}
+
+/// One file of a data set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How its rows are laid out.
+    pub format: Format,
+    /// Rows in it, usable or not.
+    pub rows: u64,
+    /// blake3 hash of its content.
+    pub hash: String,
+}
+
+/// A row that cannot be used.
+#[derive(Debug)]
+struct Broken {
+    reason: &'static str,
+    detail: String,
+    row: Value,
+}
+
+impl Broken {
+    fn at(self, path: &Path, line: u64) -> Rejected {
+        let name = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy();
+        Rejected {
+            id: format!("{name}:{line}"),
+            stage: "source".into(),
+            field: "row".into(),
+            reason: self.reason.into(),
+            detail: self.detail,
+            row: self.row,
+        }
+    }
+}
+
+/// Reads the data set at `path`, a file or a folder of files in the order of their names.
+pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, SourceError> {
+    let mut loaded = Loaded {
+        instructions: Vec::new(),
+        rejected: Vec::new(),
+        left_out: BTreeMap::new(),
+        files: Vec::new(),
+    };
+    let mut ids = id::Ids::default();
+    for file in files(path)? {
+        load_file(&file, options, &mut ids, &mut loaded)?;
+        if options
+            .limit
+            .is_some_and(|limit| loaded.instructions.len() >= limit)
+        {
+            break;
+        }
+    }
+    judge(path, &loaded, options.max_rejected_fraction)?;
+    if loaded.instructions.is_empty() {
+        return Err(SourceError::Empty {
+            path: path.to_owned(),
+        });
+    }
+    Ok(loaded)
+}
+
+fn load_file(
+    path: &Path,
+    options: &LoadOptions,
+    ids: &mut id::Ids,
+    loaded: &mut Loaded,
+) -> Result<(), SourceError> {
+    let bytes = std::fs::read(path).map_err(SourceError::io(path))?;
+    let hash = blake3::hash(&bytes).to_hex().to_string();
+    let text;
+    let rows = if extension(path) == Some("parquet") {
+        Rows::Values(parquet::read(path, bytes)?)
+    } else {
+        text = json::Text::new(path, bytes)?;
+        Rows::Json(text.rows(path)?)
+    };
+    let layout = match dataset_info::layout_of(path)? {
+        Some(layout) => layout,
+        None => match options.format {
+            Some(format) => Layout::new(format, options.columns.clone(), Tags::default()),
+            None => Layout::detect(path, &rows.first(16), &options.columns)?,
+        },
+    };
+
+    let exchanges = rows.exchanges(&layout);
+    loaded.files.push(SourceFile {
+        path: path.to_owned(),
+        format: layout.format,
+        rows: exchanges.len() as u64,
+        hash,
+    });
+    for (line, exchange) in exchanges {
+        if options
+            .limit
+            .is_some_and(|limit| loaded.instructions.len() == limit)
+        {
+            break;
+        }
+        match exchange {
+            Ok(exchange) => loaded.take(exchange, ids),
+            Err(broken) => loaded.rejected.push(broken.at(path, line)),
+        }
+    }
+    Ok(())
+}
+
+impl Loaded {
+    fn take(&mut self, exchange: Exchange, ids: &mut id::Ids) {
+        for (kind, count) in [
+            ("system", exchange.system),
+            ("later_turns", exchange.later_turns),
+        ] {
+            if count > 0 {
+                *self.left_out.entry(kind).or_default() += u64::from(count);
+            }
+        }
+        let id = ids.unique(exchange.id, &exchange.question, &exchange.answer);
+        let (question, answer) = (exchange.question, exchange.answer);
+        self.instructions.push(Instruction {
+            id,
+            question,
+            answer,
+        });
+    }
+}
+
+/// The rows of one file.
+enum Rows<'t> {
+    /// Unparsed.
+    Json(json::JsonRows<'t>),
+    /// Parsed; numbered from 1.
+    Values(Vec<Value>),
+}
+
+impl Rows<'_> {
+    /// The first usable objects, to tell the layout from.
+    fn first(&self, count: usize) -> Vec<Value> {
+        match self {
+            Rows::Json(rows) => rows.first(count),
+            Rows::Values(rows) => rows.iter().take(count).cloned().collect(),
+        }
+    }
+
+    /// What every row holds, with its line, in order.
+    fn exchanges(self, layout: &Layout) -> Vec<(u64, Result<Exchange, Broken>)> {
+        match self {
+            Rows::Json(rows) => rows.exchanges(layout),
+            Rows::Values(rows) => {
+                let exchanges = rows.into_iter().map(|row| Exchange::of(row, layout));
+                (1..).zip(exchanges).collect()
+            }
+        }
+    }
+}
+
+/// The data files at `path`.
+fn files(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    let metadata = std::fs::metadata(path).map_err(SourceError::io(path))?;
+    if !metadata.is_dir() {
+        return match extension(path) {
+            Some("json" | "jsonl" | "ndjson" | "parquet") => Ok(vec![path.to_owned()]),
+            _ => Err(SourceError::Extension {
+                path: path.to_owned(),
+            }),
+        };
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(SourceError::io(path))? {
+        let file = entry.map_err(SourceError::io(path))?.path();
+        let is_data = matches!(
+            extension(&file),
+            Some("json" | "jsonl" | "ndjson" | "parquet")
+        );
+        if is_data && file.is_file() && !file.ends_with(dataset_info::FILE_NAME) {
+            files.push(file);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(SourceError::NoFiles {
+            path: path.to_owned(),
+        });
+    }
+    Ok(files)
+}
+
+fn extension(path: &Path) -> Option<&str> {
+    path.extension().and_then(|extension| extension.to_str())
+}
+
+/// Stops when more rows than `limit` allows cannot be used.
+fn judge(path: &Path, loaded: &Loaded, limit: f64) -> Result<(), SourceError> {
+    let rejected = loaded.rejected.len();
+    let rows = rejected + loaded.instructions.len();
+    if rejected as f64 <= limit * rows as f64 {
+        return Ok(());
+    }
+    let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+    for row in &loaded.rejected {
+        *reasons.entry(&row.reason).or_default() += 1;
+    }
+    let reasons: Vec<_> = reasons
+        .iter()
+        .map(|(reason, n)| format!("{reason} {n}"))
+        .collect();
+    let first = &loaded.rejected[0];
+    Err(SourceError::TooManyRejected {
+        path: path.to_owned(),
+        rejected,
+        rows,
+        reasons: reasons.join(", "),
+        first: format!("{}: {}", first.id, first.detail),
+        percent: limit * 100.0,
+    })
+}

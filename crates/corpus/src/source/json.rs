@@ -1,0 +1,138 @@
+//! JSON arrays and JSON lines, with the line of every row.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::exchange::Exchange;
+use super::format::Layout;
+use super::{Broken, SourceError};
+
+/// The content of a file.
+pub(super) struct Text(Vec<u8>);
+
+impl Text {
+    pub fn new(path: &Path, mut bytes: Vec<u8>) -> Result<Text, SourceError> {
+        if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+            return Err(SourceError::Utf16 {
+                path: path.to_owned(),
+            });
+        }
+        if bytes.starts_with("\u{FEFF}".as_bytes()) {
+            bytes.drain(..3);
+        }
+        Ok(Text(bytes))
+    }
+
+    /// The rows: elements of an array if the file is one, lines otherwise.
+    pub fn rows(&self, path: &Path) -> Result<JsonRows<'_>, SourceError> {
+        let first = self.0.iter().find(|byte| !byte.is_ascii_whitespace());
+        let rows = if first == Some(&b'[') && path.extension().is_some_and(|e| e == "json") {
+            elements(&self.0, path)?
+        } else {
+            let lines = self.0.split(|&byte| byte == b'\n').zip(1..);
+            let lines = lines.filter(|(line, _)| !line.iter().all(u8::is_ascii_whitespace));
+            lines
+                .map(|(line, number)| (number, Cow::Borrowed(line)))
+                .collect()
+        };
+        Ok(JsonRows(rows))
+    }
+}
+
+/// Unparsed JSON and the line it starts on.
+type Row<'t> = (u64, Cow<'t, [u8]>);
+
+/// The unparsed rows of a file.
+pub(super) struct JsonRows<'t>(Vec<Row<'t>>);
+
+impl JsonRows<'_> {
+    /// The first rows that are objects.
+    pub fn first(&self, count: usize) -> Vec<Value> {
+        let rows = self.0.iter().filter_map(|(_, bytes)| parse(bytes).ok());
+        rows.filter(Value::is_object).take(count).collect()
+    }
+
+    /// Every row with its line, in order.
+    pub fn parsed(&self) -> impl Iterator<Item = (u64, Result<Value, Broken>)> {
+        self.0.iter().map(|(line, bytes)| (*line, parse(bytes)))
+    }
+
+    /// What every row holds, with its line, in order.
+    pub fn exchanges(self, layout: &Layout) -> Vec<(u64, Result<Exchange, Broken>)> {
+        let rows = self.0.into_par_iter().with_min_len(256);
+        rows.map(|(line, bytes)| {
+            (
+                line,
+                parse(&bytes).and_then(|row| Exchange::of(row, layout)),
+            )
+        })
+        .collect()
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, Broken> {
+    let broken = |reason, detail: String| Broken {
+        reason,
+        detail,
+        row: Value::String(String::from_utf8_lossy(bytes).trim_end().to_owned()),
+    };
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        broken(
+            "not_utf8",
+            format!("byte {} of the row is not UTF-8", error.valid_up_to() + 1),
+        )
+    })?;
+    serde_json::from_str(text).map_err(|error| {
+        broken(
+            "malformed_json",
+            format!("column {}: {}", error.column(), without_position(&error)),
+        )
+    })
+}
+
+/// serde_json's message without the position it ends with.
+fn without_position(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    message
+        .split(" at line ")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// The elements of an array.
+fn elements<'t>(bytes: &'t [u8], path: &Path) -> Result<Vec<Row<'t>>, SourceError> {
+    let text = String::from_utf8_lossy(bytes);
+    let elements: Vec<&RawValue> =
+        serde_json::from_str(&text).map_err(|error| SourceError::Json {
+            path: path.to_owned(),
+            line: error.line(),
+            column: error.column(),
+            message: without_position(&error),
+        })?;
+    let mut rows = Vec::with_capacity(elements.len());
+    let (mut line, mut counted) = (1, 0);
+    for element in elements {
+        let element = element.get();
+        let start = element.as_ptr() as usize - text.as_ptr() as usize;
+        let newlines = text.as_bytes()[counted..start]
+            .iter()
+            .filter(|&&byte| byte == b'\n');
+        line += newlines.count() as u64;
+        counted = start;
+        let row = match &text {
+            Cow::Borrowed(_) => Cow::Borrowed(&bytes[start..start + element.len()]),
+            // U+FFFD stands where the file is not UTF-8: a byte that is none says so to `parse`.
+            Cow::Owned(_) => Cow::Owned(match element.split_once('\u{FFFD}') {
+                Some((before, after)) => [before.as_bytes(), &[0xFF], after.as_bytes()].concat(),
+                None => element.as_bytes().to_vec(),
+            }),
+        };
+        rows.push((line, row));
+    }
+    Ok(rows)
+}
