@@ -1,0 +1,83 @@
+"""Runs ours and the peers in turn on the same work, and prints medians and ratios.
+
+usage: compare.py --gguf FILE.gguf [--repeat 3] [--output results.json]
+Needs a Python with torch and transformers; the Rust examples are built first.
+"""
+
+import argparse
+import json
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+
+here = pathlib.Path(__file__).resolve().parent
+root = here.parent
+parser = argparse.ArgumentParser()
+parser.add_argument("--gguf", type=pathlib.Path, required=True)
+parser.add_argument("--repeat", type=int, default=3)
+parser.add_argument("--output", type=pathlib.Path)
+parser.add_argument("--only", default="", help="only works whose name contains this")
+options = parser.parse_args()
+gguf = str(options.gguf.resolve())
+
+subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "-p", "training", "--example", "step",
+                "-p", "models", "--example", "generate"], cwd=root, check=True)
+metadata = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=root, check=True, capture_output=True)
+examples = pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / "release" / "examples"
+
+
+def ours_train(precision):
+    return [str(examples / "step"), "--model", gguf, "--precision", precision, "--batch", "4", "--length", "256", "--steps", "5"]
+
+
+def peer_train(dtype):
+    return [sys.executable, str(here / "peers" / "train.py"), "--dtype", dtype]
+
+
+def ours_generate(precision, batch):
+    return [str(examples / "generate"), "--model", gguf, "--precision", precision, "--batch", str(batch)]
+
+
+def peer_generate(dtype, batch):
+    return [sys.executable, str(here / "peers" / "generate.py"), gguf, "--dtype", dtype, "--batch", str(batch)]
+
+
+works = {
+    "train SmolLM2-135M, 4 x 256 tokens, full, AdamW": {
+        "xldistill f32": ours_train("f32"), "PyTorch f32": peer_train("float32"),
+        "xldistill bf16": ours_train("bf16"), "PyTorch bf16": peer_train("bfloat16"),
+    },
+}
+for batch in (1, 16):
+    works[f"generate SmolLM2-135M, 64 + 128 tokens, batch {batch}"] = {
+        "xldistill f32": ours_generate("f32", batch), "Transformers f32": peer_generate("float32", batch),
+        "xldistill bf16": ours_generate("bf16", batch), "Transformers bf16": peer_generate("bfloat16", batch),
+    }
+
+report = {"machine": platform.processor() or platform.machine(), "repeat": options.repeat, "works": {}}
+for work, contenders in works.items():
+    if options.only not in work:
+        continue
+    runs = {name: [] for name in contenders}
+    for _ in range(options.repeat):  # in turn, so that a slow minute hits everyone
+        for name, command in contenders.items():
+            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            runs[name].append(json.loads(output.strip().splitlines()[-1]))
+    print(f"\n{work}\n{'':20}{'tokens/s':>10}{'spread':>10}{'peak GB':>10}   version")
+    report["works"][work] = {}
+    for name, results in runs.items():
+        speeds = [result["tokens_per_second"] for result in results]
+        median, peak = statistics.median(speeds), max(result["peak_bytes"] for result in results)
+        spread = (max(speeds) - min(speeds)) / median
+        version = results[0].get("version", "")
+        print(f"{name:20}{median:10.1f}{spread:10.0%}{peak / 1e9:10.2f}   {version}", flush=True)
+        report["works"][work][name] = {"tokens_per_second": median, "runs": speeds, "peak_bytes": peak, "version": version}
+    for precision in ("f32", "bf16"):
+        own = report["works"][work][f"xldistill {precision}"]["tokens_per_second"]
+        for name, result in report["works"][work].items():
+            if not name.startswith("xldistill"):
+                print(f"  xldistill {precision} is {own / result['tokens_per_second']:.2f} x {name}")
+if options.output:
+    options.output.write_text(json.dumps(report, indent=1) + "\n")

@@ -1,0 +1,49 @@
+"""Training steps of a SmolLM2-135M-shaped Llama in PyTorch; prints one JSON line.
+
+usage: train.py --dtype float32|bfloat16 --batch 4 --length 256 --steps 5
+"""
+
+import argparse
+import json
+import resource
+import time
+
+import torch
+import transformers
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--dtype", default="float32")
+parser.add_argument("--batch", type=int, default=4)
+parser.add_argument("--length", type=int, default=256)
+parser.add_argument("--steps", type=int, default=5)
+options = parser.parse_args()
+
+torch.manual_seed(0)
+shape = transformers.LlamaConfig(
+    vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9,
+    num_key_value_heads=3, tie_word_embeddings=True, max_position_embeddings=8192, rope_theta=100000.0)
+model = transformers.LlamaForCausalLM(shape).to(getattr(torch, options.dtype))
+optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+ids = torch.randint(0, shape.vocab_size, (options.batch, options.length))
+
+
+def step():
+    optimizer.zero_grad()
+    loss = model(input_ids=ids, labels=ids).loss
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return loss.item()
+
+
+step()  # takes the memory and warms the caches
+seconds = []
+for _ in range(options.steps):
+    start = time.perf_counter()
+    step()
+    seconds.append(time.perf_counter() - start)
+print(json.dumps({
+    "tokens_per_second": options.batch * options.length / sorted(seconds)[len(seconds) // 2],
+    "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    "version": f"torch {torch.__version__}, transformers {transformers.__version__}",
+}))

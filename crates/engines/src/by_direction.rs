@@ -1,0 +1,54 @@
+//! Several single-direction translators behind one seam: a run may have several target languages.
+
+use corpus::language::Language;
+use corpus::seam::{EngineError, EngineIdentity, Translator};
+
+/// Chooses the translator of the direction that is asked for.
+pub struct ByDirection {
+    translators: Vec<(Language, Language, Box<dyn Translator>)>,
+}
+
+impl ByDirection {
+    /// Translators with the direction (from, to) of each.
+    pub fn new(translators: Vec<(Language, Language, Box<dyn Translator>)>) -> Self {
+        Self { translators }
+    }
+}
+
+impl Translator for ByDirection {
+    /// The identity of a single translator is its own; several are listed in their order.
+    fn identity(&self) -> EngineIdentity {
+        let identities: Vec<EngineIdentity> =
+            self.translators.iter().map(|(_, _, translator)| translator.identity()).collect();
+        let joined = |part: fn(&EngineIdentity) -> &str| {
+            let mut parts: Vec<&str> = identities.iter().map(part).collect();
+            parts.dedup();
+            parts.join(", ")
+        };
+        EngineIdentity {
+            engine: joined(|identity| &identity.engine),
+            model: joined(|identity| &identity.model),
+            revision: joined(|identity| &identity.revision),
+            parameters: joined(|identity| &identity.parameters),
+            licence: identities.iter().find_map(|identity| identity.licence.clone()),
+        }
+    }
+
+    fn translate(
+        &self,
+        sentences: &[String],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<String>, EngineError> {
+        let of_direction = |&&(own_from, own_to, _): &&(Language, Language, _)| {
+            own_from == from && own_to == to
+        };
+        match self.translators.iter().find(of_direction) {
+            Some((_, _, translator)) => translator.translate(sentences, from, to),
+            None => Err(EngineError::new(
+                "translator",
+                format!("no model translates {from} into {to}; name one under [translate]"),
+            )),
+        }
+    }
+}

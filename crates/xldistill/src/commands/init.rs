@@ -1,0 +1,79 @@
+//! `xldistill init`: a commented config to start from.
+
+use std::{
+    fs::OpenOptions,
+    io::{ErrorKind, Write},
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail};
+use corpus::language::Language;
+
+use crate::config_file::ConfigError;
+
+/// The config, with `{code}`, `{name}` and `{short}` for the target language.
+const TEMPLATE: &str = include_str!("init.toml");
+
+/// Writes a config for `target` to `path`; an existing file only with `force`.
+pub fn run(path: &Path, target: &str, force: bool) -> Result<()> {
+    let target = Language::parse(target).map_err(|error| ConfigError(format!("--target: {error}")))?;
+    let mut options = OpenOptions::new();
+    options.write(true).truncate(force).create(force).create_new(!force);
+    let mut file = match options.open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            bail!("{} exists already; --force overwrites it", path.display())
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot write {}", path.display()));
+        }
+    };
+    file.write_all(config_for(target).as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    eprintln!(
+        "wrote {path}: put your paths in, then try `xldistill doctor {path}`",
+        path = path.display()
+    );
+    Ok(())
+}
+
+fn config_for(target: Language) -> String {
+    TEMPLATE
+        .replace("{code}", target.code())
+        .replace("{name}", target.everyday_name())
+        .replace("{short}", target.iso639_1().unwrap_or(target.iso639_3()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn the_template_is_a_valid_config_for_every_language() {
+        let folder = tempfile::tempdir().unwrap();
+        for target in Language::all().filter(|language| *language != Language::ENGLISH) {
+            let path = folder.path().join("config.toml");
+            run(&path, target.code(), true).unwrap();
+            let config = Config::read(&path, &[]).unwrap();
+            assert_eq!(config.targets, [target]);
+        }
+    }
+
+    #[test]
+    fn an_existing_file_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, "mine").unwrap();
+        let error = run(&path, "pt", false).unwrap_err().to_string();
+        assert!(error.contains("--force"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+    }
+
+    #[test]
+    fn a_language_that_is_none_is_a_config_error() {
+        let error = run(Path::new("unused.toml"), "portugese", false).unwrap_err();
+        assert!(error.downcast_ref::<ConfigError>().is_some());
+        assert!(error.to_string().contains("Portuguese"), "{error}");
+    }
+}

@@ -1,0 +1,44 @@
+//! `xldistill score`: hypotheses against references, as sacrebleu scores them.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Result;
+use evaluation::metric::{self, Metric, bleu::Bleu, chrf::Chrf, tokenizer::Tokenizer};
+
+use crate::{
+    arguments::{ScoreCommand, ScoreFiles},
+    config_file::ConfigError,
+    lines,
+};
+
+/// Scores the files that `command` names and prints the score.
+pub fn run(command: &ScoreCommand) -> Result<()> {
+    match command {
+        ScoreCommand::Bleu { files, tokenizer, sentencepiece_model } => {
+            let tokenizer = Tokenizer::named(tokenizer, sentencepiece_model.as_deref())
+                .map_err(|error| ConfigError(format!("--tokenizer: {error}")))?;
+            print(&Bleu::new(tokenizer), files)
+        }
+        ScoreCommand::Chrf { files, word_order } => print(&Chrf::new(*word_order), files),
+    }
+}
+
+fn print(metric: &dyn Metric, files: &ScoreFiles) -> Result<()> {
+    let hypotheses = read(&files.hypotheses)?;
+    let references: Vec<_> = files.references.iter().map(|path| read(path)).collect::<Result<_>>()?;
+    let score = metric::corpus_score(metric, &hypotheses, &references, None)?;
+    let mut out = std::io::stdout().lock();
+    if files.json {
+        writeln!(out, "{}", serde_json::to_string(&score)?)?;
+    } else {
+        writeln!(out, "{}|{} = {:.2}", score.name, score.signature, score.score)?;
+    }
+    Ok(())
+}
+
+fn read(path: &PathBuf) -> Result<Vec<String>> {
+    lines::of_file(Path::new(path))
+}

@@ -1,0 +1,367 @@
+//! The config of a run: what is done to which model, with which data and engines.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use corpus::{language::Language, source::ParallelSource};
+use evaluation::{suite::EvaluateConfig, task::translation::AnswerPart};
+use serde::{Deserialize, Serialize};
+
+use crate::config_file::{self, ConfigError};
+
+/// One run, as its config file says it. `docs/config.md` explains every key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The LLM: a GGUF file, a Hugging Face directory, or a folder with one GGUF file.
+    pub model: PathBuf,
+    /// The language that the LLM is strong in.
+    #[serde(default = "english")]
+    pub source: Language,
+    /// The languages it is to learn.
+    pub targets: Vec<Language>,
+    /// The run's folder.
+    pub output: PathBuf,
+    /// Decides every draw: the choice of answers, code-switching, the order of examples.
+    #[serde(default)]
+    pub seed: u64,
+    /// What the LLM learns from.
+    pub data: Data,
+    /// How it answers the instructions.
+    #[serde(default)]
+    pub answer: Answer,
+    /// What translates.
+    pub translate: Translate,
+    /// What identifies languages.
+    #[serde(default)]
+    pub identify: Identify,
+    /// What estimates the quality of translations.
+    #[serde(default)]
+    pub estimate_quality: EstimateQuality,
+    /// Which translations are rejected.
+    #[serde(default)]
+    pub filter: corpus::filter::FilterConfig,
+    /// How words of the questions are replaced.
+    #[serde(default)]
+    pub code_switch: CodeSwitch,
+    /// How the transfer set is put together.
+    #[serde(default)]
+    pub mix: corpus::mix::MixConfig,
+    /// How the LLM is fine-tuned.
+    #[serde(default)]
+    pub train: training::TrainConfig,
+    /// What is measured.
+    #[serde(default)]
+    pub evaluate: Evaluate,
+}
+
+/// `[data]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// Files or folders of instructions in the source language: D of the paper.
+    pub instructions: Vec<PathBuf>,
+    /// Sentence pairs with each target language (source TAB target): P of the paper.
+    #[serde(default)]
+    pub parallel: BTreeMap<Language, ParallelSource>,
+    /// Only so many instructions.
+    #[serde(default)]
+    pub limit: Option<usize>,
+    /// The share of malformed rows over which the run stops.
+    #[serde(default = "tenth")]
+    pub max_rejected_fraction: f64,
+}
+
+/// `[answer]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Answer {
+    /// Most tokens of an answer; a longer one is cut off and rejected.
+    pub max_new_tokens: usize,
+    /// Questions answered side by side.
+    pub batch_size: usize,
+    /// System message, instead of the chat template's own.
+    pub system: Option<String>,
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self { max_new_tokens: 256, batch_size: 16, system: None }
+    }
+}
+
+/// `[translate]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Translate {
+    /// Which engine.
+    #[serde(default)]
+    pub engine: TranslateEngine,
+    /// Its model from the source language into each target language.
+    pub models: BTreeMap<Language, PathBuf>,
+    /// Its model from each target language back into the source language: for the round-trip
+    /// quality estimate and for induced dictionaries.
+    #[serde(default)]
+    pub reverse_models: BTreeMap<Language, PathBuf>,
+}
+
+/// Translation engines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TranslateEngine {
+    /// Firefox/Bergamot student models.
+    #[default]
+    Firefox,
+}
+
+/// `[identify]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identify {
+    /// Which engine.
+    pub engine: IdentifyEngine,
+}
+
+/// Language identification engines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdentifyEngine {
+    /// whatlang: 70 languages, nothing to download.
+    #[default]
+    Whatlang,
+}
+
+/// `[estimate_quality]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EstimateQuality {
+    /// Which engine.
+    pub engine: QualityEngine,
+}
+
+/// Quality estimation engines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QualityEngine {
+    /// chrF of the source and its translation translated back.
+    #[default]
+    RoundTrip,
+    /// No estimate: only the other filters reject.
+    None,
+}
+
+/// `[code_switch]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CodeSwitch {
+    /// p of Eq. 5: the probability with which a word that has a translation is replaced.
+    pub probability: f64,
+    /// Dictionaries from the source language into each target language: MUSE or TSV files, or
+    /// dictd `.index` files. Induced by the translator where none is named.
+    pub dictionaries: BTreeMap<Language, Vec<PathBuf>>,
+    /// Dictionaries from each target language into the source language.
+    pub reverse_dictionaries: BTreeMap<Language, Vec<PathBuf>>,
+}
+
+impl Default for CodeSwitch {
+    fn default() -> Self {
+        Self {
+            probability: 0.15,
+            dictionaries: BTreeMap::new(),
+            reverse_dictionaries: BTreeMap::new(),
+        }
+    }
+}
+
+/// `[evaluate]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Evaluate {
+    /// Held-out questions with reference answers (JSONL of id, question, answer), by language.
+    pub questions: BTreeMap<Language, PathBuf>,
+    /// Held-out sentence pairs with each target language (source TAB target).
+    pub pairs: BTreeMap<Language, PathBuf>,
+    /// Plain text by language, a passage a line; the sentences of the pairs where none is named.
+    pub texts: BTreeMap<Language, PathBuf>,
+    /// Only so many questions, pairs and passages.
+    pub limit: Option<usize>,
+    /// Most tokens of an answer or translation.
+    pub max_new_tokens: usize,
+    /// Questions answered side by side.
+    pub batch_size: usize,
+    /// How much of an answer counts as a translation.
+    pub translation_answer: AnswerPart,
+    /// BLEU's tokenizer: 13a, intl, char, zh, none or flores200.
+    pub bleu_tokenizer: String,
+    /// The SentencePiece model of flores200.
+    pub bleu_tokenizer_model: Option<PathBuf>,
+    /// The share of an answer that must stand in its question to be a copy of it.
+    pub copied_share: f64,
+}
+
+impl Default for Evaluate {
+    fn default() -> Self {
+        let EvaluateConfig {
+            batch_size,
+            translation_answer,
+            bleu_tokenizer,
+            bleu_tokenizer_model,
+            copied_share,
+            ..
+        } = EvaluateConfig::default();
+        Self {
+            questions: BTreeMap::new(),
+            pairs: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            limit: None,
+            max_new_tokens: 96,
+            batch_size,
+            translation_answer,
+            bleu_tokenizer,
+            bleu_tokenizer_model,
+            copied_share,
+        }
+    }
+}
+
+impl Evaluate {
+    /// How the tasks are run and scored.
+    pub fn tasks(&self) -> EvaluateConfig {
+        EvaluateConfig {
+            batch_size: self.batch_size,
+            translation_answer: self.translation_answer,
+            bleu_tokenizer: self.bleu_tokenizer.clone(),
+            bleu_tokenizer_model: self.bleu_tokenizer_model.clone(),
+            copied_share: self.copied_share,
+            ..EvaluateConfig::default()
+        }
+    }
+}
+
+fn english() -> Language {
+    Language::ENGLISH
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+impl Config {
+    /// Reads `path` with `overrides`, resolves relative paths from the config's folder, and checks
+    /// what can be checked without opening a model.
+    pub fn read(path: &Path, overrides: &[String]) -> Result<Config, ConfigError> {
+        let mut config: Config = config_file::read(path, overrides)?;
+        config.resolve(path.parent().unwrap_or(Path::new("")));
+        config.check().map_err(|message| ConfigError(format!("{}: {message}", path.display())))?;
+        Ok(config)
+    }
+
+    fn resolve(&mut self, base: &Path) {
+        let paths = [&mut self.model, &mut self.output].into_iter();
+        let lists = self
+            .code_switch
+            .dictionaries
+            .values_mut()
+            .chain(self.code_switch.reverse_dictionaries.values_mut())
+            .flatten();
+        let parallel = self.data.parallel.values_mut().flat_map(|source| match source {
+            ParallelSource::File(path) => vec![path],
+            ParallelSource::Aligned { source, target } => vec![source, target],
+        });
+        let maps = [
+            &mut self.translate.models,
+            &mut self.translate.reverse_models,
+            &mut self.evaluate.questions,
+            &mut self.evaluate.pairs,
+            &mut self.evaluate.texts,
+        ];
+        let paths = paths
+            .chain(&mut self.data.instructions)
+            .chain(lists)
+            .chain(parallel)
+            .chain(&mut self.evaluate.bleu_tokenizer_model)
+            .chain(maps.into_iter().flat_map(BTreeMap::values_mut));
+        for path in paths {
+            *path = tidy(&base.join(&*path));
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.targets.is_empty() {
+            return Err("targets: name at least one target language, e.g. [\"por_Latn\"]".into());
+        }
+        for (at, target) in self.targets.iter().enumerate() {
+            if *target == self.source {
+                return Err(format!("targets: {} is the source language", target.code()));
+            }
+            if self.targets[..at].contains(target) {
+                return Err(format!("targets: {} is named twice", target.code()));
+            }
+            if !self.translate.models.contains_key(target) {
+                let code = target.code();
+                return Err(format!(
+                    "translate.models: no model into {code}; add {code} = \"PATH\" under [translate.models]"
+                ));
+            }
+            if self.estimate_quality.engine == QualityEngine::RoundTrip
+                && !self.translate.reverse_models.contains_key(target)
+            {
+                let code = target.code();
+                return Err(format!(
+                    "translate.reverse_models: the round-trip quality estimate needs a model from {code} back; \
+                     add {code} = \"PATH\" under [translate.reverse_models], or set estimate_quality.engine = \"none\""
+                ));
+            }
+        }
+        if self.data.instructions.is_empty() {
+            return Err("data.instructions: name at least one file".into());
+        }
+        let known = |language: &Language| *language == self.source || self.targets.contains(language);
+        let named = [
+            ("data.parallel", keys(&self.data.parallel)),
+            ("translate.models", keys(&self.translate.models)),
+            ("translate.reverse_models", keys(&self.translate.reverse_models)),
+            ("code_switch.dictionaries", keys(&self.code_switch.dictionaries)),
+            ("code_switch.reverse_dictionaries", keys(&self.code_switch.reverse_dictionaries)),
+            ("evaluate.questions", keys(&self.evaluate.questions)),
+            ("evaluate.pairs", keys(&self.evaluate.pairs)),
+            ("evaluate.texts", keys(&self.evaluate.texts)),
+        ];
+        for (section, languages) in named {
+            if let Some(unknown) = languages.iter().find(|language| !known(language)) {
+                return Err(format!(
+                    "{section}: {} is neither the source nor one of the targets",
+                    unknown.code()
+                ));
+            }
+        }
+        let probability = self.code_switch.probability;
+        if !(0.0..=1.0).contains(&probability) {
+            return Err(format!("code_switch.probability: {probability} is not between 0 and 1"));
+        }
+        Ok(())
+    }
+}
+
+fn keys<T>(map: &BTreeMap<Language, T>) -> Vec<Language> {
+    map.keys().copied().collect()
+}
+
+/// `a/b/../c` as `a/c`, so that messages and manifests are readable.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for component in path.components() {
+        match component {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir
+                if tidy.file_name().is_some_and(|name| name != "..") =>
+            {
+                tidy.pop();
+            }
+            component => tidy.push(component),
+        }
+    }
+    tidy
+}

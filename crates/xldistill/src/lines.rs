@@ -1,0 +1,56 @@
+//! Lines of text in and out, as pipes expect them.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail};
+
+/// The lines of a UTF-8 file, without their ends.
+pub fn of_file(path: &Path) -> Result<Vec<String>> {
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    read(file, &path.display().to_string())
+}
+
+/// The lines of standard input, without their ends.
+pub fn of_standard_input() -> Result<Vec<String>> {
+    read(std::io::stdin().lock(), "standard input")
+}
+
+fn read(source: impl Read, name: &str) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for (number, line) in BufReader::new(source).split(b'\n').enumerate() {
+        let mut line = line.with_context(|| format!("cannot read {name}"))?;
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        match String::from_utf8(line) {
+            Ok(line) => lines.push(line),
+            Err(error) => bail!(
+                "{name}: line {}: byte {} is not UTF-8; convert the file, e.g. with iconv",
+                number + 1,
+                error.utf8_error().valid_up_to() + 1
+            ),
+        }
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_ends_are_removed_and_the_last_line_needs_none() {
+        assert_eq!(read(&b"a\r\n\nb"[..], "x").unwrap(), ["a", "", "b"]);
+        assert_eq!(read(&b"a\n"[..], "x").unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn a_line_that_is_not_utf8_is_named() {
+        let error = read(&b"good\nb\xffd\n"[..], "in.txt").unwrap_err().to_string();
+        assert!(error.starts_with("in.txt: line 2: byte 2"), "{error}");
+    }
+}
