@@ -7,6 +7,7 @@
 
 pub mod material;
 pub mod metric;
+pub mod report;
 pub mod results;
 pub mod significance;
 pub mod suite;

@@ -71,6 +71,8 @@ pub struct SampleCount {
 pub struct Details {
     /// Version of xldistill.
     pub version: String,
+    /// The language that the model is strong in; the others are those it is to learn.
+    pub source: Language,
     /// The model that was evaluated.
     pub model: EngineIdentity,
     /// The language identifier.
@@ -126,6 +128,7 @@ impl Results {
 
     /// No task yet.
     pub(crate) fn new(
+        source: Language,
         model: EngineIdentity,
         identifier: EngineIdentity,
         batch_size: usize,
@@ -170,6 +173,7 @@ impl Results {
             total_evaluation_time_seconds: 0.0,
             xldistill: Details {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
+                source,
                 model,
                 identifier,
                 tasks: BTreeMap::new(),

@@ -61,6 +61,16 @@ pub struct PairedTest {
     pub p_value: f64,
 }
 
+/// Whether a shuffled difference that equals the observed one speaks against it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ties {
+    /// Yes. Rates over a few documents take few values, and most shuffles tie: without them one
+    /// changed answer would be significant.
+    Counted,
+    /// No, as sacrebleu has it for corpus scores, which hardly ever tie.
+    Ignored,
+}
+
 /// The 95 % bootstrap interval of a corpus score.
 pub fn confidence(
     statistics: &SegmentStatistics,
@@ -129,6 +139,7 @@ pub fn approximate_randomisation(
     second: &SegmentStatistics,
     aggregate: &Aggregate,
     resampling: &Resampling,
+    ties: Ties,
 ) -> PairedTest {
     assert_eq!(
         first.len(),
@@ -137,18 +148,37 @@ pub fn approximate_randomisation(
     );
     let segments = first.len();
     let difference = observed_difference(first, second, aggregate);
+    // Sums in another order differ in their last bits, and are equal all the same.
+    let threshold = match ties {
+        Ties::Counted => difference.abs() * (1.0 - 1e-9),
+        Ties::Ignored => difference.abs(),
+    };
+    let gains: Vec<f64> = (first.rows().zip(second.rows()))
+        .flat_map(|(first, second)| {
+            first
+                .iter()
+                .zip(second)
+                .map(|(first, second)| second - first)
+        })
+        .collect();
+    let (first_sums, second_sums) = (first.sums(), second.sums());
     let swaps = Pcg64::seeded(resampling.seed).bits(resampling.samples * segments);
     let beyond = swaps
         .par_chunks_exact(segments.max(1))
         .filter(|keep| {
-            let mut sums = [vec![0.0; first.width()], vec![0.0; first.width()]];
-            for (segment, &keep) in keep.iter().enumerate() {
-                let (one, other) = if keep { (0, 1) } else { (1, 0) };
-                crate::metric::add(&mut sums[one], first.row(segment));
-                crate::metric::add(&mut sums[other], second.row(segment));
+            let (mut one, mut other) = (first_sums.clone(), second_sums.clone());
+            for (gain, _) in gains
+                .chunks_exact(first.width())
+                .zip(*keep)
+                .filter(|(_, keep)| !**keep)
+            {
+                for ((one, other), gain) in one.iter_mut().zip(&mut other).zip(gain) {
+                    *one += gain;
+                    *other -= gain;
+                }
             }
-            let shuffled = aggregate.score(&sums[0]) - aggregate.score(&sums[1]);
-            shuffled.abs() > difference.abs()
+            let shuffled = (aggregate.score(&one) - aggregate.score(&other)).abs();
+            shuffled > threshold || ties == Ties::Counted && shuffled == threshold
         })
         .count();
     PairedTest {

@@ -31,6 +31,7 @@ use crate::task::{Sample, Subject, Task};
 
 use samples::SampleFile;
 pub use samples::read as read_samples;
+pub(crate) use samples::replace;
 
 /// How the tasks are run and scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,6 +134,7 @@ pub fn evaluate(
 
     let earlier = Results::read(folder);
     let mut results = Results::new(
+        source,
         subject.answerer.identity(),
         subject.identifier.identity(),
         config.batch_size,

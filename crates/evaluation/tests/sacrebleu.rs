@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use evaluation::metric::bleu::{Bleu, Smoothing};
 use evaluation::metric::chrf::Chrf;
 use evaluation::metric::tokenizer::{SentencePiece, Tokenizer};
-use evaluation::metric::{Metric, corpus_score, segment_statistics, sentence_score};
+use evaluation::metric::{
+    Aggregate, Metric, SegmentStatistics, corpus_score, segment_statistics, sentence_score,
+};
 use evaluation::significance::{
-    Pcg64, Resampling, approximate_randomisation, confidence, paired_bootstrap,
+    Pcg64, Resampling, Ties, approximate_randomisation, confidence, paired_bootstrap,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -218,7 +220,8 @@ fn intervals_and_p_values_are_sacrebleus() {
             number(["bs", "second"]) - number(["bs", "first"]),
             "difference",
         );
-        let randomised = approximate_randomisation(&one, &two, &metric.aggregate(), &resampling);
+        let randomised =
+            approximate_randomisation(&one, &two, &metric.aggregate(), &resampling, Ties::Ignored);
         close(
             randomised.p_value,
             number(["ar", "p_value"]),
@@ -231,19 +234,42 @@ fn intervals_and_p_values_are_sacrebleus() {
 fn a_system_does_not_differ_from_itself() {
     let segments = fixture::<Fixture>("sacrebleu.json").segments;
     let metric = Chrf::plus_plus();
-    let statistics = segment_statistics(&metric, &column(&segments, 0), &[column(&segments, 1)])
+    let counts = segment_statistics(&metric, &column(&segments, 0), &[column(&segments, 1)])
         .expect("counts");
     let resampling = Resampling {
         samples: 200,
         seed: 1,
     };
-    let test =
-        approximate_randomisation(&statistics, &statistics, &metric.aggregate(), &resampling);
-    assert_eq!(test.difference, 0.0);
-    assert!(
-        test.p_value < 1.0 / 200.0,
-        "the strict comparison of sacrebleu finds nothing beyond 0"
+    let (same, aggregate) = (&counts, metric.aggregate());
+    let test = approximate_randomisation(same, same, &aggregate, &resampling, Ties::Counted);
+    assert_eq!((test.difference, test.p_value), (0.0, 1.0));
+}
+
+#[test]
+fn one_changed_answer_of_fifty_is_chance_and_ten_are_not() {
+    let rate = |hits: usize| {
+        let rows = (0..50).map(|index| vec![f64::from(u8::from(index < hits)), 1.0]);
+        SegmentStatistics::from_rows(rows.collect())
+    };
+    let resampling = Resampling {
+        samples: 2000,
+        seed: 1,
+    };
+    let p = |hits: usize, ties| {
+        let aggregate = Aggregate::Ratio { scale: 100.0 };
+        approximate_randomisation(&rate(0), &rate(hits), &aggregate, &resampling, ties).p_value
+    };
+    assert_eq!(
+        p(1, Ties::Counted),
+        1.0,
+        "every shuffle differs by one answer"
     );
+    assert!(
+        p(1, Ties::Ignored) < 0.001,
+        "which sacrebleu's comparison takes for significance"
+    );
+    assert!(p(4, Ties::Counted) > 0.05);
+    assert!(p(10, Ties::Counted) < 0.01);
 }
 
 #[test]

@@ -40,10 +40,10 @@ impl Verdict {
     pub const ALL: [(Verdict, &str, &str); 6] = [
         (Verdict::InLanguage, "in_language", "in the language"),
         (Verdict::OffTarget, "off_target", "in another language"),
-        (Verdict::Copied, "copied", "copies the question"),
-        (Verdict::Looped, "looped", "loops"),
-        (Verdict::Abstained, "abstained", "language unclear"),
-        (Verdict::Empty, "empty", "empty"),
+        (Verdict::Copied, "copied", "copying the question"),
+        (Verdict::Looped, "looped", "looping"),
+        (Verdict::Abstained, "abstained", "in no clear language"),
+        (Verdict::Empty, "empty", "left empty"),
     ];
 }
 
@@ -183,7 +183,7 @@ impl Task for OffTarget<'_> {
                 Verdict::Abstained => None,
                 _ => Some(false),
             };
-            measure(key, format!("answers: {name}"), higher_is_better)
+            measure(key, format!("answers {name}"), higher_is_better)
         });
         let lines = measure(
             "line_in_language",

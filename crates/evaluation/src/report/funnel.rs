@@ -1,0 +1,200 @@
+//! What every stage was given, kept and rejected, and examples of what it rejected.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use corpus::seam::EngineIdentity;
+use corpus::stage::{Manifest, Rejected};
+use serde::{Deserialize, Serialize};
+
+use super::Timing;
+
+/// Examples kept per reason.
+const EXAMPLES: usize = 2;
+/// Longest part of a rejected text that is shown, in characters.
+const SHOWN: usize = 400;
+
+/// One stage of the text pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FunnelStage {
+    /// Name of the stage.
+    pub stage: String,
+    /// Rows it was given, those that could not be read included.
+    pub rows: u64,
+    /// Rows it passed on.
+    pub outputs: u64,
+    /// Rows it was given and passed nothing on of, those that could not be read included.
+    pub dropped: u64,
+    /// Rows of which at least one text was rejected, and that went on without it.
+    pub reduced: u64,
+    /// Rejections by reason, the most frequent first.
+    pub reasons: Vec<Reason>,
+    /// What the stage itself wants to be known.
+    #[serde(default)]
+    pub details: serde_json::Value,
+    /// Engines that did the work.
+    pub engines: Vec<EngineIdentity>,
+    /// Seconds of work.
+    pub seconds: f64,
+    /// Input rows a second.
+    pub rows_per_second: f64,
+    /// When it ended, in seconds since 1970.
+    pub finished_at: u64,
+}
+
+/// Why texts were rejected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The reason, in `snake_case`.
+    pub reason: String,
+    /// How often, over all fields.
+    pub count: u64,
+    /// How often per field.
+    pub fields: BTreeMap<String, u64>,
+    /// The first few.
+    pub examples: Vec<RejectedExample>,
+}
+
+/// A text that was rejected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RejectedExample {
+    /// Identifier of its row.
+    pub id: String,
+    /// The field concerned.
+    pub field: String,
+    /// What was found.
+    pub detail: String,
+    /// The text, cut where it is long.
+    pub text: String,
+}
+
+impl FunnelStage {
+    pub(super) fn timing(&self) -> Timing {
+        Timing {
+            part: self.stage.clone(),
+            seconds: self.seconds,
+            amount: self.rows as f64,
+            unit: "rows".to_owned(),
+        }
+    }
+}
+
+/// The finished stages in the run's folder, in the order of the pipeline.
+pub(super) fn gather(run: &Path) -> Vec<FunnelStage> {
+    let Ok(entries) = std::fs::read_dir(run) else {
+        return Vec::new();
+    };
+    let mut stages: Vec<FunnelStage> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let folder = entry.path();
+            Some(stage(&folder, Manifest::read(&folder).ok()?))
+        })
+        .collect();
+    let order = ["answer", "translate", "filter", "code_switch", "mix"];
+    stages.sort_by_key(|stage| {
+        let position = order.iter().position(|name| *name == stage.stage);
+        (
+            position.unwrap_or(order.len()),
+            stage.finished_at,
+            stage.stage.clone(),
+        )
+    });
+    stages
+}
+
+fn stage(folder: &Path, manifest: Manifest) -> FunnelStage {
+    let counts = manifest.counts;
+    let mut reasons: BTreeMap<String, Reason> = counts
+        .rejections
+        .iter()
+        .map(|(reason, &count)| {
+            let fields = counts
+                .rejections_by_field
+                .iter()
+                .filter_map(|(field, reasons)| Some((field.clone(), *reasons.get(reason)?)))
+                .collect();
+            let entry = Reason {
+                reason: reason.clone(),
+                count,
+                fields,
+                examples: Vec::new(),
+            };
+            (reason.clone(), entry)
+        })
+        .collect();
+    collect_examples(&folder.join(&manifest.files.rejected), &mut reasons);
+    let mut reasons: Vec<Reason> = reasons.into_values().collect();
+    reasons.sort_by(|one, other| (other.count, &one.reason).cmp(&(one.count, &other.reason)));
+    FunnelStage {
+        stage: manifest.stage,
+        rows: counts.rows + counts.rejected_at_source,
+        outputs: counts.outputs,
+        dropped: counts.rows_without_output + counts.rejected_at_source,
+        reduced: counts
+            .rows_with_rejection
+            .saturating_sub(counts.rows_without_output),
+        reasons,
+        details: manifest.details,
+        engines: manifest.engines,
+        seconds: manifest.seconds,
+        rows_per_second: manifest.rows_per_second,
+        finished_at: manifest.finished_at,
+    }
+}
+
+/// The first rejections of each reason; reads no further than it must.
+fn collect_examples(path: &Path, reasons: &mut BTreeMap<String, Reason>) {
+    let Ok(file) = std::fs::File::open(path) else {
+        return;
+    };
+    let mut missing: u64 = reasons
+        .values()
+        .map(|reason| reason.count.min(EXAMPLES as u64))
+        .sum();
+    for line in BufReader::new(file).lines().map_while(Result::ok) {
+        if missing == 0 {
+            return;
+        }
+        let Ok(rejected) = serde_json::from_str::<Rejected>(&line) else {
+            continue;
+        };
+        let Some(reason) = reasons.get_mut(&rejected.reason) else {
+            continue;
+        };
+        if reason.examples.len() < EXAMPLES {
+            missing -= 1;
+            reason.examples.push(RejectedExample {
+                text: cut(&text_of(&rejected)),
+                id: rejected.id,
+                field: rejected.field,
+                detail: cut(&rejected.detail),
+            });
+        }
+    }
+}
+
+/// The text that was rejected: the field of the row, or the whole row where it has no such field.
+fn text_of(rejected: &Rejected) -> String {
+    let pointer = format!("/{}", rejected.field.replace('.', "/"));
+    let parent = pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
+    let found = rejected
+        .row
+        .pointer(&pointer)
+        .filter(|value| !value.is_null());
+    match found
+        .or_else(|| rejected.row.pointer(parent))
+        .unwrap_or(&rejected.row)
+    {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,70 @@
+//! The report as one page: no network, no script, readable in light and dark, on paper and on a
+//! phone. Every text that is not ours is escaped by `maud`.
+
+mod answers;
+mod chart;
+mod funnel;
+mod overview;
+mod scores;
+mod training;
+
+use maud::{DOCTYPE, Markup, html};
+
+use super::{Report, titles};
+
+const STYLE: &str = include_str!("html/style.css");
+
+/// The whole page.
+pub fn page(report: &Report) -> String {
+    let title = overview::title(report);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="generator" content={ "xldistill " (report.version) };
+                title { (title) " · xldistill" }
+                style { (maud::PreEscaped(STYLE)) }
+            }
+            body {
+                (overview::header(report, &title))
+                main {
+                    (overview::tiles(report))
+                    @if !report.scores.is_empty() {
+                        (section("scores", "Scores before and after", scores::render(report)))
+                    }
+                    @if !report.answers.is_empty() {
+                        (section("answers", "What became of the answers", answers::verdicts(report)))
+                    }
+                    @if !report.samples.is_empty() {
+                        (section("samples", "Answers side by side", answers::side_by_side(report)))
+                    }
+                    @if let Some(training) = &report.training {
+                        (section("training", "Training", training::render(training)))
+                    }
+                    @if !report.funnel.is_empty() {
+                        (section("funnel", "What was kept and what was rejected", funnel::render(report)))
+                    }
+                    (section("run", "The run", overview::run(report)))
+                }
+                footer {
+                    "Made by xldistill " (report.version)
+                    @if report.finished_at > 0 { " from a run finished " (titles::moment(report.finished_at)) }
+                    ". The numbers of this page are in " code { "report.json" } "."
+                }
+            }
+        }
+    }
+    .into_string()
+}
+
+fn section(id: &str, title: &str, content: Markup) -> Markup {
+    html! {
+        section id=(id) {
+            h2 { (title) }
+            (content)
+        }
+    }
+}

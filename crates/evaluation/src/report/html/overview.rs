@@ -1,0 +1,203 @@
+//! Title, headline numbers, and the run's particulars.
+
+use maud::{Markup, html};
+
+use crate::report::scores::{ScoreRow, Verdict};
+use crate::report::{Report, titles};
+
+/// `SmolLM2-135M-Instruct learns Portuguese`.
+pub fn title(report: &Report) -> String {
+    let model = report.model.as_deref().map_or("A language model", short);
+    let languages: Vec<&str> = report
+        .targets
+        .iter()
+        .map(|language| language.everyday_name())
+        .collect();
+    match languages.as_slice() {
+        [] => model.to_owned(),
+        [one] => format!("{model} learns {one}"),
+        [first @ .., last] => format!("{model} learns {} and {last}", first.join(", ")),
+    }
+}
+
+/// The last part of a path, without `.gguf`.
+fn short(model: &str) -> &str {
+    let name = model
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or(model);
+    name.strip_suffix(".gguf").unwrap_or(name)
+}
+
+pub fn header(report: &Report, title: &str) -> Markup {
+    let present = [
+        ("scores", "Scores", !report.scores.is_empty()),
+        ("answers", "Answers", !report.answers.is_empty()),
+        ("samples", "Side by side", !report.samples.is_empty()),
+        ("training", "Training", report.training.is_some()),
+        ("funnel", "Kept and rejected", !report.funnel.is_empty()),
+        ("run", "The run", true),
+    ];
+    html! {
+        header {
+            p.run { "xldistill run " strong { (report.name) } }
+            h1 { (title) }
+            p.facts {
+                @if let Some(source) = report.source { span { "taught from " (source.everyday_name()) } }
+                @if report.finished_at > 0 { span { "finished " (titles::moment(report.finished_at)) } }
+                @if report.seconds() > 0.0 { span { (titles::duration(report.seconds())) " of work" } }
+            }
+            nav { @for (id, name, _) in present.iter().filter(|(_, _, there)| *there) {
+                a href={ "#" (id) } { (name) }
+            } }
+        }
+    }
+}
+
+/// The numbers that a reader looks for first.
+pub fn tiles(report: &Report) -> Markup {
+    let mut wanted: Vec<(String, &str, String)> = Vec::new();
+    let source = report
+        .source
+        .map_or(String::new(), |source| source.code().to_owned());
+    for target in report.targets.iter().take(2) {
+        let (code, name) = (target.code(), target.everyday_name());
+        wanted.extend([
+            (
+                format!("off_target_{code}"),
+                "in_language",
+                format!("{name} questions answered in {name}"),
+            ),
+            (
+                format!("translation_{source}-{code}"),
+                "chrf++",
+                format!("chrF++ into {name}"),
+            ),
+            (
+                format!("held_out_loss_{code}"),
+                "loss",
+                format!("Loss of {name} answers"),
+            ),
+            (
+                format!("perplexity_{code}"),
+                "token_perplexity",
+                format!("Perplexity of {name} text"),
+            ),
+        ]);
+    }
+    if let Some(language) = report.source {
+        let name = language.everyday_name();
+        wanted.push((
+            format!("held_out_loss_{source}"),
+            "loss",
+            format!("Loss of {name} answers"),
+        ));
+    }
+    let tiles: Vec<(String, &ScoreRow)> = wanted
+        .into_iter()
+        .filter_map(|(task, key, label)| {
+            let row = report
+                .scores
+                .iter()
+                .find(|row| row.task == task && row.key == key)?;
+            Some((label, row))
+        })
+        .collect();
+    html! {
+        @if !tiles.is_empty() {
+            div.tiles { @for (label, row) in tiles { (tile(&label, row)) } }
+        }
+    }
+}
+
+fn tile(label: &str, row: &ScoreRow) -> Markup {
+    let shown = row.after.or(row.before);
+    html! {
+        div.tile {
+            p.label { (label) }
+            p.value { (shown.map_or("–".to_owned(), |value| titles::score(value, &row.unit))) }
+            @if let (Some(before), Some(_)) = (row.before, row.after) {
+                p.was { "was " (titles::score(before, &row.unit)) }
+                p { (change(row)) }
+            }
+        }
+    }
+}
+
+/// The change of a score, coloured and worded by its verdict.
+pub fn change(row: &ScoreRow) -> Markup {
+    let Some(difference) = row.difference() else {
+        return html! {};
+    };
+    let text = match row.relative() {
+        Some(relative) if row.unit.is_empty() => titles::relative(relative),
+        _ => titles::difference(difference, &row.unit),
+    };
+    let (class, word) = match row.verdict {
+        Some(Verdict::Better) => ("better", "better"),
+        Some(Verdict::Worse) => ("worse", "worse"),
+        Some(Verdict::Changed) => ("neutral", "changed"),
+        Some(Verdict::NoDifference) => ("neutral", "not significant"),
+        None => ("neutral", "not compared"),
+    };
+    html! { span class={ "change " (class) } { (text) " " span.word { (word) } } }
+}
+
+/// Time, models, config.
+pub fn run(report: &Report) -> Markup {
+    html! {
+        @if !report.timing.is_empty() { h3 { "Time" } (timing(report)) }
+        @if !report.models.is_empty() { h3 { "Models and their licences" } (models(report)) }
+        @if let Some(config) = &report.config {
+            details.config {
+                summary { "Configuration, as resolved" }
+                pre { code { (config) } }
+            }
+        }
+    }
+}
+
+fn timing(report: &Report) -> Markup {
+    let longest = report
+        .timing
+        .iter()
+        .map(|part| part.seconds)
+        .fold(1e-9, f64::max);
+    html! {
+        div.scroll { table.timing {
+            thead { tr { th { "Part" } th.num { "Work" } th.num { "Time" } th.bar { } th.num { "Speed" } } }
+            tbody { @for part in &report.timing {
+                tr {
+                    th scope="row" { (titles::words(&part.part)) }
+                    td.num { (titles::count(part.amount as u64)) " " (part.unit) }
+                    td.num { (titles::duration(part.seconds)) }
+                    td.bar { div.meter { span style={ "width:" (format!("{:.1}", 100.0 * part.seconds / longest)) "%" } {} } }
+                    td.num { @if part.seconds > 0.0 { (titles::rate(part.amount / part.seconds)) " " (part.unit) "/s" } }
+                }
+            } }
+        } }
+    }
+}
+
+fn models(report: &Report) -> Markup {
+    html! {
+        div.scroll { table.models {
+            thead { tr { th { "Engine" } th { "Model" } th { "Licence" } th { "Used by" } th { "Revision" } } }
+            tbody { @for model in &report.models {
+                @let identity = &model.identity;
+                tr {
+                    th scope="row" { (identity.engine) }
+                    td { (identity.model)
+                        @if !identity.parameters.is_empty() { div.small { (identity.parameters) } } }
+                    td { @match &identity.licence {
+                        Some(licence) => (licence),
+                        None => span.unknown { "not stated" },
+                    } }
+                    td { (model.used_by.iter().map(|part| titles::words(part)).collect::<Vec<_>>().join(", ")) }
+                    td { code title=(identity.revision) { (identity.revision.chars().take(12).collect::<String>()) } }
+                }
+            } }
+        } }
+    }
+}

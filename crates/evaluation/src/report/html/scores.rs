@@ -1,0 +1,100 @@
+//! The table of scores with their intervals.
+
+use maud::{Markup, html};
+
+use super::overview::change;
+use crate::report::scores::{LEVEL, ScoreRow};
+use crate::report::{Report, titles};
+
+pub fn render(report: &Report) -> Markup {
+    let mut groups: Vec<(String, Vec<&ScoreRow>)> = Vec::new();
+    for row in report.scores.iter().filter(|row| !row.is_nothing()) {
+        let group = titles::group(&row.task);
+        match groups.last_mut() {
+            Some((title, rows)) if *title == group => rows.push(row),
+            _ => groups.push((group, vec![row])),
+        }
+    }
+    html! {
+        p.lead {
+            "Bars are 95 % bootstrap intervals: "
+            span.key.before-key { "before" } " " span.key.after-key { "after" }
+            ". A difference counts where approximate randomisation over the same documents gives p < "
+            (LEVEL) "."
+        }
+        div.scroll { table.scores {
+            thead { tr {
+                th { "Measure" } th.num { "Before" } th.num { "After" } th.plot { "Interval" }
+                th { "Change" } th.num { "p" }
+            } }
+            @for (title, rows) in &groups {
+                tbody {
+                    tr.group { th colspan="6" scope="rowgroup" { (title) } }
+                    @for row in rows { (line(row)) }
+                }
+            }
+        } }
+    }
+}
+
+fn line(row: &ScoreRow) -> Markup {
+    let value = |score: Option<f64>| match score {
+        Some(score) => titles::score(score, &row.unit),
+        None => "–".to_owned(),
+    };
+    let hint = match row.higher_is_better {
+        Some(true) => "higher is better",
+        Some(false) => "lower is better",
+        None => "",
+    };
+    html! {
+        tr {
+            th scope="row" title=(row.signature) {
+                (titles::row(&row.task, &row.name))
+                @if !hint.is_empty() { span.hint { (hint) } }
+            }
+            td.num { (value(row.before)) }
+            td.num.after { (value(row.after)) }
+            td.plot { (intervals(row)) }
+            td { (change(row)) }
+            td.num { (row.p_value.map_or(String::new(), titles::p_value)) }
+        }
+    }
+}
+
+/// Both intervals on one scale of their own: above the one before, below the one after.
+fn intervals(row: &ScoreRow) -> Markup {
+    let both = [
+        ("before", row.before, row.before_confidence, 6.5),
+        ("after", row.after, row.after_confidence, 15.5),
+    ];
+    let ends = both.iter().flat_map(|(_, score, confidence, _)| {
+        let confidence = confidence
+            .iter()
+            .flat_map(|interval| [interval.low, interval.high]);
+        score.iter().copied().chain(confidence)
+    });
+    let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    });
+    let span = if high > low { high - low } else { 1.0 };
+    let x = |value: f64| 6.0 + 148.0 * (value - low) / span;
+    let text = |value: f64| titles::score(value, &row.unit);
+    html! {
+        svg.intervals viewBox="0 0 160 22" role="img" aria-label="95 % intervals" {
+            @for (class, score, confidence, y) in both {
+                @if let (Some(score), Some(interval)) = (score, confidence) {
+                    g class=(class) {
+                        title { (class) " " (text(score)) ", 95 %: " (text(interval.low)) " to " (text(interval.high)) }
+                        line x1=(fixed(x(interval.low))) x2=(fixed(x(interval.high))) y1=(y) y2=(y) {}
+                        circle cx=(fixed(x(score))) cy=(y) r="4" {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn fixed(value: f64) -> String {
+    format!("{value:.1}")
+}

@@ -1,0 +1,80 @@
+//! The training in curves and numbers.
+
+use std::collections::BTreeMap;
+
+use corpus::record::Subset;
+use maud::{Markup, html};
+
+use super::chart::{LineChart, Series};
+use crate::report::training::ALL;
+use crate::report::{TrainingSummary, titles};
+
+pub fn render(training: &TrainingSummary) -> Markup {
+    let window = (training.steps as usize / 40).max(1);
+    html! {
+        p.facts {
+            span { strong { (titles::count(training.steps)) } " optimiser steps" }
+            span { strong { (format!("{:.2}", training.epochs)) } " epochs" }
+            span { strong { (titles::count(training.tokens)) } " tokens" }
+            @if training.tokens_per_second > 0.0 {
+                span { strong { (titles::rate(training.tokens_per_second)) } " tokens/s" }
+            }
+            @if let (Some(first), Some((step, best))) =
+                (training.first_held_out_loss, training.best_held_out_loss) {
+                span { "held-out loss " strong { (format!("{first:.3}")) } " → "
+                    strong { (format!("{best:.3}")) } " at step " (titles::count(step)) }
+            }
+        }
+        div.charts {
+            (curves("Training loss", &training.train, window))
+            (curves("Held-out loss", &training.held_out, 1))
+        }
+        @if window > 1 {
+            p.small { "Training curves are means over " (window) " steps. Losses are means over answer tokens; the dashed line is the weighted objective." }
+        }
+    }
+}
+
+fn curves(title: &str, curves: &BTreeMap<String, Vec<(u64, f64)>>, window: usize) -> Markup {
+    let subsets = Subset::ALL.iter().map(|subset| subset.name());
+    let known: Vec<&str> = subsets.chain([ALL]).collect();
+    let others = curves
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !known.contains(name));
+    let series: Vec<Series> = known
+        .iter()
+        .copied()
+        .chain(others)
+        .enumerate()
+        .filter_map(|(index, name)| {
+            let points = smooth(curves.get(name)?, window);
+            let class = if name == ALL {
+                "s-all".to_owned()
+            } else {
+                format!("s-{}", index % 6)
+            };
+            Some(Series {
+                name: name.to_owned(),
+                class,
+                points,
+            })
+        })
+        .collect();
+    html! { @if !series.is_empty() {
+        (LineChart { title, x_label: "optimiser step", y_label: "nats per token", series, markers: window == 1 }.render())
+    } }
+}
+
+/// Means over a moving window, placed at its last step.
+fn smooth(points: &[(u64, f64)], window: usize) -> Vec<(f64, f64)> {
+    points
+        .iter()
+        .enumerate()
+        .map(|(index, (step, _))| {
+            let recent = &points[index.saturating_sub(window - 1)..=index];
+            let mean = recent.iter().map(|(_, loss)| loss).sum::<f64>() / recent.len() as f64;
+            (*step as f64, mean)
+        })
+        .collect()
+}
