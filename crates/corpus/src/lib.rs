@@ -12,6 +12,7 @@ pub mod code_switch;
 pub mod dictionary;
 pub mod filter;
 pub mod language;
+pub mod mix;
 pub mod progress;
 pub mod record;
 pub mod rejected;

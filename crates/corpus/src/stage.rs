@@ -18,7 +18,7 @@
 //! run.
 
 mod assemble;
-mod atomic;
+pub(crate) mod atomic;
 mod error;
 mod finished;
 mod inputs;
@@ -38,6 +38,11 @@ pub use manifest::{Counts, Files, Manifest};
 pub use options::StageOptions;
 pub use run::run;
 pub use shard::{InvalidShard, Shard};
+
+pub(crate) use assemble::seconds_since_1970;
+pub(crate) use atomic::AtomicFile;
+pub(crate) use finished::{Names, is_intact};
+pub(crate) use lock::Lock;
 
 use crate::record::Row;
 pub use crate::rejected::{Rejected, Rejection};

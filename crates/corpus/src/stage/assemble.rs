@@ -1,7 +1,6 @@
 //! Writes a stage's files from its journal.
 
 use std::borrow::Cow;
-use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
@@ -112,10 +111,9 @@ impl<S: RowStage> Run<'_, S> {
             shard: self.options.shard,
             input_hash: self.input_hash(order),
             files: Files {
-                output: file_name(&names.output),
                 output_hash,
-                rejected: file_name(&names.rejected),
                 rejected_hash,
+                ..Files::of(names)
             },
             rows_per_second: counts.rows as f64 / seconds.max(1e-6),
             counts,
@@ -159,12 +157,6 @@ fn count_rejections(lines: &[u8], counts: &mut Counts) {
             counts.count_rejection(&why.field, &why.reason);
         }
     }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
 }
 
 /// The current time, for manifests.

@@ -103,8 +103,10 @@ pub fn is_intact(folder: &Path, manifest: &Manifest) -> bool {
         });
         hashed.unwrap_or(false)
     };
-    is(&manifest.files.output, &manifest.files.output_hash)
-        && is(&manifest.files.rejected, &manifest.files.rejected_hash)
+    let files = &manifest.files;
+    is(&files.output, &files.output_hash)
+        && is(&files.rejected, &files.rejected_hash)
+        && files.others.iter().all(|(name, hash)| is(name, hash))
 }
 
 /// Enters the rows of a finished part, as its `rows.tsv` lists them: a line with the number of bytes

@@ -20,7 +20,11 @@ pub struct Inputs<'a, T: Clone> {
 #[derive(Debug, Clone)]
 enum Rows<'a, T: Clone> {
     Slice(&'a [T]),
-    File { path: PathBuf, rows: u64 },
+    File {
+        path: PathBuf,
+        rows: u64,
+        hash: String,
+    },
 }
 
 impl<'a, T: Row> Inputs<'a, T> {
@@ -40,6 +44,7 @@ impl<'a, T: Row> Inputs<'a, T> {
             rows: Rows::File {
                 path,
                 rows: manifest.counts.outputs,
+                hash: manifest.files.output_hash,
             },
             rejected: &[],
         })
@@ -69,6 +74,19 @@ impl<'a, T: Row> Inputs<'a, T> {
         self.rejected
     }
 
+    /// Identity of the rows and their order.
+    pub(crate) fn content_hash(&self) -> Result<String, StageError> {
+        match &self.rows {
+            Rows::File { hash, .. } => Ok(hash.clone()),
+            Rows::Slice(rows) => {
+                let mut hasher = blake3::Hasher::new();
+                serde_json::to_writer(&mut hasher, rows)
+                    .map_err(|error| StageError::Options(format!("a row is not JSON: {error}")))?;
+                Ok(hasher.finalize().to_hex().to_string())
+            }
+        }
+    }
+
     /// All rows, one at a time.
     pub fn iter(
         &self,
@@ -91,7 +109,7 @@ impl<'a, T: Row> Inputs<'a, T> {
         let last = (range.end * size as u64).min(self.len());
         let reader = match &self.rows {
             Rows::Slice(rows) => Reader::Slice(rows[first as usize..last as usize].chunks(size)),
-            Rows::File { path, rows } => Reader::Lines(Lines::open(path, *rows, first)?),
+            Rows::File { path, rows, .. } => Reader::Lines(Lines::open(path, *rows, first)?),
         };
         Ok(Chunks {
             reader,

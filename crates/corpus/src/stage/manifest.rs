@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::finished::Names;
 use super::shard::Shard;
 use super::{StageError, atomic};
 use crate::seam::EngineIdentity;
@@ -55,6 +56,27 @@ pub struct Files {
     pub rejected: String,
     /// Its blake3 hash.
     pub rejected_hash: String,
+    /// Further files of the stage with their blake3 hashes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub others: BTreeMap<String, String>,
+}
+
+impl Files {
+    /// The names of a shard's files, without their hashes.
+    pub(crate) fn of(names: &Names) -> Files {
+        let name = |path: &Path| {
+            path.file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default()
+        };
+        Files {
+            output: name(&names.output),
+            output_hash: String::new(),
+            rejected: name(&names.rejected),
+            rejected_hash: String::new(),
+            others: BTreeMap::new(),
+        }
+    }
 }
 
 /// How many rows came, went and stayed.
@@ -79,7 +101,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub(super) fn count_rejection(&mut self, field: &str, reason: &str) {
+    pub(crate) fn count_rejection(&mut self, field: &str, reason: &str) {
         add(&mut self.rejections, reason);
         if !self.rejections_by_field.contains_key(field) {
             self.rejections_by_field

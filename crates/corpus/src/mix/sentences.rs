@@ -1,0 +1,215 @@
+//! Translation and completion tasks out of natural sentences (section 3.2.4, Table 1).
+
+use rustc_hash::FxHashSet;
+use serde_json::{Value, json};
+
+use super::answers::is_held_out;
+use super::config::{MixConfig, PairSelection};
+use super::{Mixed, TransferSet, sampling};
+use crate::language::Language;
+use crate::record::{Example, Subset};
+use crate::rejected::Rejected;
+use crate::text::words::WordFinder;
+
+/// The parallel corpus of one target language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetPairs {
+    /// The target language.
+    pub target: Language,
+    /// Sentences in the source language with their translations.
+    pub pairs: Vec<(String, String)>,
+}
+
+/// Text in one target language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetSentences {
+    /// The target language.
+    pub target: Language,
+    /// Its sentences.
+    pub sentences: Vec<String>,
+}
+
+/// Table 1: the question of a translation task.
+fn translation_question(sentence: &str, from: Language, to: Language) -> String {
+    let (from, to) = (from.everyday_name(), to.everyday_name());
+    format!("Translate the following sentence from {from} to {to}.\n{sentence}")
+}
+
+/// Table 1: the question of a completion task.
+fn completion_question(beginning: &str, language: Language) -> String {
+    let language = language.everyday_name();
+    format!("Complete the following sentence in {language} according to its context.\n{beginning}")
+}
+
+/// Adds both directions of every chosen pair to mt, and its target sentence to comp.
+///
+/// Pairs that share a sentence with an earlier one are passed over: one of them might be held out.
+pub(super) fn add_pairs(
+    set: &mut TransferSet,
+    corpus: &TargetPairs,
+    source: Language,
+    config: &MixConfig,
+) {
+    let target = corpus.target;
+    let ids: Vec<String> = corpus
+        .pairs
+        .iter()
+        .map(|(s, t)| id("pair", target, &[s, t]))
+        .collect();
+    let cutter = Cutter::new(target, config.seed);
+    let (mut sources, mut targets) = (FxHashSet::default(), FxHashSet::default());
+    let mut taken = 0;
+    for index in order(&ids, config) {
+        if taken == config.parallel_pairs {
+            break;
+        }
+        let ((source_text, target_text), id) = (&corpus.pairs[index], &ids[index]);
+        if sources.contains(source_text) || targets.contains(target_text) {
+            let row = json!({ "source": source_text, "translation": target_text });
+            let detail = "an earlier pair has one of the sentences";
+            set.rejected
+                .push(rejected(id, "pair", "repeated_sentence", detail, row));
+            continue;
+        }
+        sources.insert(source_text);
+        targets.insert(target_text);
+        taken += 1;
+
+        let held_out = is_held_out(source_text, config);
+        if config.wants(Subset::Mt) {
+            let directions = [
+                (source, source_text, target, target_text),
+                (target, target_text, source, source_text),
+            ];
+            for (from, sentence, to, translation) in directions {
+                let example = Example {
+                    id: format!("{id}/mt/{from}-{to}"),
+                    subset: Subset::Mt,
+                    question_language: from,
+                    answer_language: to,
+                    question: translation_question(sentence, from, to),
+                    answer: translation.clone(),
+                    weight: 0.0,
+                };
+                set.examples.push(Mixed {
+                    example,
+                    held_out,
+                    generated: false,
+                });
+            }
+        }
+        add_completion(set, &cutter, id, target_text, held_out, config);
+    }
+}
+
+/// Adds every chosen sentence to comp.
+pub(super) fn add_monolingual(set: &mut TransferSet, text: &TargetSentences, config: &MixConfig) {
+    let cutter = Cutter::new(text.target, config.seed);
+    let ids: Vec<String> = text
+        .sentences
+        .iter()
+        .map(|s| id("text", text.target, &[s]))
+        .collect();
+    let mut seen = FxHashSet::default();
+    let order = order(&ids, config)
+        .into_iter()
+        .filter(|&index| seen.insert(&text.sentences[index]));
+    for index in order.take(config.monolingual_sentences) {
+        let sentence = &text.sentences[index];
+        let held_out = is_held_out(sentence, config);
+        add_completion(set, &cutter, &ids[index], sentence, held_out, config);
+    }
+}
+
+fn add_completion(
+    set: &mut TransferSet,
+    cutter: &Cutter,
+    id: &str,
+    sentence: &str,
+    held_out: bool,
+    config: &MixConfig,
+) {
+    if !config.wants(Subset::Comp) {
+        return;
+    }
+    let Some(beginning) = cutter.beginning(id, sentence) else {
+        let detail = "a single word cannot be cut";
+        set.rejected.push(rejected(
+            id,
+            "completion",
+            "too_short",
+            detail,
+            json!(sentence),
+        ));
+        return;
+    };
+    let example = Example {
+        id: format!("{id}/comp"),
+        subset: Subset::Comp,
+        question_language: cutter.language,
+        answer_language: cutter.language,
+        question: completion_question(beginning, cutter.language),
+        answer: sentence.to_owned(),
+        weight: 0.0,
+    };
+    set.examples.push(Mixed {
+        example,
+        held_out,
+        generated: false,
+    });
+}
+
+/// Cuts sentences at a random boundary between two words.
+struct Cutter {
+    language: Language,
+    words: WordFinder,
+    seed: u64,
+}
+
+impl Cutter {
+    fn new(language: Language, seed: u64) -> Cutter {
+        Cutter {
+            language,
+            words: WordFinder::new(language),
+            seed,
+        }
+    }
+
+    /// What comes before the cut: at least one word, and at least one word short of the sentence.
+    fn beginning<'t>(&self, id: &str, sentence: &'t str) -> Option<&'t str> {
+        let words = self.words.words(sentence);
+        // The cut is before one of the words but the first.
+        let candidates = words.len().checked_sub(1).filter(|&n| n > 0)?;
+        let cut = &words[1 + sampling::choose(self.seed, "completion", id, candidates)];
+        Some(sentence[..cut.start].trim_end())
+    }
+}
+
+/// The order in which sentences are taken.
+fn order(ids: &[String], config: &MixConfig) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..ids.len()).collect();
+    if config.pair_selection == PairSelection::Sampled {
+        let key = |&index: &usize| sampling::shuffle_key(config.seed, "selection", &ids[index]);
+        order.sort_by_cached_key(key);
+    }
+    order
+}
+
+fn id(kind: &str, target: Language, texts: &[&String]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for text in texts {
+        hasher.update(text.as_bytes()).update(&[0]);
+    }
+    format!("{kind}/{target}/{}", &hasher.finalize().to_hex()[..16])
+}
+
+fn rejected(id: &str, field: &str, reason: &str, detail: &str, row: Value) -> Rejected {
+    Rejected {
+        id: id.to_owned(),
+        stage: "mix".into(),
+        field: field.into(),
+        reason: reason.into(),
+        detail: detail.into(),
+        row,
+    }
+}
