@@ -6,7 +6,6 @@
 
 mod copying;
 pub mod held_out_loss;
-mod looping;
 pub mod off_target;
 pub mod perplexity;
 pub mod translation;

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use corpus::language::Language;
+use corpus::repetition;
 use corpus::seam::{EngineError, Identification, LanguageIdentifier};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::looping::is_looping;
 use super::{IMPLEMENTATION, Measure, Sample, Subject, Task, object, overlap};
 use crate::material::Question;
 use crate::metric::{Aggregate, Signature};
@@ -23,7 +23,7 @@ use crate::metric::{Aggregate, Signature};
 pub enum Verdict {
     /// No letter or digit in it.
     Empty,
-    /// It ends in a loop.
+    /// It goes round in circles ([`repetition::looping`]).
     Looped,
     /// It is the question over again.
     Copied,
@@ -91,7 +91,7 @@ impl<'a> OffTarget<'a> {
             Identification::Identified { language, .. } => Some(language),
         };
         let copies = |text: &str| overlap(text, &question.question) >= self.copied_share;
-        let verdict = if is_looping(answer) {
+        let verdict = if repetition::looping(answer).is_some() {
             Verdict::Looped
         } else if copies(answer) && !copies(&question.answer) {
             Verdict::Copied

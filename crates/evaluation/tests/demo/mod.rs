@@ -11,7 +11,7 @@ use corpus::seam::{
     Answer, Answerer, EngineError, EngineIdentity, FinishReason, Identification,
     LanguageIdentifier, ScoredText, TextScorer, TokenScores,
 };
-use corpus::stage::{Counts, Files, Manifest, Rejected, Shard};
+use corpus::stage::{Counts, Rejected, Shard};
 use evaluation::material::{EvaluationMaterial, MaterialPaths};
 use evaluation::suite::{EvaluateConfig, evaluate};
 use evaluation::task::Subject;
@@ -386,27 +386,15 @@ fn manifest(
         }
     }
     std::fs::write(folder.join("rejected.jsonl"), lines).expect("writable");
-    let manifest = Manifest {
-        stage: name.to_owned(),
-        stage_version: 1,
-        xldistill_version: env!("CARGO_PKG_VERSION").to_owned(),
-        fingerprint: "0".repeat(64),
-        parameters: json!({}),
-        engines,
-        shard: Shard::WHOLE,
-        input_hash: "0".repeat(64),
-        files: Files {
-            output: "part-00000-of-00001.jsonl".to_owned(),
-            output_hash: "0".repeat(64),
-            rejected: "rejected.jsonl".to_owned(),
-            rejected_hash: "0".repeat(64),
-        },
-        counts,
-        details,
-        finished_at: 1_795_342_000,
-        seconds,
-        rows_per_second: rows as f64 / seconds,
-    };
+    let hash = "0".repeat(64);
+    let manifest = json!({
+        "stage": name, "stage_version": 1, "xldistill_version": "0.1.0", "fingerprint": hash,
+        "parameters": {}, "engines": engines, "shard": Shard::WHOLE, "input_hash": hash,
+        "files": {"output": "part-00000-of-00001.jsonl", "output_hash": hash, "rejected": "rejected.jsonl",
+            "rejected_hash": hash, "others": {}},
+        "counts": counts, "details": details, "finished_at": 1_795_342_000u64, "seconds": seconds,
+        "rows_per_second": rows as f64 / seconds,
+    });
     let json = serde_json::to_vec_pretty(&manifest).expect("plain data");
     std::fs::write(folder.join("manifest.json"), json).expect("writable");
 }

@@ -25,7 +25,7 @@ pub fn render(report: &Report) -> Markup {
         div.scroll { table.scores {
             thead { tr {
                 th { "Measure" } th.num { "Before" } th.num { "After" } th.plot { "Interval" }
-                th { "Change" } th.num { "p" }
+                th { "Change" } th.num.p { "p" }
             } }
             @for (title, rows) in &groups {
                 tbody {
@@ -57,7 +57,7 @@ fn line(row: &ScoreRow) -> Markup {
             td.num.after { (value(row.after)) }
             td.plot { (intervals(row)) }
             td { (change(row)) }
-            td.num { (row.p_value.map_or(String::new(), titles::p_value)) }
+            td.num.p { (row.p_value.map_or(String::new(), titles::p_value)) }
         }
     }
 }
