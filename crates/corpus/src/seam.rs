@@ -129,6 +129,12 @@ pub enum Identification {
 pub trait LanguageIdentifier: Send + Sync {
     /// What identifies.
     fn identity(&self) -> EngineIdentity;
+    /// Whether the identifier can name `language`. Its word against a language that it does not
+    /// know says nothing.
+    fn knows(&self, language: Language) -> bool {
+        let _ = language;
+        true
+    }
     /// The language of `text`, or an abstention.
     fn identify(&self, text: &str) -> Identification;
 }

@@ -20,7 +20,7 @@ pub enum Segment<'a> {
 }
 
 /// A sentence, or a clause of an over-long one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Sentence<'a> {
     /// The sentence without white space around it.
     pub text: &'a str,

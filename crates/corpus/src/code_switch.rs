@@ -1,0 +1,206 @@
+//! Mixes words of the other language into the questions (section 3.2.3, Eq. 5).
+//!
+//! Only questions are code-switched, and each of LL, TL, LT and TT draws for itself. Code,
+//! addresses, placeholders and other protected spans keep their words.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::dictionary::{BilingualDictionary, Dictionary};
+use crate::language::Language;
+use crate::record::{CodeSwitched, Subset, Translated};
+use crate::sampling::Stream;
+use crate::stage::{Outcome, RowStage, StageError};
+use crate::text::segment::{Segment, Segmenter};
+use crate::text::words::WordFinder;
+
+/// How words are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CodeSwitchConfig {
+    /// p of Eq. 5: the probability that a word which has a translation is replaced by it. 0
+    /// leaves the questions as they are.
+    pub probability: f64,
+    /// Decides which words and which of their translations.
+    pub seed: u64,
+}
+
+impl Default for CodeSwitchConfig {
+    fn default() -> Self {
+        Self {
+            probability: 0.15,
+            seed: 0,
+        }
+    }
+}
+
+/// Replaces words of the questions by dictionary translations.
+pub struct CodeSwitchStage {
+    dictionaries: BTreeMap<Language, BilingualDictionary>,
+    config: CodeSwitchConfig,
+    source: Switcher,
+    targets: BTreeMap<Language, Switcher>,
+    from: Language,
+}
+
+impl CodeSwitchStage {
+    /// A stage for questions in `from` and its translations, with a dictionary for each target
+    /// language; questions of a target language without one stay as they are.
+    pub fn new(
+        dictionaries: BTreeMap<Language, BilingualDictionary>,
+        from: Language,
+        config: CodeSwitchConfig,
+    ) -> Self {
+        let targets = dictionaries
+            .keys()
+            .map(|&language| (language, Switcher::new(language)))
+            .collect();
+        Self {
+            dictionaries,
+            config,
+            source: Switcher::new(from),
+            targets,
+            from,
+        }
+    }
+
+    /// The four questions of a row.
+    fn questions(&self, row: &Translated) -> [Option<String>; 4] {
+        let source = Some(row.question.source.as_str());
+        let translation = row.question.translation.as_deref();
+        let generated = row
+            .generated
+            .as_ref()
+            .and_then(|text| text.translation.as_ref());
+        // A subset whose answers were all rejected has no use for its question.
+        let answered = row.answer.translation.is_some() || generated.is_some();
+        let questions = [
+            (Subset::LL, source),
+            (Subset::TL, translation),
+            (Subset::LT, source.filter(|_| answered)),
+            (Subset::TT, translation.filter(|_| answered)),
+        ];
+        questions.map(|(subset, question)| question.map(|q| self.switch(row, subset, q)))
+    }
+
+    fn switch(&self, row: &Translated, subset: Subset, question: &str) -> String {
+        let dictionary = self.dictionaries.get(&row.target);
+        let (Some(dictionary), Some(target)) = (dictionary, self.targets.get(&row.target)) else {
+            return question.to_owned();
+        };
+        let (switcher, dictionary) = match subset {
+            Subset::TL | Subset::TT => (target, &dictionary.target_to_source),
+            _ => (&self.source, &dictionary.source_to_target),
+        };
+        let purpose = format!("code_switch {} {}", subset.name(), row.target);
+        let draws = Stream::for_id(self.config.seed, &purpose, &row.id);
+        switcher.switch(question, dictionary, self.config.probability, draws)
+    }
+}
+
+impl RowStage for CodeSwitchStage {
+    type Input = Translated;
+    type Output = CodeSwitched;
+
+    fn name(&self) -> &'static str {
+        "code_switch"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn parameters(&self) -> Value {
+        let revisions: BTreeMap<&str, String> = self
+            .dictionaries
+            .iter()
+            .map(|(language, dictionary)| (language.code(), dictionary.revision()))
+            .collect();
+        json!({ "from": self.from, "config": self.config, "dictionaries": revisions })
+    }
+
+    fn process(&self, rows: &[Translated]) -> Result<Vec<Outcome<CodeSwitched>>, StageError> {
+        let switch = |row: &Translated| {
+            Outcome::kept(CodeSwitched {
+                questions: self.questions(row),
+                row: row.clone(),
+            })
+        };
+        Ok(rows.par_iter().map(switch).collect())
+    }
+}
+
+/// Replaces words of texts in one language.
+struct Switcher {
+    segmenter: Segmenter,
+    words: WordFinder,
+}
+
+impl Switcher {
+    fn new(language: Language) -> Self {
+        Self {
+            // Words are all that matters here: sentences may be as long as they are.
+            segmenter: Segmenter::new(language, usize::MAX / 8),
+            words: WordFinder::new(language),
+        }
+    }
+
+    /// Eq. 5 for every word of `text`.
+    fn switch(
+        &self,
+        text: &str,
+        dictionary: &Dictionary,
+        probability: f64,
+        mut draws: Stream,
+    ) -> String {
+        let mut switched = String::with_capacity(text.len() + text.len() / 4);
+        for segment in self.segmenter.segment(text) {
+            let sentence = match segment {
+                Segment::Keep(kept) => {
+                    switched.push_str(kept);
+                    continue;
+                }
+                Segment::Translate(sentence) => sentence,
+            };
+            let mut end = 0;
+            for word in self.words.words(sentence.text) {
+                // Every word draws, so that a new dictionary entry changes its own word only.
+                let (replace, which) = (draws.uniform() < probability, draws.bits());
+                let is_protected = sentence
+                    .protected
+                    .iter()
+                    .any(|span| span.start < word.end && word.start < span.end);
+                let translations = dictionary.translations(&sentence.text[word.clone()]);
+                if !replace || is_protected || translations.is_empty() {
+                    continue;
+                }
+                let translation = &translations[(which % translations.len() as u64) as usize];
+                switched.push_str(&sentence.text[end..word.start]);
+                switched.push_str(&in_case_of(&sentence.text[word.clone()], translation));
+                end = word.end;
+            }
+            switched.push_str(&sentence.text[end..]);
+        }
+        switched
+    }
+}
+
+/// `translation` written as `word` is: CAPITALS, Title or as the dictionary has it.
+fn in_case_of(word: &str, translation: &str) -> String {
+    let mut letters = word.chars().filter(|c| c.is_alphabetic());
+    let title = letters.next().is_some_and(char::is_uppercase);
+    let capitals = title
+        && word.chars().filter(|c| c.is_alphabetic()).count() > 1
+        && letters.all(char::is_uppercase);
+    if capitals {
+        return translation.to_uppercase();
+    }
+    let mut rest = translation.chars();
+    match rest.next() {
+        Some(first) if title => first.to_uppercase().chain(rest).collect(),
+        _ => translation.to_owned(),
+    }
+}

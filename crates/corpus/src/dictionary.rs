@@ -1,0 +1,227 @@
+//! Bilingual dictionaries for code-switching (Dict of Eq. 5): read, merged, inverted or induced.
+
+pub mod coverage;
+mod dictd;
+pub mod induced;
+mod lines;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustc_hash::FxHashMap;
+
+/// Most words of a translation that still reads as the translation of one word.
+const MAX_TRANSLATION_WORDS: usize = 3;
+
+/// Words of one language and their translations into another.
+///
+/// Words are looked up in any case. A word that is its own translation is left out: replacing it
+/// would switch nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dictionary {
+    entries: FxHashMap<String, Vec<String>>,
+}
+
+/// What reading a dictionary file gave.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// The dictionary.
+    pub dictionary: Dictionary,
+    /// Entries that serve code-switching.
+    pub used: usize,
+    /// Entries that do not: headwords of several words, words that translate to themselves,
+    /// definitions instead of translations.
+    pub unused: usize,
+    /// Lines or entries that could not be read.
+    pub malformed: usize,
+}
+
+/// Why a dictionary could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DictionaryError {
+    /// A file could not be read.
+    #[error("cannot read the dictionary {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The file is no dictionary in a known format.
+    #[error("{}: {message}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what is expected.
+        message: String,
+    },
+}
+
+impl Dictionary {
+    /// Reads a dictionary by its name: dictd (`NAME.index` or `NAME.dict.dz`, each beside the
+    /// other), else lines of `word TAB translation` or MUSE's `word translation`.
+    pub fn load(path: &Path) -> Result<Loaded, DictionaryError> {
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let mut loaded = Loaded::default();
+        match ["index", "dict.dz", "dict"]
+            .iter()
+            .find_map(|e| name.strip_suffix(&format!(".{e}")))
+        {
+            Some(stem) => dictd::read(path, stem, &mut loaded)?,
+            None => lines::read(path, &mut loaded)?,
+        }
+        if loaded.dictionary.is_empty() {
+            return Err(DictionaryError::Format {
+                path: path.to_owned(),
+                message: format!(
+                    "no entry that could be used ({} unused, {} malformed); expected `word TAB translation` lines \
+                     or a dictd dictionary",
+                    loaded.unused, loaded.malformed
+                ),
+            });
+        }
+        Ok(loaded)
+    }
+
+    /// Translations of `word`, in the order they were added; empty where it has none.
+    pub fn translations(&self, word: &str) -> &[String] {
+        let found = if word.chars().any(char::is_uppercase) {
+            self.entries.get(&word.to_lowercase())
+        } else {
+            self.entries.get(word)
+        };
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds a translation. Returns whether it can serve: a single word with a translation of a few
+    /// words that is not the word itself.
+    pub fn insert(&mut self, word: &str, translation: &str) -> bool {
+        let (word, translation) = (word.trim().to_lowercase(), translation.trim());
+        let words = translation.split_whitespace().count();
+        let serves = !word.is_empty()
+            && !word.contains(char::is_whitespace)
+            && word.contains(char::is_alphabetic)
+            && (1..=MAX_TRANSLATION_WORDS).contains(&words)
+            && translation.contains(char::is_alphabetic)
+            && translation.to_lowercase() != word;
+        if serves {
+            let translations = self.entries.entry(word).or_default();
+            if !translations.iter().any(|known| known == translation) {
+                translations.push(translation.to_owned());
+            }
+        }
+        serves
+    }
+
+    /// Adds the entries of `other`, after those that are here.
+    pub fn merge(&mut self, other: &Dictionary) {
+        for (word, translations) in &other.entries {
+            for translation in translations {
+                self.insert(word, translation);
+            }
+        }
+    }
+
+    /// The dictionary of the other direction: every translation that is a single word, with the
+    /// words it translates in alphabetical order.
+    pub fn inverted(&self) -> Dictionary {
+        let mut words: Vec<&String> = self.entries.keys().collect();
+        words.sort_unstable();
+        let mut inverted = Dictionary::default();
+        for word in words {
+            for translation in &self.entries[word] {
+                inverted.insert(translation, word);
+            }
+        }
+        inverted
+    }
+
+    /// Number of words that have a translation.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no word has a translation.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Hash of all entries, for the hash of what was made with them.
+    pub fn revision(&self) -> String {
+        let mut words: Vec<(&String, &Vec<String>)> = self.entries.iter().collect();
+        words.sort_unstable();
+        let mut hasher = blake3::Hasher::new();
+        for (word, translations) in words {
+            for text in [word].into_iter().chain(translations) {
+                hasher.update(text.as_bytes()).update(b"\t");
+            }
+            hasher.update(b"\n");
+        }
+        hasher.finalize().to_hex()[..16].to_owned()
+    }
+}
+
+/// A dictionary in both directions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BilingualDictionary {
+    /// Words of the source language in the target language.
+    pub source_to_target: Dictionary,
+    /// Words of the target language in the source language.
+    pub target_to_source: Dictionary,
+}
+
+impl BilingualDictionary {
+    /// Both directions; a direction that is empty becomes the inverse of the other.
+    pub fn new(source_to_target: Dictionary, target_to_source: Dictionary) -> Self {
+        match (source_to_target.is_empty(), target_to_source.is_empty()) {
+            (true, false) => Self {
+                source_to_target: target_to_source.inverted(),
+                target_to_source,
+            },
+            (false, true) => Self {
+                target_to_source: source_to_target.inverted(),
+                source_to_target,
+            },
+            _ => Self {
+                source_to_target,
+                target_to_source,
+            },
+        }
+    }
+
+    /// Adds the entries of `other` in both directions.
+    pub fn merge(&mut self, other: &BilingualDictionary) {
+        self.source_to_target.merge(&other.source_to_target);
+        self.target_to_source.merge(&other.target_to_source);
+    }
+
+    /// Hash of both directions.
+    pub fn revision(&self) -> String {
+        format!(
+            "{}{}",
+            self.source_to_target.revision(),
+            self.target_to_source.revision()
+        )
+    }
+}
+
+impl Loaded {
+    fn entry(&mut self, word: &str, translation: &str) {
+        if self.dictionary.insert(word, translation) {
+            self.used += 1;
+        } else {
+            self.unused += 1;
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, DictionaryError> {
+    fs::read(path).map_err(|source| DictionaryError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,89 @@
+//! A dictionary made by translating words: for language pairs that have none.
+
+use std::cmp::Reverse;
+
+use rustc_hash::FxHashMap;
+
+use super::{BilingualDictionary, Dictionary};
+use crate::language::Language;
+use crate::seam::{EngineError, Translator};
+use crate::text::words::WordFinder;
+
+/// The words of `texts` in lower case, most frequent first, at most `most` of them.
+///
+/// Words that always begin with a capital are left out: most are names.
+pub fn vocabulary<'t>(
+    texts: impl IntoIterator<Item = &'t str>,
+    language: Language,
+    most: usize,
+) -> Vec<String> {
+    let finder = WordFinder::new(language);
+    // Occurrences, and whether one was in lower case.
+    let mut counts: FxHashMap<String, (usize, bool)> = FxHashMap::default();
+    for text in texts {
+        for word in finder.words(text) {
+            let word = &text[word];
+            let lower = !word.contains(char::is_uppercase);
+            let (count, seen_lower) = counts.entry(word.to_lowercase()).or_default();
+            *count += 1;
+            *seen_lower |= lower;
+        }
+    }
+    let mut words: Vec<(String, usize)> = counts
+        .into_iter()
+        .filter(|(_, (_, lower))| *lower)
+        .map(|(word, (count, _))| (word, count))
+        .collect();
+    words.sort_unstable_by(|a, b| (Reverse(a.1), &a.0).cmp(&(Reverse(b.1), &b.0)));
+    words.truncate(most);
+    words.into_iter().map(|(word, _)| word).collect()
+}
+
+/// Translates `words` of `from` one by one with `forward`, and the translations back with
+/// `backward`; pairs whose translation leads back to the word go into both directions.
+///
+/// Translation models are trained on sentences and make up context for single words; the way back
+/// finds most of what they made up.
+pub fn induce(
+    forward: &dyn Translator,
+    backward: &dyn Translator,
+    words: &[String],
+    from: Language,
+    to: Language,
+) -> Result<BilingualDictionary, EngineError> {
+    let translations: Vec<String> = forward
+        .translate(words, from, to)?
+        .iter()
+        .map(|text| bare(text))
+        .collect();
+    let back = backward.translate(&translations, to, from)?;
+    let mut source_to_target = Dictionary::default();
+    let mut target_to_source = Dictionary::default();
+    for ((word, translation), back) in words.iter().zip(&translations).zip(&back) {
+        if is_same_word(&bare(back), word) {
+            source_to_target.insert(word, translation);
+            target_to_source.insert(translation, word);
+        }
+    }
+    Ok(BilingualDictionary {
+        source_to_target,
+        target_to_source,
+    })
+}
+
+/// A translation without the punctuation and capital of a sentence.
+fn bare(translation: &str) -> String {
+    let word = translation.trim_matches(|c: char| !c.is_alphanumeric());
+    word.to_lowercase()
+}
+
+/// Equal but for inflection: one word is the other with up to two letters more.
+fn is_same_word(a: &str, b: &str) -> bool {
+    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    let stem = short.chars().count() >= 4;
+    a == b
+        || stem
+            && long
+                .strip_prefix(short)
+                .is_some_and(|rest| rest.chars().count() <= 2)
+}

@@ -1,0 +1,243 @@
+//! Rejects translations that went wrong (sections 3.2.2 and 4.1).
+//!
+//! x, y and ŷ are judged apart: a rejected translation is dropped, the row stays, and only the
+//! subsets that need the translation lose it. Rules come first (after Zeng et al. 2021, and what
+//! users of machine-translated data report), then language identification, then the quality
+//! estimate, each on what the earlier ones left. Text without words to translate (`1969`, a code
+//! listing) passes as it is.
+
+mod config;
+mod copied;
+mod language;
+mod length_ratio;
+mod long_words;
+mod markup;
+mod numbers;
+mod pair;
+mod protected;
+mod quality;
+mod repetition;
+mod script;
+mod sentence_count;
+
+use rayon::prelude::*;
+use serde_json::{Value, json};
+
+pub use config::{FilterConfig, default_min_quality};
+
+use crate::language::Language;
+use crate::record::{TextPair, Translated};
+use crate::rejected::Rejection;
+use crate::seam::{EngineIdentity, LanguageIdentifier, QualityEstimator};
+use crate::stage::{Outcome, RowStage, StageError};
+use pair::{Analyser, Pair};
+
+/// One reason to reject a translation.
+trait Rule: Sync {
+    /// The reason in rejected rows and manifests.
+    fn reason(&self) -> &'static str;
+    /// What is wrong with the pair, for a human reader; `None` where nothing is.
+    fn fault(&self, pair: &Pair) -> Option<String>;
+}
+
+/// Rejects translations by rules, language identification and estimated quality.
+pub struct FilterStage<'a> {
+    from: Language,
+    config: FilterConfig,
+    rules: Vec<Box<dyn Rule + 'a>>,
+    identifier: &'a dyn LanguageIdentifier,
+    estimator: Option<&'a dyn QualityEstimator>,
+}
+
+impl<'a> FilterStage<'a> {
+    /// A filter for translations from `from`. Without an `estimator`, quality is not judged.
+    pub fn new(
+        identifier: &'a dyn LanguageIdentifier,
+        estimator: Option<&'a dyn QualityEstimator>,
+        from: Language,
+        config: FilterConfig,
+    ) -> Self {
+        let rules: Vec<Box<dyn Rule + 'a>> = vec![
+            Box::new(copied::SourceCopied {
+                max_similarity: config.max_source_similarity,
+            }),
+            Box::new(protected::ProtectedLost),
+            Box::new(markup::MarkupResidue),
+            Box::new(script::WrongScript {
+                min_share: config.min_script_share,
+            }),
+            Box::new(length_ratio::LengthRatio {
+                max: config.max_length_ratio,
+            }),
+            Box::new(sentence_count::SentenceCount {
+                max_ratio: config.max_sentence_ratio,
+            }),
+            Box::new(long_words::LongWords {
+                max: config.max_word_length,
+            }),
+            Box::new(repetition::Repetition),
+            Box::new(numbers::NumbersLost {
+                max_share: config.max_lost_numbers,
+            }),
+            Box::new(language::WrongLanguage {
+                identifier,
+                min_probability: config.min_language_probability,
+            }),
+        ];
+        Self {
+            from,
+            config,
+            rules,
+            identifier,
+            estimator,
+        }
+    }
+
+    /// The lowest quality that passes.
+    fn min_quality(&self, estimator: &dyn QualityEstimator) -> f64 {
+        let engine = estimator.identity().engine;
+        self.config
+            .min_quality
+            .unwrap_or_else(|| default_min_quality(&engine))
+    }
+
+    /// The first fault that a rule finds in a translation.
+    fn judge(&self, analyser: &Analyser, text: &TextPair, field: &'static str) -> Verdict {
+        let Some(translation) = &text.translation else {
+            return Verdict::Absent;
+        };
+        let pair = analyser.pair(&text.source, translation);
+        if !pair.has_words() {
+            return Verdict::Passed;
+        }
+        let fault = self.rules.iter().find_map(|rule| {
+            rule.fault(&pair)
+                .map(|detail| Rejection::new(field, rule.reason(), detail))
+        });
+        match fault {
+            Some(rejection) => Verdict::Rejected(rejection),
+            None => Verdict::Estimate(pair.aligned_lines()),
+        }
+    }
+}
+
+/// What the rules say of one translation.
+enum Verdict {
+    /// There is none, or an earlier stage rejected it.
+    Absent,
+    /// Nothing in it was translated.
+    Passed,
+    /// A rule found a fault.
+    Rejected(Rejection),
+    /// The rules found nothing; the quality of these line pairs is to be estimated.
+    Estimate(Vec<(String, String)>),
+}
+
+/// The translations of a row with the fields their rejections name.
+fn texts(row: &Translated) -> [(Option<&TextPair>, &'static str); 3] {
+    [
+        (Some(&row.question), "question.translation"),
+        (Some(&row.answer), "answer.translation"),
+        (row.generated.as_ref(), "generated.translation"),
+    ]
+}
+
+fn texts_mut(row: &mut Translated) -> [Option<&mut TextPair>; 3] {
+    [
+        Some(&mut row.question),
+        Some(&mut row.answer),
+        row.generated.as_mut(),
+    ]
+}
+
+impl RowStage for FilterStage<'_> {
+    type Input = Translated;
+    type Output = Translated;
+
+    fn name(&self) -> &'static str {
+        "filter"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn parameters(&self) -> Value {
+        let mut config = self.config.clone();
+        config.min_quality = self.estimator.map(|estimator| self.min_quality(estimator));
+        json!({ "from": self.from, "config": config })
+    }
+
+    fn engines(&self) -> Vec<EngineIdentity> {
+        let estimator = self.estimator.map(|estimator| estimator.identity());
+        [self.identifier.identity()]
+            .into_iter()
+            .chain(estimator)
+            .collect()
+    }
+
+    /// Estimating quality can cost as much as translating.
+    fn chunk_rows(&self) -> usize {
+        if self.estimator.is_some() { 64 } else { 1024 }
+    }
+
+    fn process(&self, rows: &[Translated]) -> Result<Vec<Outcome<Translated>>, StageError> {
+        let mut targets: Vec<Language> = rows.iter().map(|row| row.target).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        let analysers: Vec<Analyser> = targets
+            .iter()
+            .map(|&to| Analyser::new(self.from, to))
+            .collect();
+        let analyser = |to: Language| {
+            &analysers[targets
+                .binary_search(&to)
+                .expect("every target was collected")]
+        };
+        let mut verdicts: Vec<[Verdict; 3]> = rows
+            .par_iter()
+            .map(|row| {
+                texts(row).map(|(text, field)| match text {
+                    Some(text) => self.judge(analyser(row.target), text, field),
+                    None => Verdict::Absent,
+                })
+            })
+            .collect();
+        if let Some(estimator) = self.estimator {
+            for &to in &targets {
+                let of_target = rows
+                    .iter()
+                    .zip(&mut verdicts)
+                    .filter(|(row, _)| row.target == to);
+                let mut waiting: Vec<(&mut Verdict, &'static str)> = of_target
+                    .flat_map(|(row, verdicts)| {
+                        verdicts
+                            .iter_mut()
+                            .zip(texts(row))
+                            .map(|(verdict, (_, field))| (verdict, field))
+                    })
+                    .filter(|(verdict, _)| matches!(verdict, Verdict::Estimate(_)))
+                    .collect();
+                quality::judge(
+                    estimator,
+                    self.min_quality(estimator),
+                    self.from,
+                    to,
+                    &mut waiting,
+                )?;
+            }
+        }
+        let outcomes = rows.iter().zip(verdicts).map(|(row, verdicts)| {
+            let mut row = row.clone();
+            let mut rejections = Vec::new();
+            for (verdict, text) in verdicts.into_iter().zip(texts_mut(&mut row)) {
+                if let (Verdict::Rejected(rejection), Some(text)) = (verdict, text) {
+                    text.translation = None;
+                    rejections.push(rejection);
+                }
+            }
+            Outcome::kept_without(row, rejections)
+        });
+        Ok(outcomes.collect())
+    }
+}

@@ -1,0 +1,50 @@
+//! Thresholds of the filter.
+
+use serde::{Deserialize, Serialize};
+
+/// Thresholds of the filter; every key has a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FilterConfig {
+    /// Lowest quality that passes, on the estimator's own scale; by default
+    /// [`default_min_quality`] of the engine.
+    pub min_quality: Option<f64>,
+    /// Probability from which a language identifier's word against the target language counts.
+    pub min_language_probability: f64,
+    /// chrF of the translation against its source from which it counts as copied, 0 to 100.
+    pub max_source_similarity: f64,
+    /// Most words of one side for a word of the other; short texts get some slack.
+    pub max_length_ratio: f64,
+    /// Most sentences of one side for a sentence of the other.
+    pub max_sentence_ratio: f64,
+    /// Most letters of a word (Zeng et al. 2021).
+    pub max_word_length: usize,
+    /// Least share of letters in the target language's script.
+    pub min_script_share: f64,
+    /// Largest share of the numbers of two and more digits that may be missing.
+    pub max_lost_numbers: f64,
+}
+
+impl Default for FilterConfig {
+    fn default() -> Self {
+        Self {
+            min_quality: None,
+            min_language_probability: 0.5,
+            max_source_similarity: 85.0,
+            max_length_ratio: 2.5,
+            max_sentence_ratio: 2.0,
+            max_word_length: 40,
+            min_script_share: 0.5,
+            max_lost_numbers: 0.34,
+        }
+    }
+}
+
+/// The lowest quality that passes where the config names none: 0.8 as in the paper for CometKiwi
+/// and estimators on its scale; 0.35 for round-trip chrF.
+pub fn default_min_quality(engine: &str) -> f64 {
+    match engine {
+        "round-trip-chrf" => 0.35,
+        _ => 0.8,
+    }
+}

@@ -1,0 +1,33 @@
+//! Translations that are their source.
+
+use super::Rule;
+use super::pair::Pair;
+use crate::chrf::{BETA, CHAR_ORDER, ChrfStatistics};
+
+/// Words up to which source and translation may be equal: names are.
+const NAME_WORDS: usize = 3;
+
+/// The translation repeats the source (Zeng et al. 2021: identical source and target).
+///
+/// Quality estimators pass copies of close languages (0.82 by COMET for Spanish as Catalan), so
+/// this cannot be left to them.
+pub(super) struct SourceCopied {
+    /// chrF from which the two are the same.
+    pub(super) max_similarity: f64,
+}
+
+impl Rule for SourceCopied {
+    fn reason(&self) -> &'static str {
+        "source_copied"
+    }
+
+    fn fault(&self, pair: &Pair) -> Option<String> {
+        if pair.source.words().len() <= NAME_WORDS {
+            return None;
+        }
+        let (source, translation) = (&pair.source.plain, &pair.translation.plain);
+        let similarity = ChrfStatistics::new(translation, source, CHAR_ORDER, 0).score(BETA);
+        (similarity >= self.max_similarity)
+            .then(|| format!("chrF {similarity:.1} against the source"))
+    }
+}

@@ -1,0 +1,55 @@
+//! Translations in another language.
+
+use super::Rule;
+use super::pair::Pair;
+use crate::language::Language;
+use crate::seam::{Identification, LanguageIdentifier};
+
+/// Letters of a sentence from which its language is judged by itself.
+const LONG_SENTENCE: usize = 60;
+
+/// The identifier says another language than the target, of the whole text or, where a sentence
+/// was left untranslated, of a long sentence. Of a target language that the identifier does not
+/// know, only its word for the source language counts. Abstentions pass: filters of this kind are known to
+/// reject short answers (`Paris`, `1969`) for nothing.
+pub(super) struct WrongLanguage<'a> {
+    pub(super) identifier: &'a dyn LanguageIdentifier,
+    /// Probability from which the identifier's word counts.
+    pub(super) min_probability: f64,
+}
+
+impl Rule for WrongLanguage<'_> {
+    fn reason(&self) -> &'static str {
+        "wrong_language"
+    }
+
+    fn fault(&self, pair: &Pair) -> Option<String> {
+        let target = pair.translation.language();
+        let source = pair.source.language();
+        let known = self.identifier.knows(target);
+        if let Some((language, probability)) = self.identify(&pair.translation.plain)
+            && (language == source || known && language != target)
+        {
+            return Some(format!("{language} with probability {probability:.2}"));
+        }
+        pair.translation.prose.iter().find_map(|sentence| {
+            let letters = sentence.chars().filter(|c| c.is_alphabetic()).count();
+            let long = letters >= LONG_SENTENCE && pair.source.text.contains(sentence);
+            let (language, probability) = long.then(|| self.identify(sentence)).flatten()?;
+            (language == source)
+                .then(|| format!("{language} with probability {probability:.2}: {sentence:?}"))
+        })
+    }
+}
+
+impl WrongLanguage<'_> {
+    fn identify(&self, text: &str) -> Option<(Language, f64)> {
+        match self.identifier.identify(text) {
+            Identification::Identified {
+                language,
+                probability,
+            } if probability >= self.min_probability => Some((language, probability)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Translations in another script.
+
+use unicode_script::{Script, UnicodeScript};
+
+use super::Rule;
+use super::pair::Pair;
+use crate::language::Language;
+
+/// Letters below which the script says nothing.
+const FEW: usize = 10;
+
+/// Too few letters of the translation are of the target language's script.
+pub(super) struct WrongScript {
+    /// The least share that passes.
+    pub(super) min_share: f64,
+}
+
+impl Rule for WrongScript {
+    fn reason(&self) -> &'static str {
+        "wrong_script"
+    }
+
+    fn fault(&self, pair: &Pair) -> Option<String> {
+        let expected = scripts(pair.translation.language());
+        let (mut letters, mut right) = (0usize, 0usize);
+        for c in pair.translation.plain.chars().filter(|c| c.is_alphabetic()) {
+            letters += 1;
+            right += usize::from(expected.contains(&c.script()));
+        }
+        let wrong = letters >= FEW && (right as f64) < self.min_share * letters as f64;
+        wrong.then(|| {
+            let script = pair.translation.language().script();
+            format!("{right} of {letters} letters are {script}")
+        })
+    }
+}
+
+/// The scripts that a language is written in; ISO 15924 has codes for mixtures.
+fn scripts(language: Language) -> Vec<Script> {
+    match language.script() {
+        "Jpan" => vec![Script::Han, Script::Hiragana, Script::Katakana],
+        "Hans" | "Hant" => vec![Script::Han],
+        "Hang" | "Kore" => vec![Script::Hangul, Script::Han],
+        code => Script::from_short_name(code).into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_language_has_a_script() {
+        for language in Language::all() {
+            assert!(!scripts(language).is_empty(), "{language}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Sentences that were lost or invented.
+
+use super::Rule;
+use super::pair::Pair;
+
+/// Sentences below which counting says nothing.
+const FEW: usize = 3;
+
+/// One side has too many sentences for the other.
+pub(super) struct SentenceCount {
+    /// The largest ratio that passes.
+    pub(super) max_ratio: f64,
+}
+
+impl Rule for SentenceCount {
+    fn reason(&self) -> &'static str {
+        "sentence_count"
+    }
+
+    fn fault(&self, pair: &Pair) -> Option<String> {
+        let (source, translation) = (pair.source.prose.len(), pair.translation.prose.len());
+        let (fewer, more) = (source.min(translation), source.max(translation));
+        (more >= FEW && more as f64 > self.max_ratio * fewer as f64)
+            .then(|| format!("{source} sentences became {translation}"))
+    }
+}

@@ -1,0 +1,291 @@
+//! The transfer set in the target language: T(x), T(y) and T(ŷ) (section 3.2.2).
+//!
+//! Texts go to the engine sentence by sentence, since translation models lose sentences when they
+//! are given several, and come back with every separator, list mark, tag and line of code in its
+//! place. What must not change inside a sentence travels as a placeholder; where a model loses
+//! one, the sentence is translated in parts around it.
+
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
+use serde_json::{Value, json};
+
+use crate::language::Language;
+use crate::record::{Answered, TextPair, Translated};
+use crate::rejected::Rejection;
+use crate::seam::{EngineError, EngineIdentity, Translator};
+use crate::stage::{Outcome, RowStage, StageError};
+use crate::text::segment::{Segment, Segmenter, Sentence, join};
+
+/// Translates questions, given answers and generated answers into every target language.
+pub struct TranslateStage<'a> {
+    translator: &'a dyn Translator,
+    from: Language,
+    targets: Vec<Language>,
+    segmenter: Segmenter,
+    max_pieces: usize,
+}
+
+impl<'a> TranslateStage<'a> {
+    /// A stage that translates from `from` into each of `targets`, one output row a target.
+    /// Sentences longer than `max_pieces` subword pieces (by estimate; see
+    /// [`crate::text::budget::DEFAULT_PIECES`]) are cut at clause boundaries.
+    pub fn new(
+        translator: &'a dyn Translator,
+        from: Language,
+        targets: Vec<Language>,
+        max_pieces: usize,
+    ) -> Self {
+        Self {
+            translator,
+            from,
+            targets,
+            segmenter: Segmenter::new(from, max_pieces),
+            max_pieces,
+        }
+    }
+}
+
+/// The texts of a row that are translated, and the fields their rejections name.
+const FIELDS: [&str; 3] = [
+    "question.translation",
+    "answer.translation",
+    "generated.translation",
+];
+
+fn texts(row: &Answered) -> [Option<&str>; 3] {
+    let instruction = &row.instruction;
+    [
+        Some(&instruction.question),
+        Some(&instruction.answer),
+        row.generated.as_deref(),
+    ]
+}
+
+impl RowStage for TranslateStage<'_> {
+    type Input = Answered;
+    type Output = Translated;
+
+    fn name(&self) -> &'static str {
+        "translate"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn parameters(&self) -> Value {
+        json!({ "from": self.from, "to": self.targets, "max_pieces": self.max_pieces })
+    }
+
+    fn engines(&self) -> Vec<EngineIdentity> {
+        vec![self.translator.identity()]
+    }
+
+    /// Some hundred sentences: enough to keep every core busy, seconds of work to lose.
+    fn chunk_rows(&self) -> usize {
+        64
+    }
+
+    fn process(&self, rows: &[Answered]) -> Result<Vec<Outcome<Translated>>, StageError> {
+        let segments: Vec<[Option<Vec<Segment>>; 3]> = rows
+            .par_iter()
+            .map(|row| texts(row).map(|text| text.map(|text| self.segmenter.segment(text))))
+            .collect();
+        let sentences = || {
+            segments
+                .iter()
+                .flatten()
+                .flatten()
+                .flatten()
+                .filter_map(sentence)
+        };
+        let mut outcomes: Vec<Outcome<Translated>> = rows
+            .iter()
+            .map(|_| Outcome {
+                outputs: Vec::new(),
+                rejections: Vec::new(),
+            })
+            .collect();
+        for &to in &self.targets {
+            let memory = translate_sentences(self.translator, sentences(), self.from, to)?;
+            for ((row, segments), outcome) in rows.iter().zip(&segments).zip(&mut outcomes) {
+                let mut pairs = [const { None }; 3];
+                for ((pair, text), (segments, field)) in pairs
+                    .iter_mut()
+                    .zip(texts(row))
+                    .zip(segments.iter().zip(FIELDS))
+                {
+                    let (Some(text), Some(segments)) = (text, segments) else {
+                        continue;
+                    };
+                    let translation = match put_together(segments, &memory, self.from, to) {
+                        Ok(translation) => Some(translation),
+                        Err(lost) => {
+                            let detail = format!("{to}: nothing came back for {lost:?}");
+                            outcome.rejections.push(Rejection::new(
+                                field,
+                                "empty_translation",
+                                detail,
+                            ));
+                            None
+                        }
+                    };
+                    *pair = Some(TextPair {
+                        source: text.to_owned(),
+                        translation,
+                    });
+                }
+                let [Some(question), Some(answer), generated] = pairs else {
+                    unreachable!("every row has a question and an answer");
+                };
+                let id = row.instruction.id.clone();
+                outcome.outputs.push(Translated {
+                    id,
+                    target: to,
+                    question,
+                    answer,
+                    generated,
+                });
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+/// Translates texts as the stage does; `None` where the engine returned nothing for a sentence.
+pub fn translate_texts(
+    translator: &dyn Translator,
+    segmenter: &Segmenter,
+    texts: &[&str],
+    from: Language,
+    to: Language,
+) -> Result<Vec<Option<String>>, EngineError> {
+    let segments: Vec<Vec<Segment>> = texts
+        .par_iter()
+        .map(|text| segmenter.segment(text))
+        .collect();
+    let sentences = segments.iter().flatten().filter_map(sentence);
+    let memory = translate_sentences(translator, sentences, from, to)?;
+    Ok(segments
+        .iter()
+        .map(|segments| put_together(segments, &memory, from, to).ok())
+        .collect())
+}
+
+fn sentence<'s>(segment: &'s Segment) -> Option<&'s Sentence<'s>> {
+    match segment {
+        Segment::Translate(sentence) => Some(sentence),
+        Segment::Keep(_) => None,
+    }
+}
+
+/// Translations by sentence; what the engine returned nothing for is missing.
+type Memory<'s> = FxHashMap<&'s Sentence<'s>, String>;
+
+/// The translation of a whole text, or the sentence for which there is none.
+fn put_together<'s>(
+    segments: &'s [Segment],
+    memory: &Memory,
+    from: Language,
+    to: Language,
+) -> Result<String, &'s str> {
+    let translations: Vec<&str> = segments
+        .iter()
+        .filter_map(sentence)
+        .map(|sentence| {
+            memory
+                .get(sentence)
+                .map(String::as_str)
+                .ok_or(sentence.text)
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(join(segments, translations, from, to))
+}
+
+/// Translates every distinct sentence once.
+fn translate_sentences<'s>(
+    translator: &dyn Translator,
+    sentences: impl Iterator<Item = &'s Sentence<'s>>,
+    from: Language,
+    to: Language,
+) -> Result<Memory<'s>, EngineError> {
+    let mut distinct = Vec::new();
+    let mut memory = Memory::default();
+    for sentence in sentences {
+        // Filled below; the entry marks the sentence as seen.
+        if memory.insert(sentence, String::new()).is_none() {
+            distinct.push(sentence);
+        }
+    }
+    let masked: Vec<String> = distinct.iter().map(|s| s.masked().into_owned()).collect();
+    let translations = ask(translator, &masked, from, to)?;
+    let mut broken = Vec::new();
+    for (sentence, translation) in distinct.into_iter().zip(translations) {
+        match sentence.restored(translation.trim()) {
+            Some(restored) => {
+                memory.insert(sentence, restored);
+            }
+            None => broken.push(sentence),
+        }
+    }
+    if !broken.is_empty() {
+        around_protected(translator, &broken, from, to, &mut memory)?;
+    }
+    memory.retain(|_, translation| !translation.is_empty());
+    Ok(memory)
+}
+
+/// Translates sentences whose placeholders were lost, part by part around what is protected.
+fn around_protected<'s>(
+    translator: &dyn Translator,
+    broken: &[&'s Sentence<'s>],
+    from: Language,
+    to: Language,
+    memory: &mut Memory<'s>,
+) -> Result<(), EngineError> {
+    let parts: Vec<Vec<Segment>> = broken.iter().map(|s| s.around_protected()).collect();
+    let texts: Vec<String> = parts
+        .iter()
+        .flatten()
+        .filter_map(sentence)
+        .map(|part| part.text.to_owned())
+        .collect();
+    let mut translations = ask(translator, &texts, from, to)?.into_iter();
+    for (&sentence, parts) in broken.iter().zip(&parts) {
+        let count = parts
+            .iter()
+            .filter(|part| matches!(part, Segment::Translate(_)))
+            .count();
+        let translated: Vec<String> = translations
+            .by_ref()
+            .take(count)
+            .map(|t| t.trim().to_owned())
+            .collect();
+        let lost = translated.iter().any(String::is_empty);
+        let text = join(parts, translated.iter().map(String::as_str), from, to);
+        memory.insert(sentence, if lost { String::new() } else { text });
+    }
+    Ok(())
+}
+
+/// Asks the engine and checks that it answered every sentence.
+fn ask(
+    translator: &dyn Translator,
+    sentences: &[String],
+    from: Language,
+    to: Language,
+) -> Result<Vec<String>, EngineError> {
+    if sentences.is_empty() {
+        return Ok(Vec::new());
+    }
+    let translations = translator.translate(sentences, from, to)?;
+    if translations.len() != sentences.len() {
+        let (asked, got) = (sentences.len(), translations.len());
+        let engine = translator.identity().engine;
+        return Err(EngineError::new(
+            engine,
+            format!("returned {got} translations for {asked} sentences"),
+        ));
+    }
+    Ok(translations)
+}
