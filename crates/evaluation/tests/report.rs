@@ -64,11 +64,14 @@ fn stages_training_and_models_are_gathered(report: &Report) {
     assert_eq!(filter.reasons[0].reason, "low_quality");
     assert_eq!(filter.reasons[0].count, 75);
     assert_eq!(filter.reasons[0].examples.len(), 2);
-    assert!(
-        filter.reasons[0].examples[0]
-            .text
-            .starts_with("Três maneiras")
+    let texts = &filter.reasons[0].examples[0].texts;
+    let names: Vec<&str> = texts.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["source", "translation"],
+        "a translation is shown with its source"
     );
+    assert!(texts[1].1.starts_with("Três maneiras"));
     let training = report.training.as_ref().expect("was trained");
     assert_eq!(training.steps, 320, "the torn line is left out");
     assert_eq!(training.held_out["TT"].len(), 9);

@@ -7,6 +7,7 @@ use std::path::Path;
 use corpus::seam::EngineIdentity;
 use corpus::stage::{Manifest, Rejected};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Timing;
 
@@ -32,7 +33,7 @@ pub struct FunnelStage {
     pub reasons: Vec<Reason>,
     /// What the stage itself wants to be known.
     #[serde(default)]
-    pub details: serde_json::Value,
+    pub details: Value,
     /// Engines that did the work.
     pub engines: Vec<EngineIdentity>,
     /// Seconds of work.
@@ -56,7 +57,7 @@ pub struct Reason {
     pub examples: Vec<RejectedExample>,
 }
 
-/// A text that was rejected.
+/// A text that was rejected, with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RejectedExample {
     /// Identifier of its row.
@@ -65,8 +66,9 @@ pub struct RejectedExample {
     pub field: String,
     /// What was found.
     pub detail: String,
-    /// The text, cut where it is long.
-    pub text: String,
+    /// The texts concerned by name, cut where they are long: a translation with its source, or
+    /// what the row holds.
+    pub texts: Vec<(String, String)>,
 }
 
 impl FunnelStage {
@@ -166,7 +168,7 @@ fn collect_examples(path: &Path, reasons: &mut BTreeMap<String, Reason>) {
         if reason.examples.len() < EXAMPLES {
             missing -= 1;
             reason.examples.push(RejectedExample {
-                text: cut(&text_of(&rejected)),
+                texts: texts_of(&rejected.field, &rejected.row),
                 id: rejected.id,
                 field: rejected.field,
                 detail: cut(&rejected.detail),
@@ -175,21 +177,21 @@ fn collect_examples(path: &Path, reasons: &mut BTreeMap<String, Reason>) {
     }
 }
 
-/// The text that was rejected: the field of the row, or the whole row where it has no such field.
-fn text_of(rejected: &Rejected) -> String {
-    let pointer = format!("/{}", rejected.field.replace('.', "/"));
-    let parent = pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
-    let found = rejected
-        .row
-        .pointer(&pointer)
-        .filter(|value| !value.is_null());
-    match found
-        .or_else(|| rejected.row.pointer(parent))
-        .unwrap_or(&rejected.row)
-    {
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+/// A rejected translation with its source, a raw line, or the row's own texts.
+fn texts_of(field: &str, row: &Value) -> Vec<(String, String)> {
+    let pair = field
+        .strip_suffix(".translation")
+        .and_then(|name| row.get(name));
+    let texts = match (pair, row) {
+        (Some(Value::Object(texts)), _) | (_, Value::Object(texts)) => texts,
+        (_, Value::String(line)) => return vec![("line".to_owned(), cut(line))],
+        (_, other) => return vec![("row".to_owned(), cut(&other.to_string()))],
+    };
+    texts
+        .iter()
+        .filter(|(name, _)| *name != "id")
+        .filter_map(|(name, text)| Some((name.clone(), cut(text.as_str()?))))
+        .collect()
 }
 
 fn cut(text: &str) -> String {

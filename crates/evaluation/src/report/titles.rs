@@ -105,7 +105,7 @@ pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn numbers_carry_the_digits_that_say_something() {
-        assert_eq!(score(3.14159, ""), "3.142");
+        assert_eq!(score(3.21087, ""), "3.211");
         assert_eq!(score(12345.6, ""), "12,346");
         assert_eq!(score(4.25, "%"), "4.2\u{a0}%");
         assert_eq!(difference(-0.5, ""), "−0.500");

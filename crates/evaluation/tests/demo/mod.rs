@@ -328,7 +328,14 @@ pub fn stages(folder: &Path) {
         0.2,
         vec![],
         &[],
-        json!({"subsets": {"LL": 249, "TL": 243, "LT": 218, "TT": 214, "mt": 244, "comp": 122}}),
+        json!({"held_out_rows": 120, "subsets": {
+            "LL": {"rows": 249, "generated": 101, "held_out_rows": 24, "weight": 0.863},
+            "TL": {"rows": 243, "generated": 99, "held_out_rows": 23, "weight": 0.885},
+            "LT": {"rows": 218, "generated": 77, "held_out_rows": 21, "weight": 0.986},
+            "TT": {"rows": 214, "generated": 75, "held_out_rows": 20, "weight": 1.005},
+            "mt": {"rows": 244, "held_out_rows": 22, "weight": 0.881},
+            "comp": {"rows": 122, "held_out_rows": 10, "weight": 1.762},
+        }}),
     );
 }
 
@@ -369,7 +376,7 @@ fn manifest(
                 "row" => json!("{\"instruction\": \"Name three <b>fruits</b>, \"output\": "),
                 _ => {
                     json!({"id": "open-qa-007", "question": {"source": "Why?", "translation": text},
-                    "answer": {"source": "Because.", "translation": text},
+                    "answer": {"source": "Three ways to save water are to close the tap.", "translation": text},
                     "generated": {"source": text, "translation": text}})
                 }
             };

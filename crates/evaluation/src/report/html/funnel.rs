@@ -1,16 +1,20 @@
 //! What every stage kept and rejected, with examples.
 
+use corpus::record::Subset;
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::report::funnel::Reason;
 use crate::report::{FunnelStage, Report, titles};
 
 pub fn render(report: &Report) -> Markup {
-    let widest = report
+    let text_stages = report
         .funnel
         .iter()
-        .map(|stage| stage.rows.max(stage.outputs + stage.dropped))
+        .filter(|stage| subsets(stage).is_none());
+    let widest = text_stages
+        .map(|stage| stage.outputs + stage.dropped)
         .max()
         .unwrap_or(1)
         .max(1);
@@ -47,9 +51,13 @@ fn stage_row(stage: &FunnelStage, widest: u64) -> Markup {
                     @if stage.reduced > 0 { ", " (titles::count(stage.reduced)) " reduced" }
                 }
             }
-            div.flow { @for (class, rows, name) in parts {
-                @if rows > 0 { span class=(class) style=(width(rows)) title={ (titles::count(rows)) " " (name) } {} }
-            } }
+            @if let Some(subsets) = subsets(stage) {
+                (transfer_set(&subsets))
+            } @else {
+                div.flow { @for (class, rows, name) in parts {
+                    @if rows > 0 { span class=(class) style=(width(rows)) title={ (titles::count(rows)) " " (name) } {} }
+                } }
+            }
             @if !details.is_empty() {
                 p.facts { @for (name, value) in &details { span { (name) " " strong { (value) } } } }
             }
@@ -79,11 +87,64 @@ fn reason_examples(reason: &Reason) -> Markup {
             h4 { (titles::words(&reason.reason)) " " span.small { (fields.join(", ")) } }
             @for example in &reason.examples {
                 blockquote dir="auto" {
-                    p.text { (example.text) }
-                    footer { (example.id) " · " (example.field) @if !example.detail.is_empty() { " · " (example.detail) } }
+                    @for (name, text) in &example.texts { p.text { span.name { (titles::words(name)) } (text) } }
+                    @if !example.detail.is_empty() { p.text { span.name { "found" } (example.detail) } }
+                    footer { (example.id) " · " (example.field) }
                 }
             }
         }
+    }
+}
+
+/// One subset of the transfer set, from the details of the stage that mixes it.
+#[derive(Deserialize)]
+struct SubsetRows {
+    rows: u64,
+    #[serde(default)]
+    generated: u64,
+    #[serde(default)]
+    held_out_rows: u64,
+    #[serde(default)]
+    weight: f64,
+}
+
+/// The subsets in the paper's order; `None` where the stage does not mix.
+fn subsets(stage: &FunnelStage) -> Option<Vec<(&'static str, SubsetRows)>> {
+    let details = stage.details.get("subsets")?;
+    let subsets = Subset::ALL.iter().filter_map(|subset| {
+        let rows = SubsetRows::deserialize(details.get(subset.name())?).ok()?;
+        Some((subset.name(), rows))
+    });
+    let subsets: Vec<_> = subsets.collect();
+    (!subsets.is_empty()).then_some(subsets)
+}
+
+fn transfer_set(subsets: &[(&str, SubsetRows)]) -> Markup {
+    let rows = subsets
+        .iter()
+        .map(|(_, subset)| subset.rows)
+        .sum::<u64>()
+        .max(1);
+    html! {
+        div.flow { @for (index, (name, subset)) in subsets.iter().enumerate() {
+            span class={ "s-" (index) } title={ (name) ": " (titles::count(subset.rows)) " examples" }
+                style=(format!("width:{:.2}%", 100.0 * subset.rows as f64 / rows as f64)) {}
+        } }
+        div.scroll { table.subsets {
+            thead { tr {
+                th { "Subset" } th.num { "Examples" } th.num { "Answers by the model" }
+                th.num { "Held out" } th.num { "Weight" }
+            } }
+            tbody { @for (index, (name, subset)) in subsets.iter().enumerate() {
+                tr {
+                    th scope="row" { span class={ "key s-" (index) } { (name) } }
+                    td.num { (titles::count(subset.rows)) }
+                    td.num { (titles::count(subset.generated)) }
+                    td.num { (titles::count(subset.held_out_rows)) }
+                    td.num { (format!("{:.3}", subset.weight)) }
+                }
+            } }
+        } }
     }
 }
 
@@ -92,7 +153,7 @@ fn facts(details: &Value) -> Vec<(String, String)> {
     fn walk(path: &str, value: &Value, facts: &mut Vec<(String, String)>) {
         match value {
             Value::Object(entries) => {
-                for (key, value) in entries {
+                for (key, value) in entries.iter().filter(|(key, _)| *key != "subsets") {
                     let key = titles::words(key);
                     let path = if path.is_empty() {
                         key

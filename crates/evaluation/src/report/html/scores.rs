@@ -17,9 +17,11 @@ pub fn render(report: &Report) -> Markup {
     }
     html! {
         p.lead {
-            "Bars are 95 % bootstrap intervals: "
-            span.key.before-key { "before" } " " span.key.after-key { "after" }
-            ". A difference counts where approximate randomisation over the same documents gives p < "
+            span.plot-note {
+                "Bars are 95 % bootstrap intervals: "
+                span.key.before-key { "before" } " " span.key.after-key { "after" } ". "
+            }
+            "A difference counts where approximate randomisation over the same documents gives p < "
             (LEVEL) "."
         }
         div.scroll { table.scores {
