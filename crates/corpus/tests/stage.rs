@@ -417,10 +417,47 @@ fn slow_stage() -> Upper {
 }
 
 #[test]
-#[ignore = "the process that killed_at_any_moment_… starts and kills"]
+#[ignore = "the process that other tests start and stop"]
 fn victim() {
-    let folder = std::env::var_os(VICTIM_FOLDER).expect("only started by the test below");
-    run_whole(&slow_stage(), &rows(800), Path::new(&folder)).unwrap();
+    let folder = std::env::var_os(VICTIM_FOLDER).expect("only started by other tests");
+    if let Err(error) = run_whole(&slow_stage(), &rows(800), Path::new(&folder)) {
+        panic!("{error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn without_room_on_the_disk_nothing_is_lost() {
+    let (folder, undisturbed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // A limit on the size of files stands for a full disk; ignored, its signal becomes an error.
+    let stopped = Command::new("sh")
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 32; exec \"$0\" --ignored --exact victim --nocapture",
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .env(VICTIM_FOLDER, folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&stopped.stderr);
+    assert!(
+        said.contains("cannot write") && said.contains("free some space"),
+        "{said}"
+    );
+    assert!(matches!(
+        Manifest::read(folder.path()),
+        Err(StageError::Unfinished { .. })
+    ));
+
+    let stage = Upper {
+        chunk_rows: 8,
+        ..Upper::new()
+    };
+    run_whole(&stage, &rows(800), folder.path()).unwrap();
+    let redone = stage.processed();
+    assert!(redone > 0 && redone < 800, "{redone} rows were redone");
+    run_whole(&stage, &rows(800), undisturbed.path()).unwrap();
+    assert_eq!(files(folder.path()), files(undisturbed.path()));
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, BufWriter};
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
 
 use super::manifest::Manifest;
 use super::{Rejected, StageError};
@@ -79,8 +82,10 @@ impl<'a, T: Row> Inputs<'a, T> {
         match &self.rows {
             Rows::File { hash, .. } => Ok(hash.clone()),
             Rows::Slice(rows) => {
-                let mut hasher = blake3::Hasher::new();
-                serde_json::to_writer(&mut hasher, rows)
+                let mut hasher = BufWriter::with_capacity(1 << 18, blake3::Hasher::new());
+                let written = serde_json::to_writer(&mut hasher, rows);
+                let hasher = hasher.into_inner().expect("hashing does not fail");
+                written
                     .map_err(|error| StageError::Options(format!("a row is not JSON: {error}")))?;
                 Ok(hasher.finalize().to_hex().to_string())
             }
@@ -141,10 +146,7 @@ impl<'a, T: Row> Iterator for Chunks<'a, T> {
             Reader::Lines(lines) if lines.line >= self.last => return None,
             Reader::Lines(lines) => {
                 let rows = (self.last - lines.line).min(self.size as u64);
-                (0..rows)
-                    .map(|_| lines.next_row())
-                    .collect::<Result<Vec<T>, _>>()
-                    .map(Cow::Owned)
+                lines.next_rows(rows).map(Cow::Owned)
             }
         };
         self.failed = chunk.is_err();
@@ -181,34 +183,49 @@ impl Lines {
             rows,
         };
         while lines.line < first {
+            lines.text.clear();
             lines.next_line()?;
         }
         Ok(lines)
     }
 
-    fn next_line(&mut self) -> Result<(), StageError> {
+    /// Reads the next `count` rows.
+    fn next_rows<T: Row>(&mut self, count: u64) -> Result<Vec<T>, StageError> {
+        let first = self.line + 1;
         self.text.clear();
+        let mut ends = Vec::new();
+        for _ in 0..count {
+            self.next_line()?;
+            ends.push(self.text.len());
+        }
+        let row = |index: usize| {
+            let start = index.checked_sub(1).map_or(0, |previous| ends[previous]);
+            serde_json::from_slice(&self.text[start..ends[index]])
+                .map_err(|error| self.malformed(first + index as u64, error.to_string()))
+        };
+        (0..ends.len())
+            .into_par_iter()
+            .with_min_len(64)
+            .map(row)
+            .collect()
+    }
+
+    /// Appends the next line to the text.
+    fn next_line(&mut self) -> Result<(), StageError> {
         let read = self.reader.read_until(b'\n', &mut self.text);
         if read.map_err(StageError::io("read", &self.path))? == 0 {
-            let message = format!(
-                "the file ends after {} of the {} rows of its manifest",
-                self.line, self.rows
-            );
-            return Err(self.malformed(message));
+            let (line, rows) = (self.line, self.rows);
+            let message = format!("the file ends after {line} of the {rows} rows of its manifest");
+            return Err(self.malformed(line, message));
         }
         self.line += 1;
         Ok(())
     }
 
-    fn next_row<T: Row>(&mut self) -> Result<T, StageError> {
-        self.next_line()?;
-        serde_json::from_slice(&self.text).map_err(|error| self.malformed(error.to_string()))
-    }
-
-    fn malformed(&self, message: String) -> StageError {
+    fn malformed(&self, line: u64, message: String) -> StageError {
         StageError::Malformed {
             path: self.path.clone(),
-            line: self.line,
+            line,
             message,
         }
     }

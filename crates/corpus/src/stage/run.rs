@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::time::Instant;
 
+use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -302,13 +303,16 @@ impl<S: RowStage> Run<'_, S> {
     }
 
     fn identify<'c>(&self, rows: Cow<'c, [S::Input]>) -> Result<Chunk<'c, S::Input>, StageError> {
-        let json = rows
-            .iter()
-            .map(serde_json::value::to_raw_value)
-            .collect::<Result<Vec<_>, _>>();
-        let json = json.map_err(|error| self.unwritable(&error))?;
-        let hash = |json: &RawValue| RowHash::of(&self.fingerprint, json.get().as_bytes());
-        let hashes = json.iter().map(|json| hash(json)).collect();
+        let identify = |row: &S::Input| {
+            let json = serde_json::value::to_raw_value(row)?;
+            Ok((RowHash::of(&self.fingerprint, json.get().as_bytes()), json))
+        };
+        let identified: Result<Vec<_>, _> =
+            rows.par_iter().with_min_len(64).map(identify).collect();
+        let (hashes, json) = identified
+            .map_err(|error| self.unwritable(&error))?
+            .into_iter()
+            .unzip();
         Ok(Chunk { rows, hashes, json })
     }
 
