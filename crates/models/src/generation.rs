@@ -3,7 +3,7 @@
 //! Continuous batching: a sequence that ends leaves the batch and the next prompt enters in the
 //! same step, so the batch stays full. Prompts enter longest first, which lets the last ones to
 //! run be the shortest. What a sequence says does not depend on its neighbours: its random numbers
-//! come from the seed and its own index.
+//! come from the seed and its own prompt.
 
 mod sampling;
 
@@ -26,7 +26,7 @@ pub struct GenerationOptions {
     pub batch_size: usize,
     /// How the next token is chosen.
     pub sampling: Sampling,
-    /// Seed of all random choices.
+    /// Seed of all random choices; with it, a prompt is always continued in the same way.
     pub seed: u64,
     /// Go on past stop tokens; for measuring speed.
     pub ignore_stop_tokens: bool,
@@ -143,7 +143,7 @@ impl Batch<'_> {
         self.running.retain_mut(|sequence| {
             let row = rows.next().unwrap_or_default();
             let result = &mut results[sequence.index];
-            let draw = || sampling::draw(options.seed, sequence.index, result.ids.len());
+            let draw = || sampling::draw(options.seed, &prompts[sequence.index], result.ids.len());
             let token = options.sampling.choose(row, draw);
             result.ids.push(token);
             sequence.input = vec![token];

@@ -2,7 +2,7 @@
 //!
 //! [`LanguageModel::load`] takes a path and gives the network ([`llama`]) with its tokenizer and
 //! chat template, from a GGUF file ([`gguf`]) or a Hugging Face directory ([`huggingface`]).
-//! [`generation`] writes text with it, [`scoring`] says how probable a text is, `export` writes
+//! [`generation`] writes text with it, [`scoring`] says how probable a text is, [`export`] writes
 //! it back to disk as Transformers or PEFT read it. No data set is known here.
 
 mod adapter_directory;
@@ -11,6 +11,7 @@ mod language_model;
 
 pub mod chat_template;
 pub mod checkpoint;
+pub mod export;
 pub mod generation;
 pub mod gguf;
 pub mod huggingface;

@@ -77,12 +77,15 @@ fn random(logits: &[f32], temperature: f32, top_k: usize, top_p: f32, draw: f64)
 }
 
 /// A number in [0, 1) that depends on nothing but these three.
-pub(super) fn draw(seed: u64, sequence: usize, step: usize) -> f64 {
-    let hash = blake3::Hasher::new_derive_key("xldistill next token")
+pub(super) fn draw(seed: u64, prompt: &[u32], step: usize) -> f64 {
+    let mut hasher = blake3::Hasher::new_derive_key("xldistill next token");
+    hasher
         .update(&seed.to_le_bytes())
-        .update(&(sequence as u64).to_le_bytes())
-        .update(&(step as u64).to_le_bytes())
-        .finalize();
+        .update(&(step as u64).to_le_bytes());
+    for id in prompt {
+        hasher.update(&id.to_le_bytes());
+    }
+    let hash = hasher.finalize();
     let bits = u64::from_le_bytes(std::array::from_fn(|i| hash.as_bytes()[i]));
     (bits >> 11) as f64 / (1u64 << 53) as f64
 }
@@ -107,7 +110,7 @@ mod tests {
         let count = 20_000;
         let mut counts = [0; 3];
         for step in 0..count {
-            counts[random(&logits, 1.0, 0, 1.0, draw(7, 0, step)) as usize] += 1;
+            counts[random(&logits, 1.0, 0, 1.0, draw(7, &[5], step)) as usize] += 1;
         }
         for (count_of, expected) in counts.iter().zip([0.1, 0.3, 0.6]) {
             let share = f64::from(*count_of) / count as f64;
@@ -123,7 +126,7 @@ mod tests {
         let logits = [1.0f32.ln(), 3.0f32.ln(), 6.0f32.ln()];
         let seen = |top_k, top_p| {
             let mut seen: Vec<u32> = (0..500)
-                .map(|step| random(&logits, 1.0, top_k, top_p, draw(1, 2, step)))
+                .map(|step| random(&logits, 1.0, top_k, top_p, draw(1, &[5, 6], step)))
                 .collect();
             seen.sort_unstable();
             seen.dedup();

@@ -1,0 +1,77 @@
+//! Files that are whole or not there: written under a temporary name, then renamed.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::ExportError;
+use super::weights::{Stored, StoredFormat, Values};
+
+/// The directory that is written to.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub fn create(directory: &Path) -> Result<Self, ExportError> {
+        std::fs::create_dir_all(directory).map_err(|error| write_error(directory, error))?;
+        Ok(Self(directory.to_path_buf()))
+    }
+
+    pub fn json(&self, name: &str, value: &Value) -> Result<(), ExportError> {
+        self.text(name, &format!("{value:#}\n"))
+    }
+
+    pub fn text(&self, name: &str, text: &str) -> Result<(), ExportError> {
+        self.replace(name, |path| {
+            let mut file = File::create(path).map_err(|error| error.to_string())?;
+            file.write_all(text.as_bytes())
+                .map_err(|error| error.to_string())
+        })
+    }
+
+    pub fn weights(
+        &self,
+        name: &str,
+        tensors: Vec<(String, Values)>,
+        format: StoredFormat,
+    ) -> Result<(), ExportError> {
+        let views = tensors
+            .iter()
+            .map(|(name, values)| (name, Stored { values, format }));
+        // Transformers refuses files that do not say which framework's layout they hold.
+        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        self.replace(name, |path| {
+            safetensors::serialize_to_file(views, Some(metadata), path)
+                .map_err(|error| error.to_string())
+        })
+    }
+
+    fn replace(
+        &self,
+        name: &str,
+        write: impl FnOnce(&Path) -> Result<(), String>,
+    ) -> Result<(), ExportError> {
+        let path = self.0.join(name);
+        let partial = self.0.join(format!("{name}.partial"));
+        write(&partial)
+            .and_then(|()| {
+                let file = File::open(&partial).map_err(|error| error.to_string())?;
+                file.sync_all().map_err(|error| error.to_string())?;
+                std::fs::rename(&partial, &path).map_err(|error| error.to_string())
+            })
+            .map_err(|message| {
+                // What is left of a failed file is of no use; the first error is the one to tell.
+                let _ = std::fs::remove_file(&partial);
+                write_error(&path, message)
+            })
+    }
+}
+
+fn write_error(path: &Path, message: impl ToString) -> ExportError {
+    ExportError::Write {
+        path: path.to_path_buf(),
+        message: message.to_string(),
+    }
+}

@@ -1,0 +1,150 @@
+//! A model's tensors by the names they are stored under.
+
+use std::borrow::Cow;
+
+use burn::Tensor;
+use burn::module::{Module, ModuleVisitor, Param};
+use half::{bf16, f16};
+use safetensors::{Dtype, View};
+
+use crate::llama::Llama;
+
+/// The number format of stored weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StoredFormat {
+    /// Single precision: exactly what was trained.
+    #[default]
+    F32,
+    /// bfloat16: half the size.
+    BF16,
+    /// Half precision: half the size; large values overflow.
+    F16,
+}
+
+impl StoredFormat {
+    /// Name in `config.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "float32",
+            Self::BF16 => "bfloat16",
+            Self::F16 => "float16",
+        }
+    }
+}
+
+/// A tensor on its device, and the shape it is stored in.
+pub(super) struct Values {
+    flat: Tensor<1>,
+    shape: Vec<usize>,
+}
+
+impl Values {
+    fn new<const D: usize>(tensor: Tensor<D>) -> Self {
+        let shape = tensor.dims().to_vec();
+        let count = shape.iter().product::<usize>();
+        Self {
+            flat: tensor.without_autodiff().reshape([count]),
+            shape,
+        }
+    }
+}
+
+/// A tensor as it goes to the file; converted only when it is written.
+pub(super) struct Stored<'a> {
+    pub values: &'a Values,
+    pub format: StoredFormat,
+}
+
+impl View for Stored<'_> {
+    fn dtype(&self) -> Dtype {
+        match self.format {
+            StoredFormat::F32 => Dtype::F32,
+            StoredFormat::BF16 => Dtype::BF16,
+            StoredFormat::F16 => Dtype::F16,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.values.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let data = self.values.flat.clone().into_data().convert::<f32>();
+        let numbers = data.iter::<f32>();
+        match self.format {
+            StoredFormat::F32 => numbers.flat_map(f32::to_le_bytes).collect(),
+            StoredFormat::BF16 => numbers
+                .flat_map(|number| bf16::from_f32(number).to_le_bytes())
+                .collect(),
+            StoredFormat::F16 => numbers
+                .flat_map(|number| f16::from_f32(number).to_le_bytes())
+                .collect(),
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        let bytes = if self.format == StoredFormat::F32 {
+            4
+        } else {
+            2
+        };
+        self.values.shape.iter().product::<usize>() * bytes
+    }
+}
+
+/// All tensors of a model without adapters, by name.
+pub(super) fn tensors(llama: &Llama) -> Vec<(String, Values)> {
+    let mut collect = Collect::default();
+    llama.visit(&mut collect);
+    collect.found
+}
+
+#[derive(Default)]
+struct Collect {
+    path: Vec<String>,
+    found: Vec<(String, Values)>,
+}
+
+impl ModuleVisitor for Collect {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.found
+            .push((self.path.join("."), Values::new(param.val())));
+    }
+}
+
+/// The adapter of one layer.
+pub(super) struct Adapter {
+    pub layer: String,
+    pub a: Values,
+    pub b: Values,
+    pub rank: usize,
+    pub scale: f64,
+    pub dropout: f64,
+}
+
+/// All adapters of a model.
+pub(super) fn adapters(llama: &Llama) -> Vec<Adapter> {
+    let mut found = Vec::new();
+    llama.clone().map_linears(|name, layer| {
+        if let Some(lora) = &layer.lora {
+            found.push(Adapter {
+                layer: name.to_owned(),
+                rank: lora.lora_a.dims()[0],
+                a: Values::new(lora.lora_a.val()),
+                b: Values::new(lora.lora_b.val()),
+                scale: lora.scale,
+                dropout: lora.dropout,
+            });
+        }
+        layer
+    });
+    found
+}

@@ -1,0 +1,206 @@
+//! Chat templates against Transformers, and the boundary between prompt and answer. Fixtures and
+//! their exporter: `reference/chat_templates`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use models::chat_template::{ChatTemplate, ChatTemplateError, Message, Role};
+use models::gguf::Gguf;
+use models::tokenizer::{SpecialTokens, Tokenizer};
+use serde::Deserialize;
+
+fn reference() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reference")
+}
+
+fn template(name: &str, special: &SpecialTokens) -> ChatTemplate {
+    let path = reference()
+        .join("chat_templates")
+        .join(format!("{name}.jinja"));
+    ChatTemplate::new(&std::fs::read_to_string(path).unwrap(), special).unwrap()
+}
+
+#[derive(Deserialize)]
+struct Case {
+    template: String,
+    special: BTreeMap<String, String>,
+    messages: Vec<CaseMessage>,
+    add_generation_prompt: bool,
+    rendered: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct CaseMessage {
+    role: String,
+    content: String,
+}
+
+impl Case {
+    fn special(&self) -> SpecialTokens {
+        let token = |name: &str| self.special.get(name).cloned();
+        SpecialTokens {
+            bos: token("bos_token"),
+            eos: token("eos_token"),
+            unk: token("unk_token"),
+            pad: token("pad_token"),
+        }
+    }
+
+    fn messages(&self) -> Vec<Message> {
+        self.messages
+            .iter()
+            .map(|message| Message {
+                role: match message.role.as_str() {
+                    "system" => Role::System,
+                    "user" => Role::User,
+                    _ => Role::Assistant,
+                },
+                content: message.content.clone(),
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn rendered_as_by_transformers() {
+    let path = reference().join("chat_templates/expected.json");
+    let cases: Vec<Case> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert!(cases.len() > 100);
+    for case in &cases {
+        let rendered = template(&case.template, &case.special())
+            .render(&case.messages(), case.add_generation_prompt);
+        match (&case.rendered, rendered) {
+            (Some(expected), Ok(rendered)) => {
+                assert_eq!(
+                    &rendered,
+                    expected,
+                    "{}: {:?}",
+                    case.template,
+                    case.messages()
+                );
+            }
+            (None, Err(ChatTemplateError::Render(_))) => {}
+            (expected, found) => panic!("{}: {found:?} instead of {expected:?}", case.template),
+        }
+    }
+}
+
+#[test]
+fn a_template_that_refuses_says_why() {
+    let llama2 = template("llama2", &SpecialTokens::default());
+    let messages = [Message::user("One"), Message::user("Two")];
+    let error = llama2.render(&messages, true).unwrap_err().to_string();
+    assert!(error.contains("must alternate user/assistant"), "{error}");
+    let error = ChatTemplate::new("{% for %}", &SpecialTokens::default()).unwrap_err();
+    assert!(matches!(error, ChatTemplateError::Syntax(_)), "{error}");
+}
+
+fn tokenizer(name: &str) -> Tokenizer {
+    let path = reference().join("gguf").join(format!("{name}.gguf"));
+    Tokenizer::from_gguf(&Gguf::open(path).unwrap()).unwrap()
+}
+
+/// Prompt and answer put together are the rendered conversation up to its end of turn.
+fn assert_boundary(tokenizer: &Tokenizer, template: &ChatTemplate, answer: &str) {
+    let question = [Message::user("Hello there, what is 2 + 2?")];
+    let pair = template
+        .prompt_and_answer(tokenizer, &question, answer)
+        .unwrap();
+    assert_eq!(pair.prompt, template.prompt(tokenizer, &question).unwrap());
+    let conversation = [question[0].clone(), Message::assistant(answer)];
+    let whole = template.render(&conversation, false).unwrap();
+    let ids = tokenizer.encode(&whole).unwrap();
+    let together = [pair.prompt, pair.answer].concat();
+    assert_eq!(together, ids[..together.len()], "{answer:?}");
+}
+
+#[test]
+fn an_answer_ends_with_the_token_that_ends_the_turn() {
+    let tokenizer = tokenizer("bpe");
+    let template = template("smollm2", tokenizer.special());
+    let frame = template
+        .answer_frame(&tokenizer, &[Message::user("Hi")])
+        .unwrap();
+    assert_eq!(
+        (frame.before.as_str(), frame.end_of_turn.as_str()),
+        ("", "<|im_end|>")
+    );
+    assert_eq!(frame.end_token, tokenizer.id("<|im_end|>"));
+    for answer in [
+        "4",
+        "Hello world, it is 4.",
+        " leading space",
+        "line\n\nbreaks\n",
+        "Olá!",
+    ] {
+        assert_boundary(&tokenizer, &template, answer);
+        let question = [Message::user("Hi")];
+        let pair = template
+            .prompt_and_answer(&tokenizer, &question, answer)
+            .unwrap();
+        assert_eq!(pair.answer.last().copied(), frame.end_token);
+        assert_eq!(tokenizer.decode(&pair.answer).unwrap(), answer);
+    }
+}
+
+#[test]
+fn spaces_around_an_answer_come_from_the_template() {
+    let tokenizer = tokenizer("spm");
+    let llama2 = template("llama2", tokenizer.special());
+    let frame = llama2
+        .answer_frame(&tokenizer, &[Message::user("Hi")])
+        .unwrap();
+    assert_eq!(
+        (frame.before.as_str(), frame.end_of_turn.as_str()),
+        (" ", " </s>")
+    );
+    assert_eq!(frame.end_token, tokenizer.eos_id());
+    assert_boundary(&tokenizer, &llama2, "Hello world");
+    let mistral = template("mistral", tokenizer.special());
+    let frame = mistral
+        .answer_frame(&tokenizer, &[Message::user("Hi")])
+        .unwrap();
+    assert_eq!(
+        (frame.before.as_str(), frame.end_of_turn.as_str()),
+        (" ", "</s>")
+    );
+    assert_boundary(&tokenizer, &mistral, "Hello world");
+    let zephyr = template("zephyr", tokenizer.special());
+    assert_boundary(&tokenizer, &zephyr, "Hello world");
+}
+
+#[test]
+fn a_template_without_an_end_of_turn_falls_back_to_eos() {
+    let tokenizer = tokenizer("spm");
+    let plain = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}\
+                 {% if add_generation_prompt %}assistant: {% endif %}";
+    let plain = ChatTemplate::new(plain, tokenizer.special()).unwrap();
+    let question = [Message::user("Hello")];
+    let frame = plain.answer_frame(&tokenizer, &question).unwrap();
+    assert_eq!(
+        (frame.end_token, frame.end_of_turn.as_str()),
+        (None, "</s>")
+    );
+    // The prompt ends with a space that would join the answer's first word; at inference the
+    // model starts after it, so the answer begins without one.
+    let pair = plain
+        .prompt_and_answer(&tokenizer, &question, "Hello world")
+        .unwrap();
+    assert_eq!(pair.prompt, plain.prompt(&tokenizer, &question).unwrap());
+    let first = tokenizer.token(pair.answer[0]).unwrap();
+    assert!(!first.starts_with('▁'), "the answer begins with {first:?}");
+    assert_eq!(pair.answer.last().copied(), tokenizer.eos_id());
+}
+
+#[test]
+fn a_template_that_hides_the_answer_cannot_be_trained_on() {
+    let tokenizer = tokenizer("bpe");
+    let hides = ChatTemplate::new("{{ messages[0].content }}", tokenizer.special()).unwrap();
+    let error = hides
+        .answer_frame(&tokenizer, &[Message::user("Hi")])
+        .unwrap_err();
+    assert!(
+        matches!(error, ChatTemplateError::AnswerNotShown),
+        "{error}"
+    );
+}
