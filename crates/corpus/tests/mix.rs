@@ -26,8 +26,9 @@ fn text_pair(source: String, translation: Option<String>) -> TextPair {
 /// Row `n` in `target`: every text says what it is. Every third lacks T(x), every fourth T(y),
 /// every fifth T(ŷ), every seventh ŷ.
 fn row(n: usize, target: Language) -> CodeSwitched {
-    let with =
-        |divisor: usize, text: &str| (n % divisor != 0).then(|| format!("{text} {n} {target}"));
+    let with = |divisor: usize, text: &str| {
+        (!n.is_multiple_of(divisor)).then(|| format!("{text} {n} {target}"))
+    };
     let question = text_pair(format!("x {n}"), with(3, "T(x)"));
     let translated = question.translation.is_some();
     let switched = |text: &str, there: bool| there.then(|| format!("switched {text} {n} {target}"));
@@ -43,7 +44,7 @@ fn row(n: usize, target: Language) -> CodeSwitched {
             target,
             question,
             answer: text_pair(format!("y {n}"), with(4, "T(y)")),
-            generated: (n % 7 != 0).then(|| text_pair(format!("ŷ {n}"), with(5, "T(ŷ)"))),
+            generated: (!n.is_multiple_of(7)).then(|| text_pair(format!("ŷ {n}"), with(5, "T(ŷ)"))),
         },
     }
 }
@@ -183,7 +184,8 @@ fn the_llm_s_own_answer_is_taken_by_half_the_questions_where_it_can_be() {
             .unwrap();
         let n: usize = n.parse().unwrap();
         let own = example.answer.contains('ŷ');
-        let can = n % 7 != 0 && (example.answer_language == ENGLISH || n % 5 != 0);
+        let translated = example.answer_language != ENGLISH;
+        let can = !n.is_multiple_of(7) && !(translated && n.is_multiple_of(5));
         assert!(can || !own, "{example:?}");
         if can {
             by_question.entry(id).or_default().insert(own);

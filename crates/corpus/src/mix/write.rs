@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -115,11 +116,12 @@ impl<'a> Target<'a> {
         }
 
         atomic::remove(&self.names.manifest)?;
-        let output_hash = self.write_shuffled(&self.names.output, &mut train)?;
-        let held_out_hash = self.write_shuffled(&self.folder.join(HELD_OUT_FILE), &mut held_out)?;
+        let (outputs, held_out_rows) = (train.len() as u64, held_out.len());
+        let output_hash = self.write_shuffled(&self.names.output, train)?;
+        let held_out_hash = self.write_shuffled(&self.folder.join(HELD_OUT_FILE), held_out)?;
         let mut counts = Counts {
             rows: self.rows,
-            outputs: train.len() as u64,
+            outputs,
             ..Counts::default()
         };
         let mut file = AtomicFile::create(&self.names.rejected)?;
@@ -147,7 +149,7 @@ impl<'a> Target<'a> {
                 ..Files::of(&self.names)
             },
             counts,
-            details: json!({ "subsets": subsets, "held_out_rows": held_out.len() }),
+            details: json!({ "subsets": subsets, "held_out_rows": held_out_rows }),
             finished_at: seconds_since_1970(),
             seconds,
             rows_per_second: self.rows as f64 / seconds.max(1e-6),
@@ -157,17 +159,22 @@ impl<'a> Target<'a> {
         Ok(manifest)
     }
 
-    fn write_shuffled(&self, path: &Path, examples: &mut [Example]) -> Result<String, StageError> {
-        let key = |example: &Example| {
-            (
-                sampling::shuffle_key(self.config.seed, "order", &example.id),
-                example.id.clone(),
-            )
-        };
-        examples.sort_by_cached_key(key);
+    fn write_shuffled(&self, path: &Path, examples: Vec<Example>) -> Result<String, StageError> {
+        let key = |example: &Example| sampling::shuffle_key(self.config.seed, "order", &example.id);
+        let mut keyed: Vec<(u64, Example)> = examples
+            .into_par_iter()
+            .map(|example| (key(&example), example))
+            .collect();
+        keyed.par_sort_unstable_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.id.cmp(&y.id)));
         let mut file = AtomicFile::create(path)?;
-        for example in examples {
-            file.write(&line(example)?)?;
+        for some in keyed.chunks(1 << 14) {
+            let lines = some
+                .par_iter()
+                .with_min_len(256)
+                .map(|(_, example)| line(example));
+            for line in lines.collect::<Result<Vec<_>, _>>()? {
+                file.write(&line)?;
+            }
         }
         file.commit()
     }
