@@ -12,6 +12,8 @@ pub mod chrf;
 mod signature;
 pub mod tokenizer;
 
+use std::fmt;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +63,27 @@ pub struct Score {
     /// The signature's parts.
     #[serde(flatten)]
     pub parts: Signature,
+}
+
+/// sacrebleu's line: `NAME|SIGNATURE = SCORE (μ = MEAN ± HALF WIDTH) VERBOSE`.
+impl fmt::Display for Score {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{}|{} = {:.2}",
+            self.name, self.signature, self.score
+        )?;
+        if let Some(Confidence {
+            mean, half_width, ..
+        }) = &self.confidence
+        {
+            write!(formatter, " (μ = {mean:.2} ± {half_width:.2})")?;
+        }
+        match &self.verbose_score {
+            Some(verbose) => write!(formatter, " {verbose}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Why a metric could not be computed.

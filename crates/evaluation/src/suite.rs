@@ -5,104 +5,36 @@
 //! that is killed goes on at the batch where it was and ends with the same files, and an
 //! evaluation of an unchanged model on unchanged material is read back instead of repeated.
 
+mod config;
+mod error;
 mod samples;
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use corpus::language::Language;
 use corpus::progress::Progress;
-use corpus::seam::{EngineError, EngineIdentity};
-use serde::{Deserialize, Serialize};
+use corpus::seam::EngineIdentity;
 use serde_json::json;
 
 use crate::material::{EvaluationMaterial, Pairs};
 use crate::metric::SegmentStatistics;
 use crate::metric::bleu::Bleu;
-use crate::metric::tokenizer::{Tokenizer, TokenizerError};
+use crate::metric::tokenizer::Tokenizer;
 use crate::results::{MeasuredScore, Results, TaskEntry, TaskRecord};
 use crate::significance::{self, Resampling};
 use crate::task::held_out_loss::HeldOutLoss;
 use crate::task::off_target::OffTarget;
 use crate::task::perplexity::Perplexity;
-use crate::task::translation::{AnswerPart, Translation};
+use crate::task::translation::Translation;
 use crate::task::{Sample, Subject, Task};
 
+pub use config::EvaluateConfig;
+pub use error::EvaluateError;
 use samples::SampleFile;
 pub use samples::read as read_samples;
 pub(crate) use samples::replace;
-
-/// How the tasks are run and scored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EvaluateConfig {
-    /// Documents given to the model at once; part of the results, as it decides the batches.
-    pub batch_size: usize,
-    /// How much of an answer counts as a translation.
-    pub translation_answer: AnswerPart,
-    /// BLEU's tokenizer: `13a`, `intl`, `char`, `zh`, `none`, `flores101`, `flores200`.
-    pub bleu_tokenizer: String,
-    /// The SentencePiece model of `flores101` and `flores200`.
-    pub bleu_tokenizer_model: Option<PathBuf>,
-    /// The share of an answer that must stand in its question to be a copy of it.
-    pub copied_share: f64,
-    /// Bootstrap of the intervals.
-    pub resampling: Resampling,
-}
-
-impl Default for EvaluateConfig {
-    fn default() -> Self {
-        Self {
-            batch_size: 16,
-            translation_answer: AnswerPart::default(),
-            bleu_tokenizer: "13a".to_owned(),
-            bleu_tokenizer_model: None,
-            copied_share: 0.8,
-            resampling: Resampling::default(),
-        }
-    }
-}
-
-/// Why an evaluation stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum EvaluateError {
-    /// The model could not answer or score.
-    #[error("{task}: {source}")]
-    Engine {
-        /// The task.
-        task: String,
-        /// What the engine said.
-        source: EngineError,
-    },
-    /// BLEU's tokenizer is missing.
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizerError),
-    /// There is nothing to evaluate on.
-    #[error("no held-out material: name questions, pairs or texts under [evaluate]")]
-    NoMaterial,
-    /// A file could not be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        source: std::io::Error,
-    },
-    /// A second evaluation in the same folder.
-    #[error("another evaluation is using {}; wait for it to end", folder.display())]
-    Locked {
-        /// The folder.
-        folder: PathBuf,
-    },
-}
-
-impl EvaluateError {
-    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| EvaluateError::Io { path, source }
-    }
-}
 
 /// Evaluates `subject` on `material`; `results.json` and `samples_<task>.jsonl` go to `folder`.
 ///

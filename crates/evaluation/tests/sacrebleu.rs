@@ -147,6 +147,40 @@ fn sentence_scores_and_tokens_are_sacrebleus() {
 }
 
 #[test]
+fn a_score_prints_and_serialises_as_sacrebleu_does() {
+    let metric = Bleu::new(Tokenizer::named("13a", None).expect("the default"));
+    let (hypotheses, references) = (
+        ["The cat sat on the mat."],
+        [vec!["The cat is on the mat."]],
+    );
+    let score = corpus_score(&metric, &hypotheses, &references, None).expect("scores");
+    assert_eq!(
+        score.to_string(),
+        "BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0 = 48.89 \
+         85.7/66.7/40.0/25.0 (BP = 1.000 ratio = 1.000 hyp_len = 7 ref_len = 7)"
+    );
+    let json = serde_json::to_value(&score).expect("plain data");
+    assert_eq!(json["name"], "BLEU");
+    assert_eq!(json["tok"], "13a");
+    assert_eq!(json["signature"], score.signature.as_str());
+    let back: evaluation::metric::Score = serde_json::from_value(json).expect("reads back");
+    assert_eq!((back.score, back.confidence), (score.score, None));
+
+    let resampling = Resampling {
+        samples: 100,
+        seed: 12345,
+    };
+    let score = corpus_score(&metric, &hypotheses, &references, Some(&resampling)).expect("scores");
+    assert!(
+        score.to_string().contains("|bs:100|seed:12345|case:mixed|"),
+        "{score}"
+    );
+    assert!(score.to_string().contains("(μ = 48.89 ± 0.00)"), "{score}");
+    let json = serde_json::to_value(&score).expect("plain data");
+    assert_eq!(json["confidence_var"], 0.0);
+}
+
+#[test]
 fn generator_draws_as_numpy_does() {
     let fixture: serde_json::Value = fixture("significance.json");
     for case in fixture["generators"].as_array().expect("cases") {

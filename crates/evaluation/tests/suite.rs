@@ -386,3 +386,46 @@ fn two_evaluations_do_not_share_a_folder() {
     let error = run(&Scripted::new("1", usize::MAX), folder.path()).expect_err("is locked");
     assert!(matches!(error, EvaluateError::Locked { .. }), "{error}");
 }
+
+/// Names a language that it does not know, as identifiers do.
+struct KnowsOnlyEnglish;
+
+impl LanguageIdentifier for KnowsOnlyEnglish {
+    fn identity(&self) -> EngineIdentity {
+        identity("english-only", "1")
+    }
+
+    fn knows(&self, language: Language) -> bool {
+        language == ENGLISH
+    }
+
+    fn identify(&self, _: &str) -> Identification {
+        Identification::Identified {
+            language: ENGLISH,
+            probability: 1.0,
+        }
+    }
+}
+
+#[test]
+fn an_identifier_has_no_say_in_a_language_it_does_not_know() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = Scripted::new("1", usize::MAX);
+    let subject = Subject {
+        answerer: &model,
+        scorer: None,
+        identifier: &KnowsOnlyEnglish,
+    };
+    let config = EvaluateConfig::default();
+    let results = evaluate(
+        &subject,
+        ENGLISH,
+        &material(),
+        &config,
+        folder.path(),
+        &Silent,
+    )
+    .expect("runs");
+    assert_eq!(number(&results, "off_target_por_Latn", "off_target"), 0.0);
+    assert!((number(&results, "off_target_por_Latn", "abstained") - 50.0).abs() < 1e-9);
+}

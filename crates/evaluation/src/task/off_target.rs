@@ -76,7 +76,8 @@ impl<'a> OffTarget<'a> {
         }
     }
 
-    /// The verdict of one answer and the language that was identified in it.
+    /// The verdict of one answer and the language that was identified in it. An identifier that
+    /// does not know the language of the question has no say.
     pub fn judge(
         &self,
         question: &Question,
@@ -87,8 +88,10 @@ impl<'a> OffTarget<'a> {
             return (Verdict::Empty, None);
         }
         let language = match identifier.identify(&prose(answer)) {
-            Identification::Abstained => None,
-            Identification::Identified { language, .. } => Some(language),
+            Identification::Identified { language, .. } if identifier.knows(self.language) => {
+                Some(language)
+            }
+            _ => None,
         };
         let copies = |text: &str| overlap(text, &question.question) >= self.copied_share;
         let verdict = if repetition::looping(answer).is_some() {
@@ -109,6 +112,9 @@ impl<'a> OffTarget<'a> {
     fn lines(&self, answer: &str, identifier: &dyn LanguageIdentifier) -> [f64; 2] {
         let prose = prose(answer);
         let mut counts = [0.0, 0.0];
+        if !identifier.knows(self.language) {
+            return counts;
+        }
         for line in prose.lines().filter(|line| !line.trim().is_empty()) {
             if let Identification::Identified { language, .. } = identifier.identify(line) {
                 counts[0] += f64::from(language == self.language);

@@ -374,6 +374,10 @@ fn manifest(
                         fechar a torneira, fechar a torneira, fechar a torneira.";
             let row = match *field {
                 "row" => json!("{\"instruction\": \"Name three <b>fruits</b>, \"output\": "),
+                "generated" => {
+                    json!({"id": "open-qa-007", "question": "Name three ways to save water.",
+                    "answer": "Close the tap, take short showers and mend leaks."})
+                }
                 _ => {
                     json!({"id": "open-qa-007", "question": {"source": "Why?", "translation": text},
                     "answer": {"source": "Three ways to save water are to close the tap.", "translation": text},
@@ -385,7 +389,10 @@ fn manifest(
                 stage: name.to_owned(),
                 field: field.to_string(),
                 reason: reason.to_string(),
-                detail: "round-trip chrF 41.2, 55.0 is needed".to_owned(),
+                detail: match *field {
+                    "generated" => format!("cut off after 96 tokens: {text}"),
+                    _ => "round-trip chrF 41.2, 55.0 is needed".to_owned(),
+                },
                 row,
             };
             lines += &serde_json::to_string(&line).expect("plain data");

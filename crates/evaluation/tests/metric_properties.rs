@@ -1,0 +1,61 @@
+//! What holds of every text, whatever its script.
+
+use evaluation::metric::bleu::Bleu;
+use evaluation::metric::chrf::Chrf;
+use evaluation::metric::tokenizer::Tokenizer;
+use evaluation::metric::{Metric, corpus_score, segment_statistics};
+use evaluation::task::overlap;
+use proptest::prelude::*;
+
+fn metrics() -> Vec<Box<dyn Metric>> {
+    let mut metrics: Vec<Box<dyn Metric>> =
+        vec![Box::new(Chrf::new(0)), Box::new(Chrf::plus_plus())];
+    for name in ["13a", "intl", "char", "zh", "none"] {
+        metrics.push(Box::new(Bleu::new(
+            Tokenizer::named(name, None).expect("a tokenizer"),
+        )));
+    }
+    metrics
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn scores_lie_between_0_and_100_and_do_not_depend_on_order(
+        pairs in prop::collection::vec(("\\PC{0,40}", "\\PC{0,40}"), 1..6)
+    ) {
+        let (hypotheses, references): (Vec<String>, Vec<String>) = pairs.into_iter().unzip();
+        let reversed = |texts: &[String]| texts.iter().rev().cloned().collect::<Vec<_>>();
+        for metric in metrics() {
+            let score = corpus_score(&*metric, &hypotheses, std::slice::from_ref(&references), None)
+                .expect("equal lengths").score;
+            prop_assert!((0.0..=100.0 + 1e-9).contains(&score), "{}: {score}", metric.name());
+            let turned = corpus_score(&*metric, &reversed(&hypotheses), &[reversed(&references)], None)
+                .expect("equal lengths").score;
+            prop_assert!((score - turned).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn a_perfect_translation_matches_every_ngram(text in "\\PC{0,60}") {
+        for metric in metrics() {
+            let row = segment_statistics(&*metric, &[&text], &[vec![&text]]).expect("one segment").sums();
+            let chrf = metric.name().starts_with("chrF");
+            let pairs: Vec<(f64, f64)> = match chrf {
+                true => row.chunks_exact(3).map(|order| (order[1], order[2])).collect(),
+                false => (2..6).map(|order| (row[order + 4], row[order])).collect(),
+            };
+            for (total, matched) in pairs {
+                prop_assert_eq!(total, matched, "{}", metric.name());
+            }
+        }
+    }
+
+    #[test]
+    fn overlap_is_a_share_and_a_copy_is_all_of_it(answer in "\\PC{0,60}", question in "\\PC{0,60}") {
+        prop_assert!((0.0..=1.0).contains(&overlap(&answer, &question)));
+        let letters = answer.chars().any(char::is_alphanumeric);
+        prop_assert_eq!(overlap(&answer, &answer), if letters { 1.0 } else { 0.0 });
+    }
+}
