@@ -1,6 +1,13 @@
 //! Adam with decoupled weight decay (Loshchilov and Hutter 2019), and the norm for clipping.
 
 use burn::Tensor;
+use burn::backend::Flex;
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use crate::cpu::parallel::{TASK, for_each_simd};
+use crate::cpu::vector::dot;
+use crate::flex::{contiguous, is_fast, owned, values};
 
 /// The numbers of one optimiser step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,7 +70,64 @@ pub fn adamw<const D: usize>(
     gradient: Tensor<D>,
     step: &AdamWStep,
 ) -> AdamWState<D> {
-    portable(state, gradient, step)
+    let fast = is_fast(&state.parameter) && is_fast(&gradient);
+    if !fast || gradient.is_autodiff() || state.parameter.is_autodiff() {
+        return portable(state, gradient, step);
+    }
+    let AdamWState {
+        parameter,
+        first_moment,
+        second_moment,
+    } = state;
+    let take = |tensor: Tensor<D>| -> FlexTensor {
+        tensor
+            .try_into_primitive::<Flex>()
+            .expect("all tensors of an update live on the same device")
+    };
+    let gradient = contiguous(&take(gradient));
+    let [mut parameter, mut first_moment, mut second_moment] =
+        [parameter, first_moment, second_moment].map(|tensor| owned(take(tensor)));
+    parameter
+        .storage_mut::<f32>()
+        .par_chunks_mut(TASK)
+        .zip(first_moment.storage_mut::<f32>().par_chunks_mut(TASK))
+        .zip(second_moment.storage_mut::<f32>().par_chunks_mut(TASK))
+        .zip(values(&gradient).par_chunks(TASK))
+        .for_each(|(((parameter, first), second), gradient)| {
+            update(parameter, first, second, gradient, step);
+        });
+    AdamWState {
+        parameter: Tensor::from_primitive::<Flex>(parameter),
+        first_moment: Tensor::from_primitive::<Flex>(first_moment),
+        second_moment: Tensor::from_primitive::<Flex>(second_moment),
+    }
+}
+
+for_each_simd! {
+    fn update(
+        parameter: &mut [f32],
+        first_moment: &mut [f32],
+        second_moment: &mut [f32],
+        gradient: &[f32],
+        step: &AdamWStep,
+    ) {
+        let (step_size, root_correction) = step.corrections();
+        let (step_size, root_correction) = (step_size as f32, root_correction as f32);
+        let decay = (1.0 - step.learning_rate * step.weight_decay) as f32;
+        let (keep1, keep2) = (step.beta1 as f32, step.beta2 as f32);
+        let (take1, take2) = ((1.0 - step.beta1) as f32, (1.0 - step.beta2) as f32);
+        let (epsilon, scale) = (step.epsilon as f32, step.gradient_scale as f32);
+        let moments = first_moment.iter_mut().zip(second_moment);
+        for ((parameter, gradient), (first, second)) in
+            parameter.iter_mut().zip(gradient).zip(moments)
+        {
+            let gradient = gradient * scale;
+            *first = *first * keep1 + gradient * take1;
+            *second = *second * keep2 + gradient * gradient * take2;
+            let denominator = second.sqrt() * root_correction + epsilon;
+            *parameter = *parameter * decay - *first / denominator * step_size;
+        }
+    }
 }
 
 /// [`adamw`] in Burn's tensor operations.
@@ -85,7 +149,36 @@ pub fn portable<const D: usize>(
     }
 }
 
-/// Σ of the squares of all elements: add over the gradients and take the root for the global norm.
+/// Σ of the squares of all elements, in f64: add over the gradients and take the root for the
+/// global norm.
 pub fn sum_of_squares<const D: usize>(tensor: &Tensor<D>) -> f64 {
-    tensor.clone().square().sum().into_scalar::<f32>().into()
+    let tensor = plain(tensor);
+    if !is_fast(&tensor) {
+        return tensor.square().sum().into_scalar::<f64>();
+    }
+    let tensor: FlexTensor = tensor
+        .try_into_primitive::<Flex>()
+        .expect("a CPU tensor without autodiff");
+    let tensor = contiguous(&tensor);
+    // Parts are summed in order, so that threads do not change the result.
+    let parts: Vec<f64> = values(&tensor)
+        .par_chunks(TASK)
+        .map(|part| f64::from(squares(part)))
+        .collect();
+    parts.iter().sum()
+}
+
+for_each_simd! {
+    fn squares(values: &[f32]) -> f32 {
+        dot(values, values)
+    }
+}
+
+/// The tensor without autodiff.
+fn plain<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
+    if tensor.is_autodiff() {
+        tensor.clone().inner()
+    } else {
+        tensor.clone()
+    }
 }

@@ -11,7 +11,10 @@
 //! weights are [out, in] as in checkpoints; everything is f32 outside matrix products, which
 //! follow [`Precision`].
 
+mod cpu;
+mod flex;
 mod memory;
+mod pool;
 mod precision;
 mod segments;
 

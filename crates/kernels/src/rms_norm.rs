@@ -1,11 +1,33 @@
 //! Root-mean-square normalisation (Zhang and Sennrich 2019).
 
 use burn::Tensor;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use crate::cpu::parallel::{for_each_simd, rows_per_task};
+use crate::cpu::vector::dot;
+use crate::flex::{contiguous, dims, is_fast, values};
+use crate::pool::Values;
 
 /// Normalises each row of `x` [T, C] by its root mean square and scales by `weight` [C]:
 /// `x / sqrt(mean(x²) + epsilon) · weight`.
 pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
-    portable(x, weight, epsilon)
+    if !(is_fast(&x) && is_fast(&weight)) {
+        return portable(x, weight, epsilon);
+    }
+    assert_eq!(
+        x.dims()[1],
+        weight.dims()[0],
+        "width of the normalised rows"
+    );
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as RmsNormKernel>::rms_norm(x, weight, epsilon))
 }
 
 /// [`rms_norm`] in Burn's tensor operations.
@@ -13,4 +35,129 @@ pub fn portable(x: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
     let mean_square = x.clone().square().mean_dim(1);
     let scale = (mean_square + epsilon).sqrt().recip();
     x * scale * weight.unsqueeze()
+}
+
+#[backend_extension(Flex, Autodiff)]
+trait RmsNormKernel: Backend {
+    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f64)
+    -> FloatTensor<Self>;
+}
+
+impl RmsNormKernel for Flex {
+    fn rms_norm(x: FlexTensor, weight: FlexTensor, epsilon: f64) -> FlexTensor {
+        let (x, weight) = (contiguous(&x), contiguous(&weight));
+        let [tokens, width] = dims(&x);
+        let mut output = Values::take(tokens * width);
+        let rows = rows_per_task(width) * width;
+        output
+            .par_chunks_mut(rows.max(1))
+            .zip(values(&x).par_chunks(rows.max(1)))
+            .for_each(|(y, x)| normalise(x, values(&weight), epsilon as f32, y));
+        output.into_tensor([tokens, width])
+    }
+}
+
+impl<C: CheckpointStrategy> RmsNormKernel for Autodiff<Flex, C> {
+    fn rms_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node()];
+        let (x, weight) = (x.into_primitive(), weight.into_primitive());
+        match RmsNormBackward
+            .prepare::<C>(nodes)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(preparation) => {
+                let saved = (x.clone(), weight.clone(), epsilon as f32);
+                preparation.finish(saved, Flex::rms_norm(x, weight, epsilon))
+            }
+            OpsKind::UnTracked(preparation) => {
+                preparation.finish(Flex::rms_norm(x, weight, epsilon))
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RmsNormBackward;
+
+impl Backward<Flex, 2> for RmsNormBackward {
+    /// Input, weight and epsilon; the scales are cheaper to compute again than to keep.
+    type State = (FlexTensor, FlexTensor, f32);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [x_node, weight_node] = ops.parents;
+        let (x, weight, epsilon) = ops.state;
+        let (x, weight) = (contiguous(&x), contiguous(&weight));
+        let gradient = contiguous(&grads.consume::<Flex>(&ops.node));
+        let [tokens, width] = dims(&x);
+        let mut dx = Values::take(tokens * width);
+        let rows = (rows_per_task(width) * width).max(1);
+        let parts: Vec<Vec<f32>> = dx
+            .par_chunks_mut(rows)
+            .zip(values(&x).par_chunks(rows))
+            .zip(values(&gradient).par_chunks(rows))
+            .map(|((dx, x), dy)| {
+                let mut dw = vec![0.0; width];
+                differentiate(x, values(&weight), epsilon, dy, dx, &mut dw);
+                dw
+            })
+            .collect();
+        if let Some(node) = x_node {
+            grads.register::<Flex>(node.id, dx.into_tensor([tokens, width]));
+        }
+        if let Some(node) = weight_node {
+            let mut dw = Values::take(width);
+            dw.fill(0.0);
+            // In order of rows: the sum does not depend on which thread was quicker.
+            for part in parts {
+                for (sum, value) in dw.iter_mut().zip(part) {
+                    *sum += value;
+                }
+            }
+            grads.register::<Flex>(node.id, dw.into_tensor([width]));
+        }
+    }
+}
+
+for_each_simd! {
+    /// Whole rows of `x` to `y`.
+    fn normalise(x: &[f32], weight: &[f32], epsilon: f32, y: &mut [f32]) {
+        let width = weight.len();
+        for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
+            let scale = 1.0 / (dot(x, x) / width as f32 + epsilon).sqrt();
+            for ((y, x), weight) in y.iter_mut().zip(x).zip(weight) {
+                *y = x * scale * weight;
+            }
+        }
+    }
+}
+
+for_each_simd! {
+    /// With r = 1 / rms: dx = r · (w · dy - x · r² · mean(w · dy · x)), and dw += dy · x · r.
+    fn differentiate(
+        x: &[f32],
+        weight: &[f32],
+        epsilon: f32,
+        dy: &[f32],
+        dx: &mut [f32],
+        dw: &mut [f32],
+    ) {
+        let width = weight.len();
+        let rows = x.chunks_exact(width).zip(dy.chunks_exact(width));
+        for ((x, dy), dx) in rows.zip(dx.chunks_exact_mut(width)) {
+            let scale = 1.0 / (dot(x, x) / width as f32 + epsilon).sqrt();
+            for ((dx, dy), weight) in dx.iter_mut().zip(dy).zip(weight) {
+                *dx = dy * weight;
+            }
+            let shared = dot(dx, x) / width as f32 * scale * scale;
+            for ((dx, x), (dw, dy)) in dx.iter_mut().zip(x).zip(dw.iter_mut().zip(dy)) {
+                *dx = scale * (*dx - x * shared);
+                *dw += dy * x * scale;
+            }
+        }
+    }
 }

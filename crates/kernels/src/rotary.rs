@@ -3,7 +3,18 @@
 use std::sync::Arc;
 
 use burn::Tensor;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::TensorData;
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use crate::cpu::parallel::{for_each_simd, rows_per_task};
+use crate::flex::{dims, is_fast, owned};
 
 /// Cosines and sines of every position, shared by all layers.
 ///
@@ -85,7 +96,15 @@ impl RotaryTable {
 /// If `positions` does not have T values, one is beyond the table, or D is not the table's.
 pub fn rotary(x: Tensor<3>, table: &RotaryTable, positions: &[u32]) -> Tensor<3> {
     check(&x, table, positions);
-    portable(x, table, positions)
+    if !is_fast(&x) {
+        return portable(x, table, positions);
+    }
+    let turn = Turn {
+        table: table.clone(),
+        positions: positions.into(),
+        backwards: false,
+    };
+    Tensor::from_dispatch(<Dispatch as RotaryKernel>::rotary(x.into_dispatch(), turn))
 }
 
 /// [`rotary`] in Burn's tensor operations.
@@ -107,6 +126,91 @@ pub fn portable(x: Tensor<3>, table: &RotaryTable, positions: &[u32]) -> Tensor<
     let rotated_low = low.clone() * cosines.clone() - high.clone() * sines.clone();
     let rotated_high = high * cosines + low * sines;
     Tensor::cat(vec![rotated_low, rotated_high], 2)
+}
+
+/// Angles for the rows of one tensor.
+#[derive(Debug, Clone)]
+struct Turn {
+    table: RotaryTable,
+    positions: Arc<[u32]>,
+    /// By the negative angles: the transpose of the rotation, which carries gradients back.
+    backwards: bool,
+}
+
+#[backend_extension(Flex, Autodiff)]
+trait RotaryKernel: Backend {
+    fn rotary(x: FloatTensor<Self>, turn: Turn) -> FloatTensor<Self>;
+}
+
+impl RotaryKernel for Flex {
+    fn rotary(x: FlexTensor, turn: Turn) -> FlexTensor {
+        let shape: [usize; 3] = dims(&x);
+        let mut x = owned(x);
+        let width = shape[1] * shape[2];
+        let tokens = rows_per_task(width);
+        x.storage_mut::<f32>()
+            .par_chunks_mut((tokens * width).max(1))
+            .zip(turn.positions.par_chunks(tokens))
+            .for_each(|(rows, positions)| {
+                for (row, &position) in rows.chunks_exact_mut(width).zip(positions) {
+                    let (cosines, sines) = turn.table.row(position);
+                    let direction = if turn.backwards { -1.0 } else { 1.0 };
+                    rotate(row, cosines, sines, direction);
+                }
+            });
+        x
+    }
+}
+
+impl<C: CheckpointStrategy> RotaryKernel for Autodiff<Flex, C> {
+    fn rotary(x: FloatTensor<Self>, turn: Turn) -> FloatTensor<Self> {
+        let (x, node) = x.into_parts();
+        match RotaryBackward
+            .prepare::<C>([node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(preparation) => {
+                let back = Turn {
+                    backwards: !turn.backwards,
+                    ..turn.clone()
+                };
+                preparation.finish(back, Flex::rotary(x, turn))
+            }
+            OpsKind::UnTracked(preparation) => preparation.finish(Flex::rotary(x, turn)),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RotaryBackward;
+
+impl Backward<Flex, 1> for RotaryBackward {
+    type State = Turn;
+
+    fn backward(self, ops: Ops<Turn, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<Flex>(&ops.node);
+        let [node] = ops.parents;
+        if let Some(node) = node {
+            grads.register::<Flex>(node.id, Flex::rotary(gradient, ops.state));
+        }
+    }
+}
+
+for_each_simd! {
+    /// All heads of one token, in place.
+    fn rotate(heads: &mut [f32], cosines: &[f32], sines: &[f32], direction: f32) {
+        let half = cosines.len();
+        for head in heads.chunks_exact_mut(2 * half) {
+            let (low, high) = head.split_at_mut(half);
+            let angles = cosines.iter().zip(sines);
+            for ((low, high), (cosine, sine)) in low.iter_mut().zip(high).zip(angles) {
+                let (a, b, sine) = (*low, *high, direction * sine);
+                *low = a * cosine - b * sine;
+                *high = b * cosine + a * sine;
+            }
+        }
+    }
 }
 
 fn check(x: &Tensor<3>, table: &RotaryTable, positions: &[u32]) {

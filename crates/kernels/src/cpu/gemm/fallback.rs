@@ -1,0 +1,74 @@
+//! Products by the `gemm` crate: AVX2, NEON, WebAssembly or plain code.
+
+use half::bf16;
+
+use super::{Matrix, MatrixMut, Threads, Update};
+use crate::Precision;
+
+/// `value` as a product in `precision` sees it.
+pub fn rounded(value: f32, precision: Precision) -> f32 {
+    match precision {
+        Precision::F32 => value,
+        Precision::Bf16 => bf16::from_f32(value).to_f32(),
+    }
+}
+
+pub fn gemm(
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    c: MatrixMut<'_>,
+    update: Update,
+    precision: Precision,
+    threads: Threads,
+) {
+    if precision == Precision::Bf16 {
+        let (left, right) = (rounded_copy(a), rounded_copy(b));
+        let a = Matrix::dense(&left, a.rows, a.columns);
+        let b = Matrix::dense(&right, b.rows, b.columns);
+        return gemm(a, b, c, update, Precision::F32, threads);
+    }
+    if c.rows == 0 || c.columns == 0 {
+        return;
+    }
+    let parallelism = match threads {
+        Threads::One => gemm::Parallelism::None,
+        Threads::All => gemm::Parallelism::Rayon(0),
+    };
+    // SAFETY: the constructors of the three matrices checked that rows, columns and strides stay
+    // inside their slices, and `c` is borrowed mutably, so it overlaps neither factor.
+    unsafe {
+        gemm::gemm(
+            c.rows,
+            c.columns,
+            a.columns,
+            c.start,
+            1,
+            c.row_stride as isize,
+            update == Update::Add,
+            a.data.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+/// A dense copy rounded to bf16.
+fn rounded_copy(matrix: Matrix<'_>) -> Vec<f32> {
+    let mut copy = Vec::with_capacity(matrix.rows * matrix.columns);
+    for row in 0..matrix.rows {
+        for column in 0..matrix.columns {
+            let index = row * matrix.row_stride + column * matrix.column_stride;
+            copy.push(rounded(matrix.data[index], Precision::Bf16));
+        }
+    }
+    copy
+}

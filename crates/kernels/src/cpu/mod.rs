@@ -1,0 +1,7 @@
+//! The CPU forms over plain slices: SIMD chosen at run time, threads by rayon. No tensor here.
+
+pub mod attention;
+pub mod buffer;
+pub mod gemm;
+pub mod parallel;
+pub mod vector;

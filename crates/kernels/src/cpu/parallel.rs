@@ -1,0 +1,76 @@
+//! Loops over long slices on all threads, and loop bodies compiled for the widest SIMD present.
+
+use rayon::prelude::*;
+
+/// Elements of work that make a task worth handing to another thread.
+pub const TASK: usize = 1 << 14;
+
+/// Sets every element.
+pub fn fill(values: &mut [f32], value: f32) {
+    values
+        .par_chunks_mut(1 << 18)
+        .for_each(|part| part.fill(value));
+}
+
+/// Rows for each task, for rows of `width` elements.
+pub fn rows_per_task(width: usize) -> usize {
+    TASK.div_ceil(width.max(1)).max(1)
+}
+
+/// Defines a function whose loops are compiled three times, for AVX-512, for AVX2 and for the
+/// build's target, and which picks at run time.
+///
+/// The compiler vectorises the body; there are no intrinsics in it.
+macro_rules! for_each_simd {
+    ($(#[$meta:meta])* $visibility:vis fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+        $(#[$meta])*
+        #[expect(clippy::allow_attributes, reason = "the expansions differ by target")]
+        $visibility fn $name($($argument: $kind),*) $(-> $result)? {
+            #[allow(clippy::too_many_arguments)]
+            #[inline(always)]
+            fn body($($argument: $kind),*) $(-> $result)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[allow(clippy::too_many_arguments)]
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+                fn avx512($($argument: $kind),*) $(-> $result)? {
+                    body($($argument),*)
+                }
+                #[allow(clippy::too_many_arguments)]
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($argument: $kind),*) $(-> $result)? {
+                    body($($argument),*)
+                }
+                if $crate::cpu::parallel::has_avx512() {
+                    // SAFETY: the processor has these features.
+                    return unsafe { avx512($($argument),*) };
+                }
+                if $crate::cpu::parallel::has_avx2() {
+                    // SAFETY: the processor has these features.
+                    return unsafe { avx2($($argument),*) };
+                }
+            }
+            body($($argument),*)
+        }
+    };
+}
+pub(crate) use for_each_simd;
+
+/// AVX-512 with the extensions every such processor since Skylake has.
+#[cfg(target_arch = "x86_64")]
+pub fn has_avx512() -> bool {
+    use std::arch::is_x86_feature_detected;
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+        && has_avx2()
+}
+
+/// AVX2 and fused multiply-add.
+#[cfg(target_arch = "x86_64")]
+pub fn has_avx2() -> bool {
+    use std::arch::is_x86_feature_detected;
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}

@@ -1,0 +1,73 @@
+//! Between Burn's CPU tensors and slices.
+
+use burn::backend::DispatchDevice;
+use burn::tensor::{DType, Device};
+use burn_flex::FlexTensor;
+
+use crate::pool::Values;
+
+/// Whether the fast forms run here: the CPU (`Flex`) backend, with or without autodiff.
+pub fn is_cpu(device: &Device) -> bool {
+    match device.as_dispatch() {
+        DispatchDevice::Flex(_) => true,
+        DispatchDevice::Autodiff(_) => {
+            matches!(
+                device.clone().inner().as_dispatch(),
+                DispatchDevice::Flex(_)
+            )
+        }
+        #[allow(
+            unreachable_patterns,
+            reason = "other backends are features of the binary"
+        )]
+        _ => false,
+    }
+}
+
+/// Whether a tensor is one the fast forms take: on the CPU, of f32.
+pub fn is_fast<const D: usize>(tensor: &burn::Tensor<D>) -> bool {
+    tensor.dtype() == DType::F32 && is_cpu(&tensor.device())
+}
+
+/// The tensor's values in order, copied only where a view is not contiguous.
+pub fn contiguous(tensor: &FlexTensor) -> FlexTensor {
+    if tensor.as_slice::<f32>().is_some() {
+        tensor.clone()
+    } else {
+        tensor.to_contiguous()
+    }
+}
+
+/// The values of a tensor made by [`contiguous`].
+pub fn values(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice().expect("a contiguous f32 tensor")
+}
+
+/// Sizes of a tensor's axes.
+///
+/// # Panics
+/// If it has another rank.
+pub fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
+    let shape = tensor.layout().shape();
+    std::array::from_fn(|axis| {
+        assert_eq!(shape.num_dims(), D, "rank");
+        shape[axis]
+    })
+}
+
+/// The tensor as contiguous memory of its own, to be changed in place: itself where nobody else
+/// holds it, else a copy.
+pub fn owned(mut tensor: FlexTensor) -> FlexTensor {
+    let elements = tensor.layout().num_elements();
+    let whole = tensor.is_contiguous()
+        && tensor.layout().start_offset() == 0
+        && tensor.bytes().len() == elements * size_of::<f32>();
+    if whole && tensor.try_storage_mut::<f32>().is_some() {
+        return tensor;
+    }
+    let shape = tensor.layout().shape().clone();
+    let source = contiguous(&tensor);
+    let mut copy = Values::take(elements);
+    copy.copy_from_slice(values(&source));
+    copy.into_tensor(shape)
+}

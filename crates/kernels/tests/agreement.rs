@@ -1,0 +1,290 @@
+//! Every fast form equals its portable form: values and every gradient, on odd sizes.
+
+use burn::Tensor;
+use burn::tensor::{Device, TensorData, Tolerance};
+use kernels::{Precision, RotaryTable, Segments, attention, cross_entropy, linear, rms_norm};
+
+/// Reproducible values in -1 … 1.
+fn values(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
+    (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state as f32 / u32::MAX as f32 * 2.0 - 1.0
+        })
+        .collect()
+}
+
+/// A tensor that wants no gradient.
+fn frozen<const D: usize>(shape: [usize; D], seed: u32) -> Tensor<D> {
+    let data = TensorData::new(values(shape.iter().product(), seed), shape);
+    Tensor::from_data(data, &Device::flex().autodiff())
+}
+
+/// A tensor that wants a gradient.
+fn random<const D: usize>(shape: [usize; D], seed: u32) -> Tensor<D> {
+    frozen(shape, seed).require_grad()
+}
+
+fn close<const D: usize>(fast: Tensor<D>, portable: Tensor<D>, tolerance: f32) {
+    let tolerance = Tolerance::<f32>::rel_abs(tolerance, tolerance);
+    fast.into_data()
+        .assert_approx_eq(&portable.into_data(), tolerance);
+}
+
+/// The gradient of Σ output · (fixed noise), so that every output element counts differently.
+fn gradients<const D: usize>(output: Tensor<D>) -> burn::tensor::Gradients {
+    let noise = frozen(output.dims(), 99);
+    (output * noise).sum().backward()
+}
+
+/// Compares two forms of a function of one to three tensors, with all gradients.
+macro_rules! compare {
+    ($tolerance:expr, [$($input:ident),+], $fast:expr, $portable:expr) => {{
+        let (fast, portable) = ($fast, $portable);
+        close(fast.clone(), portable.clone(), $tolerance);
+        let (fast, portable) = (gradients(fast), gradients(portable));
+        $(close($input.grad(&fast).unwrap(), $input.grad(&portable).unwrap(), $tolerance);)+
+    }};
+}
+
+const SIZES: [usize; 6] = [1, 2, 15, 17, 31, 67];
+
+#[test]
+fn linear_agrees() {
+    for tokens in SIZES {
+        for (width, out) in [(1, 1), (15, 17), (64, 33), (97, 131), (576, 64)] {
+            let x = random([tokens, width], 1);
+            let weight = random([out, width], 2);
+            let bias = random([out], 3);
+            compare!(
+                2e-4,
+                [x, weight, bias],
+                kernels::linear(x.clone(), weight.clone(), Some(bias.clone())),
+                linear::portable(x.clone(), weight.clone(), Some(bias.clone()))
+            );
+        }
+    }
+}
+
+/// bf16 keeps 8 bits of each factor: the error of a sum of n products of factors below 1 stays
+/// below n · 2⁻⁸, and in practice near √n · 2⁻⁸.
+#[test]
+fn linear_in_bf16_is_near() {
+    for (tokens, width, out) in [(1, 17, 15), (15, 97, 67), (33, 576, 31)] {
+        let x = random([tokens, width], 1);
+        let weight = random([out, width], 2);
+        let fast = Precision::Bf16.scope(|| kernels::linear(x.clone(), weight.clone(), None));
+        let portable = linear::portable(x.clone(), weight.clone(), None);
+        let bound = 1e-2 * (width as f32).sqrt();
+        let worst = |a: Tensor<2>, b: Tensor<2>| (a - b).abs().max().into_scalar::<f32>();
+        assert!(worst(fast.clone(), portable.clone()) < bound);
+        let (fast, portable) = (gradients(fast), gradients(portable));
+        let bound = 1e-2 * (tokens.max(out) as f32).sqrt();
+        assert!(worst(x.grad(&fast).unwrap(), x.grad(&portable).unwrap()) < bound);
+        assert!(worst(weight.grad(&fast).unwrap(), weight.grad(&portable).unwrap()) < bound);
+    }
+}
+
+#[test]
+fn frozen_weights_get_no_gradient() {
+    let x = random([3, 5], 1);
+    let weight = frozen([7, 5], 2);
+    let grads = gradients(kernels::linear(x.clone(), weight.clone(), None));
+    assert!(x.grad(&grads).is_some());
+    assert!(weight.grad(&grads).is_none());
+}
+
+#[test]
+fn a_row_does_not_depend_on_its_batch() {
+    for precision in [Precision::F32, Precision::Bf16] {
+        let x = random([67, 300], 1).inner();
+        let weight = random([129, 300], 2).inner();
+        let run = |x: Tensor<2>| precision.scope(|| kernels::linear(x, weight.clone(), None));
+        let all = run(x.clone());
+        for row in [0, 13, 14, 66] {
+            let alone = run(x.clone().slice_dim(0, row..row + 1));
+            let of_all = all.clone().slice_dim(0, row..row + 1);
+            alone.into_data().assert_eq(&of_all.into_data(), true);
+        }
+    }
+}
+
+#[test]
+fn rms_norm_agrees() {
+    for tokens in SIZES {
+        for width in [1, 15, 17, 97, 576] {
+            let x = random([tokens, width], 1);
+            let weight = random([width], 2);
+            compare!(
+                2e-4,
+                [x, weight],
+                kernels::rms_norm(x.clone(), weight.clone(), 1e-5),
+                rms_norm::portable(x.clone(), weight.clone(), 1e-5)
+            );
+        }
+    }
+}
+
+#[test]
+fn rotary_agrees() {
+    for tokens in SIZES {
+        for (heads, head_dim) in [(1, 2), (3, 10), (9, 64)] {
+            let x = random([tokens, heads, head_dim], 1);
+            let table = RotaryTable::plain(10_000.0, head_dim, 100);
+            let positions: Vec<u32> = (0..tokens as u32).map(|i| i * 7 % 97).collect();
+            compare!(
+                1e-5,
+                [x],
+                kernels::rotary(x.clone(), &table, &positions),
+                kernels::rotary::portable(x.clone(), &table, &positions)
+            );
+        }
+    }
+}
+
+#[test]
+fn rotary_leaves_its_input_alone() {
+    let x = random([4, 2, 8], 1).inner();
+    let before = x.clone().into_data();
+    let table = RotaryTable::plain(10_000.0, 8, 10);
+    let view = x.clone();
+    kernels::rotary(view, &table, &[1, 2, 3, 4]);
+    x.into_data().assert_eq(&before, true);
+}
+
+#[test]
+fn swiglu_agrees() {
+    for tokens in SIZES {
+        for width in [1, 17, 1536] {
+            let gate = (frozen([tokens, width], 1) * 8.0).require_grad();
+            let up = random([tokens, width], 2);
+            compare!(
+                1e-5,
+                [gate, up],
+                kernels::swiglu(gate.clone(), up.clone()),
+                kernels::swiglu::portable(gate.clone(), up.clone())
+            );
+        }
+    }
+}
+
+#[test]
+fn embedding_agrees() {
+    let weight = random([13, 17], 1);
+    let ids = [3, 3, 0, 12, 7, 3];
+    compare!(
+        1e-5,
+        [weight],
+        kernels::embedding(weight.clone(), &ids),
+        kernels::embedding::portable(weight.clone(), &ids)
+    );
+}
+
+#[test]
+fn attention_agrees() {
+    use attention::Direction::{Both, Causal};
+    for lengths in [vec![1], vec![17], vec![3, 0, 67, 1], vec![131, 64, 65]] {
+        for (heads, kv_heads, head_dim) in [(1, 1, 5), (6, 2, 16), (3, 3, 64)] {
+            let segments = Segments::new(lengths.clone());
+            let tokens = segments.tokens();
+            let q = random([tokens, heads, head_dim], 1);
+            let k = random([tokens, kv_heads, head_dim], 2);
+            let v = random([tokens, kv_heads, head_dim], 3);
+            let scale = 2.0 / (head_dim as f32).sqrt();
+            let parts = || (q.clone(), k.clone(), v.clone());
+            let portable = |direction| {
+                let (q, k, v) = parts();
+                attention::portable(q, k, v, &segments, scale, direction)
+            };
+            let (a, b, c) = parts();
+            compare!(
+                2e-4,
+                [q, k, v],
+                kernels::attention(a, b, c, &segments, scale),
+                portable(Causal)
+            );
+            let (a, b, c) = parts();
+            compare!(
+                2e-4,
+                [q, k, v],
+                kernels::bidirectional_attention(a, b, c, &segments, scale),
+                portable(Both)
+            );
+        }
+    }
+}
+
+#[test]
+fn packed_segments_equal_separate_runs() {
+    let segments = Segments::new([5, 71, 17]);
+    let q = random([93, 4, 16], 1).inner();
+    let k = random([93, 2, 16], 2).inner();
+    let v = random([93, 2, 16], 3).inner();
+    let packed = kernels::attention(q.clone(), k.clone(), v.clone(), &segments, 0.25);
+    for range in segments.iter() {
+        let part = |x: &Tensor<3>| x.clone().slice_dim(0, range.clone());
+        let alone = Segments::single(range.len());
+        let separate = kernels::attention(part(&q), part(&k), part(&v), &alone, 0.25);
+        separate
+            .into_data()
+            .assert_eq(&part(&packed).into_data(), true);
+    }
+}
+
+#[test]
+fn cross_entropy_agrees() {
+    for (tokens, width, vocabulary) in [(1, 3, 2), (17, 31, 67), (40, 16, 50_021)] {
+        let hidden = random([tokens, width], 1);
+        let weight = random([vocabulary, width], 2);
+        let targets: Vec<u32> = (0..tokens as u32)
+            .map(|i| match i % 3 {
+                1 => cross_entropy::IGNORE,
+                _ => i * 7919 % vocabulary as u32,
+            })
+            .collect();
+        let weights: Vec<f32> = (0..tokens).map(|i| 0.1 + i as f32).collect();
+        let fast =
+            kernels::linear_cross_entropy(hidden.clone(), weight.clone(), &targets, &weights);
+        let portable = cross_entropy::portable(hidden.clone(), weight.clone(), &targets, &weights);
+        for (fast, portable) in fast.token_losses.iter().zip(&portable.token_losses) {
+            assert!((fast - portable).abs() < 1e-4, "{fast} {portable}");
+        }
+        compare!(2e-4, [hidden, weight], fast.loss, portable.loss);
+    }
+}
+
+#[test]
+fn cross_entropy_of_frozen_output_layer_reaches_hidden_states() {
+    let hidden = random([4, 8], 1);
+    let weight = frozen([11, 8], 2);
+    let targets = [1, cross_entropy::IGNORE, 5, 10];
+    let weights = [1.0; 4];
+    let fast = kernels::linear_cross_entropy(hidden.clone(), weight.clone(), &targets, &weights);
+    let portable = cross_entropy::portable(hidden.clone(), weight.clone(), &targets, &weights);
+    compare!(2e-4, [hidden], fast.loss, portable.loss);
+    let grads = fast_gradients(hidden, weight.clone(), &targets, &weights);
+    assert!(weight.grad(&grads).is_none());
+}
+
+fn fast_gradients(
+    hidden: Tensor<2>,
+    weight: Tensor<2>,
+    targets: &[u32],
+    weights: &[f32],
+) -> burn::tensor::Gradients {
+    let loss = kernels::linear_cross_entropy(hidden, weight, targets, weights).loss;
+    loss.backward()
+}
+
+#[test]
+fn nothing_supervised_is_a_loss_of_zero() {
+    let hidden = random([2, 3], 1);
+    let weight = random([5, 3], 2);
+    let targets = [cross_entropy::IGNORE; 2];
+    let result = kernels::linear_cross_entropy(hidden, weight, &targets, &[1.0; 2]);
+    assert_eq!(result.loss.into_scalar::<f32>(), 0.0);
+    assert_eq!(result.token_losses, [0.0; 2]);
+}
