@@ -1,10 +1,25 @@
 //! Grouped-query attention inside segments.
 
+use std::marker::PhantomData;
+use std::ops::Range;
+
 use burn::Tensor;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Int};
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
 
-use crate::Segments;
+use crate::cpu::attention::{self as cpu, Scoring};
+use crate::cpu::gemm::{Matrix, MatrixMut};
+use crate::flex::{contiguous, dims, is_fast, values};
+use crate::pool::Values;
+use crate::{Precision, Segments};
 
 /// Causal attention: each token attends to itself and the earlier tokens of its segment.
 ///
@@ -55,7 +70,19 @@ fn run(
     direction: Direction,
 ) -> Tensor<3> {
     check(&q, &k, &v, segments);
-    portable(q, k, v, segments, scale, direction)
+    if !(is_fast(&q) && is_fast(&k) && is_fast(&v)) {
+        return portable(q, k, v, segments, scale, direction);
+    }
+    let plan = Plan {
+        segments: segments.clone(),
+        scoring: Scoring {
+            scale,
+            causal: direction == Direction::Causal,
+            precision: Precision::current(),
+        },
+    };
+    let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as AttentionKernel>::attention(q, k, v, plan))
 }
 
 /// [`attention`] and [`bidirectional_attention`] in Burn's tensor operations.
@@ -141,4 +168,263 @@ pub(crate) fn check(q: &Tensor<3>, k: &Tensor<3>, v: &Tensor<3>, segments: &Segm
         "{heads} query heads cannot share {kv_heads} key/value heads"
     );
     assert_eq!(segments.tokens(), tokens, "tokens of the segments");
+}
+
+/// All of a call but its tensors.
+#[derive(Debug, Clone)]
+struct Plan {
+    segments: Segments,
+    scoring: Scoring,
+}
+
+#[backend_extension(Flex, Autodiff)]
+trait AttentionKernel: Backend {
+    fn attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        plan: Plan,
+    ) -> FloatTensor<Self>;
+}
+
+impl AttentionKernel for Flex {
+    fn attention(q: FlexTensor, k: FlexTensor, v: FlexTensor, plan: Plan) -> FlexTensor {
+        let (q, k, v) = (contiguous(&q), contiguous(&k), contiguous(&v));
+        forward(&q, &k, &v, &plan, None)
+    }
+}
+
+impl<C: CheckpointStrategy> AttentionKernel for Autodiff<Flex, C> {
+    fn attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        plan: Plan,
+    ) -> FloatTensor<Self> {
+        let nodes = [q.node(), k.node(), v.node()];
+        let [q, k, v] = [q, k, v].map(|x| contiguous(x.primitive()));
+        match AttentionBackward
+            .prepare::<C>(nodes)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(preparation) => {
+                let [tokens, heads, _] = dims(&q);
+                let mut log_sums = Values::take(heads * tokens);
+                let output = forward(&q, &k, &v, &plan, Some(&mut log_sums));
+                let saved = Saved {
+                    q,
+                    k,
+                    v,
+                    output: output.clone(),
+                    log_sums: log_sums.into_tensor([heads, tokens]),
+                    plan,
+                };
+                preparation.finish(saved, output)
+            }
+            OpsKind::UnTracked(preparation) => preparation.finish(forward(&q, &k, &v, &plan, None)),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct AttentionBackward;
+
+#[derive(Debug, Clone)]
+struct Saved {
+    q: FlexTensor,
+    k: FlexTensor,
+    v: FlexTensor,
+    output: FlexTensor,
+    /// [H, T].
+    log_sums: FlexTensor,
+    plan: Plan,
+}
+
+impl Backward<Flex, 3> for AttentionBackward {
+    type State = Saved;
+
+    fn backward(self, ops: Ops<Saved, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = contiguous(&grads.consume::<Flex>(&ops.node));
+        let gradients = backward(&ops.state, &gradient);
+        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, gradient);
+            }
+        }
+    }
+}
+
+/// A contiguous tensor [T, heads, D] seen head by head.
+#[derive(Clone, Copy)]
+pub(crate) struct Heads<'a> {
+    pub values: &'a [f32],
+    pub heads: usize,
+    pub head_dim: usize,
+}
+
+impl<'a> Heads<'a> {
+    pub fn of(tensor: &'a FlexTensor) -> Self {
+        let [_, heads, head_dim] = dims(tensor);
+        Self {
+            values: values(tensor),
+            heads,
+            head_dim,
+        }
+    }
+
+    /// Tokens `range` of one head, [range, D].
+    pub fn matrix(self, range: Range<usize>, head: usize) -> Matrix<'a> {
+        let stride = self.heads * self.head_dim;
+        let start = range.start * stride + head * self.head_dim;
+        Matrix::new(&self.values[start..], range.len(), self.head_dim, stride)
+    }
+}
+
+/// Memory [T, heads, D] that tasks write head by head.
+pub(crate) struct HeadsMut<'a> {
+    start: *mut f32,
+    tokens: usize,
+    heads: usize,
+    head_dim: usize,
+    memory: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: shared only to make matrices through the unsafe `matrix`, whose callers keep them apart.
+unsafe impl Sync for HeadsMut<'_> {}
+
+impl<'a> HeadsMut<'a> {
+    pub fn new(values: &'a mut [f32], [tokens, heads, head_dim]: [usize; 3]) -> Self {
+        assert_eq!(values.len(), tokens * heads * head_dim);
+        Self {
+            start: values.as_mut_ptr(),
+            tokens,
+            heads,
+            head_dim,
+            memory: PhantomData,
+        }
+    }
+
+    /// Tokens `range` of one head, [range, D].
+    ///
+    /// # Safety
+    /// While the result lives, no other one of these tokens and this head may.
+    pub unsafe fn matrix(&self, range: Range<usize>, head: usize) -> MatrixMut<'a> {
+        assert!(range.end <= self.tokens && head < self.heads);
+        let stride = self.heads * self.head_dim;
+        // SAFETY: the elements lie in the slice of `new` (asserted), which is borrowed for 'a, and
+        // the caller keeps other users away.
+        unsafe {
+            let start = self.start.add(range.start * stride + head * self.head_dim);
+            MatrixMut::from_raw(start, range.len(), self.head_dim, stride)
+        }
+    }
+}
+
+/// Every (segment, head) pair; empty segments have none.
+fn tasks(segments: &Segments, heads: usize) -> Vec<(Range<usize>, usize)> {
+    segments
+        .iter()
+        .filter(|range| !range.is_empty())
+        .flat_map(|range| (0..heads).map(move |head| (range.clone(), head)))
+        .collect()
+}
+
+fn forward(
+    q: &FlexTensor,
+    k: &FlexTensor,
+    v: &FlexTensor,
+    plan: &Plan,
+    log_sums: Option<&mut Values>,
+) -> FlexTensor {
+    let shape @ [tokens, heads, head_dim] = dims(q);
+    let mut output = Values::take(tokens * heads * head_dim);
+    let (q, k, v) = (Heads::of(q), Heads::of(k), Heads::of(v));
+    let group = heads / k.heads;
+    let rows = HeadsMut::new(&mut output, shape);
+    // [H, T] read as one head of H · T tokens of one element each.
+    let log_sums = log_sums.map(|sums| HeadsMut::new(sums, [heads * tokens, 1, 1]));
+    tasks(&plan.segments, heads)
+        .into_par_iter()
+        .for_each(|(range, head)| {
+            // SAFETY: each (segment, head) pair occurs once, so the matrices are disjoint.
+            let output = unsafe { rows.matrix(range.clone(), head) };
+            let sums = log_sums.as_ref().map(|sums| {
+                let start = head * tokens + range.start;
+                // SAFETY: as above; the range lies inside row `head` of [H, T].
+                unsafe { sums.matrix(start..start + range.len(), 0) }
+            });
+            cpu::forward(
+                q.matrix(range.clone(), head),
+                k.matrix(range.clone(), head / group),
+                v.matrix(range, head / group),
+                plan.scoring,
+                output,
+                sums.map(MatrixMut::into_slice),
+            );
+        });
+    output.into_tensor(shape)
+}
+
+/// Gradients of q, k and v.
+fn backward(saved: &Saved, gradient: &FlexTensor) -> [FlexTensor; 3] {
+    let shape @ [tokens, heads, head_dim] = dims(&saved.q);
+    let [_, kv_heads, _]: [usize; 3] = dims(&saved.k);
+    let (q, k, v) = (
+        Heads::of(&saved.q),
+        Heads::of(&saved.k),
+        Heads::of(&saved.v),
+    );
+    let (output, dy) = (Heads::of(&saved.output), Heads::of(gradient));
+    let group = heads / kv_heads;
+    let mut dq = Values::take(tokens * heads * head_dim);
+    // Each query head sums its own dk and dv; heads that share keys are added up afterwards, in
+    // order, so that the result does not depend on threads.
+    let mut dk = Values::zeros(tokens * heads * head_dim);
+    let mut dv = Values::zeros(tokens * heads * head_dim);
+    let parts = [&mut dq, &mut dk, &mut dv].map(|part| HeadsMut::new(part, shape));
+    tasks(&saved.plan.segments, heads)
+        .into_par_iter()
+        .for_each(|(range, head)| {
+            let sums = &values(&saved.log_sums)[head * tokens..][range.clone()];
+            let head_saved = cpu::Saved {
+                q: q.matrix(range.clone(), head),
+                k: k.matrix(range.clone(), head / group),
+                v: v.matrix(range.clone(), head / group),
+                output: output.matrix(range.clone(), head),
+                log_sums: sums,
+            };
+            // SAFETY: each (segment, head) pair occurs once, so the matrices are disjoint.
+            let [dq, dk, dv] =
+                [0, 1, 2].map(|part| unsafe { parts[part].matrix(range.clone(), head) });
+            let dy = dy.matrix(range.clone(), head);
+            cpu::backward(head_saved, dy, saved.plan.scoring, dq, dk, dv);
+        });
+    drop(parts);
+    let kv_shape = [tokens, kv_heads, head_dim];
+    let share = |per_head: Values| {
+        if group == 1 {
+            return per_head;
+        }
+        let mut shared = Values::take(tokens * kv_heads * head_dim);
+        shared
+            .par_chunks_mut(head_dim)
+            .zip(per_head.par_chunks(group * head_dim))
+            .with_min_len(64)
+            .for_each(|(sum, heads)| {
+                let (first, rest) = heads.split_at(head_dim);
+                sum.copy_from_slice(first);
+                for head in rest.chunks_exact(head_dim) {
+                    for (sum, value) in sum.iter_mut().zip(head) {
+                        *sum += value;
+                    }
+                }
+            });
+        shared
+    };
+    [
+        dq.into_tensor(shape),
+        share(dk).into_tensor(kv_shape),
+        share(dv).into_tensor(kv_shape),
+    ]
 }

@@ -1,8 +1,23 @@
 //! The output layer and its loss in one: logits are never held for all tokens.
 
 use burn::Tensor;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, TensorData};
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use crate::Precision;
+use crate::cpu::gemm::{Matrix, MatrixMut, Threads, Update, gemm};
+use crate::cpu::parallel::{TASK, for_each_simd};
+use crate::cpu::vector::{exp_sum, max};
+use crate::flex::{contiguous, dims, is_fast, owned, values};
+use crate::pool::Values;
 
 /// Target of a token that is not supervised.
 pub const IGNORE: u32 = u32::MAX;
@@ -31,7 +46,24 @@ pub fn linear_cross_entropy(
     weights: &[f32],
 ) -> CrossEntropy {
     check(&hidden, &weight, targets, weights);
-    portable(hidden, weight, targets, weights)
+    if !(is_fast(&hidden) && is_fast(&weight)) {
+        return portable(hidden, weight, targets, weights);
+    }
+    let supervised = supervised(targets);
+    let task = Task {
+        classes: supervised.iter().map(|&row| targets[row]).collect(),
+        weights: supervised.iter().map(|&row| weights[row]).collect(),
+        rows: supervised,
+        precision: Precision::current(),
+    };
+    let (hidden, weight) = (hidden.into_dispatch(), weight.into_dispatch());
+    let (loss, token_losses) =
+        <Dispatch as CrossEntropyKernel>::cross_entropy(hidden, weight, task);
+    let token_losses = Tensor::<1>::from_dispatch(token_losses).into_data();
+    CrossEntropy {
+        loss: Tensor::from_dispatch(loss),
+        token_losses: token_losses.iter::<f32>().collect(),
+    }
 }
 
 /// [`linear_cross_entropy`] in Burn's tensor operations.
@@ -96,5 +128,243 @@ fn check(hidden: &Tensor<2>, weight: &Tensor<2>, targets: &[u32], weights: &[f32
         .find(|&&target| target != IGNORE && target as usize >= vocabulary)
     {
         panic!("target {target} is not in the vocabulary of {vocabulary}");
+    }
+}
+
+/// The supervised tokens: their rows, target classes and weights.
+#[derive(Debug, Clone)]
+struct Task {
+    rows: Vec<usize>,
+    classes: Vec<u32>,
+    weights: Vec<f32>,
+    precision: Precision,
+}
+
+#[backend_extension(Flex, Autodiff)]
+trait CrossEntropyKernel: Backend {
+    /// The weighted sum [1] and the losses of all tokens [T]; the latter carry no gradient.
+    fn cross_entropy(
+        hidden: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        task: Task,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+}
+
+impl CrossEntropyKernel for Flex {
+    fn cross_entropy(
+        hidden: FlexTensor,
+        weight: FlexTensor,
+        task: Task,
+    ) -> (FlexTensor, FlexTensor) {
+        let result = compute(&hidden, &weight, &task, [false, false]);
+        (result.loss, result.token_losses)
+    }
+}
+
+impl<C: CheckpointStrategy> CrossEntropyKernel for Autodiff<Flex, C> {
+    fn cross_entropy(
+        hidden: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        task: Task,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let wanted = [hidden.is_tracked(), weight.is_tracked()];
+        let nodes = [hidden.node(), weight.node()];
+        // The gradients but for the factor from above are by-products of the losses, so they are
+        // computed at once: logits are made once and never kept.
+        let result = compute(hidden.primitive(), weight.primitive(), &task, wanted);
+        let loss = match CrossEntropyBackward
+            .prepare::<C>(nodes)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(preparation) => {
+                let [tokens, _] = dims(hidden.primitive());
+                let saved = Saved {
+                    hidden: result.hidden_gradient,
+                    weight: result.weight_gradient,
+                    rows: task.rows,
+                    tokens,
+                };
+                preparation.finish(saved, result.loss)
+            }
+            OpsKind::UnTracked(preparation) => preparation.finish(result.loss),
+        };
+        (loss, Self::from_inner(result.token_losses))
+    }
+}
+
+#[derive(Debug)]
+struct CrossEntropyBackward;
+
+/// Gradients up to the factor that reaches the loss from above.
+#[derive(Debug, Clone)]
+struct Saved {
+    /// Of the supervised rows only, [S, C].
+    hidden: Option<FlexTensor>,
+    weight: Option<FlexTensor>,
+    rows: Vec<usize>,
+    tokens: usize,
+}
+
+impl Backward<Flex, 2> for CrossEntropyBackward {
+    type State = Saved;
+
+    fn backward(self, ops: Ops<Saved, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [hidden_node, weight_node] = ops.parents;
+        let factor = values(&contiguous(&grads.consume::<Flex>(&ops.node)))[0];
+        let Saved {
+            hidden,
+            weight,
+            rows,
+            tokens,
+        } = ops.state;
+        if let (Some(node), Some(hidden)) = (hidden_node, hidden) {
+            let [_, width] = dims(&hidden);
+            let gradient = scaled(hidden, factor);
+            let gradient = if rows.len() == tokens {
+                gradient
+            } else {
+                let mut all = Values::zeros(tokens * width);
+                for (row, source) in rows.iter().zip(values(&gradient).chunks_exact(width)) {
+                    all[row * width..][..width].copy_from_slice(source);
+                }
+                all.into_tensor([tokens, width])
+            };
+            grads.register::<Flex>(node.id, gradient);
+        }
+        if let (Some(node), Some(weight)) = (weight_node, weight) {
+            grads.register::<Flex>(node.id, scaled(weight, factor));
+        }
+    }
+}
+
+/// The tensor times `factor`, in place where it is not shared.
+fn scaled(tensor: FlexTensor, factor: f32) -> FlexTensor {
+    if factor == 1.0 {
+        return tensor;
+    }
+    let mut tensor = owned(tensor);
+    tensor
+        .storage_mut::<f32>()
+        .par_chunks_mut(TASK)
+        .for_each(|part| part.iter_mut().for_each(|value| *value *= factor));
+    tensor
+}
+
+struct Computed {
+    loss: FlexTensor,
+    token_losses: FlexTensor,
+    hidden_gradient: Option<FlexTensor>,
+    weight_gradient: Option<FlexTensor>,
+}
+
+/// Logits of one chunk of rows take about this many elements.
+const CHUNK: usize = 18 << 20;
+
+fn compute(hidden: &FlexTensor, weight: &FlexTensor, task: &Task, wanted: [bool; 2]) -> Computed {
+    let (hidden, weight) = (contiguous(hidden), contiguous(weight));
+    let ([tokens, width], [vocabulary, _]) = (dims(&hidden), dims(&weight));
+    let count = task.rows.len();
+    let output_layer = Matrix::dense(values(&weight), vocabulary, width);
+    let mut dense = Values::take(count * width);
+    for (row, target) in task.rows.iter().zip(dense.chunks_exact_mut(width)) {
+        target.copy_from_slice(&values(&hidden)[row * width..][..width]);
+    }
+
+    let [want_hidden, want_weight] = wanted;
+    let gradients = want_hidden || want_weight;
+    let mut hidden_gradient = want_hidden.then(|| Values::take(count * width));
+    let mut weight_gradient = want_weight.then(|| Values::take(vocabulary * width));
+    let mut losses = vec![0.0; count];
+    // A multiple of the product kernel's 14 rows, so that no panel is half empty.
+    let rows = (CHUNK / vocabulary)
+        .max(14)
+        .next_multiple_of(14)
+        .min(count.max(1));
+    let mut logits = Values::take(rows * vocabulary);
+    for start in (0..count).step_by(rows) {
+        let chunk = start..count.min(start + rows);
+        let rows = chunk.len();
+        let inputs = Matrix::dense(&dense[start * width..], rows, width);
+        let logits = &mut logits[..rows * vocabulary];
+        gemm(
+            inputs,
+            output_layer.transposed(),
+            MatrixMut::dense(logits, rows, vocabulary),
+            Update::Overwrite,
+            task.precision,
+            Threads::All,
+        );
+        logits
+            .par_chunks_mut(vocabulary)
+            .zip(&mut losses[chunk.clone()])
+            .zip(&task.classes[chunk.clone()])
+            .zip(&task.weights[chunk.clone()])
+            .for_each(|(((logits, loss), &class), &weight)| {
+                *loss = row_loss(logits, class as usize, weight, gradients);
+            });
+        let slopes = Matrix::dense(logits, rows, vocabulary);
+        if let Some(gradient) = &mut hidden_gradient {
+            let gradient = &mut gradient[start * width..];
+            gemm(
+                slopes,
+                output_layer,
+                MatrixMut::dense(gradient, rows, width),
+                Update::Overwrite,
+                task.precision,
+                Threads::All,
+            );
+        }
+        if let Some(gradient) = &mut weight_gradient {
+            let first = start == 0;
+            gemm(
+                slopes.transposed(),
+                inputs,
+                MatrixMut::dense(gradient, vocabulary, width),
+                if first {
+                    Update::Overwrite
+                } else {
+                    Update::Add
+                },
+                task.precision,
+                Threads::All,
+            );
+        }
+    }
+    if let (Some(gradient), 0) = (&mut weight_gradient, count) {
+        gradient.fill(0.0);
+    }
+
+    let mut token_losses = Values::take(tokens);
+    token_losses.fill(0.0);
+    let mut sum = 0.0;
+    for ((&row, &loss), &weight) in task.rows.iter().zip(&losses).zip(&task.weights) {
+        token_losses[row] = loss;
+        sum += f64::from(loss) * f64::from(weight);
+    }
+    let mut loss = Values::take(1);
+    loss[0] = sum as f32;
+    Computed {
+        loss: loss.into_tensor([1]),
+        token_losses: token_losses.into_tensor([tokens]),
+        hidden_gradient: hidden_gradient.map(|gradient| gradient.into_tensor([count, width])),
+        weight_gradient: weight_gradient.map(|gradient| gradient.into_tensor([vocabulary, width])),
+    }
+}
+
+for_each_simd! {
+    /// Cross-entropy of one row; with `gradient`, the logits become weight · (softmax - target).
+    fn row_loss(logits: &mut [f32], class: usize, weight: f32, gradient: bool) -> f32 {
+        let target = logits[class];
+        let largest = max(logits);
+        let sum = exp_sum(logits, 1.0, largest);
+        if gradient {
+            let factor = weight / sum;
+            for value in logits.iter_mut() {
+                *value *= factor;
+            }
+            logits[class] -= weight;
+        }
+        largest + sum.ln() - target
     }
 }

@@ -1,1 +1,228 @@
-//! Attention of one head inside one segment.
+//! Attention of one head inside one segment, block of queries by block of queries: scores live in
+//! scratch of at most [`QUERIES`] rows and are computed again for the backward pass
+//! (FlashAttention, Dao et al. 2022).
+
+use super::buffer::Buffer;
+use super::gemm::{Matrix, MatrixMut, Threads, Update, gemm};
+use super::parallel::for_each_simd;
+use super::vector::{add_scaled, dot, exp_sum, max};
+use crate::Precision;
+
+/// Queries that share one block of scores.
+const QUERIES: usize = 112;
+
+/// What the heads of one call have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Scoring {
+    /// Multiplies the dot products.
+    pub scale: f32,
+    /// Whether queries see only keys up to themselves; the last query is the last key then.
+    pub causal: bool,
+    /// Of the products.
+    pub precision: Precision,
+}
+
+impl Scoring {
+    /// Number of keys that query `index` of `queries` sees out of `keys`.
+    fn visible(self, index: usize, queries: usize, keys: usize) -> usize {
+        if self.causal {
+            keys - queries + index + 1
+        } else {
+            keys
+        }
+    }
+}
+
+/// One head: `q` [n, D], `k` and `v` [m, D] → `output` [n, D], and for each query the logarithm of
+/// its softmax denominator.
+pub fn forward(
+    q: Matrix<'_>,
+    k: Matrix<'_>,
+    v: Matrix<'_>,
+    scoring: Scoring,
+    mut output: MatrixMut<'_>,
+    mut log_sums: Option<&mut [f32]>,
+) {
+    let (queries, keys) = (q.rows(), k.rows());
+    if queries == 1 {
+        let log_sum = one_query(q.row(0), k, v, scoring.scale, output.row_mut(0));
+        if let Some(log_sums) = log_sums {
+            log_sums[0] = log_sum;
+        }
+        return;
+    }
+    for start in (0..queries).step_by(QUERIES) {
+        let block = start..queries.min(start + QUERIES);
+        let seen = scoring.visible(block.end - 1, queries, keys);
+        let mut scores = Buffer::take(block.len() * seen);
+        let product = MatrixMut::dense(&mut scores, block.len(), seen);
+        let block_keys = k.slice_rows(0..seen).transposed();
+        let block_queries = q.slice_rows(block.clone());
+        multiply(
+            block_queries,
+            block_keys,
+            product,
+            Update::Overwrite,
+            scoring,
+        );
+        for (row, query) in scores.chunks_exact_mut(seen).zip(block.clone()) {
+            let visible = scoring.visible(query, queries, keys);
+            let log_sum = softmax(row, visible, scoring.scale);
+            if let Some(log_sums) = &mut log_sums {
+                log_sums[query] = log_sum;
+            }
+        }
+        let weights = Matrix::dense(&scores, block.len(), seen);
+        let rows = output.rows_mut(block);
+        multiply(
+            weights,
+            v.slice_rows(0..seen),
+            rows,
+            Update::Overwrite,
+            scoring,
+        );
+    }
+}
+
+/// What the backward pass of one head reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Saved<'a> {
+    /// Queries [n, D].
+    pub q: Matrix<'a>,
+    /// Keys [n, D].
+    pub k: Matrix<'a>,
+    /// Values [n, D].
+    pub v: Matrix<'a>,
+    /// Output of the forward pass [n, D].
+    pub output: Matrix<'a>,
+    /// Logarithms of the softmax denominators, n.
+    pub log_sums: &'a [f32],
+}
+
+/// Gradients of one head: `dq` is overwritten, `dk` and `dv` are added to.
+pub fn backward(
+    saved: Saved<'_>,
+    dy: Matrix<'_>,
+    scoring: Scoring,
+    mut dq: MatrixMut<'_>,
+    mut dk: MatrixMut<'_>,
+    mut dv: MatrixMut<'_>,
+) {
+    let tokens = saved.q.rows();
+    for start in (0..tokens).step_by(QUERIES) {
+        let block = start..tokens.min(start + QUERIES);
+        let seen = scoring.visible(block.end - 1, tokens, tokens);
+        let (q, dy) = (
+            saved.q.slice_rows(block.clone()),
+            dy.slice_rows(block.clone()),
+        );
+        let (k, v) = (saved.k.slice_rows(0..seen), saved.v.slice_rows(0..seen));
+
+        let mut weights = Buffer::take(block.len() * seen);
+        let product = MatrixMut::dense(&mut weights, block.len(), seen);
+        multiply(q, k.transposed(), product, Update::Overwrite, scoring);
+        let mut slopes = Buffer::take(block.len() * seen);
+        let product = MatrixMut::dense(&mut slopes, block.len(), seen);
+        multiply(dy, v.transposed(), product, Update::Overwrite, scoring);
+
+        let rows = weights
+            .chunks_exact_mut(seen)
+            .zip(slopes.chunks_exact_mut(seen));
+        for (index, (weights, slopes)) in rows.enumerate() {
+            let query = block.start + index;
+            let visible = scoring.visible(query, tokens, tokens);
+            let (dy, output) = (dy.row(index), saved.output.row(query));
+            let log_sum = saved.log_sums[query];
+            softmax_backward(weights, slopes, visible, scoring.scale, log_sum, dy, output);
+        }
+
+        let weights = Matrix::dense(&weights, block.len(), seen);
+        let slopes = Matrix::dense(&slopes, block.len(), seen);
+        multiply(
+            weights.transposed(),
+            dy,
+            dv.rows_mut(0..seen),
+            Update::Add,
+            scoring,
+        );
+        multiply(
+            slopes.transposed(),
+            q,
+            dk.rows_mut(0..seen),
+            Update::Add,
+            scoring,
+        );
+        multiply(slopes, k, dq.rows_mut(block), Update::Overwrite, scoring);
+    }
+}
+
+fn multiply(a: Matrix<'_>, b: Matrix<'_>, c: MatrixMut<'_>, update: Update, scoring: Scoring) {
+    gemm(a, b, c, update, scoring.precision, Threads::One);
+}
+
+/// One query, as in decoding: reads keys and values once, where they lie.
+fn one_query(q: &[f32], k: Matrix<'_>, v: Matrix<'_>, scale: f32, output: &mut [f32]) -> f32 {
+    let mut scores = Buffer::take(k.rows());
+    score(q, k, &mut scores);
+    let visible = scores.len();
+    let log_sum = softmax(&mut scores, visible, scale);
+    mix(&scores, v, output);
+    log_sum
+}
+
+for_each_simd! {
+    fn score(q: &[f32], k: Matrix<'_>, scores: &mut [f32]) {
+        for (index, score) in scores.iter_mut().enumerate() {
+            *score = dot(q, k.row(index));
+        }
+    }
+}
+
+for_each_simd! {
+    fn mix(weights: &[f32], v: Matrix<'_>, output: &mut [f32]) {
+        output.fill(0.0);
+        for (index, weight) in weights.iter().enumerate() {
+            add_scaled(output, *weight, v.row(index));
+        }
+    }
+}
+
+for_each_simd! {
+    /// Softmax of the first `visible` scores times `scale`, zeros after; returns the logarithm of
+    /// the denominator.
+    fn softmax(scores: &mut [f32], visible: usize, scale: f32) -> f32 {
+        let (scores, hidden) = scores.split_at_mut(visible);
+        hidden.fill(0.0);
+        let largest = max(scores) * scale;
+        let sum = exp_sum(scores, scale, largest);
+        let factor = 1.0 / sum;
+        for score in scores {
+            *score *= factor;
+        }
+        largest + sum.ln()
+    }
+}
+
+for_each_simd! {
+    /// Turns scores into softmax weights w, and slopes dL/dw into dL/dscore.
+    fn softmax_backward(
+        weights: &mut [f32],
+        slopes: &mut [f32],
+        visible: usize,
+        scale: f32,
+        log_sum: f32,
+        dy: &[f32],
+        output: &[f32],
+    ) {
+        let (weights, hidden) = weights.split_at_mut(visible);
+        hidden.fill(0.0);
+        let (slopes, hidden) = slopes.split_at_mut(visible);
+        hidden.fill(0.0);
+        exp_sum(weights, scale, log_sum);
+        // Σ w · dL/dw is dy · output.
+        let mean = dot(dy, output);
+        for (slope, weight) in slopes.iter_mut().zip(weights) {
+            *slope = *weight * (*slope - mean) * scale;
+        }
+    }
+}

@@ -67,19 +67,28 @@ impl<'a> Matrix<'a> {
         self.rows
     }
 
-    /// Rows `range` of a matrix that is not transposed, as a matrix of their own.
+    /// Rows `range`, as a matrix of their own.
     ///
     /// # Panics
     /// If there are no such rows.
     pub fn slice_rows(&self, range: Range<usize>) -> Self {
-        assert!(self.column_stride == 1);
-        let start = range.start * self.row_stride;
-        Self::new(
-            &self.data[start..],
-            range.len(),
-            self.columns,
-            self.row_stride,
-        )
+        self.part(range, 0..self.columns)
+    }
+
+    /// The rectangle of these rows and columns.
+    ///
+    /// # Panics
+    /// If it is not inside the matrix.
+    pub fn part(&self, rows: Range<usize>, columns: Range<usize>) -> Self {
+        assert!(rows.start <= rows.end && rows.end <= self.rows);
+        assert!(columns.start <= columns.end && columns.end <= self.columns);
+        let start = rows.start * self.row_stride + columns.start * self.column_stride;
+        Self {
+            data: &self.data[start.min(self.data.len())..],
+            rows: rows.len(),
+            columns: columns.len(),
+            ..*self
+        }
     }
 
     /// The same memory read with rows and columns exchanged.
@@ -153,6 +162,16 @@ impl<'a> MatrixMut<'a> {
         }
     }
 
+    /// All elements of a matrix without gaps between its rows.
+    ///
+    /// # Panics
+    /// If there are gaps.
+    pub fn into_slice(self) -> &'a mut [f32] {
+        assert_eq!(self.row_stride, self.columns, "rows with gaps");
+        // SAFETY: without gaps the elements are one slice, valid and only ours for 'a.
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.rows * self.columns) }
+    }
+
     /// Rows `range`, as a matrix of their own.
     ///
     /// # Panics
@@ -164,6 +183,23 @@ impl<'a> MatrixMut<'a> {
             start: self.start.wrapping_add(range.start * self.row_stride),
             rows: range.len(),
             columns: self.columns,
+            row_stride: self.row_stride,
+            memory: PhantomData,
+        }
+    }
+}
+
+impl MatrixMut<'_> {
+    /// Columns `range`, as a matrix of their own.
+    ///
+    /// # Panics
+    /// If there are no such columns.
+    pub fn columns_mut(&mut self, range: Range<usize>) -> MatrixMut<'_> {
+        assert!(range.start <= range.end && range.end <= self.columns);
+        MatrixMut {
+            start: self.start.wrapping_add(range.start),
+            rows: self.rows,
+            columns: range.len(),
             row_stride: self.row_stride,
             memory: PhantomData,
         }
@@ -208,12 +244,90 @@ pub fn gemm(
     );
     #[cfg(target_arch = "x86_64")]
     if let Some(kernel) = Kernel::for_precision(precision) {
+        if let Some((axis, length)) = oversized(kernel, a, b) {
+            return multiply_parts(a, b, c, update, precision, threads, axis, length);
+        }
         let mut words = Buffer::take(kernel.packed_words(Side::Right, b.columns, b.rows));
         pack(kernel, Side::Right, b.transposed(), &mut words, threads);
         multiply_packed(kernel, a, &words, c, update, threads);
         return;
     }
     fallback::gemm(a, b, c, update, precision, threads);
+}
+
+/// Words a packed factor may take: what scratch memory, and about what the level-3 cache, holds.
+#[cfg(target_arch = "x86_64")]
+const LARGEST_PACKED: usize = 1 << 21;
+
+/// An axis of a product.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Clone, Copy)]
+enum Axis {
+    Rows,
+    Columns,
+    Depth,
+}
+
+/// Along which axis to cut a product whose packed factors would be too large, and how often.
+#[cfg(target_arch = "x86_64")]
+fn oversized(kernel: Kernel, a: Matrix<'_>, b: Matrix<'_>) -> Option<(Axis, usize)> {
+    let (m, n, k) = (a.rows, b.columns, a.columns);
+    let words = kernel
+        .packed_words(Side::Left, m, k)
+        .max(kernel.packed_words(Side::Right, n, k));
+    let parts = words.div_ceil(LARGEST_PACKED);
+    if parts <= 1 {
+        return None;
+    }
+    // Whole panels, and whole passes along k: the sums stay what they are in one piece.
+    let part = |length: usize, unit: usize| length.div_ceil(parts).next_multiple_of(unit);
+    Some(if k >= m.max(n) {
+        (Axis::Depth, part(k, 2 * PASS_STEPS))
+    } else if m >= n {
+        (Axis::Rows, part(m, kernel.width(Side::Left)))
+    } else {
+        (Axis::Columns, part(n, kernel.width(Side::Right)))
+    })
+}
+
+/// The product as several of `length` rows, columns or steps along k each.
+#[cfg(target_arch = "x86_64")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "those of `gemm` and where to cut"
+)]
+fn multiply_parts(
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    mut c: MatrixMut<'_>,
+    update: Update,
+    precision: Precision,
+    threads: Threads,
+    axis: Axis,
+    length: usize,
+) {
+    let total = match axis {
+        Axis::Rows => a.rows,
+        Axis::Columns => b.columns,
+        Axis::Depth => a.columns,
+    };
+    for start in (0..total).step_by(length) {
+        let range = start..total.min(start + length);
+        let later = matches!(axis, Axis::Depth) && start > 0;
+        let update = if later { Update::Add } else { update };
+        let (a, b, c) = match axis {
+            Axis::Rows => (a.part(range.clone(), 0..a.columns), b, c.rows_mut(range)),
+            Axis::Columns => (a, b.part(0..b.rows, range.clone()), c.columns_mut(range)),
+            Axis::Depth => {
+                let (a, b) = (
+                    a.part(0..a.rows, range.clone()),
+                    b.part(range, 0..b.columns),
+                );
+                (a, b, c.columns_mut(0..b.columns))
+            }
+        };
+        gemm(a, b, c, update, precision, threads);
+    }
 }
 
 /// A right factor [k, n] packed for many products.
