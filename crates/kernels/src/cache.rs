@@ -1,9 +1,15 @@
 //! Keys and values of the tokens a decoder has seen.
 
 use burn::Tensor;
+use burn::backend::Flex;
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
 
-use crate::Segments;
-use crate::attention::{Direction, attend};
+use crate::attention::{Direction, Heads, HeadsMut, attend};
+use crate::cpu::attention::{Scoring, forward};
+use crate::flex::{contiguous, dims, is_fast, values};
+use crate::pool::Values;
+use crate::{Precision, Segments};
 
 /// Names a sequence in a [`KvCache`].
 pub type Slot = usize;
@@ -24,9 +30,43 @@ struct Sequence {
 
 /// Keys and values of one layer, [past, KV, D] each.
 #[derive(Debug, Clone)]
-struct Past {
-    keys: Tensor<3>,
-    values: Tensor<3>,
+enum Past {
+    /// On any device; a new pair of tensors for each append.
+    Tensors { keys: Tensor<3>, values: Tensor<3> },
+    /// On the CPU: grows in place, twice as long when full.
+    Host {
+        keys: Vec<f32>,
+        values: Vec<f32>,
+        /// Elements of a token: KV · D.
+        width: usize,
+    },
+}
+
+impl Past {
+    fn tokens(&self) -> usize {
+        match self {
+            Self::Tensors { keys, .. } => keys.dims()[0],
+            Self::Host { keys, width, .. } => keys.len() / width,
+        }
+    }
+
+    /// Forgets all but the first `tokens`.
+    fn truncate(&mut self, tokens: usize) {
+        match self {
+            Self::Tensors { keys, values } => {
+                let first = |x: &Tensor<3>| x.clone().slice_dim(0, 0..tokens);
+                (*keys, *values) = (first(keys), first(values));
+            }
+            Self::Host {
+                keys,
+                values,
+                width,
+            } => {
+                keys.truncate(tokens * *width);
+                values.truncate(tokens * *width);
+            }
+        }
+    }
 }
 
 impl KvCache {
@@ -64,6 +104,19 @@ impl KvCache {
         assert!(sequence.is_some(), "cache slot {slot} is not open");
     }
 
+    /// Forgets all but the first `tokens` of a sequence.
+    ///
+    /// # Panics
+    /// If `slot` is not open or has seen fewer.
+    pub fn truncate(&mut self, slot: Slot, tokens: usize) {
+        let length = self.length(slot);
+        assert!(tokens <= length, "cannot keep {tokens} of {length} tokens");
+        let layers = self.sequences[slot].iter_mut().flat_map(|s| &mut s.layers);
+        for past in layers.flatten() {
+            past.truncate(tokens);
+        }
+    }
+
     /// Tokens the sequence has seen (in its first layer, which is ahead of the others during a
     /// forward pass).
     ///
@@ -72,7 +125,7 @@ impl KvCache {
     pub fn length(&self, slot: Slot) -> usize {
         self.sequence(slot).layers[0]
             .as_ref()
-            .map_or(0, |past| past.keys.dims()[0])
+            .map_or(0, Past::tokens)
     }
 
     /// Positions of the next tokens of each sequence: segment i continues `slots[i]`. Take them
@@ -89,6 +142,17 @@ impl KvCache {
                 past..past + range.len() as u32
             })
             .collect()
+    }
+
+    fn layer_length(&self, slot: Slot, layer: usize) -> usize {
+        let past = self.sequence(slot).layers[layer].as_ref();
+        past.map_or(0, Past::tokens)
+    }
+
+    fn past(&mut self, slot: Slot, layer: usize) -> &mut Option<Past> {
+        let sequence = self.sequences.get_mut(slot).and_then(Option::as_mut);
+        let sequence = sequence.unwrap_or_else(|| panic!("cache slot {slot} is not open"));
+        &mut sequence.layers[layer]
     }
 
     fn place(&mut self, sequence: Sequence) -> Slot {
@@ -113,10 +177,15 @@ impl KvCache {
 /// values are added to the cache.
 ///
 /// `q` [T, H, D], `k` and `v` [T, KV, D] of the new tokens; segment i continues `slots[i]` (a
-/// whole prompt or one token, mixed freely); `layer` counts from 0. Not differentiable.
+/// whole prompt or one token, mixed freely); `layer` counts from 0. Not differentiable: the
+/// result carries no gradient.
 ///
 /// # Panics
 /// If the shapes do not agree, a slot is not open or is named twice.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "attention, and where its past lies"
+)]
 pub fn cached_attention(
     q: Tensor<3>,
     k: Tensor<3>,
@@ -133,33 +202,168 @@ pub fn cached_attention(
         slots.len(),
         "one cache slot for each segment"
     );
+    for (index, slot) in slots.iter().enumerate() {
+        assert!(
+            !slots[..index].contains(slot),
+            "cache slot {slot} is named twice"
+        );
+        cache.sequence(*slot);
+    }
+    if is_fast(&q) && is_fast(&k) && is_fast(&v) {
+        fast(q, k, v, segments, cache, layer, slots, scale)
+    } else {
+        portable(q, k, v, segments, cache, layer, slots, scale)
+    }
+}
+
+/// [`cached_attention`] in Burn's tensor operations.
+///
+/// # Panics
+/// If a sequence was begun by the fast form.
+#[expect(clippy::too_many_arguments, reason = "those of `cached_attention`")]
+pub fn portable(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    segments: &Segments,
+    cache: &mut KvCache,
+    layer: usize,
+    slots: &[Slot],
+    scale: f32,
+) -> Tensor<3> {
     let mut outputs = Vec::with_capacity(slots.len());
     for (range, &slot) in segments.iter().zip(slots) {
+        if range.is_empty() {
+            continue;
+        }
         let part = |x: &Tensor<3>| x.clone().slice_dim(0, range.clone());
-        let (keys, values) = (part(&k), part(&v));
-        let past = &mut cache.sequences[slot]
-            .as_mut()
-            .unwrap_or_else(|| panic!("cache slot {slot} is not open"))
-            .layers[layer];
-        let all = match past.take() {
-            Some(past) => Past {
-                keys: Tensor::cat(vec![past.keys, keys], 0),
-                values: Tensor::cat(vec![past.values, values], 0),
-            },
-            None => Past { keys, values },
+        let (new_keys, new_values) = (part(&k), part(&v));
+        let past = cache.past(slot, layer);
+        let (keys, values) = match past.take() {
+            None => (new_keys, new_values),
+            Some(Past::Tensors { keys, values }) => (
+                Tensor::cat(vec![keys, new_keys], 0),
+                Tensor::cat(vec![values, new_values], 0),
+            ),
+            Some(Past::Host { .. }) => panic!("cache slot {slot} was begun by the fast form"),
         };
         outputs.push(attend(
             part(&q),
-            all.keys.clone(),
-            all.values.clone(),
+            keys.clone(),
+            values.clone(),
             scale,
             Direction::Causal,
         ));
-        *past = Some(all);
+        *past = Some(Past::Tensors { keys, values });
     }
     if outputs.is_empty() {
         q
     } else {
         Tensor::cat(outputs, 0)
     }
+}
+
+/// Multiplications that make another thread worth waking.
+const PARALLEL_WORK: usize = 1 << 18;
+
+#[expect(clippy::too_many_arguments, reason = "those of `cached_attention`")]
+fn fast(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    segments: &Segments,
+    cache: &mut KvCache,
+    layer: usize,
+    slots: &[Slot],
+    scale: f32,
+) -> Tensor<3> {
+    let device = q.device();
+    let [q, k, v] = [q, k, v].map(host);
+    let shape @ [tokens, heads, head_dim] = dims(&q);
+    let [_, kv_heads, _]: [usize; 3] = dims(&k);
+    let width = kv_heads * head_dim;
+    for (range, &slot) in segments.iter().zip(slots) {
+        let new = range.start * width..range.end * width;
+        let past = cache.past(slot, layer).get_or_insert_with(|| Past::Host {
+            keys: Vec::new(),
+            values: Vec::new(),
+            width,
+        });
+        let Past::Host {
+            keys,
+            values: stored,
+            ..
+        } = past
+        else {
+            panic!("cache slot {slot} was begun by the portable form");
+        };
+        keys.extend_from_slice(&values(&k)[new.clone()]);
+        stored.extend_from_slice(&values(&v)[new]);
+    }
+
+    let scoring = Scoring {
+        scale,
+        causal: true,
+        precision: Precision::current(),
+    };
+    let mut output = Values::take(tokens * heads * head_dim);
+    let rows = HeadsMut::new(&mut output, shape);
+    let queries = Heads::of(&q);
+    let group = heads / kv_heads;
+    let cache = &*cache;
+    let run = |task: usize| {
+        let (segment, head) = (task / heads, task % heads);
+        let range = segments.range(segment);
+        if range.is_empty() {
+            return;
+        }
+        let Some(Past::Host { keys, values, .. }) = &cache.sequence(slots[segment]).layers[layer]
+        else {
+            unreachable!("appended above");
+        };
+        let seen = 0..keys.len() / width;
+        let past = |values| Heads {
+            values,
+            heads: kv_heads,
+            head_dim,
+        };
+        // SAFETY: each (segment, head) pair is one task, so the matrices are disjoint.
+        let to = unsafe { rows.matrix(range.clone(), head) };
+        forward(
+            queries.matrix(range, head),
+            past(keys).matrix(seen.clone(), head / group),
+            past(values).matrix(seen, head / group),
+            scoring,
+            to,
+            None,
+        );
+    };
+    let tasks = 0..slots.len() * heads;
+    let work: usize = (segments.iter().zip(slots))
+        .map(|(range, &slot)| range.len() * cache.layer_length(slot, layer) * heads * head_dim)
+        .sum();
+    if work < PARALLEL_WORK {
+        tasks.for_each(run);
+    } else {
+        tasks.into_par_iter().for_each(run);
+    }
+    let output = Tensor::from_primitive::<Flex>(output.into_tensor(shape));
+    if device.is_autodiff() {
+        Tensor::from_inner(output)
+    } else {
+        output
+    }
+}
+
+/// The tensor's contiguous primitive, without autodiff.
+fn host(tensor: Tensor<3>) -> FlexTensor {
+    let tensor = if tensor.is_autodiff() {
+        tensor.inner()
+    } else {
+        tensor
+    };
+    let primitive = tensor
+        .try_into_primitive::<Flex>()
+        .expect("a CPU tensor without autodiff");
+    contiguous(&primitive)
 }
