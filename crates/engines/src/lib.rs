@@ -3,10 +3,11 @@
 //! | seam | engines |
 //! |---|---|
 //! | `Answerer`, `TextScorer` | [`local_llm`] |
-//! | `Translator` | [`firefox`] |
+//! | `Translator` | [`firefox`]; [`by_direction`] joins several |
 //! | `LanguageIdentifier` | [`whatlang`] |
 //! | `QualityEstimator` | [`round_trip`] |
 
+pub mod by_direction;
 pub mod firefox;
 pub mod local_llm;
 pub mod round_trip;

@@ -66,6 +66,9 @@ pub struct Data {
     /// Sentence pairs with each target language (source TAB target): P of the paper.
     #[serde(default)]
     pub parallel: BTreeMap<Language, ParallelSource>,
+    /// Text in the target languages alone, a sentence a line: further completion tasks.
+    #[serde(default)]
+    pub monolingual: BTreeMap<Language, PathBuf>,
     /// Only so many instructions.
     #[serde(default)]
     pub limit: Option<usize>,
@@ -253,9 +256,19 @@ impl Config {
     /// what can be checked without opening a model.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Config, ConfigError> {
         let mut config: Config = config_file::read(path, overrides)?;
+        config.seed_sections();
         config.resolve(path.parent().unwrap_or(Path::new("")));
         config.check().map_err(|message| ConfigError(format!("{}: {message}", path.display())))?;
         Ok(config)
+    }
+
+    /// The run's seed holds wherever a section names none of its own.
+    fn seed_sections(&mut self) {
+        for seed in [&mut self.mix.seed, &mut self.train.seed] {
+            if *seed == 0 {
+                *seed = self.seed;
+            }
+        }
     }
 
     fn resolve(&mut self, base: &Path) {
@@ -271,6 +284,7 @@ impl Config {
             ParallelSource::Aligned { source, target } => vec![source, target],
         });
         let maps = [
+            &mut self.data.monolingual,
             &mut self.translate.models,
             &mut self.translate.reverse_models,
             &mut self.evaluate.questions,
@@ -321,6 +335,7 @@ impl Config {
         let known = |language: &Language| *language == self.source || self.targets.contains(language);
         let named = [
             ("data.parallel", keys(&self.data.parallel)),
+            ("data.monolingual", keys(&self.data.monolingual)),
             ("translate.models", keys(&self.translate.models)),
             ("translate.reverse_models", keys(&self.translate.reverse_models)),
             ("code_switch.dictionaries", keys(&self.code_switch.dictionaries)),

@@ -1,0 +1,11 @@
+//! One verb of the command line a file.
+
+pub mod doctor;
+pub mod generate;
+pub mod identify;
+pub mod init;
+pub mod inspect;
+pub mod perplexity;
+pub mod run;
+pub mod score;
+pub mod translate_text;

@@ -1,0 +1,114 @@
+//! `xldistill doctor`: is everything there that a run needs?
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+use corpus::source::{self, LoadOptions};
+use models::LanguageModel;
+
+use crate::{config::Config, wiring};
+
+/// Prints one line per check, and fails if any check did.
+pub fn run(config: Option<&Path>) -> Result<()> {
+    let mut failed = 0;
+    let mut check = |what: &str, outcome: Result<String>| match outcome {
+        Ok(detail) => println!("ok      {what}: {detail}"),
+        Err(error) => {
+            failed += 1;
+            println!("FAILED  {what}: {error:#}");
+        }
+    };
+    check("processor", Ok(processor()));
+    if let Some(path) = config {
+        let config = Config::read(path, &[])?;
+        check("model", model(&config));
+        check("instructions", instructions(&config));
+        check("translation models", wiring::translator(&config).map(|_| count(&config)));
+        check(
+            "reverse translation models",
+            wiring::reverse_translator(&config).map(|back| match back {
+                Some(_) => "loaded".to_owned(),
+                None => "none named".to_owned(),
+            }),
+        );
+        for (language, pairs) in &config.data.parallel {
+            let pairs = source::parallel(pairs, config.source, *language);
+            let pairs = pairs.map(|pairs| format!("{} pairs", pairs.pairs.len()));
+            check(&format!("parallel text in {language}"), pairs.map_err(Into::into));
+        }
+        for (language, path) in config.evaluate.questions.iter().chain(&config.evaluate.pairs) {
+            let found = match path.is_file() {
+                true => Ok(path.display().to_string()),
+                false => Err(anyhow::anyhow!("{} is not there", path.display())),
+            };
+            check(&format!("evaluation material in {language}"), found);
+        }
+        check("output folder", output(&config));
+    }
+    if failed > 0 {
+        bail!("{failed} of the checks failed");
+    }
+    Ok(())
+}
+
+fn processor() -> String {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut features = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    {
+        let known = [
+            ("AVX2", is_x86_feature_detected!("avx2")),
+            ("FMA", is_x86_feature_detected!("fma")),
+            ("AVX-512", is_x86_feature_detected!("avx512f")),
+            ("AVX-512 BF16", is_x86_feature_detected!("avx512bf16")),
+        ];
+        features.extend(known.iter().filter(|(_, found)| *found).map(|(name, _)| *name));
+    }
+    if features.is_empty() {
+        features.push("portable kernels");
+    }
+    format!("{threads} threads, {}", features.join(", "))
+}
+
+fn model(config: &Config) -> Result<String> {
+    let model = LanguageModel::load(&config.model, &Device::flex())?;
+    let Some(template) = &model.chat_template else {
+        bail!("{} has no chat template: it cannot answer instructions", config.model.display());
+    };
+    template.answer_frame(&model.tokenizer, &[models::chat_template::Message::user("?")])?;
+    Ok(format!(
+        "{}, {} layers, vocabulary of {}, licence {}",
+        model.identity.path.display(),
+        model.config.num_hidden_layers,
+        model.config.vocab_size,
+        model.identity.licence.as_deref().unwrap_or("unknown")
+    ))
+}
+
+fn instructions(config: &Config) -> Result<String> {
+    let (mut rows, mut rejected) = (0, 0);
+    for path in &config.data.instructions {
+        let loaded = source::load(path, &LoadOptions::default())?;
+        rows += loaded.instructions.len();
+        rejected += loaded.rejected.len();
+    }
+    Ok(format!("{rows} rows, {rejected} malformed"))
+}
+
+fn count(config: &Config) -> String {
+    let codes: Vec<&str> = config.translate.models.keys().map(|language| language.code()).collect();
+    format!("{} into {}", config.source, codes.join(", "))
+}
+
+fn output(config: &Config) -> Result<String> {
+    let mut existing = config.output.as_path();
+    while !existing.exists() {
+        existing = match existing.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+    }
+    tempfile::tempfile_in(existing)?;
+    Ok(format!("{} can be written", config.output.display()))
+}

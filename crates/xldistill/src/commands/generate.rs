@@ -1,0 +1,70 @@
+//! `xldistill generate`: prompts in, one JSON line per prompt out.
+
+use std::io::Write;
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+use corpus::progress::Progress;
+use models::{
+    LanguageModel,
+    chat_template::Message,
+    generation::{FinishReason, GenerationOptions, Sampling, generate},
+    kernels::WeightFormat,
+};
+use serde_json::json;
+
+use crate::{arguments::GenerateArguments, lines, terminal::Terminal};
+
+/// Answers every prompt; output lines are in the order of the prompts.
+pub fn run(arguments: &GenerateArguments, terminal: &Terminal) -> Result<()> {
+    let prompts = match &arguments.prompts {
+        Some(path) => lines::of_file(path)?,
+        None => lines::of_standard_input()?,
+    };
+    let model = LanguageModel::load(&arguments.model, &Device::flex())?.packed(WeightFormat::F32);
+    let encode = |prompt: &String| -> Result<Vec<u32>> {
+        if arguments.raw {
+            return Ok(model.tokenizer.encode_plain(prompt)?);
+        }
+        let Some(template) = &model.chat_template else {
+            bail!(
+                "{} has no chat template; --raw continues the prompt as plain text",
+                arguments.model.display()
+            );
+        };
+        let system = arguments.system.as_ref().map(Message::system);
+        let conversation: Vec<Message> = system.into_iter().chain([Message::user(prompt)]).collect();
+        Ok(template.prompt(&model.tokenizer, &conversation)?)
+    };
+    let ids: Vec<Vec<u32>> = prompts.iter().map(encode).collect::<Result<_>>()?;
+    let sampling = match arguments.temperature {
+        temperature if temperature <= 0.0 => Sampling::Greedy,
+        temperature => Sampling::Random { temperature, top_k: 0, top_p: arguments.top_p },
+    };
+    let options = GenerationOptions {
+        max_new_tokens: arguments.max_new_tokens,
+        batch_size: arguments.batch_size,
+        sampling,
+        seed: arguments.seed,
+        ignore_stop_tokens: false,
+    };
+    terminal.begin("generate", Some(prompts.len() as u64));
+    let generated = generate(&model, &ids, &options, &mut |done| terminal.advance(done as u64));
+    terminal.end();
+    let mut out = std::io::stdout().lock();
+    for ((prompt, ids), generated) in prompts.iter().zip(&ids).zip(generated) {
+        let finish_reason = match generated.finish_reason {
+            FinishReason::Stop => "stop",
+            FinishReason::Length => "length",
+        };
+        let line = json!({
+            "prompt": prompt,
+            "text": model.tokenizer.decode(&generated.ids)?,
+            "finish_reason": finish_reason,
+            "prompt_tokens": ids.len(),
+            "tokens": generated.ids,
+        });
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! `xldistill perplexity`: how probable an LLM finds each line.
+
+use std::io::Write;
+
+use anyhow::Result;
+use burn::tensor::Device;
+use models::{
+    LanguageModel,
+    kernels::WeightFormat,
+    scoring::{ScoredSequence, log_probabilities},
+};
+use serde_json::json;
+
+use crate::{arguments::PerplexityArguments, lines};
+
+/// Prints the perplexity of each line of standard input.
+///
+/// The BOS token is prepended where the tokenizer has one; every later token gets a natural-log
+/// probability. A line of fewer than two tokens has no perplexity.
+pub fn run(arguments: &PerplexityArguments) -> Result<()> {
+    let model = LanguageModel::load(&arguments.model, &Device::flex())?.packed(WeightFormat::F32);
+    let lines = lines::of_standard_input()?;
+    let sequences = lines
+        .iter()
+        .map(|line| {
+            let mut ids = model.tokenizer.encode_plain(line)?;
+            if let Some(bos) = model.tokenizer.bos_id()
+                && ids.first() != Some(&bos)
+            {
+                ids.insert(0, bos);
+            }
+            Ok(ScoredSequence { ids, from: 1 })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let scores = log_probabilities(&model, &sequences, &mut |_| {});
+    let mut out = std::io::stdout().lock();
+    for (sequence, scores) in sequences.iter().zip(scores) {
+        let sum: f64 = scores.iter().map(|&score| f64::from(score)).sum();
+        let perplexity = (!scores.is_empty()).then(|| (-sum / scores.len() as f64).exp());
+        if arguments.json {
+            let line =
+                json!({ "tokens": sequence.ids, "logprobs": scores, "perplexity": perplexity });
+            writeln!(out, "{line}")?;
+        } else {
+            match perplexity {
+                Some(perplexity) => writeln!(out, "{perplexity:.4}")?,
+                None => writeln!(out, "nan")?,
+            }
+        }
+    }
+    Ok(())
+}
