@@ -42,10 +42,10 @@ def export(folder, config, dtype, shard):
         centre = 1.0 if "norm" in name else 0.0
         torch.nn.init.normal_(parameter, centre, 0.2)
     model = model.to(dtype)
-    model.generation_config.eos_token_id = None
     model.save_pretrained(folder, max_shard_size=shard)
     (folder / "generation_config.json").unlink()
-    model = model.float()
+    # Read again: rounding the model above has rounded its rotary frequencies too.
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
     sequences = [torch.randint(3, config.vocab_size, (length,)) for length in (11, 6)]
     generator = torch.Generator().manual_seed(1)

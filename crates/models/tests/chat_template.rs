@@ -87,7 +87,11 @@ fn rendered_as_by_transformers() {
 
 #[test]
 fn a_template_that_refuses_says_why() {
-    let llama2 = template("llama2", &SpecialTokens::default());
+    let special = SpecialTokens {
+        bos: Some("<s>".into()),
+        ..SpecialTokens::default()
+    };
+    let llama2 = template("llama2", &special);
     let messages = [Message::user("One"), Message::user("Two")];
     let error = llama2.render(&messages, true).unwrap_err().to_string();
     assert!(error.contains("must alternate user/assistant"), "{error}");

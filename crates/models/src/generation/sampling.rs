@@ -134,7 +134,7 @@ mod tests {
         };
         assert_eq!(seen(1, 1.0), [2]);
         assert_eq!(seen(2, 1.0), [1, 2]);
-        assert_eq!(seen(0, 0.6), [2]);
+        assert_eq!(seen(0, 0.59), [2]);
         assert_eq!(seen(0, 0.61), [1, 2]);
         assert_eq!(seen(0, 1.0), [0, 1, 2]);
     }

@@ -1,0 +1,52 @@
+//! Writes a model as a Hugging Face directory, and a random adapter on it as a PEFT directory;
+//! `reference/export/check.py` loads both.
+//!
+//! `cargo run --release -p models --example export -- MODEL OUT`
+
+use std::path::PathBuf;
+
+use burn::Tensor;
+use burn::module::Param;
+use burn::tensor::{Device, Distribution};
+use models::LanguageModel;
+use models::export::{StoredFormat, save_huggingface, save_peft_adapter};
+use models::kernels::Segments;
+use models::llama::LoraConfig;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let usage = "usage: export MODEL OUT";
+    let path = arguments.next().ok_or(usage)?;
+    let out = PathBuf::from(arguments.next().ok_or(usage)?);
+
+    let mut model = LanguageModel::load(&path, &Device::flex())?;
+    let base = out.join("model");
+    save_huggingface(&model, &base, StoredFormat::F32)?;
+
+    model.llama = model.llama.apply_lora(&LoraConfig::default(), 1)?;
+    for block in &mut model.llama.model.layers {
+        for layer in [&mut block.self_attn.v_proj, &mut block.mlp.gate_proj] {
+            let Some(lora) = &mut layer.lora else {
+                continue;
+            };
+            let noise = Distribution::Normal(0.0, 0.01);
+            lora.lora_b = Param::from_tensor(Tensor::random_like(&lora.lora_b.val(), noise));
+        }
+    }
+    save_peft_adapter(&model, &std::path::absolute(&base)?, &out.join("adapter"))?;
+
+    let ids = model
+        .tokenizer
+        .encode_plain("The quick brown fox jumps over the lazy")?;
+    let hidden = model.llama.forward(&ids, &Segments::single(ids.len()));
+    let logits: Vec<f32> = model
+        .llama
+        .logits(hidden)
+        .into_data()
+        .iter::<f32>()
+        .collect();
+    let last_logits = &logits[logits.len() - model.config.vocab_size..];
+    let expected = serde_json::json!({"ids": ids, "last_logits": last_logits});
+    std::fs::write(out.join("expected.json"), expected.to_string())?;
+    Ok(())
+}

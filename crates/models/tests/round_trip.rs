@@ -1,0 +1,307 @@
+//! What is written is read back, and bad files are named.
+
+use std::path::{Path, PathBuf};
+
+use burn::Tensor;
+use burn::module::Param;
+use burn::tensor::Device;
+use models::LanguageModel;
+use models::export::{ExportError, StoredFormat, save_huggingface, save_peft_adapter};
+use models::kernels::Segments;
+use models::llama::{LlamaConfig, LoraConfig, LoraTargetError};
+
+fn reference(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../reference")
+        .join(name)
+}
+
+fn load(path: &Path) -> Result<LanguageModel, models::LoadError> {
+    LanguageModel::load(path, &Device::flex())
+}
+
+const IDS: [u32; 7] = [5, 300, 7, 260, 12, 100, 9];
+
+fn hidden(model: &LanguageModel) -> Vec<f32> {
+    let hidden = model.llama.forward(&IDS, &Segments::single(IDS.len()));
+    hidden.into_data().iter::<f32>().collect()
+}
+
+fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
+    let off = found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
+    assert!(off <= tolerance, "off by {off}");
+}
+
+/// A saved model: the tiny BPE model from GGUF as a Hugging Face directory.
+fn saved(folder: &Path, format: StoredFormat) -> LanguageModel {
+    let model = load(&reference("gguf/bpe.gguf")).unwrap();
+    save_huggingface(&model, folder, format).unwrap();
+    model
+}
+
+#[test]
+fn a_saved_model_is_the_same_model() {
+    for (format, tolerance) in [
+        (StoredFormat::F32, 0.0),
+        (StoredFormat::BF16, 0.05),
+        (StoredFormat::F16, 0.01),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let model = saved(folder.path(), format);
+        let again = load(folder.path()).unwrap();
+        assert_eq!(again.config, model.config);
+        assert_eq!(again.tokenizer.special(), model.tokenizer.special());
+        assert_eq!(again.stop_tokens, model.stop_tokens);
+        let text = "Hello 2024, olá <|im_end|>";
+        assert_eq!(
+            again.tokenizer.encode(text).unwrap(),
+            model.tokenizer.encode(text).unwrap()
+        );
+        let source =
+            |model: &LanguageModel| model.chat_template.as_ref().map(|t| t.source().to_owned());
+        assert_eq!(source(&again), source(&model));
+        assert_close(&hidden(&again), &hidden(&model), tolerance);
+        // A second generation: from the directory, not from the GGUF file.
+        let second = tempfile::tempdir().unwrap();
+        save_huggingface(&again, second.path(), format).unwrap();
+        for name in [
+            "config.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "model.safetensors",
+        ] {
+            let read = |folder: &Path| std::fs::read(folder.join(name)).unwrap();
+            assert_eq!(read(folder.path()), read(second.path()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn tied_weights_are_stored_once() {
+    let folder = tempfile::tempdir().unwrap();
+    saved(folder.path(), StoredFormat::F32);
+    let bytes = std::fs::read(folder.path().join("model.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert!(tensors.names().contains(&"model.embed_tokens.weight"));
+    assert!(!tensors.names().contains(&"lm_head.weight"));
+}
+
+fn with_adapter(mut model: LanguageModel) -> LanguageModel {
+    let config = LoraConfig {
+        r: 3,
+        lora_alpha: 12.0,
+        ..LoraConfig::default()
+    };
+    model.llama = model.llama.apply_lora(&config, 3).unwrap();
+    for block in &mut model.llama.model.layers {
+        for layer in [&mut block.self_attn.q_proj, &mut block.mlp.down_proj] {
+            let lora = layer.lora.as_mut().unwrap();
+            lora.lora_b = Param::from_tensor(Tensor::ones_like(&lora.lora_b.val()) * 0.1);
+        }
+    }
+    model
+}
+
+#[test]
+fn an_adapter_comes_back_on_its_base() {
+    let base = tempfile::tempdir().unwrap();
+    let plain = saved(base.path(), StoredFormat::F32);
+    let model = with_adapter(load(base.path()).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    save_peft_adapter(&model, base.path(), folder.path()).unwrap();
+    let again = load(folder.path()).unwrap();
+    assert_close(&hidden(&again), &hidden(&model), 0.0);
+    assert!(again.identity.revision.contains('+'));
+    let moved = hidden(&again)
+        .iter()
+        .zip(hidden(&plain))
+        .any(|(a, b)| (a - b).abs() > 1e-2);
+    assert!(moved, "the adapter must act");
+
+    // Saved as a full model, the adapter is in the weights.
+    let merged = tempfile::tempdir().unwrap();
+    save_huggingface(&again, merged.path(), StoredFormat::F32).unwrap();
+    assert_close(
+        &hidden(&load(merged.path()).unwrap()),
+        &hidden(&model),
+        1e-4,
+    );
+
+    let error = save_huggingface(&again, folder.path(), StoredFormat::F32).unwrap_err();
+    assert!(matches!(error, ExportError::AdapterInTheWay(_)), "{error}");
+    let error = save_peft_adapter(&plain, base.path(), merged.path()).unwrap_err();
+    assert!(matches!(error, ExportError::NoAdapter), "{error}");
+}
+
+#[test]
+fn adapters_that_cannot_be_attached_are_refused() {
+    let model = load(&reference("gguf/bpe.gguf")).unwrap();
+    let config = LoraConfig {
+        target_modules: vec!["c_attn".into()],
+        ..LoraConfig::default()
+    };
+    let error = model.llama.clone().apply_lora(&config, 0).unwrap_err();
+    assert!(
+        matches!(&error, LoraTargetError::Target(name) if name == "c_attn"),
+        "{error}"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let write = |base: &str, extra: &str| {
+        let text = format!(
+            r#"{{"peft_type":"LORA","base_model_name_or_path":"{base}","r":3,"lora_alpha":6{extra}}}"#
+        );
+        std::fs::write(folder.path().join("adapter_config.json"), text).unwrap();
+        load(folder.path()).unwrap_err().to_string()
+    };
+    let error = write("/nowhere/base", "");
+    assert!(
+        error.contains("/nowhere/base") && error.contains("base_model_name"),
+        "{error}"
+    );
+    let error = write("/nowhere/base", r#","use_dora":true"#);
+    assert!(error.contains("`use_dora`"), "{error}");
+}
+
+/// Changes one file of a saved model and says what loading makes of it.
+fn broken(name: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    saved(folder.path(), StoredFormat::F32);
+    let path = folder.path().join(name);
+    std::fs::write(&path, change(std::fs::read(&path).unwrap())).unwrap();
+    load(folder.path()).unwrap_err().to_string()
+}
+
+fn replaced(from: &str, to: &str) -> impl FnOnce(Vec<u8>) -> Vec<u8> {
+    let (from, to) = (from.to_owned(), to.to_owned());
+    move |bytes| {
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains(&from), "{from}");
+        text.replace(&from, &to).into_bytes()
+    }
+}
+
+#[test]
+fn bad_files_are_named_with_what_is_wrong() {
+    for length in [0, 4, 100, 5000] {
+        let error = broken("model.safetensors", |bytes| bytes[..length].to_vec());
+        assert!(error.contains("model.safetensors"), "{length}: {error}");
+    }
+    let error = broken("config.json", |bytes| bytes[..20].to_vec());
+    assert!(error.contains("config.json"), "{error}");
+    let error = broken("config.json", replaced("\"llama\"", "\"gpt_neox\""));
+    assert!(
+        error.contains("model_type") && error.contains("gpt_neox"),
+        "{error}"
+    );
+    let error = broken("config.json", replaced("\"silu\"", "\"gelu\""));
+    assert!(
+        error.contains("hidden_act") && error.contains("gelu"),
+        "{error}"
+    );
+    let error = broken(
+        "config.json",
+        replaced("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3"),
+    );
+    assert!(
+        error.contains("`model.layers.2.") && error.contains("missing"),
+        "{error}"
+    );
+    let error = broken(
+        "config.json",
+        replaced("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1"),
+    );
+    assert!(
+        error.contains("`model.layers.1.") && error.contains("no place"),
+        "{error}"
+    );
+    let error = broken(
+        "config.json",
+        replaced("\"intermediate_size\": 56", "\"intermediate_size\": 64"),
+    );
+    assert!(
+        error.contains("`model.layers.0.mlp.") && error.contains("[56, 32]"),
+        "{error}"
+    );
+    let error = broken(
+        "config.json",
+        replaced("\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3"),
+    );
+    assert!(error.contains("num_key_value_heads"), "{error}");
+    let error = broken("tokenizer.json", |bytes| bytes[..bytes.len() / 2].to_vec());
+    assert!(error.contains("tokenizer.json"), "{error}");
+    let error = broken("chat_template.jinja", |_| b"{% if %}".to_vec());
+    assert!(error.contains("chat template"), "{error}");
+}
+
+#[test]
+fn a_tokenizer_of_another_model_is_refused() {
+    let model = saved(tempfile::tempdir().unwrap().path(), StoredFormat::F32);
+    let error = model
+        .tokenizer
+        .check_vocabulary(96)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("does not match the model") && error.contains("96"),
+        "{error}"
+    );
+}
+
+#[test]
+fn paths_that_hold_no_model_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = load(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("holds no model"), "{error}");
+    let error = load(&folder.path().join("missing"))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("does not exist"), "{error}");
+    std::fs::write(folder.path().join("notes.txt"), "hello").unwrap();
+    let error = load(&folder.path().join("notes.txt"))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("not a GGUF file"), "{error}");
+}
+
+#[test]
+fn configurations_that_are_not_built_are_refused() {
+    let with = |extra: &str| {
+        let text = format!(
+            r#"{{"model_type":"llama","vocab_size":8,"hidden_size":8,"intermediate_size":8,
+                "num_hidden_layers":1,"num_attention_heads":2,"max_position_embeddings":16{extra}}}"#
+        );
+        LlamaConfig::from_json(&text)
+    };
+    assert!(with("").is_ok());
+    for (extra, named) in [
+        (r#","rope_scaling":{"rope_type":"yarn","factor":2}"#, "yarn"),
+        (r#","rope_scaling":{"rope_type":"linear"}"#, "`factor`"),
+        (
+            r#","quantization_config":{"bits":4}"#,
+            "quantization_config",
+        ),
+        (r#","partial_rotary_factor":0.5"#, "partial_rotary_factor"),
+        (r#","head_dim":3"#, "head_dim"),
+    ] {
+        let error = with(extra).unwrap_err().to_string();
+        assert!(error.contains(named), "{extra}: {error}");
+    }
+}
+
+#[test]
+fn a_sliding_window_is_a_shorter_context() {
+    let text = r#"{"model_type":"mistral","vocab_size":8,"hidden_size":8,"intermediate_size":8,
+        "num_hidden_layers":1,"num_attention_heads":2,"max_position_embeddings":16,
+        "sliding_window":6}"#;
+    assert_eq!(
+        LlamaConfig::from_json(text)
+            .unwrap()
+            .max_position_embeddings,
+        6
+    );
+}
