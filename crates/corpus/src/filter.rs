@@ -57,6 +57,10 @@ impl<'a> FilterStage<'a> {
         from: Language,
         config: FilterConfig,
     ) -> Self {
+        let voice = language::Voice {
+            identifier,
+            min_probability: config.min_language_probability,
+        };
         let rules: Vec<Box<dyn Rule + 'a>> = vec![
             Box::new(copied::SourceCopied {
                 max_similarity: config.max_source_similarity,
@@ -79,10 +83,8 @@ impl<'a> FilterStage<'a> {
             Box::new(numbers::NumbersLost {
                 max_share: config.max_lost_numbers,
             }),
-            Box::new(language::WrongLanguage {
-                identifier,
-                min_probability: config.min_language_probability,
-            }),
+            Box::new(language::WrongSourceLanguage { voice }),
+            Box::new(language::WrongLanguage { voice }),
         ];
         Self {
             from,

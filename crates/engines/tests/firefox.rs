@@ -108,14 +108,6 @@ fn a_translation_depends_on_its_sentence_alone() {
     for (i, translation) in translate(&translator, &many).into_iter().enumerate() {
         assert_eq!(translation, alone[i % sentences.len()]);
     }
-    let one_thread = rayon::ThreadPoolBuilder::new()
-        .num_threads(1)
-        .build()
-        .expect("a pool");
-    assert_eq!(
-        one_thread.install(|| translate(&translator, &sentences)),
-        alone
-    );
 }
 
 #[test]

@@ -42,8 +42,9 @@ pub fn vocabulary<'t>(
 /// Translates `words` of `from` one by one with `forward`, and the translations back with
 /// `backward`; pairs whose translation leads back to the word go into both directions.
 ///
-/// Translation models are trained on sentences and make up context for single words; the way back
-/// finds most of what they made up.
+/// Translation models are trained on sentences and make up context for a bare word (`word` became
+/// `a palavra`, `good` became `Bom, bom serviço`); as an item of a list it is translated as it is.
+/// The way back finds what was made up nevertheless.
 pub fn induce(
     forward: &dyn Translator,
     backward: &dyn Translator,
@@ -51,16 +52,12 @@ pub fn induce(
     from: Language,
     to: Language,
 ) -> Result<BilingualDictionary, EngineError> {
-    let translations: Vec<String> = forward
-        .translate(words, from, to)?
-        .iter()
-        .map(|text| bare(text))
-        .collect();
-    let back = backward.translate(&translations, to, from)?;
+    let translations = translate_words(forward, words, from, to)?;
+    let back = translate_words(backward, &translations, to, from)?;
     let mut source_to_target = Dictionary::default();
     let mut target_to_source = Dictionary::default();
     for ((word, translation), back) in words.iter().zip(&translations).zip(&back) {
-        if is_same_word(&bare(back), word) {
+        if is_same_word(back, word) {
             source_to_target.insert(word, translation);
             target_to_source.insert(translation, word);
         }
@@ -71,10 +68,20 @@ pub fn induce(
     })
 }
 
-/// A translation without the punctuation and capital of a sentence.
-fn bare(translation: &str) -> String {
-    let word = translation.trim_matches(|c: char| !c.is_alphanumeric());
-    word.to_lowercase()
+/// Translates words as items of a list, and strips what makes them one.
+fn translate_words(
+    translator: &dyn Translator,
+    words: &[String],
+    from: Language,
+    to: Language,
+) -> Result<Vec<String>, EngineError> {
+    let items: Vec<String> = words.iter().map(|word| format!("1. {word}")).collect();
+    let translations = translator.translate(&items, from, to)?;
+    let bare = |text: &String| {
+        text.trim_matches(|c: char| !c.is_alphabetic())
+            .to_lowercase()
+    };
+    Ok(translations.iter().map(bare).collect())
 }
 
 /// Equal but for inflection: one word is the other with up to two letters more.

@@ -1,4 +1,4 @@
-//! Translations in another language.
+//! Translations, and sources, in another language.
 
 use super::Rule;
 use super::pair::Pair;
@@ -13,9 +13,7 @@ const LONG_SENTENCE: usize = 60;
 /// know, only its word for the source language counts. Abstentions pass: filters of this kind are known to
 /// reject short answers (`Paris`, `1969`) for nothing.
 pub(super) struct WrongLanguage<'a> {
-    pub(super) identifier: &'a dyn LanguageIdentifier,
-    /// Probability from which the identifier's word counts.
-    pub(super) min_probability: f64,
+    pub(super) voice: Voice<'a>,
 }
 
 impl Rule for WrongLanguage<'_> {
@@ -26,8 +24,8 @@ impl Rule for WrongLanguage<'_> {
     fn fault(&self, pair: &Pair) -> Option<String> {
         let target = pair.translation.language();
         let source = pair.source.language();
-        let known = self.identifier.knows(target);
-        if let Some((language, probability)) = self.identify(&pair.translation.plain)
+        let known = self.voice.identifier.knows(target);
+        if let Some((language, probability)) = self.voice.identify(&pair.translation.plain)
             && (language == source || known && language != target)
         {
             return Some(format!("{language} with probability {probability:.2}"));
@@ -35,14 +33,41 @@ impl Rule for WrongLanguage<'_> {
         pair.translation.prose.iter().find_map(|sentence| {
             let letters = sentence.chars().filter(|c| c.is_alphabetic()).count();
             let long = letters >= LONG_SENTENCE && pair.source.text.contains(sentence);
-            let (language, probability) = long.then(|| self.identify(sentence)).flatten()?;
+            let (language, probability) = long.then(|| self.voice.identify(sentence)).flatten()?;
             (language == source)
                 .then(|| format!("{language} with probability {probability:.2}: {sentence:?}"))
         })
     }
 }
 
-impl WrongLanguage<'_> {
+/// The source is not in the source language: what an instruction quotes in a third language comes
+/// out of a translator as noise.
+pub(super) struct WrongSourceLanguage<'a> {
+    pub(super) voice: Voice<'a>,
+}
+
+impl Rule for WrongSourceLanguage<'_> {
+    fn reason(&self) -> &'static str {
+        "wrong_source_language"
+    }
+
+    fn fault(&self, pair: &Pair) -> Option<String> {
+        let source = pair.source.language();
+        let (language, probability) = self.voice.identify(&pair.source.plain)?;
+        (self.voice.identifier.knows(source) && language != source)
+            .then(|| format!("{language} with probability {probability:.2}"))
+    }
+}
+
+/// A language identifier, heard where it is sure.
+#[derive(Clone, Copy)]
+pub(super) struct Voice<'a> {
+    pub(super) identifier: &'a dyn LanguageIdentifier,
+    /// Probability from which the identifier's word counts.
+    pub(super) min_probability: f64,
+}
+
+impl Voice<'_> {
     fn identify(&self, text: &str) -> Option<(Language, f64)> {
         match self.identifier.identify(text) {
             Identification::Identified {
