@@ -1,0 +1,403 @@
+//! What a fine-tuning run is told: one flat table of keys, each with a default.
+
+use serde::{Deserialize, Serialize};
+
+use crate::schedule::automatic_learning_rate;
+
+/// Which parameters are trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// Every parameter of the model.
+    #[default]
+    Full,
+    /// Low-rank adapters beside frozen linear layers (Hu et al., 2021).
+    Lora,
+}
+
+/// Over what the cross-entropy of an answer is averaged before the subset's weight applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reduction {
+    /// Over the example's own answer tokens: every example of a subset counts the same.
+    #[default]
+    Example,
+    /// Over all answer tokens of the subset: every answer token of a subset counts the same.
+    Token,
+}
+
+/// What happens to an example that has more than `max_length` tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExcessLength {
+    /// The example is left out and counted; its subset keeps its share of the loss.
+    #[default]
+    Drop,
+    /// The answer is cut at the end. The end-of-turn token goes with it, so the model is never
+    /// taught that a cut answer is complete; an example whose prompt alone is too long is dropped.
+    Truncate,
+    /// The run stops with an error that names the example.
+    Raise,
+}
+
+/// A number format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single precision: the reference.
+    #[default]
+    F32,
+    /// bfloat16; as factors of products that are summed in f32.
+    Bf16,
+}
+
+/// The peak learning rate.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(from = "LearningRateKey", into = "LearningRateKey")]
+pub enum LearningRate {
+    /// Scaled with the square root of the supervised tokens per optimiser step
+    /// ([`automatic_learning_rate`]).
+    #[default]
+    Auto,
+    /// As given.
+    Value(f64),
+}
+
+/// How [`LearningRate`] is spelled in a config file: a number, or the word `auto`.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum LearningRateKey {
+    Value(f64),
+    Auto(AutoKeyword),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum AutoKeyword {
+    Auto,
+}
+
+impl From<LearningRateKey> for LearningRate {
+    fn from(key: LearningRateKey) -> Self {
+        match key {
+            LearningRateKey::Value(value) => LearningRate::Value(value),
+            LearningRateKey::Auto(AutoKeyword::Auto) => LearningRate::Auto,
+        }
+    }
+}
+
+impl From<LearningRate> for LearningRateKey {
+    fn from(rate: LearningRate) -> Self {
+        match rate {
+            LearningRate::Value(value) => LearningRateKey::Value(value),
+            LearningRate::Auto => LearningRateKey::Auto(AutoKeyword::Auto),
+        }
+    }
+}
+
+impl LearningRate {
+    /// The peak learning rate for steps of `supervised_tokens_per_step` answer tokens on average.
+    pub fn peak(self, supervised_tokens_per_step: f64) -> f64 {
+        match self {
+            LearningRate::Auto => automatic_learning_rate(supervised_tokens_per_step),
+            LearningRate::Value(value) => value,
+        }
+    }
+}
+
+/// The `[train]` section of a config.
+///
+/// Everything here changes what is learnt or what is kept on disk, so a checkpoint records it and
+/// only resumes under an equal one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// `full` or `lora`. Default `full`.
+    pub method: Method,
+    /// Rank of the adapters. Default 16.
+    pub lora_rank: usize,
+    /// The adapters' product is scaled by `lora_alpha / lora_rank`. Default 32.
+    pub lora_alpha: f64,
+    /// Probability with which an adapter's input is zeroed in training. Default 0.05.
+    pub lora_dropout: f64,
+    /// Names of the linear layers that get an adapter. Default: all of attention and MLP.
+    pub lora_targets: Vec<String>,
+    /// Also export the model with the adapters folded into its weights, beside the adapter in
+    /// `model-merged/`. Default false.
+    pub lora_merge: bool,
+    /// Passes over the training set. Default 4 (section 4.1).
+    pub epochs: usize,
+    /// Peak learning rate: a number, or `auto`. Default `auto`.
+    pub learning_rate: LearningRate,
+    /// The schedule's floor as a fraction of the peak. Default 0.1.
+    pub final_learning_rate: f64,
+    /// Share of the optimiser steps over which the rate rises linearly. Default 0.05.
+    pub warmup: f64,
+    /// Decoupled weight decay of matrices; vectors (norms, biases) never decay. Default 0.0.
+    pub weight_decay: f64,
+    /// AdamW's decay of the first moment. Default 0.9.
+    pub beta1: f64,
+    /// AdamW's decay of the second moment. Default 0.999.
+    pub beta2: f64,
+    /// AdamW's ε. Default 1e-8.
+    pub epsilon: f64,
+    /// Gradients are scaled down to this L2 norm over all parameters; 0 leaves them. Default 1.0.
+    pub max_grad_norm: f64,
+    /// Examples per optimiser step. The loss does not depend on how they are split into micro
+    /// batches. Default 16.
+    pub examples_per_step: usize,
+    /// Most tokens in one forward pass: bounds the memory of activations. A longer single example
+    /// gets a pass of its own. Default 2048.
+    pub tokens_per_batch: usize,
+    /// Several examples share a forward pass, isolated by their segments. Default true; without
+    /// it every example gets a pass of its own.
+    pub packing: bool,
+    /// Most tokens in one example, prompt and answer together. Default 1024.
+    pub max_length: usize,
+    /// `drop`, `truncate` or `raise`. Default `drop`.
+    pub excess_length: ExcessLength,
+    /// `example` or `token`. Default `example`.
+    pub reduction: Reduction,
+    /// Factors of the matrix products, `f32` or `bf16`; parameters, gradients and moments are
+    /// always f32. Default `f32`.
+    pub precision: Precision,
+    /// Number format of the exported weights: `f32`, exactly what was trained, or `bf16` at half
+    /// the size. Default `f32`.
+    pub export_precision: Precision,
+    /// Seed of the order of examples, of adapter initialisation and of dropout. Default 0.
+    pub seed: u64,
+    /// Optimiser steps between two evaluations of the held-out loss; 0 evaluates after every
+    /// epoch. Default 0. The held-out loss is always known before the first and after the last step.
+    pub evaluate_every: usize,
+    /// Evaluations in a row without improvement after which training ends; 0 never ends it.
+    /// Default 2.
+    pub early_stopping_patience: usize,
+    /// Improvement of the held-out loss that counts as one. Default 0.0.
+    pub early_stopping_min_delta: f64,
+    /// Optimiser steps between two checkpoints; 0 writes one with every evaluation. Default 0.
+    pub checkpoint_every: usize,
+    /// Checkpoints kept besides the best one. Default 1.
+    pub keep_checkpoints: usize,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        let targets = [
+            "q_proj",
+            "k_proj",
+            "v_proj",
+            "o_proj",
+            "gate_proj",
+            "up_proj",
+            "down_proj",
+        ];
+        Self {
+            method: Method::Full,
+            lora_rank: 16,
+            lora_alpha: 32.0,
+            lora_dropout: 0.05,
+            lora_targets: targets.map(String::from).to_vec(),
+            lora_merge: false,
+            epochs: 4,
+            learning_rate: LearningRate::Auto,
+            final_learning_rate: 0.1,
+            warmup: 0.05,
+            weight_decay: 0.0,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            max_grad_norm: 1.0,
+            examples_per_step: 16,
+            tokens_per_batch: 2048,
+            packing: true,
+            max_length: 1024,
+            excess_length: ExcessLength::Drop,
+            reduction: Reduction::Example,
+            precision: Precision::F32,
+            export_precision: Precision::F32,
+            seed: 0,
+            evaluate_every: 0,
+            early_stopping_patience: 2,
+            early_stopping_min_delta: 0.0,
+            checkpoint_every: 0,
+            keep_checkpoints: 1,
+        }
+    }
+}
+
+/// A value of [`TrainConfig`] that makes no sense.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("train.{key} = {value}: must be {expected}")]
+pub struct ConfigError {
+    /// The key.
+    pub key: &'static str,
+    /// Its value as written.
+    pub value: String,
+    /// What would be accepted.
+    pub expected: &'static str,
+}
+
+impl TrainConfig {
+    /// Checks every value's range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let probability = |x: f64| (0.0..1.0).contains(&x);
+        let positive = |x: f64| x.is_finite() && x > 0.0;
+        let not_negative = |x: f64| x.is_finite() && x >= 0.0;
+        let checks: [(&'static str, String, bool, &'static str); 17] = [
+            (
+                "epochs",
+                self.epochs.to_string(),
+                self.epochs > 0,
+                "at least 1",
+            ),
+            (
+                "learning_rate",
+                format!("{:?}", self.learning_rate),
+                !matches!(self.learning_rate, LearningRate::Value(x) if !positive(x)),
+                "\"auto\" or a number above 0",
+            ),
+            (
+                "final_learning_rate",
+                self.final_learning_rate.to_string(),
+                (0.0..=1.0).contains(&self.final_learning_rate),
+                "between 0 and 1",
+            ),
+            (
+                "warmup",
+                self.warmup.to_string(),
+                probability(self.warmup),
+                "at least 0 and below 1",
+            ),
+            (
+                "weight_decay",
+                self.weight_decay.to_string(),
+                not_negative(self.weight_decay),
+                "0 or more",
+            ),
+            (
+                "beta1",
+                self.beta1.to_string(),
+                probability(self.beta1),
+                "at least 0 and below 1",
+            ),
+            (
+                "beta2",
+                self.beta2.to_string(),
+                probability(self.beta2),
+                "at least 0 and below 1",
+            ),
+            (
+                "epsilon",
+                self.epsilon.to_string(),
+                positive(self.epsilon),
+                "above 0",
+            ),
+            (
+                "max_grad_norm",
+                self.max_grad_norm.to_string(),
+                not_negative(self.max_grad_norm),
+                "0 (no clipping) or more",
+            ),
+            (
+                "examples_per_step",
+                self.examples_per_step.to_string(),
+                self.examples_per_step > 0,
+                "at least 1",
+            ),
+            (
+                "tokens_per_batch",
+                self.tokens_per_batch.to_string(),
+                self.tokens_per_batch > 0,
+                "at least 1",
+            ),
+            (
+                "max_length",
+                self.max_length.to_string(),
+                self.max_length > 1,
+                "at least 2",
+            ),
+            (
+                "early_stopping_min_delta",
+                self.early_stopping_min_delta.to_string(),
+                not_negative(self.early_stopping_min_delta),
+                "0 or more",
+            ),
+            (
+                "keep_checkpoints",
+                self.keep_checkpoints.to_string(),
+                self.keep_checkpoints > 0,
+                "at least 1, or a killed run could not go on",
+            ),
+            (
+                "lora_rank",
+                self.lora_rank.to_string(),
+                self.lora_rank > 0,
+                "at least 1",
+            ),
+            (
+                "lora_dropout",
+                self.lora_dropout.to_string(),
+                probability(self.lora_dropout),
+                "at least 0 and below 1",
+            ),
+            (
+                "lora_targets",
+                format!("{:?}", self.lora_targets),
+                self.method == Method::Full || !self.lora_targets.is_empty(),
+                "at least one layer name",
+            ),
+        ];
+        match checks.into_iter().find(|(_, _, valid, _)| !valid) {
+            Some((key, value, _, expected)) => Err(ConfigError {
+                key,
+                value,
+                expected,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn learning_rate_is_a_number_or_auto() {
+        let parse = |text: &str| toml::from_str::<TrainConfig>(text).map(|c| c.learning_rate);
+        assert_eq!(parse("learning_rate = 2e-4"), Ok(LearningRate::Value(2e-4)));
+        assert_eq!(parse("learning_rate = \"auto\""), Ok(LearningRate::Auto));
+        assert!(parse("learning_rate = \"fast\"").is_err());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let error = toml::from_str::<TrainConfig>("epoch = 3")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("epoch"), "{error}");
+    }
+
+    #[test]
+    fn a_config_survives_being_written_and_read() {
+        let config = TrainConfig {
+            learning_rate: LearningRate::Value(1e-3),
+            ..Default::default()
+        };
+        assert_eq!(
+            toml::from_str::<TrainConfig>(&toml::to_string(&config).unwrap()),
+            Ok(config)
+        );
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named() {
+        let config = TrainConfig {
+            beta2: 1.0,
+            ..Default::default()
+        };
+        let error = config.validate().unwrap_err().to_string();
+        assert_eq!(error, "train.beta2 = 1: must be at least 0 and below 1");
+        assert_eq!(TrainConfig::default().validate(), Ok(()));
+    }
+}

@@ -1,0 +1,106 @@
+//! The flat batch of a forward pass and its weighted loss.
+
+use burn::Tensor;
+use kernels::{IGNORE, Segments, linear_cross_entropy};
+
+use crate::encode::Encoded;
+
+/// Examples laid end to end for one forward pass.
+///
+/// Each contributes its tokens but the last, which is only ever predicted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// Token ids, T of them.
+    pub ids: Vec<u32>,
+    /// One segment for each example.
+    pub segments: Segments,
+    /// The next token where it belongs to an answer, [`IGNORE`] elsewhere.
+    pub targets: Vec<u32>,
+    /// Factor of each token's cross-entropy.
+    pub weights: Vec<f32>,
+}
+
+impl Batch {
+    /// Lays out `examples`; `token_weight` gives the factor of an example's answer tokens.
+    pub fn new(examples: &[&Encoded], token_weight: impl Fn(&Encoded) -> f64) -> Self {
+        let mut ids = Vec::new();
+        let mut targets = Vec::new();
+        let mut weights = Vec::new();
+        for example in examples {
+            let inputs = example.input_tokens();
+            let unsupervised = example.answer_start - 1;
+            ids.extend(&example.ids[..inputs]);
+            targets.extend(std::iter::repeat_n(IGNORE, unsupervised));
+            targets.extend(&example.ids[example.answer_start..]);
+            weights.extend(std::iter::repeat_n(token_weight(example) as f32, inputs));
+        }
+        let segments = Segments::new(examples.iter().map(|example| example.input_tokens()));
+        Self {
+            ids,
+            segments,
+            targets,
+            weights,
+        }
+    }
+}
+
+/// What a forward pass gives.
+pub struct BatchLoss {
+    /// Σ weight · cross-entropy over the supervised tokens, shape [1]; carries the gradient.
+    pub weighted: Tensor<1>,
+    /// The value of `weighted`.
+    pub value: f64,
+    /// Unweighted mean cross-entropy over each example's answer, in nats, in the batch's order.
+    pub example_means: Vec<f64>,
+}
+
+/// The loss of `batch`, given its hidden states [T, C] and the output layer's weight [V, C].
+pub fn batch_loss(hidden: Tensor<2>, output_weight: Tensor<2>, batch: &Batch) -> BatchLoss {
+    let loss = linear_cross_entropy(hidden, output_weight, &batch.targets, &batch.weights);
+    let value = loss
+        .token_losses
+        .iter()
+        .zip(&batch.weights)
+        .map(|(&loss, &weight)| f64::from(loss) * f64::from(weight))
+        .sum();
+    let example_means = batch
+        .segments
+        .iter()
+        .map(|range| {
+            let supervised = batch.targets[range.clone()]
+                .iter()
+                .filter(|t| **t != IGNORE)
+                .count();
+            let total: f64 = loss.token_losses[range].iter().map(|&x| f64::from(x)).sum();
+            total / supervised.max(1) as f64
+        })
+        .collect();
+    BatchLoss {
+        weighted: loss.loss,
+        value,
+        example_means,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use corpus::record::Subset;
+
+    #[test]
+    fn the_answer_and_its_end_are_predicted_and_nothing_else() {
+        let example = |ids: &[u32], answer_start| Encoded {
+            id: String::new(),
+            subset: Subset::LL,
+            ids: ids.to_vec(),
+            answer_start,
+            weight: 1.0,
+        };
+        let (a, b) = (example(&[1, 2, 3, 9], 2), example(&[4, 5, 9], 2));
+        let batch = Batch::new(&[&a, &b], |e| e.answer_tokens() as f64);
+        assert_eq!(batch.ids, [1, 2, 3, 4, 5]);
+        assert_eq!(batch.targets, [IGNORE, 3, 9, IGNORE, 9]);
+        assert_eq!(batch.weights, [2.0, 2.0, 2.0, 1.0, 1.0]);
+        assert_eq!(batch.segments, Segments::new([3, 2]));
+    }
+}

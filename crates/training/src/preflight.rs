@@ -1,0 +1,81 @@
+//! What is looked at before training, because it is found out too late otherwise.
+
+use models::LanguageModel;
+
+use crate::config::{Method, TrainConfig};
+use crate::encode::{EncodeError, EncodedSet, Encoder};
+
+/// A token whose embedding is this much shorter than the median was never trained.
+const UNTRAINED_NORM: f64 = 1.0 / 3.0;
+
+/// Warnings about `model` under `config`: a turn that the model cannot learn to end.
+pub fn model_warnings(
+    model: &LanguageModel,
+    config: &TrainConfig,
+) -> Result<Vec<String>, EncodeError> {
+    let frame = Encoder::new(model, config)?.answer_frame()?;
+    let mut warnings = Vec::new();
+    if frame.end_of_turn.is_empty() {
+        warnings.push(
+            "the chat template writes nothing after an answer and the tokenizer has no \
+             end-of-text token: the model will not learn where an answer ends"
+                .to_string(),
+        );
+    } else if frame.end_token.is_none() {
+        warnings.push(format!(
+            "the chat template ends an answer without a special token; {:?} is taught as its end",
+            frame.end_of_turn
+        ));
+    }
+    if let Some(token) = frame.end_token.filter(|_| config.method == Method::Lora) {
+        let (norm, median) = embedding_norms(model, token);
+        if norm < UNTRAINED_NORM * median {
+            warnings.push(format!(
+                "the embedding of the end-of-turn token {:?} has norm {norm:.3} where the median \
+                 is {median:.3}: it was never trained, and LoRA leaves embeddings as they are, so \
+                 answers may not end; use the instruction-tuned model or method = \"full\"",
+                frame.end_of_turn
+            ));
+        }
+    }
+    Ok(warnings)
+}
+
+/// Warnings about what encoding did to a set of examples called `name`.
+pub fn length_warnings(name: &str, set: &EncodedSet, config: &TrainConfig) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let limit = config.max_length;
+    if !set.dropped.is_empty() {
+        warnings.push(format!(
+            "{} of the {name} examples have more than {limit} tokens and are left out, \
+             the first is {}",
+            set.dropped.len(),
+            set.dropped[0]
+        ));
+    }
+    if !set.truncated.is_empty() {
+        warnings.push(format!(
+            "{} of the {name} examples have more than {limit} tokens: their answers are cut and \
+             do not teach where an answer ends, the first is {}",
+            set.truncated.len(),
+            set.truncated[0]
+        ));
+    }
+    warnings
+}
+
+/// L2 norm of the embedding of `token`, and the median norm over the vocabulary.
+fn embedding_norms(model: &LanguageModel, token: u32) -> (f64, f64) {
+    let table = model.llama.model.embed_tokens.weight.val().inner();
+    let norms = table
+        .square()
+        .sum_dim(1)
+        .sqrt()
+        .into_data()
+        .convert::<f32>();
+    let norms: Vec<f64> = norms.iter::<f32>().map(f64::from).collect();
+    let norm = norms[token as usize];
+    let mut sorted = norms;
+    sorted.sort_by(f64::total_cmp);
+    (norm, sorted[sorted.len() / 2])
+}

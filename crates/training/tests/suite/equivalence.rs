@@ -1,0 +1,115 @@
+//! The loss and its gradient do not depend on how an optimiser step is split into forward passes.
+
+use models::llama::Llama;
+use training::TrainConfig;
+use training::config::Reduction;
+use training::encode::Encoded;
+use training::objective::Objective;
+use training::parameters::trainable;
+use training::step::{StepGradients, gradients};
+use training::trainer::prepare;
+
+use crate::tiny;
+
+const TOLERANCE: f64 = 1e-5;
+
+fn gradients_of(
+    llama: &Llama,
+    examples: &[Encoded],
+    plan: &[&[usize]],
+    config: &TrainConfig,
+) -> StepGradients {
+    let objective = Objective::new(config.reduction, examples);
+    let plan = plan.iter().map(|batch| batch.to_vec()).collect();
+    gradients(llama, examples, &plan, &objective, config, 0)
+}
+
+/// The largest difference between two gradients, relative to the norm of the first.
+fn difference(llama: &Llama, a: &StepGradients, b: &StepGradients) -> f64 {
+    let norm = a.gradients.norm();
+    trainable(llama)
+        .keys()
+        .map(|name| {
+            let [a, b] = [a, b].map(|g| g.gradients.get(name).unwrap().clone());
+            f64::from((a - b).abs().max().into_scalar::<f32>()) / norm
+        })
+        .fold(0.0, f64::max)
+}
+
+#[test]
+fn one_batch_accumulated_batches_and_single_examples_are_the_same_step() {
+    let model = tiny::model();
+    let examples = tiny::encoded(&model);
+    for reduction in [Reduction::Example, Reduction::Token] {
+        let config = TrainConfig {
+            reduction,
+            ..tiny::config()
+        };
+        let llama = prepare(model.llama.clone(), &config).unwrap();
+        let one = gradients_of(&llama, &examples, &[&[0, 1, 2, 3, 4, 5, 6, 7]], &config);
+        let single: Vec<[usize; 1]> = (0..8).map(|example| [example]).collect();
+        let single: Vec<&[usize]> = single.iter().map(|batch| batch.as_slice()).collect();
+        let others: [&[&[usize]]; 3] = [
+            &single,
+            &[&[7, 2, 0], &[5], &[3, 1, 6, 4]],
+            &[&[0, 1, 2, 3], &[4, 5, 6, 7]],
+        ];
+        for plan in others {
+            let other = gradients_of(&llama, &examples, plan, &config);
+            assert!(
+                (one.loss - other.loss).abs() < TOLERANCE,
+                "{} {}",
+                one.loss,
+                other.loss
+            );
+            let difference = difference(&llama, &one, &other);
+            assert!(
+                difference < TOLERANCE,
+                "{reduction:?} {plan:?}: {difference}"
+            );
+            for (subset, loss) in one.subsets.means() {
+                assert!((other.subsets.means()[&subset] - loss).abs() < TOLERANCE);
+            }
+        }
+    }
+}
+
+/// functionary's test of packing: loss(a) + loss(b) = loss(a and b in one pass).
+#[test]
+fn two_packed_examples_have_the_sum_of_their_separate_losses() {
+    let model = tiny::model();
+    let mut examples = tiny::encoded(&model);
+    examples.truncate(2);
+    let config = tiny::config();
+    let llama = prepare(model.llama, &config).unwrap();
+    let loss = |plan: &[&[usize]]| gradients_of(&llama, &examples, plan, &config).loss;
+    let (a, b) = (loss(&[&[0]]), loss(&[&[1]]));
+    // A step's loss is the mean over its examples.
+    let packed = 2.0 * loss(&[&[0, 1]]);
+    assert!(
+        (a + b - packed).abs() < TOLERANCE,
+        "{a} + {b} is not {packed}"
+    );
+    assert!(
+        (a - b).abs() > 0.01,
+        "the examples must differ for this to mean anything"
+    );
+}
+
+#[test]
+fn the_step_loss_is_the_objective_over_its_examples() {
+    let model = tiny::model();
+    let examples = tiny::encoded(&model);
+    let config = tiny::config();
+    let llama = prepare(model.llama, &config).unwrap();
+    let all: Vec<usize> = (0..examples.len()).collect();
+    let step = gradients_of(&llama, &examples, &[&all], &config);
+    // Section 3.2.5, divided by |U|: the mean over subsets of the mean loss of each.
+    let means = step.subsets.means();
+    let objective = means.values().sum::<f64>() / means.len() as f64;
+    assert!(
+        (step.loss - objective).abs() < TOLERANCE,
+        "{} {objective}",
+        step.loss
+    );
+}

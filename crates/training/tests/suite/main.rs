@@ -1,0 +1,9 @@
+//! Training on a tiny random Llama: against PyTorch, against itself in other batch shapes, and
+//! killed and resumed.
+
+mod encoding;
+mod equivalence;
+mod gradients;
+mod resume;
+mod ten_steps;
+mod tiny;

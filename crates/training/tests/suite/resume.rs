@@ -1,0 +1,202 @@
+//! A killed run goes on as if nothing had happened.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use corpus::progress::{Progress, Silent};
+use training::config::{LearningRate, Method};
+use training::metrics::{METRICS_FILE, Metric, read};
+use training::{TrainConfig, TrainError, TrainSummary, fine_tune};
+
+use crate::tiny;
+
+/// Ends the process's work in the middle of a step, as a kill would.
+struct Kill {
+    after: u64,
+    done: AtomicU64,
+}
+
+impl Progress for Kill {
+    fn begin(&self, _: &str, _: Option<u64>) {}
+    fn advance(&self, units: u64) {
+        let done = self.done.fetch_add(units, Ordering::Relaxed) + units;
+        assert!(done < self.after, "killed after step {done}");
+    }
+    fn already_done(&self, _: u64) {}
+    fn status(&self, _: &str) {}
+    fn note(&self, _: &str) {}
+    fn end(&self) {}
+}
+
+fn train(
+    run: &Path,
+    config: &TrainConfig,
+    progress: &dyn Progress,
+) -> Result<TrainSummary, TrainError> {
+    let examples = tiny::examples();
+    let (held_out, train) = examples.split_at(2);
+    let (folder, output) = (run.join("train"), run.join("model"));
+    fine_tune(
+        tiny::model(),
+        train,
+        held_out,
+        config,
+        &folder,
+        &output,
+        progress,
+    )
+}
+
+/// Loss, norm and held-out losses of every step, bit by bit.
+fn curve(run: &Path) -> BTreeMap<(usize, bool), Vec<u64>> {
+    let metrics = read(&run.join("train").join(METRICS_FILE)).unwrap();
+    metrics
+        .iter()
+        .map(|metric| match metric {
+            Metric::Train {
+                step,
+                loss,
+                grad_norm,
+                learning_rate,
+                tokens,
+                ..
+            } => (
+                (*step, false),
+                vec![
+                    loss.to_bits(),
+                    grad_norm.to_bits(),
+                    learning_rate.to_bits(),
+                    *tokens,
+                ],
+            ),
+            Metric::Evaluation {
+                step, loss, losses, ..
+            } => {
+                let losses = losses.values().chain([loss]).map(|loss| loss.to_bits());
+                ((*step, true), losses.collect())
+            }
+        })
+        .collect()
+}
+
+fn ten_steps(method: Method) -> TrainConfig {
+    TrainConfig {
+        method,
+        lora_rank: 2,
+        lora_dropout: 0.1,
+        epochs: 5,
+        early_stopping_patience: 0,
+        checkpoint_every: 2,
+        ..tiny::config()
+    }
+}
+
+fn a_killed_run_ends_as_an_undisturbed_one(method: Method) {
+    let config = ten_steps(method);
+    let folder = tempfile::tempdir().unwrap();
+    let undisturbed = folder.path().join("undisturbed");
+    let summary = train(&undisturbed, &config, &Silent).unwrap();
+    assert_eq!(summary.steps, 10);
+
+    let killed = folder.path().join("killed");
+    for after in [3, 2, 4] {
+        let kill = Kill {
+            after,
+            done: AtomicU64::new(0),
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| train(&killed, &config, &kill)));
+        assert!(outcome.is_err(), "the run must not survive");
+    }
+    let resumed = train(&killed, &config, &Silent).unwrap();
+    assert_eq!(curve(&killed), curve(&undisturbed));
+    assert_eq!(
+        (resumed.best_step, resumed.after),
+        (summary.best_step, summary.after.clone())
+    );
+    for entry in fs::read_dir(undisturbed.join("model")).unwrap() {
+        let name = entry.unwrap().file_name();
+        let [a, b] =
+            [&killed, &undisturbed].map(|run| fs::read(run.join("model").join(&name)).unwrap());
+        assert!(a == b, "{name:?} differs");
+    }
+}
+
+#[test]
+fn full_fine_tuning_resumes_exactly() {
+    a_killed_run_ends_as_an_undisturbed_one(Method::Full);
+}
+
+#[test]
+fn lora_with_dropout_resumes_exactly() {
+    a_killed_run_ends_as_an_undisturbed_one(Method::Lora);
+}
+
+#[test]
+fn a_finished_run_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = train(folder.path(), &tiny::config(), &Silent).unwrap();
+    let never = Kill {
+        after: 1,
+        done: AtomicU64::new(0),
+    };
+    assert_eq!(
+        train(folder.path(), &tiny::config(), &never).unwrap(),
+        first
+    );
+}
+
+#[test]
+fn other_settings_are_refused_with_what_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    train(folder.path(), &tiny::config(), &Silent).unwrap();
+    let other = TrainConfig {
+        learning_rate: LearningRate::Value(0.5),
+        ..tiny::config()
+    };
+    let error = train(folder.path(), &other, &Silent)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("learning_rate was 0.01, is 0.5"), "{error}");
+}
+
+#[test]
+fn training_learns_and_keeps_the_best() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig {
+        epochs: 12,
+        early_stopping_patience: 2,
+        ..tiny::config()
+    };
+    let summary = train(folder.path(), &config, &Silent).unwrap();
+    let (before, after) = (summary.before.unwrap(), summary.after.unwrap());
+    assert!(
+        after.loss < before.loss,
+        "{} is not below {}",
+        after.loss,
+        before.loss
+    );
+    let evaluations = read(&folder.path().join("train").join(METRICS_FILE)).unwrap();
+    let lowest = evaluations
+        .iter()
+        .filter_map(|metric| match metric {
+            Metric::Evaluation { step, loss, .. } if *step > 0 => Some(*loss),
+            _ => None,
+        })
+        .fold(f64::INFINITY, f64::min);
+    assert_eq!(after.loss, lowest);
+}
+
+#[test]
+fn a_learning_rate_that_explodes_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig {
+        learning_rate: LearningRate::Value(1e30),
+        max_grad_norm: 0.0,
+        ..tiny::config()
+    };
+    let error = train(folder.path(), &config, &Silent).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
+}
