@@ -11,6 +11,7 @@ use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 struct Folder(tempfile::TempDir);
@@ -495,4 +496,40 @@ fn the_config_names_a_file_or_two() {
         target: "a.pt".into(),
     };
     assert_eq!(two, expected);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_a_file_holds_every_row_is_used_or_kept_aside(
+        lines in proptest::collection::vec(
+            prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..40),
+                Just(br#"{"question": "q", "answer": "a"}"#.to_vec()),
+                Just(br#"{"messages": [{"role": "user", "content": "q"}, {"role": 1}]}"#.to_vec()),
+                Just(br#"{"question": ["#.to_vec()),
+            ],
+            0..12,
+        ),
+    ) {
+        let folder = Folder::new();
+        let content = lines.join(&b'\n');
+        let rows = content.split(|&b| b == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+        let options = LoadOptions { max_rejected_fraction: 1.0, ..LoadOptions::default() };
+        for name in ["x.jsonl", "x.json", "x.parquet"] {
+            if let Ok(loaded) = load(&folder.file(name, &content), &options) {
+                prop_assert_eq!(loaded.instructions.len() + loaded.rejected.len(), rows);
+            }
+        }
+        let pairs = ParallelSource::File(folder.file("x.tsv", &content));
+        let _ = parallel(&pairs, Language::ENGLISH, Language::PORTUGUESE);
+    }
+
+    #[test]
+    fn no_text_confuses_the_language_table(text in ".{0,24}") {
+        if let Ok(language) = Language::parse(&text) {
+            prop_assert_eq!(Language::parse(language.code()), Ok(language));
+        }
+    }
 }

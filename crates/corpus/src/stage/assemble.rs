@@ -1,6 +1,7 @@
 //! Writes a stage's files from its journal.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use super::atomic::{self, AtomicFile};
 use super::finished::Names;
 use super::journal::Journal;
-use super::manifest::{Counts, Files, Manifest};
+use super::manifest::{Counts, Files, Manifest, file_name};
 use super::run::Run;
 use super::store::{RowHash, Sizes};
 use super::{RowStage, StageError};
@@ -99,7 +100,7 @@ impl<S: RowStage> Run<'_, S> {
         atomic::remove(&names.manifest)?;
         let output_hash = output_file.commit()?;
         let rejected_hash = rejected_file.commit()?;
-        index.commit()?;
+        let index_hash = index.commit()?;
         let seconds = (journal.worked + started.elapsed()).as_secs_f64();
         let manifest = Manifest {
             stage: self.stage.name().to_owned(),
@@ -113,6 +114,7 @@ impl<S: RowStage> Run<'_, S> {
             files: Files {
                 output_hash,
                 rejected_hash,
+                others: BTreeMap::from([(file_name(&names.rows), index_hash)]),
                 ..Files::of(names)
             },
             rows_per_second: counts.rows as f64 / seconds.max(1e-6),

@@ -64,15 +64,10 @@ pub struct Files {
 impl Files {
     /// The names of a shard's files, without their hashes.
     pub(crate) fn of(names: &Names) -> Files {
-        let name = |path: &Path| {
-            path.file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default()
-        };
         Files {
-            output: name(&names.output),
+            output: file_name(&names.output),
             output_hash: String::new(),
-            rejected: name(&names.rejected),
+            rejected: file_name(&names.rejected),
             rejected_hash: String::new(),
             others: BTreeMap::new(),
         }
@@ -114,6 +109,13 @@ impl Counts {
             reason,
         );
     }
+}
+
+/// The name of a file within its folder.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 fn add(counts: &mut BTreeMap<String, u64>, key: &str) {

@@ -53,10 +53,12 @@ pub fn run<S: RowStage>(
         progress,
         fingerprint: fingerprint(stage),
     };
-    match run.unchanged()? {
-        Some(manifest) => Ok(manifest),
-        None => run.work(),
-    }
+    let manifest = match run.unchanged()? {
+        Some(manifest) => manifest,
+        None => run.work()?,
+    };
+    run.clean_up()?;
+    Ok(manifest)
 }
 
 /// Identity of a stage with its engines and parameters; part of every row's hash.
@@ -115,8 +117,14 @@ impl<S: RowStage> Run<'_, S> {
         self.progress.end();
         let (rows, reused) = done?;
         let manifest = self.assemble(&names, &mut journal, &rows, reused)?;
-        drop((journal, earlier));
-        atomic::remove(&names.journal)?;
+        atomic::sync_folder(self.folder);
+        Ok(manifest)
+    }
+
+    /// Removes what a finished stage needs no more, of this run or of one that was killed before it
+    /// came to that.
+    fn clean_up(&self) -> Result<(), StageError> {
+        atomic::remove(&Names::new(self.folder, self.options.shard).journal)?;
         if self.options.shard.is_whole() {
             // Every row of the shards is in the merged files now.
             for shard in finished::shards(self.folder)?
@@ -127,8 +135,7 @@ impl<S: RowStage> Run<'_, S> {
                 atomic::remove(&self.folder.join(format!(".lock-{}", shard.numbered())))?;
             }
         }
-        atomic::sync_folder(self.folder);
-        Ok(manifest)
+        Ok(())
     }
 
     fn report_earlier(&self, journal: &Journal, earlier: &Store) {
@@ -136,6 +143,14 @@ impl<S: RowStage> Run<'_, S> {
         if rows > 0 {
             self.progress.note(&format!(
                 "{name}: found the results of {rows} rows of earlier runs"
+            ));
+        }
+        if let Ok(Some(manifest)) = Manifest::read_shard(self.folder, self.options.shard)
+            && !finished::is_intact(self.folder, &manifest)
+        {
+            self.progress.note(&format!(
+                "{name}: the files in {} are not as the stage left them; they are made again",
+                self.folder.display()
             ));
         }
         if journal.discarded > 0 {
