@@ -1,9 +1,9 @@
 //! The transfer set: LL, TL, LT, TT, mt and comp with their weights (sections 3.2.1 to 3.2.5).
 //!
-//! Every question takes its given answer y or the LLM's own ŷ ([`answers`]); the subsets whose
-//! question and answer differ in language say so in the question ([`directive`]); sentence pairs
-//! become translation and completion tasks ([`sentences`]). A part of the questions and sentences
-//! is held out, whole: no question is trained on in one subset and held out in another.
+//! Every question takes its given answer y or the LLM's own ŷ; the subsets whose question and
+//! answer differ in language say so in the question ([`answer_in`]); sentence pairs become
+//! translation and completion tasks. A part of the questions and sentences is held out, whole: no
+//! question is trained on in one subset and held out in another.
 
 mod answers;
 mod config;

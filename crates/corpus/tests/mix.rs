@@ -184,8 +184,8 @@ fn the_llm_s_own_answer_is_taken_by_half_the_questions_where_it_can_be() {
             .unwrap();
         let n: usize = n.parse().unwrap();
         let own = example.answer.contains('ŷ');
-        let translated = example.answer_language != ENGLISH;
-        let can = !n.is_multiple_of(7) && !(translated && n.is_multiple_of(5));
+        let lacks_translation = example.answer_language != ENGLISH && n.is_multiple_of(5);
+        let can = !n.is_multiple_of(7) && !lacks_translation;
         assert!(can || !own, "{example:?}");
         if can {
             by_question.entry(id).or_default().insert(own);
