@@ -199,9 +199,9 @@ fn real_dictionaries_are_read() {
         return;
     }
     for (name, words, word, translation) in [
-        ("muse.en-pt.txt", 60_000, "house", "casa"),
-        ("muse.pt-en.txt", 60_000, "casa", "house"),
-        ("muse.en-ja.txt", 20_000, "water", "水"),
+        ("muse.en-pt.txt", 30_000, "house", "casa"),
+        ("muse.pt-en.txt", 30_000, "casa", "house"),
+        ("muse.en-ja.txt", 20_000, "school", "学校"),
         ("wiktionary.eng-por.txt", 10_000, "free", "livre"),
         ("wiktionary.eng-khm.txt", 2_000, "red", "ក្រហម"),
         ("freedict-eng-por.index", 13_000, "lottery", "rifa"),

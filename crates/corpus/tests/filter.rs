@@ -178,7 +178,7 @@ fn each_fault_has_its_reason() {
         ),
         ("This is a word.", &long, "long_word"),
         (
-            &"word by word we go on and on until we stop at last. ".repeat(6),
+            "Once a farmer had a horse that ran away, and all his neighbours came to say how sorry they were; he answered that one never knows, and went back to his field. Next day the horse came home and brought six wild mares along, so they came again to praise his luck.",
             &loops,
             "repetition",
         ),

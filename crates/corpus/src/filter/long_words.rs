@@ -19,11 +19,15 @@ impl Rule for LongWords {
         if pair.translation.language().writes_without_spaces() {
             return None;
         }
-        let too_long = |word: &&str| word.len() > self.max && word.chars().count() > self.max;
-        let word = pair.translation.words().find(too_long)?;
-        (!pair.source.text.contains(word)).then(|| {
-            let beginning: String = word.chars().take(self.max).collect();
-            format!("{beginning:?}… has {} letters", word.chars().count())
-        })
+        let sentences = pair.translation.prose.iter();
+        let word = sentences
+            .flat_map(|sentence| sentence.split_whitespace())
+            .filter(|word| word.len() > self.max && !pair.source.text.contains(word))
+            .find(|word| word.chars().count() > self.max)?;
+        let beginning: String = word.chars().take(self.max).collect();
+        Some(format!(
+            "{beginning:?}… has {} letters",
+            word.chars().count()
+        ))
     }
 }
