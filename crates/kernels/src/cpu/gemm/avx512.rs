@@ -127,64 +127,80 @@ impl Kernel {
     }
 }
 
-#[target_feature(enable = "avx512f")]
-unsafe fn tile_f32<const ROWS: usize>(
-    steps: usize,
-    mut a: *const u32,
-    mut b: *const u32,
-    c: *mut f32,
-    stride: usize,
-    masks: [__mmask16; 2],
-    add: bool,
-) {
-    let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
-    for _ in 0..steps {
-        // SAFETY: each step has 14 and 32 words in the panels (caller).
-        unsafe {
-            let right = [_mm512_loadu_ps(b.cast()), _mm512_loadu_ps(b.add(16).cast())];
-            for (row, sum) in sums.iter_mut().enumerate() {
-                let left = _mm512_set1_ps(a.add(row).cast::<f32>().read());
-                sum[0] = _mm512_fmadd_ps(left, right[0], sum[0]);
-                sum[1] = _mm512_fmadd_ps(left, right[1], sum[1]);
+/// Defines a register tile: `$load` reads half a right step, `$spread` one left word into every
+/// lane, `$multiply` adds their product to a sum. A macro, because sums handed to another function
+/// would leave their registers.
+macro_rules! tile {
+    ($name:ident, $features:literal, $load:expr, $spread:expr, $multiply:expr) => {
+        #[target_feature(enable = $features)]
+        unsafe fn $name<const ROWS: usize>(
+            steps: usize,
+            mut a: *const u32,
+            mut b: *const u32,
+            c: *mut f32,
+            stride: usize,
+            masks: [__mmask16; 2],
+            add: bool,
+        ) {
+            prefetch::<ROWS>(c, stride);
+            let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
+            for _ in 0..steps {
+                // SAFETY: each step has 14 and 32 words in the panels (caller).
+                unsafe {
+                    let right = [$load(b), $load(b.add(16))];
+                    for (row, sum) in sums.iter_mut().enumerate() {
+                        let left = $spread(a.add(row).read());
+                        sum[0] = $multiply(left, right[0], sum[0]);
+                        sum[1] = $multiply(left, right[1], sum[1]);
+                    }
+                    a = a.add(TALL);
+                    b = b.add(WIDE);
+                }
             }
-            a = a.add(TALL);
-            b = b.add(WIDE);
+            for (row, sum) in sums.into_iter().enumerate() {
+                for half in 0..2 {
+                    // SAFETY: masked accesses touch only the tile, for which the caller vouches;
+                    // wrapping_add because the address of an empty second half may lie past the
+                    // matrix.
+                    unsafe {
+                        let to = c.wrapping_add(row * stride + half * 16);
+                        let mut value = sum[half];
+                        if add {
+                            value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(masks[half], to));
+                        }
+                        _mm512_mask_storeu_ps(to, masks[half], value);
+                    }
+                }
+            }
         }
-    }
-    // SAFETY: the caller vouches for the tile.
-    unsafe { store(&sums, c, stride, masks, add) }
+    };
 }
+tile!(
+    tile_f32,
+    "avx512f",
+    |words: *const u32| _mm512_loadu_ps(words.cast()),
+    |word: u32| _mm512_set1_ps(f32::from_bits(word)),
+    |left, right, sum| _mm512_fmadd_ps(left, right, sum)
+);
+tile!(
+    tile_bf16,
+    "avx512f,avx512bf16",
+    |words: *const u32| pairs(_mm512_loadu_si512(words.cast())),
+    |word: u32| pairs(_mm512_set1_epi32(word as i32)),
+    |left, right, sum| _mm512_dpbf16_ps(sum, left, right)
+);
 
-#[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn tile_bf16<const ROWS: usize>(
-    steps: usize,
-    mut a: *const u32,
-    mut b: *const u32,
-    c: *mut f32,
-    stride: usize,
-    masks: [__mmask16; 2],
-    add: bool,
-) {
-    let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
-    for _ in 0..steps {
-        // SAFETY: each step has 14 and 32 words in the panels (caller); a word is two bf16, and
-        // the 512-bit types differ in name only.
+/// Fetches the result's lines while the products run; they are read or overwritten at the end.
+#[inline(always)]
+fn prefetch<const ROWS: usize>(c: *const f32, stride: usize) {
+    for row in 0..ROWS {
+        let start = c.wrapping_add(row * stride);
+        // SAFETY: a prefetch touches no memory that the program could see, wherever it points.
         unsafe {
-            let right = [
-                pairs(_mm512_loadu_si512(b.cast())),
-                pairs(_mm512_loadu_si512(b.add(16).cast())),
-            ];
-            for (row, sum) in sums.iter_mut().enumerate() {
-                let left = pairs(_mm512_set1_epi32(a.add(row).read() as i32));
-                sum[0] = _mm512_dpbf16_ps(sum[0], left, right[0]);
-                sum[1] = _mm512_dpbf16_ps(sum[1], left, right[1]);
-            }
-            a = a.add(TALL);
-            b = b.add(WIDE);
+            _mm_prefetch::<_MM_HINT_T0>(start.cast());
+            _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(31).cast());
         }
     }
-    // SAFETY: the caller vouches for the tile.
-    unsafe { store(&sums, c, stride, masks, add) }
 }
 
 /// The same 512 bits, seen as 32 bf16.
@@ -193,31 +209,6 @@ unsafe fn tile_bf16<const ROWS: usize>(
 fn pairs(words: __m512i) -> __m512bh {
     // SAFETY: both are 64 bytes without invalid values.
     unsafe { std::mem::transmute(words) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn store<const ROWS: usize>(
-    sums: &[[__m512; 2]; ROWS],
-    c: *mut f32,
-    stride: usize,
-    masks: [__mmask16; 2],
-    add: bool,
-) {
-    for (row, sum) in sums.iter().enumerate() {
-        for half in 0..2 {
-            // SAFETY: masked accesses touch only the tile, for which the caller vouches;
-            // wrapping_add because the address of an empty second half may lie past the matrix.
-            unsafe {
-                let to = c.wrapping_add(row * stride + half * 16);
-                let mut value = sum[half];
-                if add {
-                    value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(masks[half], to));
-                }
-                _mm512_mask_storeu_ps(to, masks[half], value);
-            }
-        }
-    }
 }
 
 /// Mask of the first `count` (at most 16) lanes.
