@@ -6,7 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Teach an open LLM a language it is weak in, from what it already knows in one it is strong in.
 #[derive(Debug, Parser)]
-#[command(name = "xldistill", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "xldistill",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]

@@ -91,7 +91,11 @@ pub struct Answer {
 
 impl Default for Answer {
     fn default() -> Self {
-        Self { max_new_tokens: 256, batch_size: 16, system: None }
+        Self {
+            max_new_tokens: 256,
+            batch_size: 16,
+            system: None,
+        }
     }
 }
 
@@ -258,7 +262,9 @@ impl Config {
         let mut config: Config = config_file::read(path, overrides)?;
         config.seed_sections();
         config.resolve(path.parent().unwrap_or(Path::new("")));
-        config.check().map_err(|message| ConfigError(format!("{}: {message}", path.display())))?;
+        config
+            .check()
+            .map_err(|message| ConfigError(format!("{}: {message}", path.display())))?;
         Ok(config)
     }
 
@@ -279,10 +285,14 @@ impl Config {
             .values_mut()
             .chain(self.code_switch.reverse_dictionaries.values_mut())
             .flatten();
-        let parallel = self.data.parallel.values_mut().flat_map(|source| match source {
-            ParallelSource::File(path) => vec![path],
-            ParallelSource::Aligned { source, target } => vec![source, target],
-        });
+        let parallel = self
+            .data
+            .parallel
+            .values_mut()
+            .flat_map(|source| match source {
+                ParallelSource::File(path) => vec![path],
+                ParallelSource::Aligned { source, target } => vec![source, target],
+            });
         let maps = [
             &mut self.data.monolingual,
             &mut self.translate.models,
@@ -332,14 +342,24 @@ impl Config {
         if self.data.instructions.is_empty() {
             return Err("data.instructions: name at least one file".into());
         }
-        let known = |language: &Language| *language == self.source || self.targets.contains(language);
+        let known =
+            |language: &Language| *language == self.source || self.targets.contains(language);
         let named = [
             ("data.parallel", keys(&self.data.parallel)),
             ("data.monolingual", keys(&self.data.monolingual)),
             ("translate.models", keys(&self.translate.models)),
-            ("translate.reverse_models", keys(&self.translate.reverse_models)),
-            ("code_switch.dictionaries", keys(&self.code_switch.dictionaries)),
-            ("code_switch.reverse_dictionaries", keys(&self.code_switch.reverse_dictionaries)),
+            (
+                "translate.reverse_models",
+                keys(&self.translate.reverse_models),
+            ),
+            (
+                "code_switch.dictionaries",
+                keys(&self.code_switch.dictionaries),
+            ),
+            (
+                "code_switch.reverse_dictionaries",
+                keys(&self.code_switch.reverse_dictionaries),
+            ),
             ("evaluate.questions", keys(&self.evaluate.questions)),
             ("evaluate.pairs", keys(&self.evaluate.pairs)),
             ("evaluate.texts", keys(&self.evaluate.texts)),
@@ -354,7 +374,9 @@ impl Config {
         }
         let probability = self.code_switch.probability;
         if !(0.0..=1.0).contains(&probability) {
-            return Err(format!("code_switch.probability: {probability} is not between 0 and 1"));
+            return Err(format!(
+                "code_switch.probability: {probability} is not between 0 and 1"
+            ));
         }
         Ok(())
     }

@@ -18,7 +18,10 @@ type Result<T> = std::result::Result<T, ConfigError>;
 /// line and column where the file is at fault, with the override where that is.
 pub fn read<T: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<T> {
     let text = fs::read_to_string(path).map_err(|error| {
-        ConfigError(format!("cannot read the config {}: {error}", path.display()))
+        ConfigError(format!(
+            "cannot read the config {}: {error}",
+            path.display()
+        ))
     })?;
     let parsed = toml::from_str::<T>(&text);
     if overrides.is_empty() {
@@ -112,14 +115,22 @@ mod tests {
 
     #[test]
     fn overrides_replace_and_add_values() {
-        let config = read_text("[train]\nepochs = 4", &["train.epochs=2", "train.method=lora"]);
-        let expected = Section { epochs: 2, method: "lora".to_owned() };
+        let config = read_text(
+            "[train]\nepochs = 4",
+            &["train.epochs=2", "train.method=lora"],
+        );
+        let expected = Section {
+            epochs: 2,
+            method: "lora".to_owned(),
+        };
         assert_eq!(config.unwrap().train, expected);
     }
 
     #[test]
     fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_key() {
-        let error = read_text("[train]\nepocs = 4\nmethod = 'full'", &[]).unwrap_err().to_string();
+        let error = read_text("[train]\nepocs = 4\nmethod = 'full'", &[])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("line 2"), "{error}");
         assert!(error.contains("did you mean `epochs`?"), "{error}");
     }
@@ -127,17 +138,26 @@ mod tests {
     #[test]
     fn a_wrong_override_is_named() {
         let text = "[train]\nepochs = 4\nmethod = 'full'";
-        let error = read_text(text, &["train.epochs=many"]).unwrap_err().to_string();
+        let error = read_text(text, &["train.epochs=many"])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("train.epochs=many"), "{error}");
-        let error = read_text(text, &["train.epochs.x=1"]).unwrap_err().to_string();
-        assert!(error.contains("`epochs` is a value, not a section"), "{error}");
+        let error = read_text(text, &["train.epochs.x=1"])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("`epochs` is a value, not a section"),
+            "{error}"
+        );
         let error = read_text(text, &["epochs"]).unwrap_err().to_string();
         assert!(error.contains("expected key=value"), "{error}");
     }
 
     #[test]
     fn a_missing_key_is_named() {
-        let error = read_text("[train]\nepochs = 4", &[]).unwrap_err().to_string();
+        let error = read_text("[train]\nepochs = 4", &[])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("missing field `method`"), "{error}");
     }
 }

@@ -50,7 +50,9 @@ mod tests {
 
     #[test]
     fn a_line_that_is_not_utf8_is_named() {
-        let error = read(&b"good\nb\xffd\n"[..], "in.txt").unwrap_err().to_string();
+        let error = read(&b"good\nb\xffd\n"[..], "in.txt")
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("in.txt: line 2: byte 2"), "{error}");
     }
 }

@@ -47,7 +47,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         commands::run::stages(config, stage, stage, false, &terminal)
     };
     match &arguments.command {
-        Command::Run { config, from, until, dry_run } => commands::run::stages(
+        Command::Run {
+            config,
+            from,
+            until,
+            dry_run,
+        } => commands::run::stages(
             config,
             from.unwrap_or(StageName::Answer),
             until.unwrap_or(StageName::Report),
@@ -68,10 +73,19 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::TranslateText(arguments) => commands::translate_text::run(arguments),
         Command::Identify(arguments) => commands::identify::run(arguments),
         Command::Score(command) => commands::score::run(command),
-        Command::Init { path, target, force } => commands::init::run(path, target, *force),
+        Command::Init {
+            path,
+            target,
+            force,
+        } => commands::init::run(path, target, *force),
         Command::Doctor { config } => commands::doctor::run(config.as_deref()),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Arguments::command(), "xldistill", &mut io::stdout());
+            clap_complete::generate(
+                *shell,
+                &mut Arguments::command(),
+                "xldistill",
+                &mut io::stdout(),
+            );
             Ok(())
         }
     }
@@ -86,13 +100,21 @@ fn log(arguments: &Arguments) {
         (_, 2) => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().init();
+    let filter = EnvFilter::builder()
+        .with_default_directive(level.into())
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .without_time()
+        .init();
 }
 
 /// A reader such as `head` that has seen enough is no failure.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     })
 }

@@ -49,7 +49,11 @@ pub struct Pipeline<'a> {
 impl<'a> Pipeline<'a> {
     /// A run of `config`; the row-wise stages work on `shard`.
     pub fn new(config: &'a Config, shard: Shard, progress: &'a dyn Progress) -> Self {
-        Self { config, shard, progress }
+        Self {
+            config,
+            shard,
+            progress,
+        }
     }
 
     /// Does one stage; what is done already is not done again.
@@ -68,7 +72,8 @@ impl<'a> Pipeline<'a> {
         };
         let summary = outcome.with_context(|| format!("stage {} failed", name(stage)))?;
         let elapsed = readable(started.elapsed());
-        self.progress.note(&format!("{:>12}  {summary}  ({elapsed})", name(stage)));
+        self.progress
+            .note(&format!("{:>12}  {summary}  ({elapsed})", name(stage)));
         Ok(())
     }
 
@@ -84,7 +89,8 @@ impl<'a> Pipeline<'a> {
 
     fn remember_config(&self) -> Result<()> {
         let folder = &self.config.output;
-        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
         let path = folder.join("config.toml");
         let text = toml::to_string_pretty(self.config)?;
         if fs::read_to_string(&path).is_ok_and(|known| known == text) {
@@ -94,7 +100,10 @@ impl<'a> Pipeline<'a> {
     }
 
     fn run<S: RowStage>(&self, stage: &S, inputs: &Inputs<'_, S::Input>) -> Result<String> {
-        let options = StageOptions { shard: self.shard, ..StageOptions::default() };
+        let options = StageOptions {
+            shard: self.shard,
+            ..StageOptions::default()
+        };
         let folder = self.config.output.join(stage.name());
         let manifest = stage::run(stage, inputs, &folder, &options, self.progress)?;
         Ok(summary(&manifest))
@@ -105,7 +114,9 @@ impl<'a> Pipeline<'a> {
         let mut instructions = Vec::new();
         let mut rejected: Vec<Rejected> = Vec::new();
         for path in &data.instructions {
-            let limit = data.limit.map(|limit| limit.saturating_sub(instructions.len()));
+            let limit = data
+                .limit
+                .map(|limit| limit.saturating_sub(instructions.len()));
             if limit == Some(0) {
                 break;
             }
@@ -120,12 +131,17 @@ impl<'a> Pipeline<'a> {
         }
         let answerer = wiring::answerer(self.config)?;
         let stage = AnswerStage::new(&answerer, BATCHES_AT_ONCE * self.config.answer.batch_size);
-        self.run(&stage, &Inputs::rows(&instructions).with_rejected(&rejected))
+        self.run(
+            &stage,
+            &Inputs::rows(&instructions).with_rejected(&rejected),
+        )
     }
 
     fn translate(&self) -> Result<String> {
         let translator = wiring::translator(self.config)?;
-        let Config { source, targets, .. } = self.config;
+        let Config {
+            source, targets, ..
+        } = self.config;
         let stage = TranslateStage::new(&translator, *source, targets.clone(), DEFAULT_PIECES);
         self.run(&stage, &Inputs::stage(&self.folder(StageName::Answer))?)
     }
@@ -152,7 +168,10 @@ impl<'a> Pipeline<'a> {
             probability: self.config.code_switch.probability,
             seed: self.config.seed,
         };
-        self.run(&CodeSwitchStage::new(dictionaries, self.config.source, config), &inputs)
+        self.run(
+            &CodeSwitchStage::new(dictionaries, self.config.source, config),
+            &inputs,
+        )
     }
 
     /// The dictionary of one target language: the files that the config names, else induced.
@@ -184,32 +203,39 @@ impl<'a> Pipeline<'a> {
             questions.push(row?.question.source);
         }
         let source = self.config.source;
-        let words =
-            induced::vocabulary(questions.iter().map(String::as_str), source, MAX_INDUCED_WORDS);
+        let words = induced::vocabulary(
+            questions.iter().map(String::as_str),
+            source,
+            MAX_INDUCED_WORDS,
+        );
         let there = wiring::translator(self.config)?;
         Ok(induced::induce(&there, &back, &words, source, target)?)
     }
 
     fn mix(&self) -> Result<String> {
         let Config { source, data, .. } = self.config;
-        let mut pairs = Vec::new();
+        let (mut pairs, mut rejected) = (Vec::new(), Vec::new());
         for (&target, files) in &data.parallel {
-            let loaded = source::load_parallel(files, *source, target)?;
-            if !loaded.rejected.is_empty() {
-                let count = loaded.rejected.len();
-                self.progress.note(&format!("parallel text in {target}: {count} lines are no pairs"));
-            }
-            pairs.push(TargetPairs { target, pairs: loaded.pairs });
+            let loaded = source::parallel(files, *source, target)?;
+            rejected.extend(loaded.rejected);
+            pairs.push(TargetPairs {
+                target,
+                pairs: loaded.pairs,
+            });
         }
         let mut monolingual = Vec::new();
         for (&target, path) in &data.monolingual {
-            monolingual.push(TargetSentences { target, sentences: lines::of_file(path)? });
+            monolingual.push(TargetSentences {
+                target,
+                sentences: lines::of_file(path)?,
+            });
         }
         let inputs = MixInputs {
             rows: Inputs::stage(&self.folder(StageName::CodeSwitch))?,
             source: *source,
             pairs: &pairs,
             monolingual: &monolingual,
+            rejected: &rejected,
         };
         let folder = self.folder(StageName::Mix);
         let manifest = mix::mix(&inputs, &self.config.mix, &folder, self.progress)?;
@@ -251,10 +277,16 @@ impl<'a> Pipeline<'a> {
         })?;
         let identifier = wiring::identifier(self.config);
         let mut documents = 0;
-        for (which, model) in [("before", self.config.model.clone()), ("after", self.model())] {
+        for (which, model) in [
+            ("before", self.config.model.clone()),
+            ("after", self.model()),
+        ] {
             let llm = wiring::subject(self.config, &model)?;
-            let subject =
-                Subject { answerer: &llm, scorer: Some(&llm), identifier: identifier.as_ref() };
+            let subject = Subject {
+                answerer: &llm,
+                scorer: Some(&llm),
+                identifier: identifier.as_ref(),
+            };
             let results = suite::evaluate(
                 &subject,
                 self.config.source,
@@ -313,12 +345,21 @@ fn summary(manifest: &Manifest) -> String {
     if rejections > 0 {
         let mut reasons: Vec<_> = counts.rejections.iter().collect();
         reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        let reasons: Vec<String> =
-            reasons.iter().take(3).map(|(reason, count)| format!("{reason} {count}")).collect();
-        line.push_str(&format!(", {rejections} texts refused ({})", reasons.join(", ")));
+        let reasons: Vec<String> = reasons
+            .iter()
+            .take(3)
+            .map(|(reason, count)| format!("{reason} {count}"))
+            .collect();
+        line.push_str(&format!(
+            ", {rejections} texts refused ({})",
+            reasons.join(", ")
+        ));
     }
     if counts.rejected_at_source > 0 {
-        line.push_str(&format!(", {} malformed rows kept aside", counts.rejected_at_source));
+        line.push_str(&format!(
+            ", {} malformed rows kept aside",
+            counts.rejected_at_source
+        ));
     }
     line
 }

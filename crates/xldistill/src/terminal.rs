@@ -30,11 +30,18 @@ impl Terminal {
     /// A bar if standard error is a terminal, otherwise a line a minute; nothing if `quiet`.
     pub fn new(quiet: bool) -> Self {
         let interactive = std::io::stderr().is_terminal() && !quiet;
-        Self { interactive, quiet, current: Mutex::new(None) }
+        Self {
+            interactive,
+            quiet,
+            current: Mutex::new(None),
+        }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Work) -> T) -> Option<T> {
-        let mut current = self.current.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut current = self
+            .current
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         current.as_mut().map(act)
     }
 }
@@ -75,7 +82,9 @@ impl Progress for Terminal {
         };
         let bar = ProgressBar::with_draw_target(total, target);
         let template = match total {
-            Some(_) => "{prefix:>12.bold} {bar:32.cyan/dim} {pos}/{len}  {per_sec}  {eta} left  {msg}",
+            Some(_) => {
+                "{prefix:>12.bold} {bar:32.cyan/dim} {pos}/{len}  {per_sec}  {eta} left  {msg}"
+            }
             None => "{prefix:>12.bold} {spinner} {pos}  {per_sec}  {msg}",
         };
         let style = ProgressStyle::with_template(template)
@@ -83,9 +92,16 @@ impl Progress for Terminal {
             .progress_chars("━━─");
         bar.set_style(style);
         bar.set_prefix(task.to_owned());
-        let work =
-            Work { task: task.to_owned(), bar, status: String::new(), last_line: Instant::now() };
-        *self.current.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(work);
+        let work = Work {
+            task: task.to_owned(),
+            bar,
+            status: String::new(),
+            last_line: Instant::now(),
+        };
+        *self
+            .current
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(work);
     }
 
     fn advance(&self, units: u64) {
@@ -127,7 +143,10 @@ impl Progress for Terminal {
     }
 
     fn end(&self) {
-        let mut current = self.current.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut current = self
+            .current
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(work) = current.take() {
             let line = work.line();
             let elapsed = work.bar.elapsed();

@@ -24,7 +24,10 @@ pub fn run(config: Option<&Path>) -> Result<()> {
         let config = Config::read(path, &[])?;
         check("model", model(&config));
         check("instructions", instructions(&config));
-        check("translation models", wiring::translator(&config).map(|_| count(&config)));
+        check(
+            "translation models",
+            wiring::translator(&config).map(|_| count(&config)),
+        );
         check(
             "reverse translation models",
             wiring::reverse_translator(&config).map(|back| match back {
@@ -35,9 +38,17 @@ pub fn run(config: Option<&Path>) -> Result<()> {
         for (language, pairs) in &config.data.parallel {
             let pairs = source::parallel(pairs, config.source, *language);
             let pairs = pairs.map(|pairs| format!("{} pairs", pairs.pairs.len()));
-            check(&format!("parallel text in {language}"), pairs.map_err(Into::into));
+            check(
+                &format!("parallel text in {language}"),
+                pairs.map_err(Into::into),
+            );
         }
-        for (language, path) in config.evaluate.questions.iter().chain(&config.evaluate.pairs) {
+        for (language, path) in config
+            .evaluate
+            .questions
+            .iter()
+            .chain(&config.evaluate.pairs)
+        {
             let found = match path.is_file() {
                 true => Ok(path.display().to_string()),
                 false => Err(anyhow::anyhow!("{} is not there", path.display())),
@@ -63,7 +74,12 @@ fn processor() -> String {
             ("AVX-512", is_x86_feature_detected!("avx512f")),
             ("AVX-512 BF16", is_x86_feature_detected!("avx512bf16")),
         ];
-        features.extend(known.iter().filter(|(_, found)| *found).map(|(name, _)| *name));
+        features.extend(
+            known
+                .iter()
+                .filter(|(_, found)| *found)
+                .map(|(name, _)| *name),
+        );
     }
     if features.is_empty() {
         features.push("portable kernels");
@@ -74,9 +90,15 @@ fn processor() -> String {
 fn model(config: &Config) -> Result<String> {
     let model = LanguageModel::load(&config.model, &Device::flex())?;
     let Some(template) = &model.chat_template else {
-        bail!("{} has no chat template: it cannot answer instructions", config.model.display());
+        bail!(
+            "{} has no chat template: it cannot answer instructions",
+            config.model.display()
+        );
     };
-    template.answer_frame(&model.tokenizer, &[models::chat_template::Message::user("?")])?;
+    template.answer_frame(
+        &model.tokenizer,
+        &[models::chat_template::Message::user("?")],
+    )?;
     Ok(format!(
         "{}, {} layers, vocabulary of {}, licence {}",
         model.identity.path.display(),
@@ -97,7 +119,12 @@ fn instructions(config: &Config) -> Result<String> {
 }
 
 fn count(config: &Config) -> String {
-    let codes: Vec<&str> = config.translate.models.keys().map(|language| language.code()).collect();
+    let codes: Vec<&str> = config
+        .translate
+        .models
+        .keys()
+        .map(|language| language.code())
+        .collect();
     format!("{} into {}", config.source, codes.join(", "))
 }
 

@@ -33,13 +33,18 @@ pub fn run(arguments: &GenerateArguments, terminal: &Terminal) -> Result<()> {
             );
         };
         let system = arguments.system.as_ref().map(Message::system);
-        let conversation: Vec<Message> = system.into_iter().chain([Message::user(prompt)]).collect();
+        let conversation: Vec<Message> =
+            system.into_iter().chain([Message::user(prompt)]).collect();
         Ok(template.prompt(&model.tokenizer, &conversation)?)
     };
     let ids: Vec<Vec<u32>> = prompts.iter().map(encode).collect::<Result<_>>()?;
     let sampling = match arguments.temperature {
         temperature if temperature <= 0.0 => Sampling::Greedy,
-        temperature => Sampling::Random { temperature, top_k: 0, top_p: arguments.top_p },
+        temperature => Sampling::Random {
+            temperature,
+            top_k: 0,
+            top_p: arguments.top_p,
+        },
     };
     let options = GenerationOptions {
         max_new_tokens: arguments.max_new_tokens,
@@ -49,7 +54,9 @@ pub fn run(arguments: &GenerateArguments, terminal: &Terminal) -> Result<()> {
         ignore_stop_tokens: false,
     };
     terminal.begin("generate", Some(prompts.len() as u64));
-    let generated = generate(&model, &ids, &options, &mut |done| terminal.advance(done as u64));
+    let generated = generate(&model, &ids, &options, &mut |done| {
+        terminal.advance(done as u64)
+    });
     terminal.end();
     let mut out = std::io::stdout().lock();
     for ((prompt, ids), generated) in prompts.iter().zip(&ids).zip(generated) {

@@ -22,13 +22,20 @@ pub fn run(arguments: &IdentifyArguments) -> Result<()> {
     for line in lines::of_standard_input()? {
         let (code, probability) = match WhatlangIdentifier.identify(&line) {
             Identification::Abstained => (ABSTAINED, None),
-            Identification::Identified { language, probability } => {
+            Identification::Identified {
+                language,
+                probability,
+            } => {
                 let native = language.whatlang().filter(|_| arguments.native_codes);
                 (native.unwrap_or(language.code()), Some(probability))
             }
         };
         if arguments.json {
-            writeln!(out, "{}", json!({ "language": code, "probability": probability }))?;
+            writeln!(
+                out,
+                "{}",
+                json!({ "language": code, "probability": probability })
+            )?;
         } else {
             writeln!(out, "{code}\t{:.4}", probability.unwrap_or(0.0))?;
         }

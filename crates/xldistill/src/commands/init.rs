@@ -16,9 +16,14 @@ const TEMPLATE: &str = include_str!("init.toml");
 
 /// Writes a config for `target` to `path`; an existing file only with `force`.
 pub fn run(path: &Path, target: &str, force: bool) -> Result<()> {
-    let target = Language::parse(target).map_err(|error| ConfigError(format!("--target: {error}")))?;
+    let target =
+        Language::parse(target).map_err(|error| ConfigError(format!("--target: {error}")))?;
     let mut options = OpenOptions::new();
-    options.write(true).truncate(force).create(force).create_new(!force);
+    options
+        .write(true)
+        .truncate(force)
+        .create(force)
+        .create_new(!force);
     let mut file = match options.open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {

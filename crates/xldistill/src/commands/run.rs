@@ -2,7 +2,10 @@
 
 use anyhow::Result;
 use clap::ValueEnum;
-use corpus::stage::{Manifest, Shard};
+use corpus::{
+    progress::Progress,
+    stage::{Manifest, Shard},
+};
 
 use crate::{
     arguments::{ConfigArguments, StageName},
@@ -26,7 +29,9 @@ pub fn stages(
     }
     let config = Config::read(&arguments.config, &arguments.overrides)?;
     let shard = match &arguments.shard {
-        Some(text) => text.parse().map_err(|error| ConfigError(format!("--shard: {error}")))?,
+        Some(text) => text
+            .parse()
+            .map_err(|error| ConfigError(format!("--shard: {error}")))?,
         None => Shard::WHOLE,
     };
     let chosen = StageName::value_variants().iter().copied();
@@ -62,7 +67,9 @@ fn state(pipeline: &Pipeline, stage: StageName) -> String {
         (_, Err(_)) if folder.join("manifest.json").exists() => {
             format!("finished in {}", folder.display())
         }
-        (_, Err(_)) if folder.exists() => format!("unfinished in {}; goes on there", folder.display()),
+        (_, Err(_)) if folder.exists() => {
+            format!("unfinished in {}; goes on there", folder.display())
+        }
         (_, Err(_)) => format!("to do, into {}", folder.display()),
     }
 }

@@ -17,7 +17,11 @@ use crate::{
 /// Scores the files that `command` names and prints the score.
 pub fn run(command: &ScoreCommand) -> Result<()> {
     match command {
-        ScoreCommand::Bleu { files, tokenizer, sentencepiece_model } => {
+        ScoreCommand::Bleu {
+            files,
+            tokenizer,
+            sentencepiece_model,
+        } => {
             let tokenizer = Tokenizer::named(tokenizer, sentencepiece_model.as_deref())
                 .map_err(|error| ConfigError(format!("--tokenizer: {error}")))?;
             print(&Bleu::new(tokenizer), files)
@@ -28,13 +32,21 @@ pub fn run(command: &ScoreCommand) -> Result<()> {
 
 fn print(metric: &dyn Metric, files: &ScoreFiles) -> Result<()> {
     let hypotheses = read(&files.hypotheses)?;
-    let references: Vec<_> = files.references.iter().map(|path| read(path)).collect::<Result<_>>()?;
+    let references: Vec<_> = files
+        .references
+        .iter()
+        .map(|path| read(path))
+        .collect::<Result<_>>()?;
     let score = metric::corpus_score(metric, &hypotheses, &references, None)?;
     let mut out = std::io::stdout().lock();
     if files.json {
         writeln!(out, "{}", serde_json::to_string(&score)?)?;
     } else {
-        writeln!(out, "{}|{} = {:.2}", score.name, score.signature, score.score)?;
+        writeln!(
+            out,
+            "{}|{} = {:.2}",
+            score.name, score.signature, score.score
+        )?;
     }
     Ok(())
 }

@@ -35,11 +35,18 @@ pub fn run(arguments: &TranslateTextArguments) -> Result<()> {
         } else {
             let texts: Vec<&str> = sources.iter().map(String::as_str).collect();
             let translations = translate_texts(&translator, &segmenter, &texts, from, to)?;
-            translations.into_iter().map(Option::unwrap_or_default).collect()
+            translations
+                .into_iter()
+                .map(Option::unwrap_or_default)
+                .collect()
         };
         for (source, translation) in sources.iter().zip(translations) {
             if arguments.json {
-                writeln!(out, "{}", json!({ "source": source, "translation": translation }))?;
+                writeln!(
+                    out,
+                    "{}",
+                    json!({ "source": source, "translation": translation })
+                )?;
             } else {
                 writeln!(out, "{translation}")?;
             }
