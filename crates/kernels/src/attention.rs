@@ -400,7 +400,6 @@ fn backward(saved: &Saved, gradient: &FlexTensor) -> [FlexTensor; 3] {
             let dy = dy.matrix(range.clone(), head);
             cpu::backward(head_saved, dy, saved.plan.scoring, dq, dk, dv);
         });
-    drop(parts);
     let kv_shape = [tokens, kv_heads, head_dim];
     let share = |per_head: Values| {
         if group == 1 {

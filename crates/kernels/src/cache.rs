@@ -32,7 +32,7 @@ struct Sequence {
 #[derive(Debug, Clone)]
 enum Past {
     /// On any device; a new pair of tensors for each append.
-    Tensors { keys: Tensor<3>, values: Tensor<3> },
+    Tensors(Box<[Tensor<3>; 2]>),
     /// On the CPU: grows in place, twice as long when full.
     Host {
         keys: Vec<f32>,
@@ -45,7 +45,7 @@ enum Past {
 impl Past {
     fn tokens(&self) -> usize {
         match self {
-            Self::Tensors { keys, .. } => keys.dims()[0],
+            Self::Tensors(pair) => pair[0].dims()[0],
             Self::Host { keys, width, .. } => keys.len() / width,
         }
     }
@@ -53,9 +53,8 @@ impl Past {
     /// Forgets all but the first `tokens`.
     fn truncate(&mut self, tokens: usize) {
         match self {
-            Self::Tensors { keys, values } => {
-                let first = |x: &Tensor<3>| x.clone().slice_dim(0, 0..tokens);
-                (*keys, *values) = (first(keys), first(values));
+            Self::Tensors(pair) => {
+                **pair = pair.clone().map(|x| x.slice_dim(0, 0..tokens));
             }
             Self::Host {
                 keys,
@@ -239,12 +238,15 @@ pub fn portable(
         let part = |x: &Tensor<3>| x.clone().slice_dim(0, range.clone());
         let (new_keys, new_values) = (part(&k), part(&v));
         let past = cache.past(slot, layer);
-        let (keys, values) = match past.take() {
-            None => (new_keys, new_values),
-            Some(Past::Tensors { keys, values }) => (
-                Tensor::cat(vec![keys, new_keys], 0),
-                Tensor::cat(vec![values, new_values], 0),
-            ),
+        let [keys, values] = match past.take() {
+            None => [new_keys, new_values],
+            Some(Past::Tensors(pair)) => {
+                let [keys, values] = *pair;
+                [
+                    Tensor::cat(vec![keys, new_keys], 0),
+                    Tensor::cat(vec![values, new_values], 0),
+                ]
+            }
             Some(Past::Host { .. }) => panic!("cache slot {slot} was begun by the fast form"),
         };
         outputs.push(attend(
@@ -254,7 +256,7 @@ pub fn portable(
             scale,
             Direction::Causal,
         ));
-        *past = Some(Past::Tensors { keys, values });
+        *past = Some(Past::Tensors(Box::new([keys, values])));
     }
     if outputs.is_empty() {
         q

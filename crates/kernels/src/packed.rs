@@ -35,7 +35,7 @@ enum Form {
     /// On the CPU.
     Host(Arc<PackedMatrix>),
     /// On any device.
-    Portable(Tensor<2>),
+    Portable(Box<Tensor<2>>),
 }
 
 impl PackedLinear {
@@ -45,7 +45,7 @@ impl PackedLinear {
         let weight = plain(weight);
         let bias = bias.map(plain);
         if !is_fast(&weight) {
-            let form = Form::Portable(weight);
+            let form = Form::Portable(Box::new(weight));
             return Self { form, bias };
         }
         let weight = weight
@@ -70,7 +70,7 @@ impl PackedLinear {
         let device = x.device();
         let x = plain(x);
         let product = match &self.form {
-            Form::Portable(weight) => x.matmul(weight.clone().transpose()),
+            Form::Portable(weight) => x.matmul(weight.as_ref().clone().transpose()),
             Form::Host(weight) => {
                 let x = x
                     .try_into_primitive::<Flex>()
