@@ -23,7 +23,7 @@ pub enum WeightFormat {
 /// A frozen linear layer for inference; clones share the weight.
 ///
 /// Decoding reads every weight for each token, so its speed is the memory's: the smaller the
-/// format, the faster. A row's result does not depend on how many rows come with it.
+/// format, the faster. With AVX-512 a row's result does not depend on how many rows come with it.
 #[derive(Debug, Clone)]
 pub struct PackedLinear {
     form: Form,

@@ -24,6 +24,11 @@ impl Precision {
         CURRENT.get()
     }
 
+    /// What multiplies in this precision on this processor, for people to read.
+    pub fn instructions(self) -> &'static str {
+        crate::cpu::gemm::instructions(self)
+    }
+
     /// Runs `body` with this precision for the products it starts on this thread, as `autocast`
     /// does in PyTorch. A backward pass keeps the precision of its forward pass, wherever it runs.
     ///

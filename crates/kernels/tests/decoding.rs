@@ -2,7 +2,7 @@
 
 use burn::Tensor;
 use burn::tensor::{Device, TensorData, Tolerance};
-use kernels::{KvCache, PackedLinear, Segments, WeightFormat, cache};
+use kernels::{KvCache, PackedLinear, Precision, Segments, WeightFormat, cache};
 
 fn random<const D: usize>(shape: [usize; D], seed: u32) -> Tensor<D> {
     let count = shape.iter().product::<usize>() as u32;
@@ -153,13 +153,18 @@ fn packed_linears_agree_with_linear() {
 fn a_packed_row_does_not_depend_on_its_batch() {
     let x = random([16, 300], 1);
     let weight = random([77, 300], 2);
-    for format in [WeightFormat::F32, WeightFormat::Bf16] {
+    for (format, precision) in [
+        (WeightFormat::F32, Precision::F32),
+        (WeightFormat::Bf16, Precision::Bf16),
+    ] {
         let layer = PackedLinear::new(weight.clone(), None, format);
         let all = layer.forward(x.clone());
         for row in [0, 7, 15] {
             let alone = layer.forward(x.clone().slice_dim(0, row..row + 1));
             let of_all = all.clone().slice_dim(0, row..row + 1);
-            alone.into_data().assert_eq(&of_all.into_data(), true);
+            // Bit by bit where the product is ours.
+            let exact = precision.instructions().starts_with("AVX-512");
+            close(alone, of_all, if exact { 0.0 } else { 1e-5 });
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! On processors with AVX-512 both factors are packed into panels (for bf16: rounded on the way)
 //! and multiplied by a register-tiled kernel, in f32 or with the bf16 dot product instruction.
-//! Elsewhere the `gemm` crate multiplies. One element of C is always the same chain of additions
-//! over k, however many rows or columns surround it: a row's result does not depend on its batch.
+//! One element of C is then always the same chain of additions over k, however many rows or columns
+//! surround it: a row's result does not depend on its batch, to the last bit. Elsewhere the `gemm`
+//! crate multiplies, whose order of additions may vary with the size.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -45,6 +46,21 @@ pub enum Threads {
     One,
     /// All of rayon's current pool.
     All,
+}
+
+/// Name of what multiplies in this precision here.
+pub fn instructions(precision: Precision) -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if Kernel::for_precision(precision).is_some() {
+        return match precision {
+            Precision::F32 => "AVX-512",
+            Precision::Bf16 => "AVX-512 BF16",
+        };
+    }
+    match precision {
+        Precision::F32 => "the gemm crate",
+        Precision::Bf16 => "the gemm crate, on rounded factors",
+    }
 }
 
 /// Multiplies `a` [m, k] by `b` [k, n] into `c` [m, n].
