@@ -1,6 +1,6 @@
 //! Speed of greedy generation: 64 prompt and 128 new tokens at batch 1 and 16.
 //!
-//! `cargo run --release -p models --example generate -- MODEL [f32|bf16|int8] ["A question"]`
+//! `cargo run --release -p models --example generate -- MODEL [f32|bf16] ["A question"]`
 
 use std::time::Instant;
 
@@ -15,12 +15,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments
         .next()
-        .ok_or("usage: generate MODEL [f32|bf16|int8] [QUESTION]")?;
+        .ok_or("usage: generate MODEL [f32|bf16] [QUESTION]")?;
     let format = match arguments.next().as_deref() {
         None | Some("f32") => WeightFormat::F32,
         Some("bf16") => WeightFormat::Bf16,
-        Some("int8") => WeightFormat::Int8,
-        Some(other) => return Err(format!("weights are f32, bf16 or int8, not {other}").into()),
+        Some(other) => return Err(format!("weights are f32 or bf16, not {other}").into()),
     };
     let start = Instant::now();
     let model = LanguageModel::load(&path, &Device::flex())?.packed(format);

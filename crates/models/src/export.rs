@@ -36,6 +36,9 @@ pub enum ExportError {
     /// A full model was to be saved as an adapter.
     #[error("the model has no LoRA adapter; save it as a Hugging Face directory")]
     NoAdapter,
+    /// A copy for inference was to be saved.
+    #[error("the model was packed for inference and holds no weights to save; save the original")]
+    Packed,
     /// Adapter files in a model's directory: loaders would attach them to the merged weights.
     #[error("{0} holds the files of an adapter; choose another directory for the model")]
     AdapterInTheWay(PathBuf),
@@ -51,6 +54,9 @@ pub fn save_huggingface(
 ) -> Result<(), ExportError> {
     if directory.join(ADAPTER_CONFIG).exists() {
         return Err(ExportError::AdapterInTheWay(directory.to_path_buf()));
+    }
+    if model.llama.is_packed() {
+        return Err(ExportError::Packed);
     }
     let config = model.config.to_json(format.name())?;
     let folder = Folder::create(directory)?;

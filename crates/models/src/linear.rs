@@ -121,13 +121,17 @@ impl Linear {
         }
     }
 
-    /// The layer as inference reads it fastest; its adapter is merged. Not differentiable.
+    /// The layer as inference reads it fastest; its adapter is merged and the weight itself let
+    /// go, so that it is in memory once. Not differentiable.
     pub fn packed(self, format: WeightFormat) -> Self {
         let bias = self.bias.as_ref().map(Param::val);
         let packed = PackedLinear::new(self.effective_weight(), bias, format);
+        let nothing = Tensor::zeros([0, 0], &self.weight.device());
         Self {
+            weight: Param::from_tensor(nothing),
+            bias: self.bias,
+            lora: None,
             packed: Some(packed),
-            ..self
         }
     }
 

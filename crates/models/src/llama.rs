@@ -218,8 +218,8 @@ impl Llama {
         KvCache::new(self.model.layers.len())
     }
 
-    /// A copy for inference: adapters merged, weights in the form that is read fastest. It shares
-    /// its other tensors with this model and is neither trained nor saved.
+    /// A copy for inference: adapters merged, weights in the form that is read fastest. It can be
+    /// neither trained nor saved. Drop this model afterwards to have the weights in memory once.
     pub fn packed(&self, format: WeightFormat) -> Self {
         let output = kernels::PackedLinear::new(self.output_weight(), None, format);
         let mut copy = self
@@ -228,6 +228,11 @@ impl Llama {
             .map_linears(|_, layer| layer.packed(format));
         copy.packed_output = Some(output);
         copy
+    }
+
+    /// Whether this is a copy for inference.
+    pub fn is_packed(&self) -> bool {
+        self.packed_output.is_some()
     }
 
     /// The device its weights are on.

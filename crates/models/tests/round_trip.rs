@@ -7,7 +7,7 @@ use burn::module::Param;
 use burn::tensor::Device;
 use models::LanguageModel;
 use models::export::{ExportError, StoredFormat, save_huggingface, save_peft_adapter};
-use models::kernels::Segments;
+use models::kernels::{Segments, WeightFormat};
 use models::llama::{LlamaConfig, LoraConfig, LoraTargetError};
 
 fn reference(name: &str) -> PathBuf {
@@ -88,6 +88,16 @@ fn tied_weights_are_stored_once() {
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert!(tensors.names().contains(&"model.embed_tokens.weight"));
     assert!(!tensors.names().contains(&"lm_head.weight"));
+}
+
+#[test]
+fn a_copy_for_inference_is_not_saved() {
+    let model = load(&reference("gguf/bpe.gguf"))
+        .unwrap()
+        .packed(WeightFormat::F32);
+    let folder = tempfile::tempdir().unwrap();
+    let error = save_huggingface(&model, folder.path(), StoredFormat::F32).unwrap_err();
+    assert!(matches!(error, ExportError::Packed), "{error}");
 }
 
 fn with_adapter(mut model: LanguageModel) -> LanguageModel {
