@@ -118,8 +118,8 @@ fn no_input_makes_it_panic() {
         translate(&translator, &["", "  \t", "\u{a0}"]),
         ["", "", ""]
     );
-    let long_word = "a".repeat(10_000);
-    let long_text = "the quick brown fox jumps over the lazy dog and ".repeat(100);
+    let long_word = "a".repeat(3_000);
+    let long_text = "the quick brown fox jumps over the lazy dog and ".repeat(30);
     let awkward = [
         long_word.as_str(),
         &long_text,
@@ -135,7 +135,7 @@ fn no_input_makes_it_panic() {
     let translations = translate(&translator, &awkward);
     assert_eq!(translations.len(), awkward.len());
     assert!(
-        translations[1].matches("raposa").count() > 50,
+        translations[1].matches("raposa").count() > 15,
         "an over-long sentence lost its end"
     );
 }
@@ -244,7 +244,7 @@ fn damaged_files_are_named_and_never_a_panic() {
     let model = "model.enpt.intgemm.alphas.bin";
     let half = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);
     assert!(damage(model, &half).contains("ends inside tensor"));
-    assert!(damage(model, &|b| b.truncate(100)).contains("ends inside its header"));
+    assert!(damage(model, &|b| b.truncate(100)).contains("tensors in 100 bytes"));
     assert!(damage(model, &|b| b.clear()).contains("ends inside its header"));
     assert!(
         damage(model, &|b| *b = b"<html>not found</html>".to_vec()).contains("not with version")

@@ -41,10 +41,15 @@ impl Default for FilterConfig {
 }
 
 /// The lowest quality that passes where the config names none: 0.8 as in the paper for CometKiwi
-/// and estimators on its scale; 0.35 for round-trip chrF.
+/// and estimators on its scale; 0.4 for round-trip chrF.
+///
+/// Measured for round-trip chrF on 200 sentences of FLORES devtest, English to Portuguese with the
+/// Firefox models: of human translations 1 % score below 0.32 and 5 % below 0.44, of the models'
+/// own 1 % below 0.50; human translations cut in half have a median of 0.38, and 99 % of unrelated
+/// sentences score below 0.41.
 pub fn default_min_quality(engine: &str) -> f64 {
     match engine {
-        "round-trip-chrf" => 0.35,
+        "round-trip-chrf" => 0.4,
         _ => 0.8,
     }
 }

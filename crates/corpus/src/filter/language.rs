@@ -10,8 +10,8 @@ const LONG_SENTENCE: usize = 60;
 
 /// The identifier says another language than the target, of the whole text or, where a sentence
 /// was left untranslated, of a long sentence. Of a target language that the identifier does not
-/// know, only its word for the source language counts. Abstentions pass: filters of this kind are known to
-/// reject short answers (`Paris`, `1969`) for nothing.
+/// know, only its word for the source language counts. Abstentions pass: filters of this kind are
+/// known to reject short answers (`Paris`, `1969`) for nothing.
 pub(super) struct WrongLanguage<'a> {
     pub(super) voice: Voice<'a>,
 }

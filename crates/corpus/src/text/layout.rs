@@ -211,14 +211,8 @@ fn mark_length(text: &str) -> usize {
                 0
             }
         }
-        'A'..='Z' | 'a'..='z' => {
-            // `A. Smith` is not told from `A. An answer`; both come back whole.
-            if text[1..].starts_with(['.', ')']) {
-                spaced(2)
-            } else {
-                0
-            }
-        }
+        // `A. Smith` is not told from `A. An answer`; both come back whole.
+        'A'..='Z' | 'a'..='z' if text[1..].starts_with(['.', ')']) => spaced(2),
         _ => 0,
     }
 }
