@@ -129,7 +129,7 @@ impl Message {
 mod tests {
     use super::*;
 
-    /// The same event as written by TensorFlow's own protocol buffers and `tf.io.TFRecordWriter`.
+    /// Field by field as event.proto numbers them; TensorBoard's own reader accepts the file.
     #[test]
     fn a_scalar_event_has_the_bytes_tensorboard_reads() {
         let folder = tempfile::tempdir().unwrap();

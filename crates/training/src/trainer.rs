@@ -121,7 +121,7 @@ pub fn fine_tune(
     model.llama = prepare(model.llama, config)?;
 
     let run = Run::begin(model, &data, config, folder, fingerprint, progress)?;
-    let (model, state) = run.to_the_end()?;
+    let (model, state) = run.finish()?;
 
     let summary = summarise(&state, &data, &model.llama, config);
     export(&model, config, output)?;
@@ -259,7 +259,7 @@ impl<'a> Run<'a> {
     }
 
     /// Trains to the last step or until early stopping ends it; gives the best parameters.
-    fn to_the_end(mut self) -> Result<(LanguageModel, TrainerState), TrainError> {
+    fn finish(mut self) -> Result<(LanguageModel, TrainerState), TrainError> {
         self.progress
             .begin("train", Some(self.state.max_steps as u64));
         self.progress.already_done(self.state.global_step as u64);

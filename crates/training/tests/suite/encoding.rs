@@ -1,9 +1,12 @@
 //! What is learnt of an example, and what happens to long ones.
 
+use burn::module::Param;
+use burn::tensor::s;
 use training::TrainConfig;
-use training::config::ExcessLength;
+use training::config::{ExcessLength, Method};
 use training::encode::{EncodeError, Encoder};
 use training::inspect::samples;
+use training::preflight::model_warnings;
 
 use crate::tiny;
 
@@ -78,5 +81,41 @@ fn long_examples_are_dropped_cut_or_refused_as_configured() {
     assert!(
         matches!(&error, EncodeError::TooLong { id, .. } if *id == long[0]),
         "{error}"
+    );
+}
+
+#[test]
+fn a_model_without_a_chat_template_cannot_be_trained() {
+    let mut model = tiny::model();
+    model.chat_template = None;
+    let error = Encoder::new(&model, &tiny::config())
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains("has no chat template"), "{error}");
+}
+
+#[test]
+fn an_end_of_turn_that_was_never_trained_is_noticed_before_lora() {
+    let mut model = tiny::model();
+    let lora = TrainConfig {
+        method: Method::Lora,
+        ..tiny::config()
+    };
+    assert_eq!(model_warnings(&model, &lora).unwrap(), Vec::<String>::new());
+
+    let end = model.tokenizer.id("<|im_end|>").unwrap() as usize;
+    let table = model.llama.model.embed_tokens.weight.val();
+    let row = table.clone().slice(s![end..=end, ..]) * 0.01;
+    model.llama.model.embed_tokens.weight =
+        Param::from_tensor(table.slice_assign(s![end..=end, ..], row));
+    let warnings = model_warnings(&model, &lora).unwrap();
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("<|im_end|>"),
+        "{warnings:?}"
+    );
+    assert_eq!(
+        model_warnings(&model, &tiny::config()).unwrap(),
+        Vec::<String>::new()
     );
 }

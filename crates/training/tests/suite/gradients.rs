@@ -48,6 +48,7 @@ fn full_fine_tuning_reaches_every_tensor() {
 
 #[test]
 fn lora_reaches_its_adapters_and_nothing_else() {
+    let _turn = tiny::random_generator();
     let model = tiny::model();
     let examples = tiny::encoded(&model);
     let config = TrainConfig {

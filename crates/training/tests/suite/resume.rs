@@ -131,6 +131,7 @@ fn full_fine_tuning_resumes_exactly() {
 
 #[test]
 fn lora_with_dropout_resumes_exactly() {
+    let _turn = tiny::random_generator();
     a_killed_run_ends_as_an_undisturbed_one(Method::Lora);
 }
 

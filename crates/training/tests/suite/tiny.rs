@@ -1,6 +1,7 @@
 //! The tiny model of `reference/training` and examples it can read.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Device;
 use corpus::language::Language;
@@ -89,4 +90,10 @@ pub fn encoded(model: &LanguageModel) -> Vec<Encoded> {
         .encode(&examples())
         .unwrap()
         .examples
+}
+
+/// The device's random generator belongs to the process: tests that draw from it take turns.
+pub fn random_generator() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
