@@ -1,9 +1,12 @@
 //! Speed and memory of optimiser steps on a real model.
 //!
 //! ```text
-//! cargo run --release -p training --example step -- MODEL [--precision f32|bf16]
-//!     [--method full|lora] [--batch-size 4] [--length 256] [--steps 3]
+//! cargo run --release -p training --example step -- --model PATH [--precision f32|bf16]
+//!     [--method full|lora] [--batch 4] [--length 256] [--steps 3]
 //! ```
+//! Prints one JSON object with the median speed and the peak memory; each step goes to standard
+//! error.
+//!
 //! Every token but the first of each sequence is supervised, as in a plain language-model step, so
 //! that the numbers compare with other trainers'.
 
@@ -41,10 +44,10 @@ fn main() {
             "--method" => {
                 config.method = named(&value(), [("full", Method::Full), ("lora", Method::Lora)])
             }
-            "--batch-size" => batch_size = number(&value()),
+            "--batch" => batch_size = number(&value()),
             "--length" => length = number(&value()),
             "--steps" => steps = number(&value()),
-            path if !path.starts_with('-') => model = Some(path.to_string()),
+            "--model" => model = Some(value()),
             other => usage(other),
         }
     }
@@ -86,7 +89,7 @@ fn main() {
         );
         llama = updated;
         let rate = result.tokens as f64 / start.elapsed().as_secs_f64();
-        println!(
+        eprintln!(
             "step {step}: loss {:.4}, gradient norm {:.3}, {rate:.0} tokens/s",
             result.loss, result.grad_norm
         );
@@ -96,18 +99,18 @@ fn main() {
     }
     rates.sort_by(f64::total_cmp);
     let median = rates.get(rates.len() / 2).copied().unwrap_or_default();
-    println!(
-        "{:?} {:?} B={batch_size} T={length}: train {median:.0} tokens/s, peak {:.2} GB",
-        config.method,
-        config.precision,
-        peak_memory()
-    );
+    let result = serde_json::json!({
+        "tokens_per_second": median,
+        "peak_bytes": peak_memory(),
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    println!("{result}");
 }
 
-/// Peak resident memory of this process in GB; 0 where the system does not tell.
-fn peak_memory() -> f64 {
+/// Peak resident memory of this process in bytes; 0 where the system does not tell.
+fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kilobytes = status.lines().find_map(|line| {
+    let kilobytes: Option<u64> = status.lines().find_map(|line| {
         line.strip_prefix("VmHWM:")?
             .trim()
             .strip_suffix("kB")?
@@ -115,7 +118,7 @@ fn peak_memory() -> f64 {
             .parse()
             .ok()
     });
-    kilobytes.unwrap_or(0.0) * 1024.0 / 1e9
+    kilobytes.unwrap_or(0) * 1024
 }
 
 fn named<T, const N: usize>(name: &str, values: [(&str, T); N]) -> T {
@@ -131,8 +134,8 @@ fn number(text: &str) -> usize {
 
 fn usage(problem: &str) -> ! {
     eprintln!(
-        "{problem}\nusage: step MODEL [--precision f32|bf16] [--method full|lora] \
-         [--batch-size N] [--length N] [--steps N]"
+        "{problem}\nusage: step --model PATH [--precision f32|bf16] [--method full|lora] \
+         [--batch N] [--length N] [--steps N]"
     );
     std::process::exit(2)
 }
