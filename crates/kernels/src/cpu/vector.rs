@@ -68,15 +68,14 @@ pub fn add_scaled(a: &mut [f32], factor: f32, b: &[f32]) {
 
 /// Combines lanes pairwise, the same tree always.
 #[inline(always)]
-fn fold(mut lanes: [f32; LANES], combine: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] = combine(lanes[lane], lanes[lane + width]);
-        }
-        width /= 2;
-    }
-    lanes[0]
+fn fold(lanes: [f32; LANES], combine: impl Fn(f32, f32) -> f32) -> f32 {
+    // Through memory: where the compiler sees the tree together with the loop that filled the
+    // lanes, it vectorises the tree, two lanes wide, and with it the loop.
+    let lanes = std::hint::black_box(lanes);
+    let sixteen: [f32; 16] = std::array::from_fn(|i| combine(lanes[i], lanes[i + 16]));
+    let eight: [f32; 8] = std::array::from_fn(|i| combine(sixteen[i], sixteen[i + 8]));
+    let four: [f32; 4] = std::array::from_fn(|i| combine(eight[i], eight[i + 4]));
+    combine(combine(four[0], four[2]), combine(four[1], four[3]))
 }
 
 /// e^x to 2 ulp, without a branch; x beyond ±87 is taken as ±87.
