@@ -63,6 +63,9 @@ pub struct Generated {
     pub finish_reason: FinishReason,
 }
 
+/// Once this many prompt tokens enter in one step, further prompts wait for the next; bounds memory.
+const ENTERING_TOKENS: usize = 4096;
+
 /// Continues each prompt; results are in the order of `prompts`. `finished` is told of every
 /// sequence that ends (with 1). A prompt that is empty or fills the model's context gets no token
 /// and [`FinishReason::Length`].
@@ -99,15 +102,15 @@ pub fn generate(
         }
     }
     loop {
+        let mut entering = 0;
         while batch.running.len() < options.batch_size.max(1)
+            && entering < ENTERING_TOKENS
             && let Some(index) = waiting.pop_front()
         {
             let slot = batch.cache.open();
-            batch.running.push(Sequence {
-                index,
-                slot,
-                input: prompts[index].clone(),
-            });
+            let input = prompts[index].clone();
+            entering += input.len();
+            batch.running.push(Sequence { index, slot, input });
         }
         if batch.running.is_empty() {
             return batch.results;

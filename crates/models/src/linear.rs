@@ -12,7 +12,7 @@ use crate::checkpoint::{Checkpoint, CheckpointError};
 pub struct Linear {
     /// W [out, in].
     pub weight: Param<Tensor<2>>,
-    /// b [out].
+    /// b \[out\].
     pub bias: Option<Param<Tensor<1>>>,
     /// The low-rank adapter, if one is attached.
     pub lora: Option<Lora>,
@@ -37,7 +37,7 @@ pub struct Lora {
 }
 
 impl Linear {
-    /// Reads `{name}.weight` [outputs, inputs] and, where there is one, `{name}.bias` [outputs].
+    /// Reads `{name}.weight`, \[outputs, inputs\], and with `bias` also `{name}.bias`, \[outputs\].
     pub fn load(
         checkpoint: &dyn Checkpoint,
         name: &str,

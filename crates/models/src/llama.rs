@@ -59,7 +59,7 @@ pub struct Embedding {
 /// Root-mean-square norm (Zhang and Sennrich 2019, arXiv 1910.07467).
 #[derive(Module, Debug)]
 pub struct RmsNorm {
-    /// Gain [C].
+    /// Gain, C values.
     pub weight: Param<Tensor<1>>,
     /// ε.
     pub epsilon: f64,

@@ -297,6 +297,7 @@ fn configurations_that_are_not_built_are_refused() {
         ),
         (r#","partial_rotary_factor":0.5"#, "partial_rotary_factor"),
         (r#","head_dim":3"#, "head_dim"),
+        (r#","head_dim":99999999"#, "head_dim"),
     ] {
         let error = with(extra).unwrap_err().to_string();
         assert!(error.contains(named), "{extra}: {error}");

@@ -120,6 +120,7 @@ impl Gguf {
             bos_token_id: token("tokenizer.ggml.bos_token_id")?,
             eos_token_ids,
         };
+        config.check()?;
         config.rope_scaling = self.rope_scaling(&config, &architecture)?;
         config.check()?;
         Ok(config)

@@ -278,6 +278,17 @@ impl LlamaConfig {
         if let Some((key, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Err(ConfigError::Inconsistent(format!("`{key}` is 0")));
         }
+        // Far above any model, far below what a lying file could make us allocate.
+        let limits = [
+            ("num_hidden_layers", self.num_hidden_layers, 1 << 12),
+            ("num_attention_heads", self.num_attention_heads, 1 << 16),
+            ("head_dim", self.head_dim, 1 << 16),
+        ];
+        if let Some((key, size, limit)) = limits.iter().find(|(_, size, limit)| size > limit) {
+            return Err(ConfigError::Inconsistent(format!(
+                "`{key}` is {size}, more than {limit}"
+            )));
+        }
         if !self
             .num_attention_heads
             .is_multiple_of(self.num_key_value_heads)
