@@ -100,8 +100,14 @@ impl<'a> Pipeline<'a> {
     }
 
     fn run<S: RowStage>(&self, stage: &S, inputs: &Inputs<'_, S::Input>) -> Result<String> {
+        // A refused answer costs its row nothing: the given one is there.
+        let max_rejected_fraction = match stage.name() {
+            "answer" => 1.0,
+            _ => StageOptions::default().max_rejected_fraction,
+        };
         let options = StageOptions {
             shard: self.shard,
+            max_rejected_fraction,
             ..StageOptions::default()
         };
         let folder = self.config.output.join(stage.name());
