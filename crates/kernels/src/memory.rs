@@ -4,7 +4,8 @@
 /// one training step reuse the pages of the step before. Call it once, first thing in `main`.
 ///
 /// glibc maps every block above 128 KiB afresh and unmaps it when freed; each new tensor then
-/// costs a page fault for every 4 KiB. Other allocators and systems are left alone.
+/// costs a page fault for every 4 KiB. The fast forms reuse their tensors' memory by themselves, so
+/// this serves what Burn's own operations allocate. Other allocators and systems are left alone.
 pub fn retain_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

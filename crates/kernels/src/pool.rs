@@ -134,19 +134,20 @@ impl Pool {
     }
 
     /// Keeps freed memory, but never holds more than a quarter above what was in use at once:
-    /// shapes that no longer occur are given up, largest first.
+    /// shapes that no longer occur are given up, largest first, and the one just freed last.
     fn put(&mut self, memory: Vec<f32>) {
         let class = memory.len();
         self.live -= class;
         self.idle_total += class;
         self.idle.entry(class).or_default().push(memory);
         while self.live + self.idle_total > self.peak + self.peak / 4 {
-            let Some((&class, stack)) = self.idle.iter_mut().rfind(|(_, stack)| !stack.is_empty())
+            let stacks = self.idle.iter_mut().filter(|(_, stack)| !stack.is_empty());
+            let Some((&idle, stack)) = stacks.max_by_key(|(idle, _)| (**idle != class, **idle))
             else {
                 break;
             };
             stack.pop();
-            self.idle_total -= class;
+            self.idle_total -= idle;
         }
     }
 }
@@ -174,6 +175,26 @@ mod tests {
             let class = size_class(length);
             assert!(class >= length && class <= length + length / 8 + 1);
         }
+    }
+
+    /// A hundred shapes that come once each leave no more idle memory than one of them needs.
+    #[test]
+    fn forgotten_shapes_are_given_up() {
+        let mut pool = Pool {
+            idle: BTreeMap::new(),
+            idle_total: 0,
+            live: 0,
+            peak: 0,
+        };
+        for class in (100_000..200_000).step_by(1000) {
+            let memory = pool.take(class).unwrap_or_else(|| vec![0.0; class]);
+            pool.put(memory);
+            assert!(pool.idle_total <= pool.peak + pool.peak / 4);
+        }
+        assert_eq!(pool.live, 0);
+        let idle: usize = pool.idle.values().flatten().map(Vec::len).sum();
+        assert_eq!(idle, pool.idle_total);
+        assert!(pool.take(199_000).is_some(), "the latest shape is kept");
     }
 
     #[test]

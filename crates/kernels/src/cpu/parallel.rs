@@ -24,7 +24,6 @@ pub fn rows_per_task(width: usize) -> usize {
 macro_rules! for_each_simd {
     ($(#[$meta:meta])* $visibility:vis fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
         $(#[$meta])*
-        #[expect(clippy::allow_attributes, reason = "the expansions differ by target")]
         $visibility fn $name($($argument: $kind),*) $(-> $result)? {
             #[allow(clippy::too_many_arguments)]
             #[inline(always)]
