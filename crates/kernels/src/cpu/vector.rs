@@ -50,12 +50,16 @@ pub fn exp_sum(values: &mut [f32], scale: f32, shift: f32) -> f32 {
             sums[lane] += part[lane];
         }
     }
-    let mut rest = 0.0;
-    for value in parts.into_remainder() {
-        *value = exp(*value * scale - shift);
-        rest += *value;
+    // The rest goes through a whole register too: one by one it would cost as much as all others.
+    let rest = parts.into_remainder();
+    let mut part = [0.0_f32; LANES];
+    part[..rest.len()].copy_from_slice(rest);
+    for lane in 0..LANES {
+        part[lane] = exp(part[lane] * scale - shift);
+        sums[lane] += if lane < rest.len() { part[lane] } else { 0.0 };
     }
-    fold(sums, |a, b| a + b) + rest
+    rest.copy_from_slice(&part[..rest.len()]);
+    fold(sums, |a, b| a + b)
 }
 
 /// a += factor · b.
