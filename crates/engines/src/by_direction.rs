@@ -18,8 +18,11 @@ impl ByDirection {
 impl Translator for ByDirection {
     /// The identity of a single translator is its own; several are listed in their order.
     fn identity(&self) -> EngineIdentity {
-        let identities: Vec<EngineIdentity> =
-            self.translators.iter().map(|(_, _, translator)| translator.identity()).collect();
+        let identities: Vec<EngineIdentity> = self
+            .translators
+            .iter()
+            .map(|(_, _, translator)| translator.identity())
+            .collect();
         let joined = |part: fn(&EngineIdentity) -> &str| {
             let mut parts: Vec<&str> = identities.iter().map(part).collect();
             parts.dedup();
@@ -30,7 +33,9 @@ impl Translator for ByDirection {
             model: joined(|identity| &identity.model),
             revision: joined(|identity| &identity.revision),
             parameters: joined(|identity| &identity.parameters),
-            licence: identities.iter().find_map(|identity| identity.licence.clone()),
+            licence: identities
+                .iter()
+                .find_map(|identity| identity.licence.clone()),
         }
     }
 
@@ -40,9 +45,8 @@ impl Translator for ByDirection {
         from: Language,
         to: Language,
     ) -> Result<Vec<String>, EngineError> {
-        let of_direction = |&&(own_from, own_to, _): &&(Language, Language, _)| {
-            own_from == from && own_to == to
-        };
+        let of_direction =
+            |&&(own_from, own_to, _): &&(Language, Language, _)| own_from == from && own_to == to;
         match self.translators.iter().find(of_direction) {
             Some((_, _, translator)) => translator.translate(sentences, from, to),
             None => Err(EngineError::new(

@@ -62,7 +62,10 @@ impl LocalLlm {
 
     /// Asks a model that is in memory already. The model itself is not changed.
     pub fn new(model: &LanguageModel, options: LocalLlmOptions) -> Self {
-        Self { model: model.packed(options.weights), options }
+        Self {
+            model: model.packed(options.weights),
+            options,
+        }
     }
 
     /// The model.
@@ -86,7 +89,10 @@ impl LocalLlm {
     /// The conversation in which `question` is asked.
     fn conversation(&self, question: &str) -> Vec<Message> {
         let system = self.options.system_prompt.as_ref().map(Message::system);
-        system.into_iter().chain([Message::user(question)]).collect()
+        system
+            .into_iter()
+            .chain([Message::user(question)])
+            .collect()
     }
 
     fn scored_sequence(&self, text: &ScoredText) -> Result<ScoredSequence, EngineError> {
@@ -107,7 +113,10 @@ impl LocalLlm {
                     .prompt_and_answer(tokenizer, &self.conversation(question), answer)
                     .map_err(failed)?;
                 let from = pair.prompt.len();
-                Ok(ScoredSequence { ids: [pair.prompt, pair.answer].concat(), from })
+                Ok(ScoredSequence {
+                    ids: [pair.prompt, pair.answer].concat(),
+                    from,
+                })
             }
         }
     }
@@ -119,11 +128,21 @@ fn failed(error: impl std::fmt::Display) -> EngineError {
 
 impl Answerer for LocalLlm {
     fn identity(&self) -> EngineIdentity {
-        let LocalLlmOptions { max_new_tokens, system_prompt, sampling, seed, weights, .. } =
-            &self.options;
+        let LocalLlmOptions {
+            max_new_tokens,
+            system_prompt,
+            sampling,
+            seed,
+            weights,
+            ..
+        } = &self.options;
         let sampling = match sampling {
             Sampling::Greedy => "greedy".to_owned(),
-            Sampling::Random { temperature, top_k, top_p } => {
+            Sampling::Random {
+                temperature,
+                top_k,
+                top_p,
+            } => {
                 format!("temperature={temperature} top_k={top_k} top_p={top_p} seed={seed}")
             }
         };
@@ -161,7 +180,11 @@ impl Answerer for LocalLlm {
             .into_iter()
             .map(|generated| {
                 Ok(Answer {
-                    text: tokenizer.decode(&generated.ids).map_err(failed)?.trim().to_owned(),
+                    text: tokenizer
+                        .decode(&generated.ids)
+                        .map_err(failed)?
+                        .trim()
+                        .to_owned(),
                     finish_reason: match generated.finish_reason {
                         generation::FinishReason::Stop => FinishReason::Stop,
                         generation::FinishReason::Length => FinishReason::Length,
@@ -175,8 +198,10 @@ impl Answerer for LocalLlm {
 
 impl TextScorer for LocalLlm {
     fn score(&self, texts: &[ScoredText]) -> Result<Vec<TokenScores>, EngineError> {
-        let sequences =
-            texts.iter().map(|text| self.scored_sequence(text)).collect::<Result<Vec<_>, _>>()?;
+        let sequences = texts
+            .iter()
+            .map(|text| self.scored_sequence(text))
+            .collect::<Result<Vec<_>, _>>()?;
         let scores = log_probabilities(&self.model, &sequences, &mut |_| {});
         Ok(scores
             .into_iter()

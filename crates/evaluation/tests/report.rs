@@ -75,6 +75,8 @@ fn stages_training_and_models_are_gathered(report: &Report) {
     let training = report.training.as_ref().expect("was trained");
     assert_eq!(training.steps, 320, "the torn line is left out");
     assert_eq!(training.held_out["TT"].len(), 9);
+    let finished = training.finished.as_ref().expect("has finished");
+    assert_eq!((finished.planned_steps, finished.seconds), (480, 790.2));
     assert!(training.best_held_out_loss.expect("was evaluated").1 < 2.2);
     let firefox = report
         .models

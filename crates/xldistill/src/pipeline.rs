@@ -268,7 +268,7 @@ impl<'a> Pipeline<'a> {
             &self.model(),
             self.progress,
         )?;
-        Ok(format!("{summary:?}"))
+        Ok(summary.to_string())
     }
 
     fn evaluate(&self) -> Result<String> {

@@ -1,4 +1,5 @@
-//! How the training went, from `train/metrics.jsonl`.
+//! How the training went, from `train/metrics.jsonl` and, once it has finished,
+//! `train/manifest.json`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,10 +25,50 @@ pub struct TrainingSummary {
     pub first_held_out_loss: Option<f64>,
     /// The lowest held-out loss and its step.
     pub best_held_out_loss: Option<(u64, f64)>,
+    /// What is known only once the training has finished.
+    pub finished: Option<FinishedTraining>,
     /// Training loss per subset, and `all` for the objective.
     pub train: BTreeMap<String, Vec<(u64, f64)>>,
     /// Held-out loss per subset, and `all` for the objective.
     pub held_out: BTreeMap<String, Vec<(u64, f64)>>,
+}
+
+/// What a finished training says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinishedTraining {
+    /// Optimiser steps that were planned; more than were done where training ended early.
+    pub planned_steps: u64,
+    /// Step of the exported parameters.
+    pub best_step: u64,
+    /// Examples trained on.
+    pub training_examples: u64,
+    /// Examples held out.
+    pub held_out_examples: u64,
+    /// Training examples left out for their length.
+    #[serde(default)]
+    pub dropped_examples: u64,
+    /// Training examples whose answers were cut.
+    #[serde(default)]
+    pub truncated_examples: u64,
+    /// Parameters trained, in scalars.
+    pub trainable_parameters: u64,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Seconds of training, evaluations included.
+    pub seconds: f64,
+    /// What was found suspicious before training.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// When it ended, in seconds since 1970.
+    #[serde(default)]
+    pub finished_at: f64,
+}
+
+/// The part of `train/manifest.json` that is shown.
+#[derive(Deserialize)]
+struct TrainManifest {
+    summary: FinishedTraining,
+    finished_at: f64,
 }
 
 /// Name of the curve of the whole objective.
@@ -61,7 +102,10 @@ impl TrainingSummary {
     pub(super) fn timing(&self) -> Timing {
         Timing {
             part: "train".to_owned(),
-            seconds: self.seconds,
+            seconds: self
+                .finished
+                .as_ref()
+                .map_or(self.seconds, |finished| finished.seconds),
             amount: self.tokens as f64,
             unit: "tokens".to_owned(),
         }
@@ -74,7 +118,20 @@ pub(super) fn gather(folder: &Path) -> Option<TrainingSummary> {
     let measurements = text
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok());
-    summarise(measurements)
+    let mut summary = summarise(measurements)?;
+    summary.finished = std::fs::read(folder.join("manifest.json"))
+        .ok()
+        .and_then(|json| serde_json::from_slice(&json).ok())
+        .map(
+            |TrainManifest {
+                 summary,
+                 finished_at,
+             }| FinishedTraining {
+                finished_at,
+                ..summary
+            },
+        );
+    Some(summary)
 }
 
 fn summarise(measurements: impl Iterator<Item = Measurement>) -> Option<TrainingSummary> {
@@ -86,6 +143,7 @@ fn summarise(measurements: impl Iterator<Item = Measurement>) -> Option<Training
         seconds: 0.0,
         first_held_out_loss: None,
         best_held_out_loss: None,
+        finished: None,
         train: BTreeMap::new(),
         held_out: BTreeMap::new(),
     };

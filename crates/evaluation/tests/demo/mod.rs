@@ -450,5 +450,12 @@ fn training(folder: &Path) {
         }
     }
     lines += "{\"event\":\"train\",\"step\":3";
+    let manifest = json!({"stage": "train", "finished_at": 1_795_341_000.5, "summary": {
+        "steps": 320, "planned_steps": 480, "epochs": 2.0, "best_step": 320, "training_examples": 1290,
+        "held_out_examples": 120, "dropped_examples": 3, "truncated_examples": 0,
+        "trainable_parameters": 134_515_008u64, "learning_rate": 3e-4, "tokens": 327_680, "seconds": 790.2,
+        "warnings": ["the end-of-turn token <|im_end|> is tied to an untrained embedding"],
+    }});
+    std::fs::write(folder.join("manifest.json"), manifest.to_string()).expect("writable");
     std::fs::write(folder.join("metrics.jsonl"), lines).expect("writable");
 }

@@ -1,9 +1,6 @@
 //! `xldistill score`: hypotheses against references, as sacrebleu scores them.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{io::Write, path::Path};
 
 use anyhow::Result;
 use evaluation::metric::{self, Metric, bleu::Bleu, chrf::Chrf, tokenizer::Tokenizer};
@@ -32,11 +29,7 @@ pub fn run(command: &ScoreCommand) -> Result<()> {
 
 fn print(metric: &dyn Metric, files: &ScoreFiles) -> Result<()> {
     let hypotheses = read(&files.hypotheses)?;
-    let references: Vec<_> = files
-        .references
-        .iter()
-        .map(|path| read(path))
-        .collect::<Result<_>>()?;
+    let references: Vec<_> = files.references.iter().map(read).collect::<Result<_>>()?;
     let score = metric::corpus_score(metric, &hypotheses, &references, None)?;
     let mut out = std::io::stdout().lock();
     if files.json {
@@ -51,6 +44,6 @@ fn print(metric: &dyn Metric, files: &ScoreFiles) -> Result<()> {
     Ok(())
 }
 
-fn read(path: &PathBuf) -> Result<Vec<String>> {
-    lines::of_file(Path::new(path))
+fn read(path: impl AsRef<Path>) -> Result<Vec<String>> {
+    lines::of_file(path.as_ref())
 }

@@ -6,14 +6,17 @@ use corpus::record::Subset;
 use maud::{Markup, html};
 
 use super::chart::{LineChart, Series};
-use crate::report::training::ALL;
+use crate::report::training::{ALL, FinishedTraining};
 use crate::report::{TrainingSummary, titles};
 
 pub fn render(training: &TrainingSummary) -> Markup {
     let window = (training.steps as usize / 40).max(1);
     html! {
         p.facts {
-            span { strong { (titles::count(training.steps)) } " optimiser steps" }
+            span {
+                strong { (titles::count(training.steps)) } " optimiser steps"
+                @if let Some(planned) = planned_beyond(training) { " of " (titles::count(planned)) " (stopped early)" }
+            }
             span { strong { (format!("{:.2}", training.epochs)) } " epochs" }
             span { strong { (titles::count(training.tokens)) } " tokens" }
             @if training.tokens_per_second > 0.0 {
@@ -25,6 +28,7 @@ pub fn render(training: &TrainingSummary) -> Markup {
                     strong { (format!("{best:.3}")) } " at step " (titles::count(step)) }
             }
         }
+        @if let Some(finished) = &training.finished { (particulars(finished)) }
         div.charts {
             (curves("Training loss", &training.train, window))
             (curves("Held-out loss", &training.held_out, 1))
@@ -32,6 +36,32 @@ pub fn render(training: &TrainingSummary) -> Markup {
         @if window > 1 {
             p.small { "Training curves are means over " (window) " steps. Losses are means over answer tokens; the dashed line is the weighted objective." }
         }
+    }
+}
+
+/// The planned steps where training ended before them.
+fn planned_beyond(training: &TrainingSummary) -> Option<u64> {
+    let planned = training.finished.as_ref()?.planned_steps;
+    (planned > training.steps).then_some(planned)
+}
+
+fn particulars(finished: &FinishedTraining) -> Markup {
+    let left_out = [
+        (finished.dropped_examples, "left out for their length"),
+        (finished.truncated_examples, "cut"),
+    ];
+    html! {
+        p.facts {
+            span { strong { (titles::count(finished.training_examples)) } " examples, "
+                strong { (titles::count(finished.held_out_examples)) } " held out" }
+            @for (count, what) in left_out {
+                @if count > 0 { span { strong { (titles::count(count)) } " " (what) } }
+            }
+            span { strong { (titles::count(finished.trainable_parameters)) } " trainable parameters" }
+            span { "peak learning rate " strong { (format!("{:.2e}", finished.learning_rate)) } }
+            span { "parameters of step " strong { (titles::count(finished.best_step)) } " exported" }
+        }
+        @for warning in &finished.warnings { p.warning { (warning) } }
     }
 }
 
