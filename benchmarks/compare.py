@@ -37,7 +37,7 @@ def peer_train(dtype):
 
 
 def ours_generate(precision, batch):
-    return [str(examples / "generate"), "--model", gguf, "--precision", precision, "--batch", str(batch)]
+    return [str(examples / "generate"), gguf, precision, str(batch)]
 
 
 def peer_generate(dtype, batch):
