@@ -246,12 +246,16 @@ fn direction(folder: &Path, model: &str, metadata: &[Value]) -> Option<Direction
         })
 }
 
-/// `enpt`, `en-pt`, `en_pt`, `enpt-1693087644` as a direction.
+/// `enpt`, `en-pt`, `en_pt`, `enpt-1693087644` as a direction. Two codes without anything between
+/// them count with English on one side only, as the names of model sizes are codes too (`tiny`:
+/// Tigrinya into Nyanja).
 fn two_codes(name: &str) -> Option<Direction> {
     let parts: Vec<&str> = name.split(['-', '_']).collect();
     let (from, to) = match parts[..] {
         [from, to, ..] if from.len() == 2 && to.len() == 2 => (from, to),
-        [both, ..] if both.len() == 4 && both.is_ascii() => both.split_at(2),
+        [both, ..] if both.len() == 4 && (both.starts_with("en") || both.ends_with("en")) => {
+            both.split_at(2)
+        }
         _ => return None,
     };
     let code = |code: &str| {
