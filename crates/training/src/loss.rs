@@ -46,7 +46,7 @@ impl Batch {
 
 /// What a forward pass gives.
 pub struct BatchLoss {
-    /// Σ weight · cross-entropy over the supervised tokens, shape [1]; carries the gradient.
+    /// Σ weight · cross-entropy over the supervised tokens, shape `[1]`; carries the gradient.
     pub weighted: Tensor<1>,
     /// The value of `weighted`.
     pub value: f64,
