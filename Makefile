@@ -13,4 +13,4 @@ test:
 	cargo test --workspace --locked
 
 documentation:
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

@@ -25,7 +25,7 @@ pub const IGNORE: u32 = u32::MAX;
 /// What [`linear_cross_entropy`] returns.
 #[derive(Debug, Clone)]
 pub struct CrossEntropy {
-    /// Σ weight · cross-entropy over the supervised tokens, shape [1]; carries the gradient.
+    /// Σ weight · cross-entropy over the supervised tokens, shape `[1]`; carries the gradient.
     pub loss: Tensor<1>,
     /// Unweighted cross-entropy of each token in nats, T values; 0 where the target is [`IGNORE`].
     pub token_losses: Vec<f32>,
@@ -142,7 +142,7 @@ struct Task {
 
 #[backend_extension(Flex, Autodiff)]
 trait CrossEntropyKernel: Backend {
-    /// The weighted sum [1] and the losses of all tokens [T]; the latter carry no gradient.
+    /// The weighted sum `[1]` and the losses of all tokens `[T]`; the latter carry no gradient.
     fn cross_entropy(
         hidden: FloatTensor<Self>,
         weight: FloatTensor<Self>,

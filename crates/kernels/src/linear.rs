@@ -15,7 +15,7 @@ use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
 
 /// Applies a linear layer: `x` [T, in], `weight` [out, in] (the layout of checkpoints), `bias`
-/// [out] → [T, out].
+/// `[out]` → [T, out].
 ///
 /// Multiplies in [`Precision::current`]. In a backward pass only the gradients that are asked for
 /// are computed: none for a frozen weight, none for an input that nothing trainable precedes.

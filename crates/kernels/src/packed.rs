@@ -39,7 +39,7 @@ enum Form {
 }
 
 impl PackedLinear {
-    /// Packs `weight` [out, in] and `bias` [out]. Drop the weight afterwards to have it in memory
+    /// Packs `weight` [out, in] and `bias` `[out]`. Drop the weight afterwards to have it in memory
     /// once.
     pub fn new(weight: Tensor<2>, bias: Option<Tensor<1>>, format: WeightFormat) -> Self {
         let weight = plain(weight);

@@ -15,7 +15,7 @@ use crate::cpu::vector::dot;
 use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
 
-/// Normalises each row of `x` [T, C] by its root mean square and scales by `weight` [C]:
+/// Normalises each row of `x` [T, C] by its root mean square and scales by `weight` `[C]`:
 /// `x / sqrt(mean(x²) + epsilon) · weight`.
 pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
     if !(is_fast(&x) && is_fast(&weight)) {
