@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches two small models, builds xldistill, and teaches SmolLM2-135M Portuguese.
-# Needs Rust and pip. About 20 minutes on two cores; a second run goes on where the first one was.
+# Needs Rust and pip. A second run goes on where the first one was.
 set -euo pipefail
 cd "$(dirname "$0")"
 
