@@ -98,15 +98,7 @@ impl LocalLlm {
     fn scored_sequence(&self, text: &ScoredText) -> Result<ScoredSequence, EngineError> {
         let tokenizer = &self.model.tokenizer;
         match text {
-            ScoredText::Plain(text) => {
-                let mut ids = tokenizer.encode_plain(text).map_err(failed)?;
-                if let Some(bos) = tokenizer.bos_id()
-                    && ids.first() != Some(&bos)
-                {
-                    ids.insert(0, bos);
-                }
-                Ok(ScoredSequence { ids, from: 1 })
-            }
+            ScoredText::Plain(text) => ScoredSequence::plain(tokenizer, text).map_err(failed),
             ScoredText::Chat { question, answer } => {
                 let pair = self
                     .template()?

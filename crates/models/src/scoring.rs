@@ -5,6 +5,7 @@ use std::ops::Range;
 use kernels::{Segments, linear_cross_entropy};
 
 use crate::language_model::LanguageModel;
+use crate::tokenizer::{Tokenizer, TokenizerError};
 
 /// A sequence of which the tokens from `from` on are scored; the ones before are given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,19 @@ pub struct ScoredSequence {
     /// First scored token. The first token of a sequence has nothing before it and is never
     /// scored, so 0 means 1.
     pub from: usize,
+}
+
+impl ScoredSequence {
+    /// Plain text, scored from its first token on: BOS is prepended where the tokenizer has one.
+    pub fn plain(tokenizer: &Tokenizer, text: &str) -> Result<Self, TokenizerError> {
+        let mut ids = tokenizer.encode_plain(text)?;
+        if let Some(bos) = tokenizer.bos_id()
+            && ids.first() != Some(&bos)
+        {
+            ids.insert(0, bos);
+        }
+        Ok(Self { ids, from: 1 })
+    }
 }
 
 /// Tokens of one forward pass; bounds memory.

@@ -100,11 +100,15 @@ impl<'a> Pipeline<'a> {
     }
 
     fn run<S: RowStage>(&self, stage: &S, inputs: &Inputs<'_, S::Input>) -> Result<String> {
-        // A refused answer costs its row nothing: the given one is there.
-        let max_rejected_fraction = match stage.name() {
-            "answer" => 1.0,
-            _ => StageOptions::default().max_rejected_fraction,
-        };
+        self.run_tolerating(stage, inputs, StageOptions::default().max_rejected_fraction)
+    }
+
+    fn run_tolerating<S: RowStage>(
+        &self,
+        stage: &S,
+        inputs: &Inputs<'_, S::Input>,
+        max_rejected_fraction: f64,
+    ) -> Result<String> {
         let options = StageOptions {
             shard: self.shard,
             max_rejected_fraction,
@@ -137,10 +141,9 @@ impl<'a> Pipeline<'a> {
         }
         let answerer = wiring::answerer(self.config)?;
         let stage = AnswerStage::new(&answerer, BATCHES_AT_ONCE * self.config.answer.batch_size);
-        self.run(
-            &stage,
-            &Inputs::rows(&instructions).with_rejected(&rejected),
-        )
+        let inputs = Inputs::rows(&instructions).with_rejected(&rejected);
+        // A refused answer costs its row nothing: the given one is there.
+        self.run_tolerating(&stage, &inputs, 1.0)
     }
 
     fn translate(&self) -> Result<String> {

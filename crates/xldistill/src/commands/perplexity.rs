@@ -22,16 +22,8 @@ pub fn run(arguments: &PerplexityArguments) -> Result<()> {
     let lines = lines::of_standard_input()?;
     let sequences = lines
         .iter()
-        .map(|line| {
-            let mut ids = model.tokenizer.encode_plain(line)?;
-            if let Some(bos) = model.tokenizer.bos_id()
-                && ids.first() != Some(&bos)
-            {
-                ids.insert(0, bos);
-            }
-            Ok(ScoredSequence { ids, from: 1 })
-        })
-        .collect::<Result<Vec<_>>>()?;
+        .map(|line| ScoredSequence::plain(&model.tokenizer, line))
+        .collect::<Result<Vec<_>, _>>()?;
     let scores = log_probabilities(&model, &sequences, &mut |_| {});
     let mut out = std::io::stdout().lock();
     for (sequence, scores) in sequences.iter().zip(scores) {

@@ -35,11 +35,7 @@ fn print(metric: &dyn Metric, files: &ScoreFiles) -> Result<()> {
     if files.json {
         writeln!(out, "{}", serde_json::to_string(&score)?)?;
     } else {
-        writeln!(
-            out,
-            "{}|{} = {:.2}",
-            score.name, score.signature, score.score
-        )?;
+        writeln!(out, "{score}")?;
     }
     Ok(())
 }
