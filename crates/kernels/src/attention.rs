@@ -16,12 +16,14 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use crate::cpu::attention::{self as cpu, Scoring};
+use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::{Matrix, MatrixMut};
 use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
 use crate::{Precision, Segments};
 
-/// Causal attention: each token attends to itself and the earlier tokens of its segment.
+/// Causal attention: each token attends to itself and the earlier tokens of its sequence: those of
+/// its segment and of the segments that it continues.
 ///
 /// `q` [T, H, D], `k` and `v` [T, KV, D] with H a multiple of KV (head h reads key/value head
 /// `h / (H / KV)`) → [T, H, D]. `scale` multiplies the scores, usually 1/√D.
@@ -41,7 +43,7 @@ pub fn attention(
 /// [`attention`] in which each token attends to every token of its segment, as in encoders.
 ///
 /// # Panics
-/// If the shapes do not agree with each other or with `segments`.
+/// If the shapes do not agree with each other or with `segments`, or a segment continues another.
 pub fn bidirectional_attention(
     q: Tensor<3>,
     k: Tensor<3>,
@@ -49,6 +51,10 @@ pub fn bidirectional_attention(
     segments: &Segments,
     scale: f32,
 ) -> Tensor<3> {
+    assert!(
+        !segments.is_tree(),
+        "a beginning that others continue cannot attend to what comes after it"
+    );
     run(q, k, v, segments, scale, Direction::Both)
 }
 
@@ -96,10 +102,14 @@ pub fn portable(
 ) -> Tensor<3> {
     let outputs: Vec<Tensor<3>> = segments
         .iter()
-        .filter(|range| !range.is_empty())
-        .map(|range| {
-            let part = |x: &Tensor<3>| x.clone().slice_dim(0, range.clone());
-            attend(part(&q), part(&k), part(&v), scale, direction)
+        .enumerate()
+        .filter(|(_, range)| !range.is_empty())
+        .map(|(index, range)| {
+            let part = |x: &Tensor<3>, range| x.clone().slice_dim(0, range);
+            let path = segments.path(index);
+            let along =
+                |x: &Tensor<3>| Tensor::cat(path.iter().map(|r| part(x, r.clone())).collect(), 0);
+            attend(part(&q, range), along(&k), along(&v), scale, direction)
         })
         .collect();
     if outputs.is_empty() {
@@ -279,6 +289,39 @@ impl<'a> Heads<'a> {
         let start = range.start * stride + head * self.head_dim;
         Matrix::new(&self.values[start..], range.len(), self.head_dim, stride)
     }
+
+    /// The tokens of all ranges of `path`, one after another, of one head.
+    fn along(self, path: &[Range<usize>], head: usize) -> Rows<'a> {
+        if let [range] = path {
+            return Rows::InPlace(self.matrix(range.clone(), head));
+        }
+        let tokens: usize = path.iter().map(Range::len).sum();
+        let mut rows = Buffer::take(tokens * self.head_dim);
+        let mut to = rows.chunks_exact_mut(self.head_dim);
+        for range in path {
+            let from = self.matrix(range.clone(), head);
+            for (row, to) in (0..from.rows()).zip(&mut to) {
+                to.copy_from_slice(from.row(row));
+            }
+        }
+        Rows::Gathered(rows, tokens, self.head_dim)
+    }
+}
+
+/// Rows of one head: where they lie, or a copy where a path has several ranges.
+enum Rows<'a> {
+    InPlace(Matrix<'a>),
+    /// Values, tokens and D.
+    Gathered(Buffer<f32>, usize, usize),
+}
+
+impl Rows<'_> {
+    fn matrix(&self) -> Matrix<'_> {
+        match self {
+            Rows::InPlace(matrix) => *matrix,
+            Rows::Gathered(values, tokens, head_dim) => Matrix::dense(values, *tokens, *head_dim),
+        }
+    }
 }
 
 /// Memory [T, heads, D] that tasks write head by head.
@@ -319,14 +362,30 @@ impl<'a> HeadsMut<'a> {
             MatrixMut::from_raw(start, range.len(), self.head_dim, stride)
         }
     }
+
+    /// Adds `values` [tokens of all ranges, D] to the ranges of `path`.
+    ///
+    /// # Safety
+    /// No matrix of these tokens and this head may be alive.
+    unsafe fn add_along(&self, path: &[Range<usize>], head: usize, values: &[f32]) {
+        let mut rows = values.chunks_exact(self.head_dim);
+        for range in path {
+            // SAFETY: the caller's promise; the ranges of a path are disjoint.
+            let mut to = unsafe { self.matrix(range.clone(), head) };
+            for (row, from) in (0..range.len()).zip(&mut rows) {
+                for (sum, value) in to.row_mut(row).iter_mut().zip(from) {
+                    *sum += value;
+                }
+            }
+        }
+    }
 }
 
-/// Every (segment, head) pair; empty segments have none.
-fn tasks(segments: &Segments, heads: usize) -> Vec<(Range<usize>, usize)> {
-    segments
-        .iter()
-        .filter(|range| !range.is_empty())
-        .flat_map(|range| (0..heads).map(move |head| (range.clone(), head)))
+/// Every pair of an element and a head.
+fn tasks<T: Clone>(elements: impl IntoIterator<Item = T>, heads: usize) -> Vec<(T, usize)> {
+    elements
+        .into_iter()
+        .flat_map(|element| (0..heads).map(move |head| (element.clone(), head)))
         .collect()
 }
 
@@ -344,9 +403,11 @@ fn forward(
     let rows = HeadsMut::new(&mut output, shape);
     // [H, T] read as one head of H · T tokens of one element each.
     let log_sums = log_sums.map(|sums| HeadsMut::new(sums, [heads * tokens, 1, 1]));
-    tasks(&plan.segments, heads)
+    let segments = (0..plan.segments.len()).filter(|&index| !plan.segments.range(index).is_empty());
+    tasks(segments, heads)
         .into_par_iter()
-        .for_each(|(range, head)| {
+        .for_each(|(segment, head)| {
+            let (range, path) = (plan.segments.range(segment), plan.segments.path(segment));
             // SAFETY: each (segment, head) pair occurs once, so the matrices are disjoint.
             let output = unsafe { rows.matrix(range.clone(), head) };
             let sums = log_sums.as_ref().map(|sums| {
@@ -355,9 +416,9 @@ fn forward(
                 unsafe { sums.matrix(start..start + range.len(), 0) }
             });
             cpu::forward(
-                q.matrix(range.clone(), head),
-                k.matrix(range.clone(), head / group),
-                v.matrix(range, head / group),
+                q.matrix(range, head),
+                k.along(&path, head / group).matrix(),
+                v.along(&path, head / group).matrix(),
                 plan.scoring,
                 output,
                 sums.map(MatrixMut::into_slice),
@@ -383,22 +444,55 @@ fn backward(saved: &Saved, gradient: &FlexTensor) -> [FlexTensor; 3] {
     let mut dk = Values::zeros(tokens * heads * head_dim);
     let mut dv = Values::zeros(tokens * heads * head_dim);
     let parts = [&mut dq, &mut dk, &mut dv].map(|part| HeadsMut::new(part, shape));
-    tasks(&saved.plan.segments, heads)
+    let segments = &saved.plan.segments;
+    // One (segment, head) pair, whose keys and values are those of its path.
+    let run = |segment: usize, head: usize| {
+        let (range, path) = (segments.range(segment), segments.path(segment));
+        if range.is_empty() {
+            return;
+        }
+        let (k, v) = (k.along(&path, head / group), v.along(&path, head / group));
+        let head_saved = cpu::Saved {
+            q: q.matrix(range.clone(), head),
+            k: k.matrix(),
+            v: v.matrix(),
+            output: output.matrix(range.clone(), head),
+            log_sums: &values(&saved.log_sums)[head * tokens..][range.clone()],
+        };
+        let dy = dy.matrix(range.clone(), head);
+        // SAFETY: segments that share tokens run one after another in one task, and each family
+        // has one task for this head; the matrices of one call are of different memory, and those of
+        // `add_along` are made after the ones here are gone.
+        let part = |part: usize| unsafe { parts[part].matrix(range.clone(), head) };
+        if let [_] = path.as_slice() {
+            cpu::backward(
+                head_saved,
+                dy,
+                saved.plan.scoring,
+                part(0),
+                part(1),
+                part(2),
+            );
+            return;
+        }
+        let seen: usize = path.iter().map(Range::len).sum();
+        let mut sums = [1, 2].map(|_| Buffer::take(seen * head_dim));
+        sums.iter_mut().for_each(|sum| sum.fill(0.0));
+        let [dk, dv] = sums
+            .each_mut()
+            .map(|sum| MatrixMut::dense(sum, seen, head_dim));
+        cpu::backward(head_saved, dy, saved.plan.scoring, part(0), dk, dv);
+        for (part, sum) in parts[1..].iter().zip(&sums) {
+            // SAFETY: as above.
+            unsafe { part.add_along(&path, head, sum) };
+        }
+    };
+    tasks(segments.families().iter(), heads)
         .into_par_iter()
-        .for_each(|(range, head)| {
-            let sums = &values(&saved.log_sums)[head * tokens..][range.clone()];
-            let head_saved = cpu::Saved {
-                q: q.matrix(range.clone(), head),
-                k: k.matrix(range.clone(), head / group),
-                v: v.matrix(range.clone(), head / group),
-                output: output.matrix(range.clone(), head),
-                log_sums: sums,
-            };
-            // SAFETY: each (segment, head) pair occurs once, so the matrices are disjoint.
-            let [dq, dk, dv] =
-                [0, 1, 2].map(|part| unsafe { parts[part].matrix(range.clone(), head) });
-            let dy = dy.matrix(range.clone(), head);
-            cpu::backward(head_saved, dy, saved.plan.scoring, dq, dk, dv);
+        .for_each(|(family, head)| {
+            for &segment in family {
+                run(segment, head);
+            }
         });
     let kv_shape = [tokens, kv_heads, head_dim];
     let share = |per_head: Values| {

@@ -196,6 +196,10 @@ pub fn cached_attention(
     scale: f32,
 ) -> Tensor<3> {
     crate::attention::check(&q, &k, &v, segments);
+    assert!(
+        !segments.is_tree(),
+        "what comes before a segment is in the cache"
+    );
     assert_eq!(
         segments.len(),
         slots.len(),

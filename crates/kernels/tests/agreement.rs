@@ -223,6 +223,58 @@ fn attention_agrees() {
     }
 }
 
+/// A beginning of 21 tokens with three continuations, one of which has two of its own.
+fn tree() -> Segments {
+    Segments::tree([
+        (21, None),
+        (1, Some(0)),
+        (130, Some(0)),
+        (5, Some(2)),
+        (0, Some(2)),
+        (17, Some(4)),
+        (33, None),
+        (2, Some(0)),
+    ])
+}
+
+#[test]
+fn attention_along_a_tree_agrees() {
+    let segments = tree();
+    let tokens = segments.tokens();
+    for (heads, kv_heads, head_dim) in [(1, 1, 5), (6, 2, 16), (3, 3, 64)] {
+        let q = random([tokens, heads, head_dim], 1);
+        let k = random([tokens, kv_heads, head_dim], 2);
+        let v = random([tokens, kv_heads, head_dim], 3);
+        let parts = || (q.clone(), k.clone(), v.clone());
+        let ((a, b, c), (d, e, f)) = (parts(), parts());
+        compare!(
+            2e-4,
+            [q, k, v],
+            kernels::attention(a, b, c, &segments, 0.3),
+            attention::portable(d, e, f, &segments, 0.3, attention::Direction::Causal)
+        );
+    }
+}
+
+#[test]
+fn a_shared_beginning_equals_sequences_of_their_own() {
+    let segments = tree();
+    let q = random([segments.tokens(), 4, 16], 1).inner();
+    let k = random([segments.tokens(), 2, 16], 2).inner();
+    let v = random([segments.tokens(), 2, 16], 3).inner();
+    let shared = kernels::attention(q.clone(), k.clone(), v.clone(), &segments, 0.25);
+    for index in [1, 3, 5, 6, 7] {
+        let path = segments.path(index);
+        let along = |x: &Tensor<3>| {
+            let parts = path.iter().map(|r| x.clone().slice_dim(0, r.clone()));
+            Tensor::cat(parts.collect(), 0)
+        };
+        let alone = Segments::single(path.iter().map(|range| range.len()).sum());
+        let separate = kernels::attention(along(&q), along(&k), along(&v), &alone, 0.25);
+        close(along(&shared), separate, 1e-6);
+    }
+}
+
 #[test]
 fn packed_segments_equal_separate_runs() {
     let segments = Segments::new([5, 71, 17]);

@@ -152,6 +152,9 @@ pub struct TrainConfig {
     /// Several examples share a forward pass, isolated by their segments. Default true; without
     /// it every example gets a pass of its own.
     pub packing: bool,
+    /// What the prompts of a forward pass have in common at their beginning is computed once.
+    /// Default true; never changes the loss.
+    pub share_prompts: bool,
     /// Most tokens in one example, prompt and answer together. Default 1024.
     pub max_length: usize,
     /// `drop`, `truncate` or `raise`. Default `drop`.
@@ -210,6 +213,7 @@ impl Default for TrainConfig {
             examples_per_step: 16,
             tokens_per_batch: 2048,
             packing: true,
+            share_prompts: true,
             max_length: 1024,
             excess_length: ExcessLength::Drop,
             reduction: Reduction::Example,

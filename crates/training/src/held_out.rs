@@ -8,6 +8,7 @@ use kernels::Precision;
 use models::llama::Llama;
 
 use crate::checkpoint::HeldOutLoss;
+use crate::config::TrainConfig;
 use crate::encode::Encoded;
 use crate::loss::{Batch, batch_loss};
 use crate::metrics::SubsetLosses;
@@ -41,21 +42,19 @@ impl SubsetMeans {
 pub fn held_out_loss(
     llama: &Llama,
     examples: &[Encoded],
-    tokens_per_batch: usize,
-    precision: Precision,
+    config: &TrainConfig,
 ) -> Option<HeldOutLoss> {
     if examples.is_empty() {
         return None;
     }
     let llama = llama.valid();
-    let lengths: Vec<usize> = examples.iter().map(Encoded::input_tokens).collect();
     let all: Vec<usize> = (0..examples.len()).collect();
     let mut means = SubsetMeans::default();
     let (mut weighted, mut weights) = (0.0, 0.0);
-    for indices in first_fit_decreasing(&all, &lengths, tokens_per_batch) {
+    for indices in first_fit_decreasing(&all, examples, config) {
         let members: Vec<&Encoded> = indices.iter().map(|&index| &examples[index]).collect();
-        let batch = Batch::new(&members, |_| 1.0);
-        let losses = precision.scope(|| {
+        let batch = Batch::new(&members, config, |_| 1.0);
+        let losses = Precision::from(config.precision).scope(|| {
             let hidden = llama.forward(&batch.ids, &batch.segments);
             batch_loss(hidden, llama.output_weight(), &batch).example_means
         });

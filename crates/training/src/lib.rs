@@ -24,6 +24,7 @@ pub mod parameters;
 pub mod preflight;
 pub mod saved_model;
 pub mod schedule;
+pub mod shared_prompts;
 pub mod step;
 pub mod summary;
 pub mod tensorboard;

@@ -3,17 +3,22 @@
 use burn::Tensor;
 use kernels::{IGNORE, Segments, linear_cross_entropy};
 
+use crate::config::TrainConfig;
 use crate::encode::Encoded;
+use crate::shared_prompts;
 
 /// Examples laid end to end for one forward pass.
 ///
-/// Each contributes its tokens but the last, which is only ever predicted.
+/// Each contributes its tokens but the last, which is only ever predicted; what the beginnings of
+/// prompts have in common stands there once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// Token ids, T of them.
     pub ids: Vec<u32>,
-    /// One segment for each example.
+    /// One segment for each example, and one for each beginning that several share.
     pub segments: Segments,
+    /// The segment of each example that holds its supervised tokens.
+    pub segment_of_example: Vec<usize>,
     /// The next token where it belongs to an answer, [`IGNORE`] elsewhere.
     pub targets: Vec<u32>,
     /// Factor of each token's cross-entropy.
@@ -22,22 +27,38 @@ pub struct Batch {
 
 impl Batch {
     /// Lays out `examples`; `token_weight` gives the factor of an example's answer tokens.
-    pub fn new(examples: &[&Encoded], token_weight: impl Fn(&Encoded) -> f64) -> Self {
+    pub fn new(
+        examples: &[&Encoded],
+        config: &TrainConfig,
+        token_weight: impl Fn(&Encoded) -> f64,
+    ) -> Self {
+        let (nodes, segment_of_example) = match config.share_prompts {
+            true => shared_prompts::tree(examples),
+            false => shared_prompts::flat(examples),
+        };
         let mut ids = Vec::new();
         let mut targets = Vec::new();
         let mut weights = Vec::new();
-        for example in examples {
-            let inputs = example.input_tokens();
-            let unsupervised = example.answer_start - 1;
-            ids.extend(&example.ids[..inputs]);
-            targets.extend(std::iter::repeat_n(IGNORE, unsupervised));
-            targets.extend(&example.ids[example.answer_start..]);
-            weights.extend(std::iter::repeat_n(token_weight(example) as f32, inputs));
+        for node in &nodes {
+            let example = examples[node.example];
+            ids.extend(&example.ids[node.tokens.clone()]);
+            // The target of token i is token i + 1, where that belongs to the answer.
+            targets.extend(
+                node.tokens
+                    .clone()
+                    .map(|at| match at + 1 < example.answer_start {
+                        true => IGNORE,
+                        false => example.ids[at + 1],
+                    }),
+            );
+            let weight = token_weight(example) as f32;
+            weights.extend(std::iter::repeat_n(weight, node.tokens.len()));
         }
-        let segments = Segments::new(examples.iter().map(|example| example.input_tokens()));
+        let segments = Segments::tree(nodes.iter().map(|node| (node.tokens.len(), node.parent)));
         Self {
             ids,
             segments,
+            segment_of_example,
             targets,
             weights,
         }
@@ -64,9 +85,10 @@ pub fn batch_loss(hidden: Tensor<2>, output_weight: Tensor<2>, batch: &Batch) ->
         .map(|(&loss, &weight)| f64::from(loss) * f64::from(weight))
         .sum();
     let example_means = batch
-        .segments
+        .segment_of_example
         .iter()
-        .map(|range| {
+        .map(|&segment| {
+            let range = batch.segments.range(segment);
             let supervised = batch.targets[range.clone()]
                 .iter()
                 .filter(|t| **t != IGNORE)
@@ -97,7 +119,9 @@ mod tests {
             weight: 1.0,
         };
         let (a, b) = (example(&[1, 2, 3, 9], 2), example(&[4, 5, 9], 2));
-        let batch = Batch::new(&[&a, &b], |e| e.answer_tokens() as f64);
+        let batch = Batch::new(&[&a, &b], &TrainConfig::default(), |e| {
+            e.answer_tokens() as f64
+        });
         assert_eq!(batch.ids, [1, 2, 3, 4, 5]);
         assert_eq!(batch.targets, [IGNORE, 3, 9, IGNORE, 9]);
         assert_eq!(batch.weights, [2.0, 2.0, 2.0, 1.0, 1.0]);

@@ -23,7 +23,7 @@ pub struct StepResult {
     pub subsets: SubsetMeans,
     /// L2 norm of the gradient before clipping.
     pub grad_norm: f64,
-    /// Tokens that went through the model.
+    /// Tokens of the examples; those that several share count for each.
     pub tokens: usize,
 }
 
@@ -35,7 +35,7 @@ pub struct StepGradients {
     pub subsets: SubsetMeans,
     /// Sum over the micro batches.
     pub gradients: Gradients,
-    /// Tokens that went through the model.
+    /// Tokens of the examples; those that several share count for each.
     pub tokens: usize,
 }
 
@@ -67,14 +67,16 @@ pub fn gradients(
     };
     for (number, indices) in plan.iter().enumerate() {
         let members: Vec<&Encoded> = indices.iter().map(|&index| &examples[index]).collect();
-        let batch = Batch::new(&members, |e| objective.token_weight(e, examples_in_step));
+        let batch = Batch::new(&members, config, |e| {
+            objective.token_weight(e, examples_in_step)
+        });
         seed_dropout(&device, config, step, number);
         let loss = Precision::from(config.precision).scope(|| {
             let hidden = llama.forward(&batch.ids, &batch.segments);
             batch_loss(hidden, llama.output_weight(), &batch)
         });
         sum.loss += loss.value;
-        sum.tokens += batch.ids.len();
+        sum.tokens += members.iter().map(|e| e.input_tokens()).sum::<usize>();
         for (example, mean) in members.into_iter().zip(loss.example_means) {
             sum.subsets.add(example.subset, mean);
         }

@@ -266,25 +266,11 @@ impl<'a> Run<'a> {
         if self.state.global_step == 0 {
             self.state.before = self.evaluate()?;
         }
-        let lengths: Vec<usize> = self
-            .data
-            .train
-            .examples
-            .iter()
-            .map(Encoded::input_tokens)
-            .collect();
         let steps_per_epoch = self.data.steps_per_epoch(self.config);
         while !self.is_over() {
             let config = self.config;
             let epoch = self.state.global_step / steps_per_epoch;
-            let plans = plan_epoch(
-                &lengths,
-                config.examples_per_step,
-                config.tokens_per_batch,
-                config.packing,
-                config.seed,
-                epoch,
-            );
+            let plans = plan_epoch(&self.data.train.examples, config, epoch);
             for plan in &plans[self.state.global_step % steps_per_epoch..] {
                 self = self.step(plan, steps_per_epoch)?;
                 if self.is_over() {
@@ -382,12 +368,7 @@ impl<'a> Run<'a> {
     /// Measures and logs the held-out loss, if there are held-out examples.
     fn evaluate(&mut self) -> Result<Option<HeldOutLoss>, TrainError> {
         self.progress.status("measuring the held-out loss");
-        let held_out = held_out_loss(
-            &self.model.llama,
-            &self.data.held_out.examples,
-            self.config.tokens_per_batch,
-            self.config.precision.into(),
-        );
+        let held_out = held_out_loss(&self.model.llama, &self.data.held_out.examples, self.config);
         if let Some(HeldOutLoss { loss, losses }) = &held_out {
             let (step, epoch) = (self.state.global_step, self.state.epoch);
             let metric = Metric::Evaluation {

@@ -89,9 +89,9 @@ pub fn forward(
 pub struct Saved<'a> {
     /// Queries [n, D].
     pub q: Matrix<'a>,
-    /// Keys [n, D].
+    /// Keys [m, D], m ≥ n: the last n are those of the queries' own tokens.
     pub k: Matrix<'a>,
-    /// Values [n, D].
+    /// Values [m, D].
     pub v: Matrix<'a>,
     /// Output of the forward pass [n, D].
     pub output: Matrix<'a>,
@@ -99,7 +99,7 @@ pub struct Saved<'a> {
     pub log_sums: &'a [f32],
 }
 
-/// Gradients of one head: `dq` is overwritten, `dk` and `dv` are added to.
+/// Gradients of one head: `dq` [n, D] is overwritten, `dk` and `dv` [m, D] are added to.
 pub fn backward(
     saved: Saved<'_>,
     dy: Matrix<'_>,
@@ -108,10 +108,10 @@ pub fn backward(
     mut dk: MatrixMut<'_>,
     mut dv: MatrixMut<'_>,
 ) {
-    let tokens = saved.q.rows();
-    for start in (0..tokens).step_by(QUERIES) {
-        let block = start..tokens.min(start + QUERIES);
-        let seen = scoring.visible(block.end - 1, tokens, tokens);
+    let (queries, keys) = (saved.q.rows(), saved.k.rows());
+    for start in (0..queries).step_by(QUERIES) {
+        let block = start..queries.min(start + QUERIES);
+        let seen = scoring.visible(block.end - 1, queries, keys);
         let (q, dy) = (
             saved.q.slice_rows(block.clone()),
             dy.slice_rows(block.clone()),
@@ -130,7 +130,7 @@ pub fn backward(
             .zip(slopes.chunks_exact_mut(seen));
         for (index, (weights, slopes)) in rows.enumerate() {
             let query = block.start + index;
-            let visible = scoring.visible(query, tokens, tokens);
+            let visible = scoring.visible(query, queries, keys);
             let (dy, output) = (dy.row(index), saved.output.row(query));
             let log_sum = saved.log_sums[query];
             softmax_backward(weights, slopes, visible, scoring.scale, log_sum, dy, output);

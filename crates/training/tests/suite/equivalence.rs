@@ -4,6 +4,7 @@ use models::llama::Llama;
 use training::TrainConfig;
 use training::config::Reduction;
 use training::encode::Encoded;
+use training::loss::Batch;
 use training::objective::Objective;
 use training::parameters::trainable;
 use training::step::{StepGradients, gradients};
@@ -71,6 +72,42 @@ fn one_batch_accumulated_batches_and_single_examples_are_the_same_step() {
                 assert!((other.subsets.means()[&subset] - loss).abs() < TOLERANCE);
             }
         }
+    }
+}
+
+/// The tiny model's chat template, a common beginning, and two questions asked twice.
+#[test]
+fn shared_prompts_change_neither_the_loss_nor_its_gradient() {
+    let model = tiny::model();
+    let mut examples = tiny::encoded(&model);
+    // A long beginning that all share, and pairs that share more.
+    for (index, example) in examples.iter_mut().enumerate() {
+        let beginning = (0..12).map(|at| 5 + at % 7);
+        let question = (0..10).map(|at| 5 + (at + index as u32 / 2) % 11);
+        let prompt: Vec<u32> = beginning.chain(question).collect();
+        example.ids.splice(0..0, prompt.iter().copied());
+        example.answer_start += prompt.len();
+    }
+    let all: Vec<usize> = (0..examples.len()).collect();
+    let run = |share_prompts| {
+        let config = TrainConfig {
+            share_prompts,
+            ..tiny::config()
+        };
+        let llama = prepare(model.llama.clone(), &config).unwrap();
+        let members: Vec<&Encoded> = examples.iter().collect();
+        let tokens = Batch::new(&members, &config, |_| 1.0).ids.len();
+        let step = gradients_of(&llama, &examples, &[&all], &config);
+        (llama, step, tokens)
+    };
+    let (llama, apart, whole) = run(false);
+    let (_, shared, fewer) = run(true);
+    assert!(fewer + 12 * 9 <= whole, "{fewer} of {whole} tokens");
+    assert!((apart.loss - shared.loss).abs() < TOLERANCE);
+    assert!(difference(&llama, &apart, &shared) < TOLERANCE);
+    assert_eq!(apart.tokens, shared.tokens, "the examples' tokens");
+    for (subset, loss) in apart.subsets.means() {
+        assert!((shared.subsets.means()[&subset] - loss).abs() < TOLERANCE);
     }
 }
 

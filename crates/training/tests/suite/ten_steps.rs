@@ -126,9 +126,7 @@ fn ten_steps_follow_pytorch() {
     }
     for (example, expected) in examples.iter().zip(&record.losses_after) {
         let example = std::slice::from_ref(example);
-        let loss = held_out_loss(&llama, example, 64, kernels::Precision::F32)
-            .unwrap()
-            .loss;
+        let loss = held_out_loss(&llama, example, &config).unwrap().loss;
         assert!(
             (loss - expected).abs() < 1e-3,
             "after: {loss}, not {expected}"
