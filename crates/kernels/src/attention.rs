@@ -182,9 +182,9 @@ pub(crate) fn check(q: &Tensor<3>, k: &Tensor<3>, v: &Tensor<3>, segments: &Segm
 
 /// All of a call but its tensors.
 #[derive(Debug, Clone)]
-struct Plan {
-    segments: Segments,
-    scoring: Scoring,
+pub(crate) struct Plan {
+    pub segments: Segments,
+    pub scoring: Scoring,
 }
 
 #[backend_extension(Flex, Autodiff)]
@@ -219,17 +219,8 @@ impl<C: CheckpointStrategy> AttentionKernel for Autodiff<Flex, C> {
             .stateful()
         {
             OpsKind::Tracked(preparation) => {
-                let [tokens, heads, _] = dims(&q);
-                let mut log_sums = Values::take(heads * tokens);
-                let output = forward(&q, &k, &v, &plan, Some(&mut log_sums));
-                let saved = Saved {
-                    q,
-                    k,
-                    v,
-                    output: output.clone(),
-                    log_sums: log_sums.into_tensor([heads, tokens]),
-                    plan,
-                };
+                let saved = Saved::new(q, k, v, plan);
+                let output = saved.output.clone();
                 preparation.finish(saved, output)
             }
             OpsKind::UnTracked(preparation) => preparation.finish(forward(&q, &k, &v, &plan, None)),
@@ -240,15 +231,36 @@ impl<C: CheckpointStrategy> AttentionKernel for Autodiff<Flex, C> {
 #[derive(Debug)]
 struct AttentionBackward;
 
+/// What the backward pass reads; all contiguous.
 #[derive(Debug, Clone)]
-struct Saved {
-    q: FlexTensor,
-    k: FlexTensor,
-    v: FlexTensor,
-    output: FlexTensor,
+pub(crate) struct Saved {
+    /// [T, H, D].
+    pub q: FlexTensor,
+    /// [T, KV, D], as `v`.
+    pub k: FlexTensor,
+    pub v: FlexTensor,
+    /// [T, H, D].
+    pub output: FlexTensor,
     /// [H, T].
-    log_sums: FlexTensor,
-    plan: Plan,
+    pub log_sums: FlexTensor,
+    pub plan: Plan,
+}
+
+impl Saved {
+    /// Attends, and keeps what the backward pass needs.
+    pub fn new(q: FlexTensor, k: FlexTensor, v: FlexTensor, plan: Plan) -> Self {
+        let [tokens, heads, _] = dims(&q);
+        let mut log_sums = Values::take(heads * tokens);
+        let output = forward(&q, &k, &v, &plan, Some(&mut log_sums));
+        Self {
+            q,
+            k,
+            v,
+            output,
+            log_sums: log_sums.into_tensor([heads, tokens]),
+            plan,
+        }
+    }
 }
 
 impl Backward<Flex, 3> for AttentionBackward {
@@ -256,7 +268,13 @@ impl Backward<Flex, 3> for AttentionBackward {
 
     fn backward(self, ops: Ops<Saved, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = contiguous(&grads.consume::<Flex>(&ops.node));
-        let gradients = backward(&ops.state, &gradient);
+        let (saved, [q, k, v]) = (&ops.state, backward(&ops.state, values(&gradient)));
+        let kv_shape: [usize; 3] = dims(&saved.k);
+        let gradients = [
+            q.into_tensor(dims::<3>(&saved.q)),
+            k.into_tensor(kv_shape),
+            v.into_tensor(kv_shape),
+        ];
         for (node, gradient) in ops.parents.into_iter().zip(gradients) {
             if let Some(node) = node {
                 grads.register::<Flex>(node.id, gradient);
@@ -427,8 +445,8 @@ fn forward(
     output.into_tensor(shape)
 }
 
-/// Gradients of q, k and v.
-fn backward(saved: &Saved, gradient: &FlexTensor) -> [FlexTensor; 3] {
+/// Gradients of q, k and v, given that of the output.
+pub(crate) fn backward(saved: &Saved, gradient: &[f32]) -> [Values; 3] {
     let shape @ [tokens, heads, head_dim] = dims(&saved.q);
     let [_, kv_heads, _]: [usize; 3] = dims(&saved.k);
     let (q, k, v) = (
@@ -436,7 +454,12 @@ fn backward(saved: &Saved, gradient: &FlexTensor) -> [FlexTensor; 3] {
         Heads::of(&saved.k),
         Heads::of(&saved.v),
     );
-    let (output, dy) = (Heads::of(&saved.output), Heads::of(gradient));
+    let output = Heads::of(&saved.output);
+    let dy = Heads {
+        values: gradient,
+        heads,
+        head_dim,
+    };
     let group = heads / kv_heads;
     let mut dq = Values::take(tokens * heads * head_dim);
     // Each query head sums its own dk and dv; heads that share keys are added up afterwards, in
@@ -494,7 +517,6 @@ fn backward(saved: &Saved, gradient: &FlexTensor) -> [FlexTensor; 3] {
                 run(segment, head);
             }
         });
-    let kv_shape = [tokens, kv_heads, head_dim];
     let share = |per_head: Values| {
         if group == 1 {
             return per_head;
@@ -515,9 +537,5 @@ fn backward(saved: &Saved, gradient: &FlexTensor) -> [FlexTensor; 3] {
             });
         shared
     };
-    [
-        dq.into_tensor(shape),
-        share(dk).into_tensor(kv_shape),
-        share(dv).into_tensor(kv_shape),
-    ]
+    [dq, share(dk), share(dv)]
 }

@@ -45,16 +45,51 @@ trait RmsNormKernel: Backend {
 
 impl RmsNormKernel for Flex {
     fn rms_norm(x: FlexTensor, weight: FlexTensor, epsilon: f64) -> FlexTensor {
-        let (x, weight) = (contiguous(&x), contiguous(&weight));
-        let [tokens, width] = dims(&x);
-        let mut output = Values::take(tokens * width);
-        let rows = rows_per_task(width) * width;
-        output
-            .par_chunks_mut(rows.max(1))
-            .zip(values(&x).par_chunks(rows.max(1)))
-            .for_each(|(y, x)| normalise(x, values(&weight), epsilon as f32, y));
-        output.into_tensor([tokens, width])
+        forward(&contiguous(&x), &contiguous(&weight), epsilon as f32)
     }
+}
+
+/// [`rms_norm`] of contiguous tensors.
+pub(crate) fn forward(x: &FlexTensor, weight: &FlexTensor, epsilon: f32) -> FlexTensor {
+    let [tokens, width] = dims(x);
+    let mut output = Values::take(tokens * width);
+    let rows = rows_per_task(width) * width;
+    output
+        .par_chunks_mut(rows.max(1))
+        .zip(values(x).par_chunks(rows.max(1)))
+        .for_each(|(y, x)| normalise(x, values(weight), epsilon, y));
+    output.into_tensor([tokens, width])
+}
+
+/// Gradients of input and weight, given that of the output; all contiguous.
+pub(crate) fn backward(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    epsilon: f32,
+    gradient: &[f32],
+) -> (Values, Values) {
+    let [tokens, width] = dims(x);
+    let mut dx = Values::take(tokens * width);
+    let rows = (rows_per_task(width) * width).max(1);
+    let parts: Vec<Vec<f32>> = dx
+        .par_chunks_mut(rows)
+        .zip(values(x).par_chunks(rows))
+        .zip(gradient.par_chunks(rows))
+        .map(|((dx, x), dy)| {
+            let mut dw = vec![0.0; width];
+            differentiate(x, values(weight), epsilon, dy, dx, &mut dw);
+            dw
+        })
+        .collect();
+    let mut dw = Values::take(width);
+    dw.fill(0.0);
+    // In order of rows: the sum does not depend on which thread was quicker.
+    for part in parts {
+        for (sum, value) in dw.iter_mut().zip(part) {
+            *sum += value;
+        }
+    }
+    (dx, dw)
 }
 
 impl<C: CheckpointStrategy> RmsNormKernel for Autodiff<Flex, C> {
@@ -93,32 +128,12 @@ impl Backward<Flex, 2> for RmsNormBackward {
         let (x, weight, epsilon) = ops.state;
         let (x, weight) = (contiguous(&x), contiguous(&weight));
         let gradient = contiguous(&grads.consume::<Flex>(&ops.node));
-        let [tokens, width] = dims(&x);
-        let mut dx = Values::take(tokens * width);
-        let rows = (rows_per_task(width) * width).max(1);
-        let parts: Vec<Vec<f32>> = dx
-            .par_chunks_mut(rows)
-            .zip(values(&x).par_chunks(rows))
-            .zip(values(&gradient).par_chunks(rows))
-            .map(|((dx, x), dy)| {
-                let mut dw = vec![0.0; width];
-                differentiate(x, values(&weight), epsilon, dy, dx, &mut dw);
-                dw
-            })
-            .collect();
+        let (dx, dw) = backward(&x, &weight, epsilon, values(&gradient));
         if let Some(node) = x_node {
-            grads.register::<Flex>(node.id, dx.into_tensor([tokens, width]));
+            grads.register::<Flex>(node.id, dx.into_tensor(dims::<2>(&x)));
         }
         if let Some(node) = weight_node {
-            let mut dw = Values::take(width);
-            dw.fill(0.0);
-            // In order of rows: the sum does not depend on which thread was quicker.
-            for part in parts {
-                for (sum, value) in dw.iter_mut().zip(part) {
-                    *sum += value;
-                }
-            }
-            grads.register::<Flex>(node.id, dw.into_tensor([width]));
+            grads.register::<Flex>(node.id, dw.into_tensor(dims::<1>(&weight)));
         }
     }
 }

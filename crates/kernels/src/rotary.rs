@@ -130,11 +130,28 @@ pub fn portable(x: Tensor<3>, table: &RotaryTable, positions: &[u32]) -> Tensor<
 
 /// Angles for the rows of one tensor.
 #[derive(Debug, Clone)]
-struct Turn {
-    table: RotaryTable,
-    positions: Arc<[u32]>,
+pub(crate) struct Turn {
+    pub table: RotaryTable,
+    pub positions: Arc<[u32]>,
     /// By the negative angles: the transpose of the rotation, which carries gradients back.
-    backwards: bool,
+    pub backwards: bool,
+}
+
+impl Turn {
+    /// Turns heads laid out as [T, H, D], `width` = H · D elements a token.
+    pub fn apply(&self, heads: &mut [f32], width: usize) {
+        let tokens = rows_per_task(width);
+        let direction = if self.backwards { -1.0 } else { 1.0 };
+        heads
+            .par_chunks_mut((tokens * width).max(1))
+            .zip(self.positions.par_chunks(tokens))
+            .for_each(|(rows, positions)| {
+                for (row, &position) in rows.chunks_exact_mut(width).zip(positions) {
+                    let (cosines, sines) = self.table.row(position);
+                    rotate(row, cosines, sines, direction);
+                }
+            });
+    }
 }
 
 #[backend_extension(Flex, Autodiff)]
@@ -146,18 +163,7 @@ impl RotaryKernel for Flex {
     fn rotary(x: FlexTensor, turn: Turn) -> FlexTensor {
         let shape: [usize; 3] = dims(&x);
         let mut x = owned(x);
-        let width = shape[1] * shape[2];
-        let tokens = rows_per_task(width);
-        x.storage_mut::<f32>()
-            .par_chunks_mut((tokens * width).max(1))
-            .zip(turn.positions.par_chunks(tokens))
-            .for_each(|(rows, positions)| {
-                for (row, &position) in rows.chunks_exact_mut(width).zip(positions) {
-                    let (cosines, sines) = turn.table.row(position);
-                    let direction = if turn.backwards { -1.0 } else { 1.0 };
-                    rotate(row, cosines, sines, direction);
-                }
-            });
+        turn.apply(x.storage_mut::<f32>(), shape[1] * shape[2]);
         x
     }
 }

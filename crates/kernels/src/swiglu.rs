@@ -38,16 +38,34 @@ trait SwigluKernel: Backend {
 
 impl SwigluKernel for Flex {
     fn swiglu(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
-        let (gate, up) = (contiguous(&gate), contiguous(&up));
-        let shape: [usize; 2] = dims(&gate);
-        let mut output = Values::take(shape[0] * shape[1]);
-        output
-            .par_chunks_mut(TASK)
-            .zip(values(&gate).par_chunks(TASK))
-            .zip(values(&up).par_chunks(TASK))
-            .for_each(|((y, gate), up)| activate(gate, up, y));
-        output.into_tensor(shape)
+        forward(&contiguous(&gate), &contiguous(&up))
     }
+}
+
+/// [`swiglu`] of contiguous tensors.
+pub(crate) fn forward(gate: &FlexTensor, up: &FlexTensor) -> FlexTensor {
+    let shape: [usize; 2] = dims(gate);
+    let mut output = Values::take(shape[0] * shape[1]);
+    output
+        .par_chunks_mut(TASK)
+        .zip(values(gate).par_chunks(TASK))
+        .zip(values(up).par_chunks(TASK))
+        .for_each(|((y, gate), up)| activate(gate, up, y));
+    output.into_tensor(shape)
+}
+
+/// Gradients of gate and up, given that of the output; all contiguous.
+pub(crate) fn backward(gate: &FlexTensor, up: &FlexTensor, gradient: &[f32]) -> [Values; 2] {
+    let mut dgate = Values::take(gradient.len());
+    let mut dup = Values::take(gradient.len());
+    dgate
+        .par_chunks_mut(TASK)
+        .zip(dup.par_chunks_mut(TASK))
+        .zip(values(gate).par_chunks(TASK))
+        .zip(values(up).par_chunks(TASK))
+        .zip(gradient.par_chunks(TASK))
+        .for_each(|((((dgate, dup), gate), up), dy)| differentiate(gate, up, dy, dgate, dup));
+    [dgate, dup]
 }
 
 impl<C: CheckpointStrategy> SwigluKernel for Autodiff<Flex, C> {
@@ -79,15 +97,7 @@ impl Backward<Flex, 2> for SwigluBackward {
         let (gate, up) = (contiguous(&ops.state.0), contiguous(&ops.state.1));
         let gradient = contiguous(&grads.consume::<Flex>(&ops.node));
         let shape: [usize; 2] = dims(&gate);
-        let mut dgate = Values::take(shape[0] * shape[1]);
-        let mut dup = Values::take(shape[0] * shape[1]);
-        dgate
-            .par_chunks_mut(TASK)
-            .zip(dup.par_chunks_mut(TASK))
-            .zip(values(&gate).par_chunks(TASK))
-            .zip(values(&up).par_chunks(TASK))
-            .zip(values(&gradient).par_chunks(TASK))
-            .for_each(|((((dgate, dup), gate), up), dy)| differentiate(gate, up, dy, dgate, dup));
+        let [dgate, dup] = backward(&gate, &up, values(&gradient));
         if let Some(node) = gate_node {
             grads.register::<Flex>(node.id, dgate.into_tensor(shape));
         }

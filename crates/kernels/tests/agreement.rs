@@ -2,7 +2,10 @@
 
 use burn::Tensor;
 use burn::tensor::{Device, TensorData, Tolerance};
-use kernels::{Precision, RotaryTable, Segments, attention, cross_entropy, linear, rms_norm};
+use kernels::{
+    BlockPlan, BlockWeights, Precision, RotaryTable, Segments, attention, cross_entropy,
+    decoder_block, linear, rms_norm,
+};
 
 /// Reproducible values in -1 … 1.
 fn values(count: usize, seed: u32) -> Vec<f32> {
@@ -273,6 +276,103 @@ fn a_shared_beginning_equals_sequences_of_their_own() {
         let separate = kernels::attention(along(&q), along(&k), along(&v), &alone, 0.25);
         close(along(&shared), separate, 1e-6);
     }
+}
+
+#[test]
+fn decoder_block_agrees() {
+    let (width, heads, kv_heads, head_dim, inner) = (24, 6, 2, 8, 40);
+    for segments in [tree(), Segments::new([1]), Segments::new([17, 0, 31])] {
+        let tokens = segments.tokens();
+        let positions = segments.positions();
+        let x = random([tokens, width], 1);
+        let gain = |seed| (frozen([width], seed) + 1.5).require_grad();
+        let weights = BlockWeights {
+            attention_norm: gain(2),
+            query: random([heads * head_dim, width], 3),
+            key: random([kv_heads * head_dim, width], 4),
+            value: random([kv_heads * head_dim, width], 5),
+            output: random([width, heads * head_dim], 6),
+            mlp_norm: gain(7),
+            gate: random([inner, width], 8),
+            up: random([inner, width], 9),
+            down: random([width, inner], 10),
+        };
+        for recompute in [false, true] {
+            let plan = BlockPlan {
+                segments: &segments,
+                positions: &positions,
+                rotary: &RotaryTable::plain(10_000.0, head_dim, 200),
+                head_dim,
+                epsilon: 1e-5,
+                recompute,
+            };
+            let BlockWeights {
+                attention_norm,
+                query,
+                key,
+                value,
+                output,
+                mlp_norm,
+                gate,
+                up,
+                down,
+            } = weights.clone();
+            compare!(
+                1e-3,
+                [
+                    x,
+                    attention_norm,
+                    query,
+                    key,
+                    value,
+                    output,
+                    mlp_norm,
+                    gate,
+                    up,
+                    down
+                ],
+                kernels::decoder_block(x.clone(), weights.clone(), &plan),
+                decoder_block::portable(x.clone(), weights.clone(), &plan)
+            );
+        }
+    }
+}
+
+/// Gradients are computed for what asks for them and nothing else.
+#[test]
+fn a_frozen_block_passes_its_gradient_on() {
+    let segments = Segments::new([5]);
+    let x = random([5, 8], 1);
+    let weights = BlockWeights {
+        attention_norm: frozen([8], 2),
+        query: frozen([8, 8], 3),
+        key: frozen([4, 8], 4),
+        value: random([4, 8], 5),
+        output: frozen([8, 8], 6),
+        mlp_norm: frozen([8], 7),
+        gate: frozen([12, 8], 8),
+        up: frozen([12, 8], 9),
+        down: frozen([8, 12], 10),
+    };
+    let plan = BlockPlan {
+        segments: &segments,
+        positions: &segments.positions(),
+        rotary: &RotaryTable::plain(10_000.0, 4, 5),
+        head_dim: 4,
+        epsilon: 1e-5,
+        recompute: false,
+    };
+    let value = weights.value.clone();
+    let frozen = weights.query.clone();
+    let portable = gradients(decoder_block::portable(x.clone(), weights.clone(), &plan));
+    let fast = gradients(kernels::decoder_block(x.clone(), weights, &plan));
+    close(x.grad(&fast).unwrap(), x.grad(&portable).unwrap(), 1e-4);
+    close(
+        value.grad(&fast).unwrap(),
+        value.grad(&portable).unwrap(),
+        1e-4,
+    );
+    assert!(frozen.grad(&fast).is_none());
 }
 
 #[test]

@@ -135,6 +135,12 @@ impl Linear {
         }
     }
 
+    /// W, where the layer is nothing but a product with it.
+    pub(crate) fn plain_weight(&self) -> Option<Tensor<2>> {
+        let plain = self.bias.is_none() && self.lora.is_none() && self.packed.is_none();
+        plain.then(|| self.weight.val())
+    }
+
     /// W, with the adapter added where there is one.
     pub fn effective_weight(&self) -> Tensor<2> {
         let weight = self.weight.val();

@@ -15,7 +15,7 @@ use std::sync::{Arc, RwLock};
 use burn::Tensor;
 use burn::module::{Module, Param};
 use burn::tensor::Device;
-use kernels::{KvCache, RotaryTable, Segments, Slot, WeightFormat};
+use kernels::{BlockPlan, BlockWeights, KvCache, RotaryTable, Segments, Slot, WeightFormat};
 
 pub use adapter::{LINEAR_LAYERS, LoraConfig, LoraTargetError};
 pub(crate) use config::TokenIds;
@@ -33,6 +33,9 @@ pub struct Llama {
     pub lm_head: Option<Linear>,
     #[module(skip)]
     rotary: Rotary,
+    /// Whether blocks keep only their input for the backward pass.
+    #[module(skip)]
+    recompute: bool,
     /// The output layer as inference reads it.
     #[module(skip)]
     packed_output: Option<kernels::PackedLinear>,
@@ -109,6 +112,7 @@ struct Pass<'a> {
     segments: &'a Segments,
     positions: &'a [u32],
     rotary: &'a RotaryTable,
+    recompute: bool,
     /// Keys and values of earlier tokens, and the slot of each segment.
     cache: Option<(&'a mut KvCache, &'a [Slot])>,
 }
@@ -145,6 +149,7 @@ impl Llama {
             },
             lm_head,
             rotary: Rotary::new(config),
+            recompute: false,
             packed_output: None,
         })
     }
@@ -170,6 +175,7 @@ impl Llama {
             segments,
             positions: &positions,
             rotary: &rotary,
+            recompute: self.recompute,
             cache: None,
         };
         self.model.forward(embeddings, pass)
@@ -191,6 +197,7 @@ impl Llama {
             segments,
             positions: &positions,
             rotary: &rotary,
+            recompute: false,
             cache,
         };
         self.model.forward(self.embed(ids), pass)
@@ -211,6 +218,20 @@ impl Llama {
             Some(head) => head.effective_weight(),
             None => self.model.embed_tokens.weight.val(),
         }
+    }
+
+    /// With `recompute`, blocks without adapters and biases keep only their input for the backward
+    /// pass and compute the rest again: less memory, a third more work.
+    pub fn recomputing(self, recompute: bool) -> Self {
+        Self { recompute, ..self }
+    }
+
+    /// Whether every block can be [computed again](Llama::recomputing).
+    pub fn can_recompute(&self) -> bool {
+        self.model
+            .layers
+            .iter()
+            .all(|block| block.weights().is_some())
     }
 
     /// An empty cache for this model.
@@ -293,11 +314,40 @@ impl Block {
     }
 
     fn forward(&self, x: Tensor<2>, index: usize, pass: &mut Pass) -> Tensor<2> {
+        if pass.cache.is_none()
+            && let Some(weights) = self.weights()
+        {
+            let plan = BlockPlan {
+                segments: pass.segments,
+                positions: pass.positions,
+                rotary: pass.rotary,
+                head_dim: self.self_attn.head_dim,
+                epsilon: self.input_layernorm.epsilon,
+                recompute: pass.recompute,
+            };
+            return kernels::decoder_block(x, weights, &plan);
+        }
         let attended = self
             .self_attn
             .forward(self.input_layernorm.forward(x.clone()), index, pass);
         let x = x + attended;
         x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
+    }
+
+    /// The weights, where there is nothing to the block but them: no bias, no adapter.
+    fn weights(&self) -> Option<BlockWeights> {
+        let (attention, mlp) = (&self.self_attn, &self.mlp);
+        Some(BlockWeights {
+            attention_norm: self.input_layernorm.weight.val(),
+            query: attention.q_proj.plain_weight()?,
+            key: attention.k_proj.plain_weight()?,
+            value: attention.v_proj.plain_weight()?,
+            output: attention.o_proj.plain_weight()?,
+            mlp_norm: self.post_attention_layernorm.weight.val(),
+            gate: mlp.gate_proj.plain_weight()?,
+            up: mlp.up_proj.plain_weight()?,
+            down: mlp.down_proj.plain_weight()?,
+        })
     }
 }
 

@@ -155,6 +155,9 @@ pub struct TrainConfig {
     /// What the prompts of a forward pass have in common at their beginning is computed once.
     /// Default true; never changes the loss.
     pub share_prompts: bool,
+    /// Keep only the input of each block for the backward pass and compute the rest again: less
+    /// memory, a third more work. Default false; has no effect on adapters.
+    pub recompute: bool,
     /// Most tokens in one example, prompt and answer together. Default 1024.
     pub max_length: usize,
     /// `drop`, `truncate` or `raise`. Default `drop`.
@@ -214,6 +217,7 @@ impl Default for TrainConfig {
             tokens_per_batch: 2048,
             packing: true,
             share_prompts: true,
+            recompute: false,
             max_length: 1024,
             excess_length: ExcessLength::Drop,
             reduction: Reduction::Example,

@@ -151,7 +151,7 @@ pub fn prepare(llama: Llama, config: &TrainConfig) -> Result<Llama, LoraTargetEr
             llama.merge_lora().apply_lora(&lora, config.seed)?
         }
     };
-    Ok(llama.train())
+    Ok(llama.recomputing(config.recompute).train())
 }
 
 /// The examples of a run as token ids.

@@ -75,12 +75,7 @@ pub fn gemm(
     precision: Precision,
     threads: Threads,
 ) {
-    assert_eq!(a.columns, b.rows, "inner sizes of a product");
-    assert_eq!(
-        (c.rows, c.columns),
-        (a.rows, b.columns),
-        "size of a product"
-    );
+    check(a, b, &c);
     #[cfg(target_arch = "x86_64")]
     if let Some(kernel) = Kernel::for_precision(precision) {
         if let Some((axis, length)) = oversized(kernel, a, b) {
@@ -92,6 +87,83 @@ pub fn gemm(
         return;
     }
     fallback::gemm(a, b, c, update, precision, threads);
+}
+
+/// Products `a` · `b` → `c` of one left factor with each of several right ones, on all threads; the
+/// left factor is packed once.
+///
+/// # Panics
+/// As [`gemm`].
+pub fn gemm_sharing_left(
+    a: Matrix<'_>,
+    products: Vec<(Matrix<'_>, MatrixMut<'_>)>,
+    update: Update,
+    precision: Precision,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(kernel) = Kernel::for_precision(precision)
+        && products
+            .iter()
+            .all(|(b, _)| oversized(kernel, a, *b).is_none())
+    {
+        let left = packed(kernel, Side::Left, a);
+        for (b, c) in products {
+            check(a, b, &c);
+            let right = packed(kernel, Side::Right, b.transposed());
+            multiply_panels(kernel, &left, &right, a.columns, c, update, Threads::All);
+        }
+        return;
+    }
+    for (b, c) in products {
+        gemm(a, b, c, update, precision, Threads::All);
+    }
+}
+
+/// Products `a` · `b` → `c` of each of several left factors with one right one, on all threads; the
+/// right factor is packed once.
+///
+/// # Panics
+/// As [`gemm`].
+pub fn gemm_sharing_right(
+    products: Vec<(Matrix<'_>, MatrixMut<'_>)>,
+    b: Matrix<'_>,
+    update: Update,
+    precision: Precision,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(kernel) = Kernel::for_precision(precision)
+        && products
+            .iter()
+            .all(|(a, _)| oversized(kernel, *a, b).is_none())
+    {
+        let right = packed(kernel, Side::Right, b.transposed());
+        for (a, c) in products {
+            check(a, b, &c);
+            let left = packed(kernel, Side::Left, a);
+            multiply_panels(kernel, &left, &right, a.columns, c, update, Threads::All);
+        }
+        return;
+    }
+    for (a, c) in products {
+        gemm(a, b, c, update, precision, Threads::All);
+    }
+}
+
+fn check(a: Matrix<'_>, b: Matrix<'_>, c: &MatrixMut<'_>) {
+    assert_eq!(a.columns, b.rows, "inner sizes of a product");
+    assert_eq!(
+        (c.rows, c.columns),
+        (a.rows, b.columns),
+        "size of a product"
+    );
+}
+
+/// The rows of `source`, packed into scratch on all threads; see [`pack`].
+#[cfg(target_arch = "x86_64")]
+fn packed(kernel: Kernel, side: Side, source: Matrix<'_>) -> Buffer<u32> {
+    let mut words = Buffer::take(kernel.packed_words(side, source.rows, source.columns));
+    pack(kernel, side, source, &mut words, Threads::All);
+    words
 }
 
 /// Which factor a panel belongs to; they differ in width.
@@ -147,7 +219,7 @@ struct Output {
     row_stride: usize,
 }
 
-// SAFETY: tasks write through it only inside their own tiles; see `multiply_packed`.
+// SAFETY: tasks write through it only inside their own tiles; see `multiply_panels`.
 #[cfg(target_arch = "x86_64")]
 unsafe impl Send for Output {}
 // SAFETY: as above.
@@ -159,11 +231,27 @@ fn multiply_packed(
     kernel: Kernel,
     a: Matrix<'_>,
     b: &[u32],
+    c: MatrixMut<'_>,
+    update: Update,
+    threads: Threads,
+) {
+    let mut left = Buffer::take(kernel.packed_words(Side::Left, a.rows, a.columns));
+    pack(kernel, Side::Left, a, &mut left, threads);
+    multiply_panels(kernel, &left, b, a.columns, c, update, threads);
+}
+
+/// The product of two packed factors whose inner size is `depth`.
+#[cfg(target_arch = "x86_64")]
+fn multiply_panels(
+    kernel: Kernel,
+    left: &[u32],
+    b: &[u32],
+    depth: usize,
     mut c: MatrixMut<'_>,
     update: Update,
     threads: Threads,
 ) {
-    let (rows, columns, depth) = (a.rows, c.columns, a.columns);
+    let (rows, columns) = (c.rows, c.columns);
     if rows == 0 || columns == 0 {
         return;
     }
@@ -175,10 +263,6 @@ fn multiply_packed(
         }
         return;
     }
-    let mut left = Buffer::take(kernel.packed_words(Side::Left, rows, depth));
-    pack(kernel, Side::Left, a, &mut left, threads);
-    let left: &[u32] = &left;
-
     let steps = kernel.steps(depth);
     let (tall, wide) = (kernel.width(Side::Left), kernel.width(Side::Right));
     let (left_panels, right_panels) = (rows.div_ceil(tall), columns.div_ceil(wide));
