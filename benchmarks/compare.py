@@ -1,6 +1,6 @@
 """Runs ours and the peers in turn on the same work, and prints medians and ratios.
 
-usage: compare.py --gguf FILE.gguf [--repeat 3] [--output results.json]
+usage: compare.py --gguf FILE.gguf [--transfer-set FILE.jsonl] [--repeat 3] [--only TEXT] [--output results.json]
 Needs a Python with torch and transformers; the Rust examples are built first.
 """
 
@@ -11,11 +11,13 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 
 here = pathlib.Path(__file__).resolve().parent
 root = here.parent
 parser = argparse.ArgumentParser()
 parser.add_argument("--gguf", type=pathlib.Path, required=True)
+parser.add_argument("--transfer-set", type=pathlib.Path, help="of a run: mix/part-00000-of-00001.jsonl")
 parser.add_argument("--repeat", type=int, default=3)
 parser.add_argument("--output", type=pathlib.Path)
 parser.add_argument("--only", default="", help="only works whose name contains this")
@@ -28,8 +30,8 @@ metadata = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-d
 examples = pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / "release" / "examples"
 
 
-def ours_train(precision):
-    return [str(examples / "step"), "--model", gguf, "--precision", precision, "--batch", "4", "--length", "256", "--steps", "5"]
+def ours_train(precision, *more):
+    return [str(examples / "step"), "--model", gguf, "--precision", precision, "--batch", "4", "--length", "256", "--steps", "5", *more]
 
 
 def peer_train(dtype):
@@ -49,7 +51,26 @@ works = {
         "xldistill f32": ours_train("f32"), "PyTorch f32": peer_train("float32"),
         "xldistill bf16": ours_train("bf16"), "PyTorch bf16": peer_train("bfloat16"),
     },
+    "train the same with LoRA, r = 16": {
+        "xldistill f32": ours_train("f32", "--method", "lora"), "full f32": ours_train("f32"),
+        "xldistill bf16": ours_train("bf16", "--method", "lora"), "full bf16": ours_train("bf16"),
+    },
 }
+if options.transfer_set:
+    encoded = tempfile.NamedTemporaryFile(suffix=".json")
+
+    def ours_transfer_set(precision):
+        return [str(examples / "step"), "--model", gguf, "--precision", precision, "--batch", "8", "--steps", "10",
+                "--transfer-set", str(options.transfer_set.resolve()), "--encoded", encoded.name]
+
+    def peer_transfer_set(dtype):
+        return [sys.executable, str(here / "peers" / "train_transfer_set.py"), encoded.name, "--dtype", dtype, "--batch", "8"]
+
+    # Supervised tokens: those of answers, which alone are learnt.
+    works["train SmolLM2-135M on a transfer set, 8 examples a step, full, AdamW, supervised tokens"] = {
+        "xldistill f32": ours_transfer_set("f32"), "PyTorch f32, padded": peer_transfer_set("float32"),
+        "xldistill bf16": ours_transfer_set("bf16"), "PyTorch bf16, padded": peer_transfer_set("bfloat16"),
+    }
 for batch in (1, 16):
     works[f"generate SmolLM2-135M, 64 + 128 tokens, batch {batch}"] = {
         "xldistill f32": ours_generate("f32", batch), "Transformers f32": peer_generate("float32", batch),
@@ -68,7 +89,8 @@ for work, contenders in works.items():
     print(f"\n{work}\n{'':20}{'tokens/s':>10}{'spread':>10}{'peak GB':>10}   version")
     report["works"][work] = {}
     for name, results in runs.items():
-        speeds = [result["tokens_per_second"] for result in results]
+        measure = "supervised_tokens_per_second" if "supervised" in work else "tokens_per_second"
+        speeds = [result[measure] for result in results]
         median, peak = statistics.median(speeds), max(result["peak_bytes"] for result in results)
         spread = (max(speeds) - min(speeds)) / median
         version = results[0].get("version", "")
