@@ -193,6 +193,16 @@ impl BilingualDictionary {
         }
     }
 
+    /// Words and their translations, for both directions.
+    pub fn from_pairs(pairs: &[(String, String)]) -> Self {
+        let mut dictionary = Self::default();
+        for (word, translation) in pairs {
+            dictionary.source_to_target.insert(word, translation);
+            dictionary.target_to_source.insert(translation, word);
+        }
+        dictionary
+    }
+
     /// Adds the entries of `other` in both directions.
     pub fn merge(&mut self, other: &BilingualDictionary) {
         self.source_to_target.merge(&other.source_to_target);

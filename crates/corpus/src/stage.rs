@@ -73,6 +73,12 @@ pub trait RowStage: Sync {
         Vec::new()
     }
 
+    /// What the manifest is to say of a finished stage beside its counts. Shapes no row.
+    fn details(&self, inputs: &Inputs<'_, Self::Input>) -> Result<Value, StageError> {
+        let _ = inputs;
+        Ok(Value::Null)
+    }
+
     /// How many consecutive rows [`RowStage::process`] is given at once and the journal commits at
     /// once: the work that a kill loses at most. Engines that take long for a row want few.
     fn chunk_rows(&self) -> usize {

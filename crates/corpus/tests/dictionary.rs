@@ -183,7 +183,7 @@ fn induced_pairs_lead_back_to_their_word() {
     assert_eq!(induced.target_to_source.translations("sentou"), ["sat"]);
     let coverage = Coverage::of(
         &induced.source_to_target,
-        ["The cat sat. The Cat ran"],
+        &["The cat sat. The Cat ran"],
         ENGLISH,
     );
     assert_eq!((coverage.words, coverage.known_words), (6, 3));

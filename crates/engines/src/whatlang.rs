@@ -3,12 +3,17 @@
 use corpus::language::Language;
 use corpus::seam::{EngineIdentity, Identification, LanguageIdentifier};
 
+use crate::native_label::{NativeLabel, NativeLabels};
+
 /// Letters below which languages that share a script are not told apart.
 const FEW_LETTERS: usize = 25;
 /// Letters below which not even the script says the language.
 const FEW_LETTERS_OF_OWN_SCRIPT: usize = 3;
 /// Confidence below which the identifier abstains.
 const MIN_CONFIDENCE: f64 = 0.5;
+
+/// Bytes of a text that are looked at.
+const MAX_BYTES: usize = 10_000;
 
 /// Identifies 70 languages by their trigrams; abstains on short and on ambiguous text.
 pub struct WhatlangIdentifier;
@@ -31,6 +36,7 @@ impl LanguageIdentifier for WhatlangIdentifier {
     }
 
     fn identify(&self, text: &str) -> Identification {
+        let text = beginning(text);
         let letters = text.chars().filter(|c| c.is_alphabetic()).count();
         let Some(info) = whatlang::detect(text) else {
             return Identification::Abstained;
@@ -50,4 +56,18 @@ impl LanguageIdentifier for WhatlangIdentifier {
             None => Identification::Abstained,
         }
     }
+}
+
+impl NativeLabels for WhatlangIdentifier {
+    fn native_label(&self, text: &str) -> Option<NativeLabel<'_>> {
+        whatlang::detect(beginning(text)).map(|info| NativeLabel {
+            label: info.lang().code(),
+            probability: info.confidence(),
+        })
+    }
+}
+
+/// The beginning of a long text says its language as well as the whole.
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_BYTES)]
 }

@@ -208,7 +208,10 @@ pub struct IdentifyArguments {
     /// Language identification engine
     #[arg(long, value_enum, default_value_t = IdentificationEngine::Whatlang)]
     pub engine: IdentificationEngine,
-    /// Print the engine's own codes instead of FLORES-200 codes
+    /// Its model: CLD3's lang_id_nn_params.cc, or a fastText .bin or .ftz file
+    #[arg(long)]
+    pub model: Option<PathBuf>,
+    /// Print the engine's own code and probability for every line, without abstaining
     #[arg(long)]
     pub native_codes: bool,
     /// One JSON object per line
@@ -219,8 +222,13 @@ pub struct IdentifyArguments {
 /// Engines of `identify`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum IdentificationEngine {
-    /// whatlang: 70 languages, no download.
+    /// whatlang: 69 languages, no download.
     Whatlang,
+    /// CLD3: 98 languages.
+    Cld3,
+    /// A fastText model: lid.176, lid218e, OpenLID, GlotLID.
+    #[value(name = "fasttext")]
+    FastText,
 }
 
 /// `xldistill score`

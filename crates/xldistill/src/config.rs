@@ -6,6 +6,7 @@ use std::{
 };
 
 use corpus::{language::Language, source::ParallelSource};
+use engines::identifier::IdentifierEngine;
 use evaluation::{suite::EvaluateConfig, task::translation::AnswerPart};
 use serde::{Deserialize, Serialize};
 
@@ -128,16 +129,9 @@ pub enum TranslateEngine {
 #[serde(deny_unknown_fields, default)]
 pub struct Identify {
     /// Which engine.
-    pub engine: IdentifyEngine,
-}
-
-/// Language identification engines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum IdentifyEngine {
-    /// whatlang: 70 languages, nothing to download.
-    #[default]
-    Whatlang,
+    pub engine: IdentifierEngine,
+    /// Its model: CLD3's `lang_id_nn_params.cc`, or a fastText `.bin` or `.ftz` file.
+    pub model: Option<PathBuf>,
 }
 
 /// `[estimate_quality]`
@@ -306,6 +300,7 @@ impl Config {
             .chain(lists)
             .chain(parallel)
             .chain(&mut self.evaluate.bleu_tokenizer_model)
+            .chain(&mut self.identify.model)
             .chain(maps.into_iter().flat_map(BTreeMap::values_mut));
         for path in paths {
             *path = tidy(&base.join(&*path));
@@ -338,6 +333,22 @@ impl Config {
                      add {code} = \"PATH\" under [translate.reverse_models], or set estimate_quality.engine = \"none\""
                 ));
             }
+        }
+        let identify = &self.identify;
+        match (identify.engine, &identify.model) {
+            (IdentifierEngine::Whatlang, Some(_)) => {
+                return Err(
+                    "identify.model: whatlang takes none; set identify.engine to \"cld3\" or \"fasttext\""
+                        .into(),
+                );
+            }
+            (IdentifierEngine::Cld3 | IdentifierEngine::FastText, None) => {
+                return Err(format!(
+                    "identify.model: the engine {} needs a model",
+                    identify.engine.name()
+                ));
+            }
+            _ => {}
         }
         if self.data.instructions.is_empty() {
             return Err("data.instructions: name at least one file".into());

@@ -10,8 +10,8 @@ use std::{
 use anyhow::{Context, Result};
 use corpus::{
     answer::AnswerStage,
-    code_switch::{CodeSwitchConfig, CodeSwitchStage},
-    dictionary::{BilingualDictionary, Dictionary, induced},
+    code_switch::{self, CodeSwitchConfig, CodeSwitchStage},
+    dictionary::{BilingualDictionary, Dictionary},
     filter::FilterStage,
     language::Language,
     mix::{self, MixInputs, TargetPairs, TargetSentences},
@@ -35,9 +35,6 @@ use crate::{arguments::StageName, config::Config, lines, terminal::readable, wir
 
 /// Batches of answers between two commits of the answer stage.
 const BATCHES_AT_ONCE: usize = 2;
-
-/// Most words of the questions that a dictionary is induced for.
-const MAX_INDUCED_WORDS: usize = 20_000;
 
 /// One run of a config.
 pub struct Pipeline<'a> {
@@ -156,7 +153,7 @@ impl<'a> Pipeline<'a> {
     }
 
     fn filter(&self) -> Result<String> {
-        let identifier = wiring::identifier(self.config);
+        let identifier = wiring::identifier(self.config)?;
         let estimator = wiring::estimator(self.config)?;
         let stage = FilterStage::new(
             identifier.as_ref(),
@@ -177,10 +174,20 @@ impl<'a> Pipeline<'a> {
             probability: self.config.code_switch.probability,
             seed: self.config.seed,
         };
-        self.run(
+        let summary = self.run(
             &CodeSwitchStage::new(dictionaries, self.config.source, config),
             &inputs,
-        )
+        )?;
+        let folder = self.folder(StageName::CodeSwitch);
+        let coverage = match Manifest::read(&folder) {
+            Ok(manifest) => code_switch::coverage_summary(&manifest),
+            // Of a shard: the merging run reports it.
+            Err(_) => String::new(),
+        };
+        Ok(match coverage.is_empty() {
+            true => summary,
+            false => format!("{summary}; {coverage}"),
+        })
     }
 
     /// The dictionary of one target language: the files that the config names, else induced.
@@ -207,18 +214,12 @@ impl<'a> Pipeline<'a> {
             ));
             return Ok(BilingualDictionary::default());
         };
-        let mut questions = Vec::new();
-        for row in inputs.iter()? {
-            questions.push(row?.question.source);
-        }
-        let source = self.config.source;
-        let words = induced::vocabulary(
-            questions.iter().map(String::as_str),
-            source,
-            MAX_INDUCED_WORDS,
-        );
         let there = wiring::translator(self.config)?;
-        Ok(induced::induce(&there, &back, &words, source, target)?)
+        let source = self.config.source;
+        let folder = self.folder(StageName::CodeSwitch);
+        Ok(code_switch::induced::dictionary(
+            inputs, &there, &back, source, target, &folder,
+        )?)
     }
 
     fn mix(&self) -> Result<String> {
@@ -284,7 +285,7 @@ impl<'a> Pipeline<'a> {
             limit: config.limit,
             ..MaterialPaths::new(self.config.source)
         })?;
-        let identifier = wiring::identifier(self.config);
+        let identifier = wiring::identifier(self.config)?;
         let mut documents = 0;
         for (which, model) in [
             ("before", self.config.model.clone()),

@@ -13,11 +13,10 @@ use engines::{
     firefox::FirefoxTranslator,
     local_llm::{LocalLlm, LocalLlmOptions},
     round_trip::RoundTripChrf,
-    whatlang::WhatlangIdentifier,
 };
 use models::kernels::WeightFormat;
 
-use crate::config::{Config, IdentifyEngine, QualityEngine, TranslateEngine};
+use crate::config::{Config, QualityEngine, TranslateEngine};
 
 /// The LLM as the answer stage asks it.
 pub fn answerer(config: &Config) -> Result<LocalLlm> {
@@ -83,9 +82,11 @@ fn by_direction(
 }
 
 /// The language identifier.
-pub fn identifier(config: &Config) -> Box<dyn LanguageIdentifier> {
-    let IdentifyEngine::Whatlang = config.identify.engine;
-    Box::new(WhatlangIdentifier)
+pub fn identifier(config: &Config) -> Result<Box<dyn LanguageIdentifier>> {
+    Ok(config
+        .identify
+        .engine
+        .load(config.identify.model.as_deref())?)
 }
 
 /// The quality estimator, unless the config wants none.

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-use rustc_hash::FxHashSet;
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
+use serde::Serialize;
 
 use super::Dictionary;
 use crate::language::Language;
 use crate::text::words::WordFinder;
 
 /// Words of some texts that a dictionary can translate.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     /// Words of the texts.
     pub words: usize,
@@ -23,27 +25,67 @@ pub struct Coverage {
 
 impl Coverage {
     /// Coverage of `texts` in `language` by `dictionary`.
-    pub fn of<'t>(
-        dictionary: &Dictionary,
-        texts: impl IntoIterator<Item = &'t str>,
-        language: Language,
-    ) -> Coverage {
-        let finder = WordFinder::new(language);
-        let mut coverage = Coverage::default();
-        let mut seen = FxHashSet::default();
-        for text in texts {
+    pub fn of(dictionary: &Dictionary, texts: &[&str], language: Language) -> Coverage {
+        let mut tally = Tally::default();
+        tally.add(dictionary, texts, &WordFinder::new(language));
+        tally.coverage()
+    }
+
+    /// Share of the words that have a translation, in [0, 1].
+    pub fn share(&self) -> f64 {
+        self.known_words as f64 / self.words.max(1) as f64
+    }
+}
+
+/// Counts words text by text.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    words: usize,
+    known_words: usize,
+    /// Different words, and whether each has a translation.
+    seen: FxHashMap<String, bool>,
+}
+
+impl Tally {
+    /// Counts the words of `texts`, on all cores.
+    pub fn add(&mut self, dictionary: &Dictionary, texts: &[&str], finder: &WordFinder) {
+        let count = |mut tally: Tally, text: &&str| {
             for word in finder.words(text) {
                 let word = text[word].to_lowercase();
-                let known = usize::from(!dictionary.translations(&word).is_empty());
-                coverage.words += 1;
-                coverage.known_words += known;
-                if seen.insert(word) {
-                    coverage.distinct += 1;
-                    coverage.known_distinct += known;
-                }
+                let known = !dictionary.translations(&word).is_empty();
+                tally.words += 1;
+                tally.known_words += usize::from(known);
+                tally.seen.insert(word, known);
             }
+            tally
+        };
+        let counted = texts
+            .par_iter()
+            .with_min_len(64)
+            .fold(Tally::default, count)
+            .reduce(Tally::default, Tally::joined);
+        *self = std::mem::take(self).joined(counted);
+    }
+
+    /// What was counted.
+    pub fn coverage(&self) -> Coverage {
+        Coverage {
+            words: self.words,
+            known_words: self.known_words,
+            distinct: self.seen.len(),
+            known_distinct: self.seen.values().filter(|known| **known).count(),
         }
-        coverage
+    }
+
+    fn joined(self, other: Tally) -> Tally {
+        let (mut large, small) = match self.seen.len() >= other.seen.len() {
+            true => (self, other),
+            false => (other, self),
+        };
+        large.words += small.words;
+        large.known_words += small.known_words;
+        large.seen.extend(small.seen);
+        large
     }
 }
 

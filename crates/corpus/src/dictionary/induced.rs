@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
-use super::{BilingualDictionary, Dictionary};
+use super::BilingualDictionary;
 use crate::language::Language;
 use crate::seam::{EngineError, Translator};
 use crate::text::words::WordFinder;
@@ -40,11 +40,28 @@ pub fn vocabulary<'t>(
 }
 
 /// Translates `words` of `from` one by one with `forward`, and the translations back with
-/// `backward`; pairs whose translation leads back to the word go into both directions.
+/// `backward`; returns the pairs whose translation leads back to the word.
 ///
 /// Translation models are trained on sentences and make up context for a bare word (`word` became
 /// `a palavra`, `good` became `Bom, bom serviço`); as an item of a list it is translated as it is.
 /// The way back finds what was made up nevertheless.
+pub fn pairs(
+    forward: &dyn Translator,
+    backward: &dyn Translator,
+    words: &[String],
+    from: Language,
+    to: Language,
+) -> Result<Vec<(String, String)>, EngineError> {
+    let translations = translate_words(forward, words, from, to)?;
+    let back = translate_words(backward, &translations, to, from)?;
+    let pairs = words.iter().zip(translations).zip(back);
+    Ok(pairs
+        .filter(|((word, _), back)| is_same_word(back, word))
+        .map(|((word, translation), _)| (word.clone(), translation))
+        .collect())
+}
+
+/// The dictionary of these [`pairs`] in both directions.
 pub fn induce(
     forward: &dyn Translator,
     backward: &dyn Translator,
@@ -52,20 +69,8 @@ pub fn induce(
     from: Language,
     to: Language,
 ) -> Result<BilingualDictionary, EngineError> {
-    let translations = translate_words(forward, words, from, to)?;
-    let back = translate_words(backward, &translations, to, from)?;
-    let mut source_to_target = Dictionary::default();
-    let mut target_to_source = Dictionary::default();
-    for ((word, translation), back) in words.iter().zip(&translations).zip(&back) {
-        if is_same_word(back, word) {
-            source_to_target.insert(word, translation);
-            target_to_source.insert(translation, word);
-        }
-    }
-    Ok(BilingualDictionary {
-        source_to_target,
-        target_to_source,
-    })
+    let pairs = pairs(forward, backward, words, from, to)?;
+    Ok(BilingualDictionary::from_pairs(&pairs))
 }
 
 /// Translates words as items of a list, and strips what makes them one.
@@ -78,8 +83,9 @@ fn translate_words(
     let items: Vec<String> = words.iter().map(|word| format!("1. {word}")).collect();
     let translations = translator.translate(&items, from, to)?;
     let bare = |text: &String| {
-        text.trim_matches(|c: char| !c.is_alphabetic())
-            .to_lowercase()
+        let bare = text.trim_matches(|c: char| !c.is_alphabetic());
+        let words: Vec<&str> = bare.split_whitespace().collect();
+        words.join(" ").to_lowercase()
     };
     Ok(translations.iter().map(bare).collect())
 }

@@ -95,6 +95,7 @@ impl<S: RowStage> Run<'_, S> {
             index.write(format!("{sizes}\n").as_bytes())?;
         }
 
+        let details = self.stage.details(self.inputs)?;
         // From here until the new manifest is there the folder counts as unfinished, and the
         // journal holds every row.
         atomic::remove(&names.manifest)?;
@@ -119,7 +120,7 @@ impl<S: RowStage> Run<'_, S> {
             },
             rows_per_second: counts.rows as f64 / seconds.max(1e-6),
             counts,
-            details: Value::Null,
+            details,
             finished_at: seconds_since_1970(),
             seconds,
         };

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use burn::tensor::Device;
-use corpus::source::{self, LoadOptions};
+use corpus::{
+    language::Language,
+    source::{self, LoadOptions},
+};
 use models::LanguageModel;
 
 use crate::{config::Config, wiring};
@@ -35,6 +38,7 @@ pub fn run(config: Option<&Path>) -> Result<()> {
                 None => "none named".to_owned(),
             }),
         );
+        check("language identification", identification(&config));
         for (language, pairs) in &config.data.parallel {
             let pairs = source::parallel(pairs, config.source, *language);
             let pairs = pairs.map(|pairs| format!("{} pairs", pairs.pairs.len()));
@@ -116,6 +120,24 @@ fn instructions(config: &Config) -> Result<String> {
         rejected += loaded.rejected.len();
     }
     Ok(format!("{rows} rows, {rejected} malformed"))
+}
+
+fn identification(config: &Config) -> Result<String> {
+    let identifier = wiring::identifier(config)?;
+    let known = Language::all().filter(|l| identifier.knows(*l)).count();
+    let unknown: Vec<&str> = std::iter::once(config.source)
+        .chain(config.targets.iter().copied())
+        .filter(|language| !identifier.knows(*language))
+        .map(Language::code)
+        .collect();
+    let name = config.identify.engine.name();
+    Ok(match unknown.is_empty() {
+        true => format!("{name}, {known} languages of FLORES-200"),
+        false => format!(
+            "{name}, {known} languages of FLORES-200, but not {}: its word says nothing there",
+            unknown.join(", ")
+        ),
+    })
 }
 
 fn count(config: &Config) -> String {

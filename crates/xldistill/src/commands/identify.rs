@@ -1,10 +1,10 @@
 //! `xldistill identify`: the language of each line.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 
 use anyhow::Result;
-use corpus::seam::{Identification, LanguageIdentifier};
-use engines::whatlang::WhatlangIdentifier;
+use corpus::seam::Identification;
+use engines::identifier::IdentifierEngine;
 use serde_json::json;
 
 use crate::{
@@ -17,28 +17,35 @@ const ABSTAINED: &str = "und";
 
 /// Prints `code TAB probability` for each line of standard input; `und` where the engine abstains.
 pub fn run(arguments: &IdentifyArguments) -> Result<()> {
-    let IdentificationEngine::Whatlang = arguments.engine;
-    let mut out = std::io::stdout().lock();
+    let engine = match arguments.engine {
+        IdentificationEngine::Whatlang => IdentifierEngine::Whatlang,
+        IdentificationEngine::Cld3 => IdentifierEngine::Cld3,
+        IdentificationEngine::FastText => IdentifierEngine::FastText,
+    };
+    let identifier = engine.load(arguments.model.as_deref())?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
     for line in lines::of_standard_input()? {
-        let (code, probability) = match WhatlangIdentifier.identify(&line) {
-            Identification::Abstained => (ABSTAINED, None),
-            Identification::Identified {
-                language,
-                probability,
-            } => {
-                let native = language.whatlang().filter(|_| arguments.native_codes);
-                (native.unwrap_or(language.code()), Some(probability))
+        let (code, probability) = if arguments.native_codes {
+            match identifier.native_label(&line) {
+                Some(native) => (native.label, Some(native.probability)),
+                None => (ABSTAINED, None),
+            }
+        } else {
+            match identifier.identify(&line) {
+                Identification::Identified {
+                    language,
+                    probability,
+                } => (language.code(), Some(probability)),
+                Identification::Abstained => (ABSTAINED, None),
             }
         };
         if arguments.json {
-            writeln!(
-                out,
-                "{}",
-                json!({ "language": code, "probability": probability })
-            )?;
+            let line = json!({ "language": code, "probability": probability });
+            writeln!(out, "{line}")?;
         } else {
             writeln!(out, "{code}\t{:.4}", probability.unwrap_or(0.0))?;
         }
     }
+    out.flush()?;
     Ok(())
 }

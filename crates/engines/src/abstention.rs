@@ -1,0 +1,97 @@
+//! Texts that no identifier can tell the language of: answers such as `1969`, `Paris` or
+//! `Albert Einstein`, which filters reject for nothing where the identifier guesses.
+
+use unicode_script::{Script, UnicodeScript};
+
+/// Letters below which languages that share a script are not told apart.
+const FEW_LETTERS: usize = 25;
+/// Letters below which not even the script says the language.
+const FEW_LETTERS_OF_OWN_SCRIPT: usize = 3;
+/// Most words that are taken for names where each begins with a capital.
+const MANY_NAMES: usize = 6;
+
+/// The rule in an engine's identity.
+pub(crate) const RULE: &str = "letters>=25 no names";
+
+/// Whether `text` is too short, too numeric or no more than names.
+pub(crate) fn is_too_little(text: &str) -> bool {
+    let mut letters = 0;
+    let mut shared = 0;
+    for letter in text.chars().filter(|c| c.is_alphabetic()) {
+        letters += 1;
+        shared += usize::from(is_shared(letter.script()));
+    }
+    let few = match shared * 2 > letters {
+        true => FEW_LETTERS,
+        false => FEW_LETTERS_OF_OWN_SCRIPT,
+    };
+    letters < few || is_names(text)
+}
+
+/// Scripts in which many languages are written. Han is Chinese's own but for the kana beside it.
+fn is_shared(script: Script) -> bool {
+    matches!(
+        script,
+        Script::Latin
+            | Script::Cyrillic
+            | Script::Arabic
+            | Script::Devanagari
+            | Script::Bengali
+            | Script::Hebrew
+            | Script::Ethiopic
+            | Script::Tibetan
+            | Script::Common
+            | Script::Inherited
+            | Script::Unknown
+    )
+}
+
+/// Every word begins with a capital, as in a name; a sentence has words that do not.
+fn is_names(text: &str) -> bool {
+    let mut words = text
+        .split_whitespace()
+        .filter_map(|word| word.chars().find(|c| c.is_alphanumeric()))
+        .peekable();
+    words.peek().is_some()
+        && words.clone().all(|c| c.is_uppercase() || c.is_numeric())
+        && words.count() <= MANY_NAMES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_without_a_language_are_too_little() {
+        for text in [
+            "",
+            "1969",
+            "42 + 1 = 43",
+            "Paris",
+            "Albert Einstein",
+            "Johann Wolfgang von Goethe",
+            "Sir Arthur Ignatius Conan Doyle 1859",
+            "http://a.b/c",
+            "\0",
+            "ab",
+            "ก",
+        ] {
+            assert!(is_too_little(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn sentences_are_enough() {
+        for text in [
+            "The cat sat on the mat and slept.",
+            "O gato dormiu em cima do tapete.",
+            "Кошка спала на старом ковре у двери",
+            "猫が好きです",
+            "แมวนอนหลับ",
+            "Η γάτα",
+            "LEIA ESTE AVISO COM TODA A SUA ATENÇÃO ANTES DE ENTRAR",
+        ] {
+            assert!(!is_too_little(text), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The parameters of CLD3's network, read from the C++ source that Google publishes them as
+//! (`lang_id_nn_params.cc`): arrays of numbers, and nothing else.
+//!
+//! The reader is strict: what is not an array of the expected type, name and size is an error
+//! that names the line.
+
+use std::collections::HashMap;
+
+use super::source::{Array, Values, read_arrays};
+
+/// Embedding tables: bigrams, quadgrams, relevant scripts, script, trigrams, unigrams.
+pub(super) const TABLES: usize = 6;
+
+/// A table of embeddings, a byte a value and a scale a row.
+pub(super) struct Embeddings {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    /// Row-major; 128 stands for zero.
+    weights: Vec<u8>,
+    scales: Vec<f32>,
+}
+
+impl Embeddings {
+    /// Adds `weight` times row `row` to `sum`, which has as many columns.
+    pub(super) fn add(&self, row: usize, weight: f32, sum: &mut [f32]) {
+        let weight = weight * self.scales[row];
+        let values = &self.weights[row * self.columns..][..self.columns];
+        for (sum, &value) in sum.iter_mut().zip(values) {
+            *sum += (f32::from(value) - 128.0) * weight;
+        }
+    }
+}
+
+/// A layer of `inputs` × `outputs` weights and `outputs` biases.
+pub(super) struct Layer {
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    /// Row-major: the outputs of the first input first.
+    pub(super) weights: Vec<f32>,
+    pub(super) biases: Vec<f32>,
+}
+
+/// Everything the network knows.
+pub(super) struct Parameters {
+    pub(super) embeddings: [Embeddings; TABLES],
+    /// Where each table's sum lies in the hidden layer's input.
+    pub(super) offsets: [usize; TABLES],
+    pub(super) hidden: Layer,
+    pub(super) softmax: Layer,
+}
+
+impl Parameters {
+    /// Reads the source text of the parameters; `labels` is the number of languages. Errors begin
+    /// with the line they concern.
+    pub(super) fn read(source: &str, labels: usize) -> Result<Self, String> {
+        let mut arrays = Arrays(read_arrays(source)?);
+        let rows = arrays.sizes("kEmbeddingsNumRows", TABLES)?;
+        let columns = arrays.sizes("kEmbeddingsNumCols", TABLES)?;
+        let offsets = arrays.sizes("kConcatOffsetValues", TABLES)?;
+        let mut embeddings = Vec::with_capacity(TABLES);
+        let mut end = 0;
+        for table in 0..TABLES {
+            let (rows, columns) = (rows[table], columns[table]);
+            if offsets[table] != end || rows == 0 || columns == 0 {
+                return Err(format!(
+                    "embedding table {table} of {rows} rows and {columns} columns does not lie at {end} \
+                     but at {} (kConcatOffsetValues)",
+                    offsets[table]
+                ));
+            }
+            end += columns;
+            embeddings.push(Embeddings {
+                rows,
+                columns,
+                weights: arrays.bytes(
+                    &format!("kEmbeddingsWeights{table}"),
+                    rows.saturating_mul(columns),
+                )?,
+                scales: arrays.bfloats(&format!("kEmbeddingsQuantScales{table}"), rows)?,
+            });
+        }
+        let hidden = arrays.layer("kHidden", end)?;
+        let softmax = arrays.layer("kSoftmax", hidden.outputs)?;
+        if softmax.outputs != labels {
+            return Err(format!(
+                "it has {} languages where {labels} are known; it is of another version of CLD3",
+                softmax.outputs
+            ));
+        }
+        let embeddings = <[Embeddings; TABLES]>::try_from(embeddings)
+            .map_err(|_| "not six embedding tables".to_owned())?;
+        Ok(Self {
+            embeddings,
+            offsets: std::array::from_fn(|table| offsets[table]),
+            hidden,
+            softmax,
+        })
+    }
+}
+
+/// The arrays of the file by name.
+struct Arrays(HashMap<String, Array>);
+
+impl Arrays {
+    fn take(&mut self, name: &str) -> Result<Array, String> {
+        self.0
+            .remove(name)
+            .ok_or_else(|| format!("the array {name} is missing"))
+    }
+
+    fn integers(&mut self, name: &str, count: usize, largest: u32) -> Result<Vec<u32>, String> {
+        let array = self.take(name)?;
+        let line = array.line;
+        let Values::Integers(values) = array.values else {
+            return Err(format!("line {line}: {name} holds floats, not integers"));
+        };
+        check_count(name, line, values.len(), count)?;
+        match values.iter().position(|&value| value > largest) {
+            Some(place) => Err(format!(
+                "line {line}: value {place} of {name} is {}; at most {largest} is expected",
+                values[place]
+            )),
+            None => Ok(values),
+        }
+    }
+
+    /// Counts and places.
+    fn sizes(&mut self, name: &str, count: usize) -> Result<Vec<usize>, String> {
+        let values = self.integers(name, count, 1 << 24)?;
+        Ok(values.into_iter().map(|value| value as usize).collect())
+    }
+
+    fn bytes(&mut self, name: &str, count: usize) -> Result<Vec<u8>, String> {
+        let values = self.integers(name, count, u32::from(u8::MAX))?;
+        Ok(values.into_iter().map(|value| value as u8).collect())
+    }
+
+    /// Scales are the upper halves of 32-bit floats.
+    fn bfloats(&mut self, name: &str, count: usize) -> Result<Vec<f32>, String> {
+        let values = self.integers(name, count, u32::from(u16::MAX))?;
+        let wide = |value: u32| f32::from_bits(value << 16);
+        Ok(values.into_iter().map(wide).collect())
+    }
+
+    fn floats(&mut self, name: &str, count: usize) -> Result<Vec<f32>, String> {
+        let array = self.take(name)?;
+        let line = array.line;
+        let Values::Floats(values) = array.values else {
+            return Err(format!("line {line}: {name} holds integers, not floats"));
+        };
+        check_count(name, line, values.len(), count)?;
+        Ok(values)
+    }
+
+    fn layer(&mut self, name: &str, inputs: usize) -> Result<Layer, String> {
+        let rows = self.sizes(&format!("{name}NumRows"), 1)?[0];
+        let outputs = self.sizes(&format!("{name}NumCols"), 1)?[0];
+        let biases = self.sizes(&format!("{name}BiasNumRows"), 1)?[0];
+        if rows != inputs || outputs == 0 || biases != outputs {
+            return Err(format!(
+                "{name}: {rows} × {outputs} weights and {biases} biases where {inputs} inputs come in"
+            ));
+        }
+        Ok(Layer {
+            inputs,
+            outputs,
+            weights: self.floats(
+                &format!("{name}Weights0"),
+                inputs.saturating_mul(outputs),
+            )?,
+            biases: self.floats(&format!("{name}BiasWeights0"), outputs)?,
+        })
+    }
+}
+
+fn check_count(name: &str, line: usize, found: usize, expected: usize) -> Result<(), String> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!(
+        "line {line}: {name} has {found} values where {expected} are expected"
+    ))
+}

@@ -1,0 +1,161 @@
+//! fastText language identification: `lid.176` (`.bin` and `.ftz`), NLLB's `lid218e`, OpenLID,
+//! GlotLID, and any other supervised model whose labels are languages.
+//!
+//! The file is mapped, so that the rows of a large model take memory only where they are used. The
+//! `fasttext` crate agrees with the reference too, but trusts the sizes that a file claims.
+
+mod cursor;
+mod dictionary;
+mod matrix;
+mod model;
+mod tree;
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use corpus::language::Language;
+use corpus::seam::{EngineError, EngineIdentity, Identification, LanguageIdentifier};
+use memmap2::Mmap;
+
+use crate::abstention::{self, is_too_little};
+use crate::native_label::{NativeLabel, NativeLabels};
+use model::Model;
+
+const ENGINE: &str = "fasttext";
+/// What labels begin with.
+const LABEL_PREFIX: &str = "__label__";
+/// Probability below which the identifier abstains.
+const MIN_PROBABILITY: f32 = 0.5;
+
+/// Identifies the languages of its model.
+pub struct FastTextIdentifier {
+    identity: EngineIdentity,
+    file: Mmap,
+    model: Model,
+    /// The model's labels without their prefix, and the languages they are.
+    labels: Vec<(String, Option<Language>)>,
+    languages: HashSet<Language>,
+}
+
+impl FastTextIdentifier {
+    /// Opens a `.bin` or `.ftz` file, or the one that a folder holds.
+    pub fn load(path: &Path) -> Result<Self, EngineError> {
+        let error = |message: String| EngineError::new(ENGINE, message);
+        let chosen = model_file(path).map_err(error)?;
+        let error = |cause: String| EngineError::new(ENGINE, format!("{}: {cause}", chosen.display()));
+        // SAFETY: a file that changes while it is mapped gives wrong answers, as would one that
+        // changes while it is read; every access is checked against the length that was mapped.
+        let file = File::open(&chosen)
+            .and_then(|file| unsafe { Mmap::map(&file) })
+            .map_err(|e| error(format!("cannot be read: {e}")))?;
+        let model = Model::read(&file).map_err(error)?;
+        let labels: Vec<(String, Option<Language>)> = model
+            .labels(&file)
+            .into_iter()
+            .map(|label| {
+                let label = String::from_utf8_lossy(label);
+                let label = label.strip_prefix(LABEL_PREFIX).unwrap_or(&label);
+                (label.to_owned(), Language::from_fasttext(label))
+            })
+            .collect();
+        let languages: HashSet<Language> = labels.iter().filter_map(|(_, l)| *l).collect();
+        if languages.is_empty() {
+            return Err(error(format!(
+                "none of its {} labels is a language, the first is {:?}; name a language identification model",
+                labels.len(),
+                labels[0].0
+            )));
+        }
+        Ok(Self {
+            identity: EngineIdentity {
+                engine: ENGINE.into(),
+                model: path.display().to_string(),
+                revision: blake3::Hasher::new()
+                    .update_rayon(&file)
+                    .finalize()
+                    .to_hex()[..16]
+                    .to_owned(),
+                parameters: format!("probability>={MIN_PROBABILITY} {}", abstention::RULE),
+                licence: None,
+            },
+            file,
+            model,
+            labels,
+            languages,
+        })
+    }
+
+    /// The model's labels, without their prefix, and the languages that they are.
+    pub fn labels(&self) -> &[(String, Option<Language>)] {
+        &self.labels
+    }
+
+    /// The model's own answer: the most probable label, without its prefix, and the probability.
+    pub fn predict(&self, text: &str) -> Option<(&str, f32)> {
+        let (label, probability) = self.model.predict(&self.file, text)?;
+        Some((&self.labels[label].0, probability))
+    }
+}
+
+impl LanguageIdentifier for FastTextIdentifier {
+    fn identity(&self) -> EngineIdentity {
+        self.identity.clone()
+    }
+
+    fn knows(&self, language: Language) -> bool {
+        self.languages.contains(&language)
+    }
+
+    fn identify(&self, text: &str) -> Identification {
+        if is_too_little(text) {
+            return Identification::Abstained;
+        }
+        match self.model.predict(&self.file, text) {
+            Some((label, probability)) if probability >= MIN_PROBABILITY => {
+                match self.labels[label].1 {
+                    Some(language) => Identification::Identified {
+                        language,
+                        probability: f64::from(probability),
+                    },
+                    None => Identification::Abstained,
+                }
+            }
+            _ => Identification::Abstained,
+        }
+    }
+}
+
+impl NativeLabels for FastTextIdentifier {
+    fn native_label(&self, text: &str) -> Option<NativeLabel<'_>> {
+        let (label, probability) = self.predict(text)?;
+        Some(NativeLabel {
+            label,
+            probability: f64::from(probability),
+        })
+    }
+}
+
+/// `path`, or the one model in the folder that it names.
+fn model_file(path: &Path) -> Result<PathBuf, String> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let entries = fs::read_dir(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|file| file.extension().is_some_and(|e| e == "bin" || e == "ftz"))
+        .collect();
+    files.sort();
+    match &files[..] {
+        [file] => Ok(file.clone()),
+        [] => Err(format!("{}: no .bin or .ftz file in this folder", path.display())),
+        [first, second, ..] => Err(format!(
+            "{}: both {} and {} could be meant; name the file",
+            path.display(),
+            first.display(),
+            second.display()
+        )),
+    }
+}

@@ -1,0 +1,133 @@
+//! CLD3 answers as its reference implementation does (`reference/cld3/export.py`).
+//!
+//! With the published parameters where they are found: a file named by `XLDISTILL_CLD3`, or
+//! `models/cld3/lang_id_nn_params.cc`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use corpus::language::Language;
+use corpus::seam::{Identification, LanguageIdentifier};
+use engines::cld3::{Cld3Identifier, LABELS};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Expected {
+    texts: Vec<String>,
+    published: Vec<(String, f32)>,
+    tiny: Vec<(String, f32)>,
+}
+
+fn reference() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reference/cld3")
+}
+
+fn expected() -> Expected {
+    let text = fs::read_to_string(reference().join("expected.json")).expect("the fixture");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// The published parameters, if they are here.
+fn published() -> Option<Cld3Identifier> {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/cld3");
+    let path = std::env::var_os("XLDISTILL_CLD3").map_or(models, PathBuf::from);
+    if !path.exists() {
+        println!("skipped: {} is missing", path.display());
+        return None;
+    }
+    Some(Cld3Identifier::load(&path).unwrap_or_else(|e| panic!("{e}")))
+}
+
+fn compare(identifier: &Cld3Identifier, texts: &[String], expected: &[(String, f32)]) {
+    assert_eq!(texts.len(), expected.len());
+    for (text, (label, probability)) in texts.iter().zip(expected) {
+        let (own_label, own_probability) = identifier.find_language(text);
+        assert_eq!(own_label, label, "{text:?}");
+        assert!(
+            (own_probability - probability).abs() < 1e-4,
+            "{text:?}: {own_probability} where the reference says {probability}"
+        );
+    }
+}
+
+#[test]
+fn random_parameters_give_the_reference_answers() {
+    let identifier = Cld3Identifier::load(&reference().join("tiny_params.cc"))
+        .unwrap_or_else(|e| panic!("{e}"));
+    let expected = expected();
+    compare(&identifier, &expected.texts, &expected.tiny);
+}
+
+#[test]
+fn published_parameters_give_the_reference_answers() {
+    let Some(identifier) = published() else {
+        return;
+    };
+    let expected = expected();
+    compare(&identifier, &expected.texts, &expected.published);
+}
+
+#[test]
+fn sentences_are_identified_and_answers_without_a_language_are_not() {
+    let Some(identifier) = published() else {
+        return;
+    };
+    for text in ["", "1969", "42 + 1 = 43", "Paris", "Albert Einstein", "\0", "😀"] {
+        assert_eq!(
+            identifier.identify(text),
+            Identification::Abstained,
+            "{text:?}"
+        );
+    }
+    let portuguese = "A padaria da esquina abre cedo e fecha quando o pão acaba.";
+    assert!(matches!(
+        identifier.identify(portuguese),
+        Identification::Identified { language: Language::PORTUGUESE, probability } if probability > 0.9
+    ));
+    assert!(identifier.knows(Language::PORTUGUESE));
+    assert!(!identifier.knows(Language::with_code("oci_Latn")));
+}
+
+#[test]
+fn every_label_is_a_language_or_left_out_on_purpose() {
+    let unmapped: Vec<&str> = LABELS
+        .into_iter()
+        .filter(|label| Language::from_cld3(label).is_none())
+        .collect();
+    // Languages that FLORES-200 lacks, and romanised ones.
+    assert_eq!(
+        unmapped,
+        [
+            "co", "zh-Latn", "hmn", "fy", "la", "ru-Latn", "haw", "bg-Latn", "hi-Latn", "el-Latn",
+            "ja-Latn"
+        ]
+    );
+    for language in Language::all() {
+        if let Some(label) = language.cld3() {
+            assert!(LABELS.contains(&label), "{language}: {label}");
+        }
+    }
+}
+
+#[test]
+fn files_that_are_no_parameters_are_named_with_their_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = |content: &[u8]| {
+        let path = folder.path().join("lang_id_nn_params.cc");
+        fs::write(&path, content).expect("a file");
+        let error = Cld3Identifier::load(folder.path()).err().expect("an error");
+        error.to_string()
+    };
+    let whole = fs::read_to_string(reference().join("tiny_params.cc")).expect("the fixture");
+    assert!(error(b"\xff").contains("byte 0 is no text"));
+    assert!(error(b"<html>").contains("line 1: expected an array"));
+    assert!(error(b"").contains("kEmbeddingsNumRows is missing"));
+    assert!(error(whole[..whole.len() / 2].as_bytes()).contains("the file ends within"));
+    let broken = whole.replacen("uint8 LangIdNNParams::kEmbeddingsWeights0[] = {\n  ", "uint8 LangIdNNParams::kEmbeddingsWeights0[] = {\n  256u, ", 1);
+    assert!(error(broken.as_bytes()).contains("kEmbeddingsWeights0 has 321 values where 320 are expected"));
+    let broken = whole.replacen("kHiddenNumRows[] = {\n  80", "kHiddenNumRows[] = {\n  81", 1);
+    assert!(error(broken.as_bytes()).contains("kHidden: 81 × 12 weights"));
+    let missing = folder.path().join("none").join("x.cc");
+    let error = Cld3Identifier::load(&missing).err().expect("an error");
+    assert!(error.to_string().contains("none/x.cc"), "{error}");
+}
