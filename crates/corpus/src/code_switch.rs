@@ -146,8 +146,9 @@ impl RowStage for CodeSwitchStage {
             for (target, [forward, backward]) in &mut tallies {
                 let dictionary = &self.dictionaries[target];
                 let of_target = || batch.iter().filter(|row| row.target == *target);
-                let questions: Vec<&str> =
-                    of_target().map(|row| row.question.source.as_str()).collect();
+                let questions: Vec<&str> = of_target()
+                    .map(|row| row.question.source.as_str())
+                    .collect();
                 forward.add(&dictionary.source_to_target, &questions, &self.source.words);
                 let questions: Vec<&str> = of_target()
                     .filter_map(|row| row.question.translation.as_deref())

@@ -31,10 +31,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let started = Instant::now();
-    let labels: Vec<_> = lines.iter().map(|line| identifier.native_label(line)).collect();
+    let labels: Vec<_> = lines
+        .iter()
+        .map(|line| identifier.native_label(line))
+        .collect();
     let one_core = lines.len() as f64 / started.elapsed().as_secs_f64();
     let started = Instant::now();
-    let again: Vec<_> = lines.par_iter().map(|line| identifier.native_label(line)).collect();
+    let again: Vec<_> = lines
+        .par_iter()
+        .map(|line| identifier.native_label(line))
+        .collect();
     let all_cores = lines.len() as f64 / started.elapsed().as_secs_f64();
     assert_eq!(labels, again);
 

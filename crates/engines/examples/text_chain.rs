@@ -78,7 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     eprintln!(
         "coverage: {}",
-        Coverage::of(&dictionary.source_to_target, sources, from)
+        Coverage::of(&dictionary.source_to_target, &sources, from)
     );
 
     let estimator = RoundTripChrf::new(backward);

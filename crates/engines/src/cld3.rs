@@ -62,14 +62,18 @@ impl Cld3Identifier {
             true => path.join(FILE),
             false => path.to_owned(),
         };
-        let error = |cause: String| EngineError::new(ENGINE, format!("{}: {cause}", file.display()));
+        let error =
+            |cause: String| EngineError::new(ENGINE, format!("{}: {cause}", file.display()));
         let bytes = fs::read(&file).map_err(|e| {
             error(format!(
                 "cannot be read ({e}); name CLD3's {FILE}, which the package of the crate cld3 0.1.1 holds"
             ))
         })?;
         let source = str::from_utf8(&bytes).map_err(|e| {
-            error(format!("byte {} is no text; this is not {FILE}", e.valid_up_to()))
+            error(format!(
+                "byte {} is no text; this is not {FILE}",
+                e.valid_up_to()
+            ))
         })?;
         Ok(Self {
             parameters: Parameters::read(source, LABELS.len()).map_err(error)?,
@@ -77,7 +81,10 @@ impl Cld3Identifier {
                 engine: ENGINE.into(),
                 model: path.display().to_string(),
                 revision: blake3::hash(&bytes).to_hex()[..16].to_owned(),
-                parameters: format!("bytes<={MAX_BYTES} probability>={RELIABLE} {}", crate::abstention::RULE),
+                parameters: format!(
+                    "bytes<={MAX_BYTES} probability>={RELIABLE} {}",
+                    crate::abstention::RULE
+                ),
                 licence: Some("Apache-2.0".into()),
             },
         })

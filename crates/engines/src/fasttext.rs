@@ -43,7 +43,8 @@ impl FastTextIdentifier {
     pub fn load(path: &Path) -> Result<Self, EngineError> {
         let error = |message: String| EngineError::new(ENGINE, message);
         let chosen = model_file(path).map_err(error)?;
-        let error = |cause: String| EngineError::new(ENGINE, format!("{}: {cause}", chosen.display()));
+        let error =
+            |cause: String| EngineError::new(ENGINE, format!("{}: {cause}", chosen.display()));
         // SAFETY: a file that changes while it is mapped gives wrong answers, as would one that
         // changes while it is read; every access is checked against the length that was mapped.
         let file = File::open(&chosen)
@@ -150,7 +151,10 @@ fn model_file(path: &Path) -> Result<PathBuf, String> {
     files.sort();
     match &files[..] {
         [file] => Ok(file.clone()),
-        [] => Err(format!("{}: no .bin or .ftz file in this folder", path.display())),
+        [] => Err(format!(
+            "{}: no .bin or .ftz file in this folder",
+            path.display()
+        )),
         [first, second, ..] => Err(format!(
             "{}: both {} and {} could be meant; name the file",
             path.display(),

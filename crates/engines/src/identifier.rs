@@ -48,7 +48,9 @@ impl IdentifierEngine {
                 ));
             }
             Self::Whatlang => Box::new(WhatlangIdentifier),
-            Self::Cld3 => Box::new(Cld3Identifier::load(needed("CLD3's lang_id_nn_params.cc")?)?),
+            Self::Cld3 => Box::new(Cld3Identifier::load(needed(
+                "CLD3's lang_id_nn_params.cc",
+            )?)?),
             Self::FastText => Box::new(FastTextIdentifier::load(needed(
                 "a .bin or .ftz file, e.g. lid.176.ftz",
             )?)?),

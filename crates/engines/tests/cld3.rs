@@ -52,8 +52,8 @@ fn compare(identifier: &Cld3Identifier, texts: &[String], expected: &[(String, f
 
 #[test]
 fn random_parameters_give_the_reference_answers() {
-    let identifier = Cld3Identifier::load(&reference().join("tiny_params.cc"))
-        .unwrap_or_else(|e| panic!("{e}"));
+    let identifier =
+        Cld3Identifier::load(&reference().join("tiny_params.cc")).unwrap_or_else(|e| panic!("{e}"));
     let expected = expected();
     compare(&identifier, &expected.texts, &expected.tiny);
 }
@@ -72,7 +72,15 @@ fn sentences_are_identified_and_answers_without_a_language_are_not() {
     let Some(identifier) = published() else {
         return;
     };
-    for text in ["", "1969", "42 + 1 = 43", "Paris", "Albert Einstein", "\0", "😀"] {
+    for text in [
+        "",
+        "1969",
+        "42 + 1 = 43",
+        "Paris",
+        "Albert Einstein",
+        "\0",
+        "😀",
+    ] {
         assert_eq!(
             identifier.identify(text),
             Identification::Abstained,
@@ -123,9 +131,20 @@ fn files_that_are_no_parameters_are_named_with_their_line() {
     assert!(error(b"<html>").contains("line 1: expected an array"));
     assert!(error(b"").contains("kEmbeddingsNumRows is missing"));
     assert!(error(whole[..whole.len() / 2].as_bytes()).contains("the file ends within"));
-    let broken = whole.replacen("uint8 LangIdNNParams::kEmbeddingsWeights0[] = {\n  ", "uint8 LangIdNNParams::kEmbeddingsWeights0[] = {\n  256u, ", 1);
-    assert!(error(broken.as_bytes()).contains("kEmbeddingsWeights0 has 321 values where 320 are expected"));
-    let broken = whole.replacen("kHiddenNumRows[] = {\n  80", "kHiddenNumRows[] = {\n  81", 1);
+    let broken = whole.replacen(
+        "uint8 LangIdNNParams::kEmbeddingsWeights0[] = {\n  ",
+        "uint8 LangIdNNParams::kEmbeddingsWeights0[] = {\n  256u, ",
+        1,
+    );
+    assert!(
+        error(broken.as_bytes())
+            .contains("kEmbeddingsWeights0 has 321 values where 320 are expected")
+    );
+    let broken = whole.replacen(
+        "kHiddenNumRows[] = {\n  80",
+        "kHiddenNumRows[] = {\n  81",
+        1,
+    );
     assert!(error(broken.as_bytes()).contains("kHidden: 81 × 12 weights"));
     let missing = folder.path().join("none").join("x.cc");
     let error = Cld3Identifier::load(&missing).err().expect("an error");

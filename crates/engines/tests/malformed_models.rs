@@ -46,7 +46,9 @@ static ALLOCATOR: Watched = Watched;
 const MUCH: usize = 32 << 20;
 
 fn reference(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reference").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../reference")
+        .join(path)
 }
 
 /// Bytes to put at places, given as fractions of the file.
@@ -59,7 +61,11 @@ fn damage() -> impl Strategy<Value = Vec<(f64, Vec<u8>)>> {
         Just(0x0800_0000i32.to_le_bytes().to_vec()),
     ];
     // Most of what is read as a number stands at the beginning.
-    let place = prop_oneof![0.0..1.0f64, 0.0..0.01f64, (0.0..0.01f64).prop_map(|x| x * x)];
+    let place = prop_oneof![
+        0.0..1.0f64,
+        0.0..0.01f64,
+        (0.0..0.01f64).prop_map(|x| x * x)
+    ];
     vec((place, large), 1..5)
 }
 

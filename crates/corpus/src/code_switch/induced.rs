@@ -73,8 +73,14 @@ fn key(
         licence: None,
         ..translator.identity()
     });
-    let made_of =
-        serde_json::json!([VERSION, MAX_WORDS, inputs.content_hash()?, identities, from, to]);
+    let made_of = serde_json::json!([
+        VERSION,
+        MAX_WORDS,
+        inputs.content_hash()?,
+        identities,
+        from,
+        to
+    ]);
     Ok(short_hash(made_of.to_string().as_bytes()))
 }
 

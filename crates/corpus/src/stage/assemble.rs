@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::atomic::{self, AtomicFile};
 use super::finished::Names;

@@ -8,9 +8,9 @@ use super::script::{self, ScriptSpans};
 /// The embedding tables of n-grams: their place and n.
 const NGRAM_TABLES: [(usize, usize); 4] = [(0, 2), (1, 4), (4, 3), (5, 1)];
 /// The embedding table of relevant scripts.
-const RELEVANT_SCRIPTS: usize = 2;
+pub(super) const RELEVANT_SCRIPTS: usize = 2;
 /// The embedding table of the script.
-const SCRIPT: usize = 3;
+pub(super) const SCRIPT: usize = 3;
 /// Rows of the table of relevant scripts.
 pub(super) const RELEVANT_SCRIPT_ROWS: usize = 12;
 /// Rows of the table of scripts: a row a script, and one for Hangul.

@@ -19,7 +19,10 @@ pub(super) fn predict(parameters: &Parameters, text: &[u8]) -> (usize, f32) {
             best = label;
         }
     }
-    let sum: f32 = scores.iter().map(|score| (score - scores[best]).exp()).sum();
+    let sum: f32 = scores
+        .iter()
+        .map(|score| (score - scores[best]).exp())
+        .sum();
     (best, 1.0 / sum)
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::features::{RELEVANT_SCRIPT_ROWS, RELEVANT_SCRIPTS, SCRIPT, SCRIPT_ROWS};
 use super::source::{Array, Values, read_arrays};
 
 /// Embedding tables: bigrams, quadgrams, relevant scripts, script, trigrams, unigrams.
@@ -66,6 +67,16 @@ impl Parameters {
                     "embedding table {table} of {rows} rows and {columns} columns does not lie at {end} \
                      but at {} (kConcatOffsetValues)",
                     offsets[table]
+                ));
+            }
+            let fixed = match table {
+                RELEVANT_SCRIPTS => RELEVANT_SCRIPT_ROWS,
+                SCRIPT => SCRIPT_ROWS,
+                _ => rows,
+            };
+            if rows != fixed {
+                return Err(format!(
+                    "embedding table {table} has {rows} rows where {fixed} are needed (kEmbeddingsNumRows)"
                 ));
             }
             end += columns;
@@ -164,10 +175,7 @@ impl Arrays {
         Ok(Layer {
             inputs,
             outputs,
-            weights: self.floats(
-                &format!("{name}Weights0"),
-                inputs.saturating_mul(outputs),
-            )?,
+            weights: self.floats(&format!("{name}Weights0"), inputs.saturating_mul(outputs))?,
             biases: self.floats(&format!("{name}BiasWeights0"), outputs)?,
         })
     }

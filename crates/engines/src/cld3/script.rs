@@ -24,7 +24,9 @@ fn script(character: char) -> u8 {
         for line in RANGES.lines().filter(|line| !line.starts_with('#')) {
             let mut columns = line.split('\t');
             let mut column = |radix| {
-                let number = columns.next().and_then(|c| u32::from_str_radix(c, radix).ok());
+                let number = columns
+                    .next()
+                    .and_then(|c| u32::from_str_radix(c, radix).ok());
                 number.expect("a line of the table has three numbers") as usize
             };
             let (first, last, number) = (column(16), column(16), column(10));
@@ -33,10 +35,7 @@ fn script(character: char) -> u8 {
         }
         numbers
     });
-    NUMBERS
-        .get(character as usize)
-        .copied()
-        .unwrap_or(COMMON)
+    NUMBERS.get(character as usize).copied().unwrap_or(COMMON)
 }
 
 /// Goes over a text span by span.

@@ -130,7 +130,9 @@ impl Predictor {
             let (character, behind) = rest.split_at(length.min(rest.len()));
             rest = behind;
             // The reference shifts the first byte of three by 16 and the second by 8, as here.
-            let code = character.iter().fold(0, |code, &byte| code << 8 | u32::from(byte));
+            let code = character
+                .iter()
+                .fold(0, |code, &byte| code << 8 | u32::from(byte));
             let place = &mut self.table[self.hash];
             if *place == code {
                 predicted += length;
@@ -154,7 +156,8 @@ mod tests {
 
     #[test]
     fn repetition_is_taken_out_and_the_rest_stays() {
-        let prose = " the quick brown fox jumps over the lazy dog and runs into the deep dark wood ";
+        let prose =
+            " the quick brown fox jumps over the lazy dog and runs into the deep dark wood ";
         assert_eq!(squeezed(prose), prose);
         let repeated = " ha".repeat(100);
         assert!(squeezed(&format!("{repeated} ")).len() < 60);

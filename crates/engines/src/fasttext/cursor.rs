@@ -13,10 +13,6 @@ impl<'a> Cursor<'a> {
         Self { file, position: 0 }
     }
 
-    pub(super) fn position(&self) -> usize {
-        self.position
-    }
-
     /// Bytes that are left.
     pub(super) fn remaining(&self) -> usize {
         self.file.len() - self.position

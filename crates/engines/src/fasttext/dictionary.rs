@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::cursor::Cursor;
 
-/// The word that ends every line.
+/// The word that ends every line, also where a text holds it.
 const END_OF_LINE: &[u8] = b"</s>";
 /// What labels begin with; the file does not say, and no published model changes it.
 const LABEL_PREFIX: &[u8] = b"__label__";
@@ -121,7 +121,8 @@ impl Dictionary {
         let tokens = text
             .as_bytes()
             .split(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | 0x0b | 0x0c | 0))
-            .filter(|token| !token.is_empty());
+            .filter(|token| !token.is_empty())
+            .take_while(|token| *token != END_OF_LINE);
         for token in tokens.chain([END_OF_LINE]) {
             let token_hash = hash(token);
             match self.find(file, token, token_hash) {
@@ -235,10 +236,7 @@ impl Dictionary {
     }
 }
 
-fn kept_buckets(
-    cursor: &mut Cursor,
-    count: i64,
-) -> Result<Option<FxHashMap<u32, u32>>, String> {
+fn kept_buckets(cursor: &mut Cursor, count: i64) -> Result<Option<FxHashMap<u32, u32>>, String> {
     // -1 is a model that was not pruned.
     let Ok(count) = usize::try_from(count) else {
         return Ok(None);

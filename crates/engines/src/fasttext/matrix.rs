@@ -106,8 +106,10 @@ impl Matrix {
             } => {
                 let norm = norm(file, norms, row);
                 let codes = &file[codes.clone()][row * quantiser.parts..][..quantiser.parts];
-                for (part, (&code, sum)) in
-                    codes.iter().zip(sum.chunks_mut(quantiser.width)).enumerate()
+                for (part, (&code, sum)) in codes
+                    .iter()
+                    .zip(sum.chunks_mut(quantiser.width))
+                    .enumerate()
                 {
                     for (sum, value) in sum.iter_mut().zip(quantiser.centroid(part, code)) {
                         *sum += norm * value;
@@ -192,8 +194,10 @@ impl Quantiser {
                  which are not {columns}"
             ));
         }
-        let centroids =
-            cursor.floats(columns.saturating_mul(CENTROIDS), &format!("{what}'s centroids"))?;
+        let centroids = cursor.floats(
+            columns.saturating_mul(CENTROIDS),
+            &format!("{what}'s centroids"),
+        )?;
         Ok(Self {
             parts,
             width,

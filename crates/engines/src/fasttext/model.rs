@@ -111,16 +111,35 @@ impl Model {
         if let Output::Hierarchical(tree) = &self.output {
             return Some(tree.best(logit));
         }
-        let logits: Vec<f32> = (0..self.dictionary.label_counts.len()).map(logit).collect();
-        let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]))?;
+        let mut scores: Vec<f32> = (0..self.dictionary.label_counts.len()).map(logit).collect();
+        if let Output::Sigmoid = self.output {
+            scores.iter_mut().for_each(|score| *score = sigmoid(*score));
+        }
+        // Of equals the last, as the reference's heap has it.
+        let best = (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b]))?;
         let probability = match self.output {
             Output::Softmax => {
-                let sum: f32 = logits.iter().map(|logit| (logit - logits[best]).exp()).sum();
+                let sum: f32 = scores
+                    .iter()
+                    .map(|score| (score - scores[best]).exp())
+                    .sum();
                 1.0 / sum
             }
-            _ => 1.0 / (1.0 + (-logits[best]).exp()),
+            _ => scores[best],
         };
         Some((best, probability))
+    }
+}
+
+/// The reference looks its sigmoid up: 512 values between -8 and 8, and 0 and 1 beyond.
+fn sigmoid(x: f32) -> f32 {
+    match x {
+        x if x < -8.0 => 0.0,
+        x if x > 8.0 => 1.0,
+        x => {
+            let place = ((x + 8.0) * 32.0).floor() / 32.0 - 8.0;
+            1.0 / (1.0 + (-place).exp())
+        }
     }
 }
 
@@ -134,7 +153,12 @@ struct Arguments {
 impl Arguments {
     fn read(cursor: &mut Cursor, version: i32) -> Result<Self, String> {
         let dimension = cursor.size("the dimension")?;
-        for passed_over in ["the window", "the epochs", "the least count", "the negatives"] {
+        for passed_over in [
+            "the window",
+            "the epochs",
+            "the least count",
+            "the negatives",
+        ] {
             cursor.i32(passed_over)?;
         }
         let word_ngrams = cursor.size("the length of word n-grams")?;
@@ -146,7 +170,10 @@ impl Arguments {
         cursor.i32("the rate of updates")?;
         cursor.i64("the sampling threshold")?;
         if kind != SUPERVISED {
-            return Err("it holds word vectors, not a classifier; name a language identification model".into());
+            return Err(
+                "it holds word vectors, not a classifier; name a language identification model"
+                    .into(),
+            );
         }
         // Version 11 wrote a longest n-gram that classifiers did not use.
         let max_n = if version == 11 { 0 } else { max_n };

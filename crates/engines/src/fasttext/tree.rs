@@ -93,7 +93,12 @@ mod tests {
 
     #[test]
     fn strange_counts_make_a_tree_or_an_error() {
-        for counts in [&[][..], &[0], &[i64::MAX, i64::MAX, i64::MAX], &[-5, -5, 7, i64::MIN]] {
+        for counts in [
+            &[][..],
+            &[0],
+            &[i64::MAX, i64::MAX, i64::MAX],
+            &[-5, -5, 7, i64::MIN],
+        ] {
             if let Ok(tree) = Tree::new(counts)
                 && !counts.is_empty()
             {
