@@ -1,12 +1,16 @@
 //! Code-switching: Eq. 5 in distribution, and everything it must leave alone.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use corpus::code_switch::{CodeSwitchConfig, CodeSwitchStage};
+use corpus::code_switch::{self, CodeSwitchConfig, CodeSwitchStage, induced};
 use corpus::dictionary::{BilingualDictionary, Dictionary};
 use corpus::language::Language;
+use corpus::progress::Silent;
 use corpus::record::{CodeSwitched, TextPair, Translated};
-use corpus::stage::RowStage;
+use corpus::seam::{EngineError, EngineIdentity, Translator};
+use corpus::stage::{self, Inputs, RowStage, StageOptions};
 
 const ENGLISH: Language = Language::ENGLISH;
 const PORTUGUESE: Language = Language::PORTUGUESE;
@@ -222,4 +226,143 @@ fn the_dictionary_is_part_of_the_stage_parameters() {
         stage(dictionary(&[("cat", "gato")])),
         stage(dictionary(&[("cat", "gata")]))
     );
+}
+
+/// The share of question words with a translation, per target language, where the user sees it.
+#[test]
+fn the_manifest_says_what_the_dictionaries_cover() {
+    let german = Language::with_code("deu_Latn");
+    let dictionaries = BTreeMap::from([
+        (PORTUGUESE, dictionary(&[("cat", "gato"), ("the", "o")])),
+        (german, BilingualDictionary::default()),
+    ]);
+    let rows = [
+        row(
+            "1",
+            PORTUGUESE,
+            "The cat saw the cat",
+            Some("O gato viu o gato"),
+        ),
+        row("2", PORTUGUESE, "A house", None),
+        row(
+            "1",
+            german,
+            "The cat saw the cat",
+            Some("Die Katze sah die Katze"),
+        ),
+    ];
+    let stage = CodeSwitchStage::new(dictionaries, ENGLISH, CodeSwitchConfig::default());
+    let folder = tempfile::tempdir().expect("a folder");
+    let inputs = Inputs::rows(&rows);
+    let options = StageOptions::default();
+    let manifest = stage::run(&stage, &inputs, folder.path(), &options, &Silent)
+        .unwrap_or_else(|e| panic!("{e}"));
+    let into = &manifest.details["dictionary_coverage"]["por_Latn"]["into"];
+    assert_eq!(
+        (&into["words"], &into["known_words"]),
+        (&7.into(), &4.into())
+    );
+    assert_eq!(into["different_words"], 5);
+    assert_eq!(into["share"], 0.5714);
+    let back = &manifest.details["dictionary_coverage"]["por_Latn"]["from"];
+    assert_eq!(
+        (&back["words"], &back["known_words"]),
+        (&5.into(), &4.into())
+    );
+    assert_eq!(
+        manifest.details["dictionary_coverage"]["deu_Latn"]["into"]["share"],
+        0.0
+    );
+    assert_eq!(
+        code_switch::coverage_summary(&manifest),
+        "dictionary of deu_Latn: 0.0 % of the question words, 0.0 % of the translated ones; \
+         dictionary of por_Latn: 57.1 % of the question words, 80.0 % of the translated ones"
+    );
+}
+
+/// Turns words around, and counts how often it is asked.
+struct Mirror {
+    asked: AtomicUsize,
+    revision: &'static str,
+}
+
+impl Translator for Mirror {
+    fn identity(&self) -> EngineIdentity {
+        EngineIdentity {
+            engine: "mirror".into(),
+            model: String::new(),
+            revision: self.revision.into(),
+            parameters: String::new(),
+            licence: None,
+        }
+    }
+
+    fn translate(
+        &self,
+        sentences: &[String],
+        _: Language,
+        _: Language,
+    ) -> Result<Vec<String>, EngineError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let mirrored =
+            |item: &String| -> String { item.trim_start_matches("1. ").chars().rev().collect() };
+        Ok(sentences.iter().map(mirrored).collect())
+    }
+}
+
+#[test]
+fn a_dictionary_is_induced_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let translator = |revision| Mirror {
+        asked: AtomicUsize::new(0),
+        revision,
+    };
+    let rows = [row("1", PORTUGUESE, "the cat saw a house", None)];
+    let induce = |rows: &[Translated], mirror: &Mirror| {
+        let inputs = Inputs::rows(rows);
+        induced::dictionary(&inputs, mirror, mirror, ENGLISH, PORTUGUESE, folder.path())
+            .unwrap_or_else(|e| panic!("{e}"))
+    };
+    let mirror = translator("1");
+    let first = induce(&rows, &mirror);
+    assert_eq!(first.source_to_target.translations("house"), ["esuoh"]);
+    assert_eq!(first.target_to_source.translations("tac"), ["cat"]);
+    assert_eq!(mirror.asked.load(Ordering::Relaxed), 2);
+    assert_eq!(induce(&rows, &mirror), first);
+    assert_eq!(mirror.asked.load(Ordering::Relaxed), 2, "read back");
+
+    let other_model = translator("2");
+    induce(&rows, &other_model);
+    assert_eq!(
+        other_model.asked.load(Ordering::Relaxed),
+        2,
+        "another model"
+    );
+    let other_rows = [row("1", PORTUGUESE, "a dog", None)];
+    induce(&other_rows, &other_model);
+    assert_eq!(
+        other_model.asked.load(Ordering::Relaxed),
+        4,
+        "other questions"
+    );
+
+    let path = folder.path().join("induced.por_Latn.tsv");
+    let kept = fs::read_to_string(&path).expect("the dictionary");
+    for damaged in [
+        kept.replace("dog", "cog"),
+        kept[..kept.len() - 3].to_owned(),
+        String::new(),
+    ] {
+        fs::write(&path, damaged).expect("a file");
+        let asked = other_model.asked.load(Ordering::Relaxed);
+        let again = induce(&other_rows, &other_model);
+        assert_eq!(again.source_to_target.translations("dog"), ["god"]);
+        assert_eq!(
+            other_model.asked.load(Ordering::Relaxed),
+            asked + 2,
+            "damaged"
+        );
+    }
+    let files = fs::read_dir(folder.path()).expect("the folder").count();
+    assert_eq!(files, 1, "nothing else is left behind");
 }

@@ -498,6 +498,63 @@ fn the_config_names_a_file_or_two() {
     assert_eq!(two, expected);
 }
 
+/// What JSON can hold and text cannot, or hardly: such rows are kept aside or read as they are.
+#[test]
+fn lone_surrogates_and_control_characters_lose_no_other_row() {
+    let rows = [
+        r#"{"instruction": "lone \ud800 surrogate", "output": "a"}"#,
+        r#"{"instruction": "lone \udc00 trail", "output": "a"}"#,
+        r#"{"instruction": "reversed \udc00\ud800", "output": "a"}"#,
+        r#"{"instruction": "a pair \ud83d\ude00", "output": "a"}"#,
+        r#"{"instruction": "escaped \u0000\u0001\u007f", "output": "\u001b[0m"}"#,
+        "{\"instruction\": \"raw \u{1} control\", \"output\": \"a\"}",
+        r#"{"instruction": "q", "output": "a"}"#,
+    ];
+    let folder = Folder::new();
+    for (name, content) in [
+        ("x.jsonl", rows.join("\n")),
+        (
+            "x.json",
+            format!("[{}]", [&rows[3..5], &rows[6..]].concat().join(",\n")),
+        ),
+    ] {
+        let loaded =
+            load(&folder.file(name, content), &tolerant()).unwrap_or_else(|e| panic!("{e}"));
+        let questions: Vec<&str> = loaded
+            .instructions
+            .iter()
+            .map(|row| row.question.as_str())
+            .collect();
+        assert_eq!(
+            questions,
+            ["a pair 😀", "escaped \0\u{1}\u{7f}", "q"],
+            "{name}"
+        );
+        assert!(
+            loaded
+                .rejected
+                .iter()
+                .all(|row| row.reason == "malformed_json")
+        );
+        assert_eq!(loaded.rejected.len(), if name == "x.jsonl" { 4 } else { 0 });
+    }
+}
+
+#[test]
+fn nesting_without_end_is_a_broken_row() {
+    let folder = Folder::new();
+    let deep = format!("{{\"instruction\": {}", "[".repeat(200_000));
+    let good = r#"{"instruction": "q", "output": "a"}"#;
+    let loaded = load(
+        &folder.file("x.jsonl", format!("{good}\n{deep}\n")),
+        &tolerant(),
+    );
+    assert_eq!(reasons(&loaded.unwrap_or_else(|e| panic!("{e}"))).len(), 1);
+    let array = format!("[{good}, {}{}]", "[".repeat(200_000), "]".repeat(200_000));
+    let loaded = load(&folder.file("x.json", array), &tolerant());
+    assert_eq!(reasons(&loaded.unwrap_or_else(|e| panic!("{e}"))).len(), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -524,6 +581,36 @@ proptest! {
         }
         let pairs = ParallelSource::File(folder.file("x.tsv", &content));
         let _ = parallel(&pairs, Language::ENGLISH, Language::PORTUGUESE);
+    }
+
+    /// Damaged data sets of every layout: rows or an error, never a panic.
+    #[test]
+    fn damaged_data_sets_are_read_or_refused(
+        layout in 0usize..3,
+        damage in proptest::collection::vec((0.0..1.0f64, any::<u8>()), 1..6),
+        length in prop_oneof![3 => Just(1.0), 1 => 0.0..1.0f64],
+    ) {
+        let row = [
+            r#"{"instruction": "say é", "input": "", "output": "\u00e9 \ud83d\ude00"}"#,
+            r#"{"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]}"#,
+            r#"{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}"#,
+        ][layout];
+        let folder = Folder::new();
+        for (name, content) in [
+            ("x.json", format!("[{row},\n{row},\n{row}]")),
+            ("x.jsonl", format!("{row}\n{row}\n{row}\n")),
+        ] {
+            let mut bytes = content.into_bytes();
+            for (place, byte) in &damage {
+                let at = (place * bytes.len() as f64) as usize;
+                bytes[at] = *byte;
+            }
+            bytes.truncate((length * bytes.len() as f64) as usize);
+            let options = LoadOptions { max_rejected_fraction: 1.0, ..LoadOptions::default() };
+            if let Ok(loaded) = load(&folder.file(name, &bytes), &options) {
+                prop_assert!(loaded.instructions.len() <= 6);
+            }
+        }
     }
 
     #[test]

@@ -1,0 +1,157 @@
+//! Texts that nobody wrote: a line of ten megabytes, control characters, letters without end. The
+//! segmenter, the words, the filter's rules and every language identifier bring them to an end.
+
+use std::path::{Path, PathBuf};
+
+use corpus::filter::{FilterConfig, FilterStage};
+use corpus::language::Language;
+use corpus::record::{TextPair, Translated};
+use corpus::seam::LanguageIdentifier;
+use corpus::stage::RowStage;
+use corpus::text::budget::DEFAULT_PIECES;
+use corpus::text::segment::{Segment, Segmenter};
+use corpus::text::words::WordFinder;
+use engines::cld3::Cld3Identifier;
+use engines::fasttext::FastTextIdentifier;
+use engines::whatlang::WhatlangIdentifier;
+
+const ENGLISH: Language = Language::ENGLISH;
+const PORTUGUESE: Language = Language::PORTUGUESE;
+
+fn reference(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../reference")
+        .join(path)
+}
+
+fn identifiers() -> Vec<Box<dyn LanguageIdentifier>> {
+    vec![
+        Box::new(WhatlangIdentifier),
+        Box::new(Cld3Identifier::load(&reference("cld3/tiny_params.cc")).expect("the fixture")),
+        Box::new(
+            FastTextIdentifier::load(&reference("fasttext/softmax.ftz")).expect("the fixture"),
+        ),
+    ]
+}
+
+/// Rejections of a row whose question is translated by `translation`.
+fn rejections(question: &str, translation: &str) -> Vec<String> {
+    let stage = FilterStage::new(&WhatlangIdentifier, None, ENGLISH, FilterConfig::default());
+    let text = |source: &str, translation: &str| TextPair {
+        source: source.into(),
+        translation: Some(translation.into()),
+    };
+    let row = Translated {
+        id: "1".into(),
+        target: PORTUGUESE,
+        question: text(question, translation),
+        answer: text("Yes, of course.", "Sim, com certeza."),
+        generated: None,
+    };
+    let outcomes = stage.process(&[row]).unwrap_or_else(|e| panic!("{e}"));
+    let rejections = outcomes.iter().flat_map(|outcome| &outcome.rejections);
+    rejections
+        .map(|rejection| rejection.reason.clone())
+        .collect()
+}
+
+fn comes_back(text: &str) {
+    let segmenter = Segmenter::new(ENGLISH, DEFAULT_PIECES);
+    let joined: String = segmenter
+        .segment(text)
+        .iter()
+        .map(|segment| match segment {
+            Segment::Keep(kept) => *kept,
+            Segment::Translate(sentence) => sentence.text,
+        })
+        .collect();
+    assert!(
+        joined == text,
+        "{} bytes came back as {}",
+        text.len(),
+        joined.len()
+    );
+}
+
+/// Ten megabytes without a line break, of several kinds.
+fn long_lines() -> [(&'static str, String); 5] {
+    const LENGTH: usize = 10 << 20;
+    let repeated = |text: &str| text.repeat(LENGTH / text.len());
+    [
+        (
+            "prose",
+            repeated("The cat sat on the mat. It slept, and then it left the house. "),
+        ),
+        ("one word", repeated("a")),
+        ("no spaces", repeated("漢字仮名")),
+        ("marks", repeated("**a** `b` <i>c</i> http://d.e $f$ ")),
+        ("brackets", repeated("[({<")),
+    ]
+}
+
+#[test]
+fn lines_of_ten_megabytes_are_cut_and_come_back() {
+    for (kind, text) in long_lines() {
+        let started = std::time::Instant::now();
+        comes_back(&text);
+        println!("{kind}: segmented in {:.1?}", started.elapsed());
+    }
+}
+
+#[test]
+fn lines_of_ten_megabytes_are_identified_or_abstained_on() {
+    for (kind, text) in long_lines() {
+        for identifier in identifiers() {
+            let started = std::time::Instant::now();
+            let engine = identifier.identity().engine;
+            identifier.identify(&text);
+            println!("{kind}: {engine} took {:.1?}", started.elapsed());
+        }
+    }
+}
+
+#[test]
+fn lines_of_ten_megabytes_pass_the_filter_or_are_rejected() {
+    for (kind, text) in long_lines() {
+        let started = std::time::Instant::now();
+        let copied = rejections(&text, &text);
+        println!("{kind}: filtered in {:.1?}: {copied:?}", started.elapsed());
+        let cut = rejections("The cat sat on the mat.", &text);
+        println!(
+            "{kind}: beside a short source in {:.1?}: {cut:?}",
+            started.elapsed()
+        );
+        assert!(
+            kind == "brackets" || !copied.is_empty(),
+            "{kind}: copied source"
+        );
+        assert!(
+            kind == "brackets" || !cut.is_empty(),
+            "{kind}: endless translation"
+        );
+    }
+}
+
+#[test]
+fn control_characters_and_endless_letters_come_back() {
+    for text in [
+        "\u{0}\u{1}\u{7f}\u{80}\u{9f}\u{ad}\u{200b}\u{202e}\u{2028}\u{feff}\u{fffd}\u{fffe}\u{ffff}",
+        "a\u{0}b \u{1b}[31mred\u{1b}[0m. And\u{2029}then\u{85}more.",
+        &"e\u{301}".repeat(5000),
+        &"\u{301}".repeat(5000),
+        &"👩‍👩‍👧".repeat(2000),
+        &"\u{d7ff}\u{e000}\u{10ffff}".repeat(1000),
+        &"ﷺ".repeat(3000),
+    ] {
+        comes_back(text);
+        for identifier in identifiers() {
+            identifier.identify(text);
+        }
+        for language in [ENGLISH, Language::with_code("tha_Thai")] {
+            for word in WordFinder::new(language).words(text) {
+                assert!(text.get(word).is_some());
+            }
+        }
+        rejections(text, text);
+    }
+}
