@@ -10,11 +10,20 @@ const FEW_LETTERS_OF_OWN_SCRIPT: usize = 3;
 /// Most words that are taken for names where each begins with a capital.
 const MANY_NAMES: usize = 6;
 
+/// Bytes of a text that are looked at: CLD3's own limit.
+pub(crate) const MAX_BYTES: usize = 10_000;
+
+/// The beginning of a long text, which says its language as well as the whole.
+pub(crate) fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_BYTES)]
+}
+
 /// The rule in an engine's identity.
 pub(crate) const RULE: &str = "letters>=25 no names";
 
 /// Whether `text` is too short, too numeric or no more than names.
 pub(crate) fn is_too_little(text: &str) -> bool {
+    let text = beginning(text);
     let mut letters = 0;
     let mut shared = 0;
     for letter in text.chars().filter(|c| c.is_alphabetic()) {

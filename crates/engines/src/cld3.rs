@@ -18,7 +18,7 @@ use std::path::Path;
 use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, Identification, LanguageIdentifier};
 
-use crate::abstention::is_too_little;
+use crate::abstention::{self, MAX_BYTES as MAX_BYTES_READ, is_too_little};
 use crate::native_label::{NativeLabel, NativeLabels};
 use parameters::Parameters;
 use script::ScriptSpans;
@@ -27,8 +27,6 @@ const ENGINE: &str = "cld3";
 /// The file that holds the parameters.
 const FILE: &str = "lang_id_nn_params.cc";
 
-/// Bytes of a text that are looked at.
-const MAX_INPUT_BYTES: usize = 10_000;
 /// Bytes of cleaned text that the network sees; longer texts are represented by snippets. The
 /// Python packages' value; the library's own default is 700 and nothing below 140.
 const MAX_BYTES: usize = 1_000;
@@ -83,7 +81,7 @@ impl Cld3Identifier {
                 revision: blake3::hash(&bytes).to_hex()[..16].to_owned(),
                 parameters: format!(
                     "bytes<={MAX_BYTES} probability>={RELIABLE} {}",
-                    crate::abstention::RULE
+                    abstention::RULE
                 ),
                 licence: Some("Apache-2.0".into()),
             },
@@ -109,7 +107,7 @@ impl Cld3Identifier {
 /// (controls but for white space, non-characters).
 fn valid_bytes(text: &str) -> usize {
     for (at, character) in text.char_indices() {
-        if !may_be_interchanged(character) || at + character.len_utf8() > MAX_INPUT_BYTES {
+        if !may_be_interchanged(character) || at + character.len_utf8() > MAX_BYTES_READ {
             return at;
         }
     }

@@ -18,7 +18,7 @@ use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, Identification, LanguageIdentifier};
 use memmap2::Mmap;
 
-use crate::abstention::{self, is_too_little};
+use crate::abstention::{self, beginning, is_too_little};
 use crate::native_label::{NativeLabel, NativeLabels};
 use model::Model;
 
@@ -112,7 +112,7 @@ impl LanguageIdentifier for FastTextIdentifier {
         if is_too_little(text) {
             return Identification::Abstained;
         }
-        match self.model.predict(&self.file, text) {
+        match self.model.predict(&self.file, beginning(text)) {
             Some((label, probability)) if probability >= MIN_PROBABILITY => {
                 match self.labels[label].1 {
                     Some(language) => Identification::Identified {

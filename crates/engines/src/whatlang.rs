@@ -3,6 +3,7 @@
 use corpus::language::Language;
 use corpus::seam::{EngineIdentity, Identification, LanguageIdentifier};
 
+use crate::abstention::beginning;
 use crate::native_label::{NativeLabel, NativeLabels};
 
 /// Letters below which languages that share a script are not told apart.
@@ -11,9 +12,6 @@ const FEW_LETTERS: usize = 25;
 const FEW_LETTERS_OF_OWN_SCRIPT: usize = 3;
 /// Confidence below which the identifier abstains.
 const MIN_CONFIDENCE: f64 = 0.5;
-
-/// Bytes of a text that are looked at.
-const MAX_BYTES: usize = 10_000;
 
 /// Identifies 70 languages by their trigrams; abstains on short and on ambiguous text.
 pub struct WhatlangIdentifier;
@@ -65,9 +63,4 @@ impl NativeLabels for WhatlangIdentifier {
             probability: info.confidence(),
         })
     }
-}
-
-/// The beginning of a long text says its language as well as the whole.
-fn beginning(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_BYTES)]
 }
