@@ -1,8 +1,8 @@
 //! fastText language identification: `lid.176` (`.bin` and `.ftz`), NLLB's `lid218e`, OpenLID,
 //! GlotLID, and any other supervised model whose labels are languages.
 //!
-//! The file is mapped, so that the rows of a large model take memory only where they are used. The
-//! `fasttext` crate agrees with the reference too, but trusts the sizes that a file claims.
+//! The file is mapped, so that the rows of a large model take memory only where they are used.
+//! `docs/experiments.md` says why the `fasttext` crate was not taken.
 
 mod cursor;
 mod dictionary;
