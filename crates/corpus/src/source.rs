@@ -109,6 +109,12 @@ impl Broken {
 
 /// Reads the data set at `path`, a file or a folder of files in the order of their names.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, SourceError> {
+    load_all(&[path], options)
+}
+
+/// Reads several data sets as one: identifiers are unique over all of them, and the limit counts
+/// all of them.
+pub fn load_all(paths: &[impl AsRef<Path>], options: &LoadOptions) -> Result<Loaded, SourceError> {
     let mut loaded = Loaded {
         instructions: Vec::new(),
         rejected: Vec::new(),
@@ -116,20 +122,33 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, SourceError> {
         files: Vec::new(),
     };
     let mut ids = id::Ids::default();
-    for file in files(path)? {
-        load_file(&file, options, &mut ids, &mut loaded)?;
-        if options
-            .limit
-            .is_some_and(|limit| loaded.instructions.len() >= limit)
-        {
+    for path in paths.iter().map(AsRef::as_ref) {
+        let before = (loaded.instructions.len(), loaded.rejected.len());
+        let is_full = |loaded: &Loaded| {
+            let limit = options.limit.unwrap_or(usize::MAX);
+            loaded.instructions.len() >= limit
+        };
+        if is_full(&loaded) && options.limit != Some(0) {
             break;
         }
-    }
-    judge(path, &loaded, options.max_rejected_fraction)?;
-    if loaded.instructions.is_empty() {
-        return Err(SourceError::Empty {
-            path: path.to_owned(),
-        });
+        for file in files(path)? {
+            load_file(&file, options, &mut ids, &mut loaded)?;
+            if is_full(&loaded) {
+                break;
+            }
+        }
+        let rows = loaded.instructions.len() - before.0;
+        judge(
+            path,
+            &loaded.rejected[before.1..],
+            rows,
+            options.max_rejected_fraction,
+        )?;
+        if rows == 0 {
+            return Err(SourceError::Empty {
+                path: path.to_owned(),
+            });
+        }
     }
     Ok(loaded)
 }
@@ -264,21 +283,26 @@ fn extension(path: &Path) -> Option<&str> {
 }
 
 /// Stops when more rows than `limit` allows cannot be used.
-fn judge(path: &Path, loaded: &Loaded, limit: f64) -> Result<(), SourceError> {
-    let rejected = loaded.rejected.len();
-    let rows = rejected + loaded.instructions.len();
+fn judge(
+    path: &Path,
+    rejected_rows: &[Rejected],
+    usable: usize,
+    limit: f64,
+) -> Result<(), SourceError> {
+    let rejected = rejected_rows.len();
+    let rows = rejected + usable;
     if rejected as f64 <= limit * rows as f64 {
         return Ok(());
     }
     let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
-    for row in &loaded.rejected {
+    for row in rejected_rows {
         *reasons.entry(&row.reason).or_default() += 1;
     }
     let reasons: Vec<_> = reasons
         .iter()
         .map(|(reason, n)| format!("{reason} {n}"))
         .collect();
-    let first = &loaded.rejected[0];
+    let first = &rejected_rows[0];
     Err(SourceError::TooManyRejected {
         path: path.to_owned(),
         rejected,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use corpus::language::Language;
 use corpus::source::{
-    Columns, Format, LoadOptions, Loaded, ParallelSource, SourceError, load, parallel,
+    Columns, Format, LoadOptions, Loaded, ParallelSource, SourceError, load, load_all, parallel,
 };
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::properties::WriterProperties;
@@ -383,6 +383,44 @@ fn parquet_is_read_with_its_lists() {
         let error = folder.load("cut.parquet", &bytes[..length]).unwrap_err();
         assert!(error.to_string().contains("cut.parquet"), "{error}");
     }
+}
+
+#[test]
+fn rows_of_several_files_never_share_an_identifier() {
+    let folder = Folder::new();
+    let file = |name: &str, question: &str| {
+        let row = json!({ "id": "1", "question": question, "answer": "It is." });
+        folder.file(
+            name,
+            lines(&[row, json!({ "question": "Same?", "answer": "Yes." })]),
+        )
+    };
+    let paths = [file("a.jsonl", "Is it?"), file("b.jsonl", "Is it so?")];
+    let loaded = load_all(&paths, &LoadOptions::default()).unwrap();
+    let mut ids: Vec<&str> = loaded
+        .instructions
+        .iter()
+        .map(|row| row.id.as_str())
+        .collect();
+    assert_eq!((ids.len(), ids[0]), (4, "1"));
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 4);
+    // The first file keeps its identifiers, whatever comes after it.
+    let alone = load(&paths[0], &LoadOptions::default()).unwrap();
+    assert_eq!(alone.instructions, loaded.instructions[..2]);
+    let limit = |limit| LoadOptions {
+        limit: Some(limit),
+        ..LoadOptions::default()
+    };
+    assert_eq!(
+        load_all(&paths, &limit(3)).unwrap().instructions,
+        loaded.instructions[..3]
+    );
+    // A file that is not needed is not read.
+    let missing = [paths[0].clone(), PathBuf::from("missing.jsonl")];
+    assert_eq!(load_all(&missing, &limit(2)).unwrap().instructions.len(), 2);
+    assert!(load_all(&missing, &LoadOptions::default()).is_err());
 }
 
 #[test]
