@@ -109,6 +109,7 @@ fn refusal(text: &str, answer: &Answer) -> Option<(&'static str, String)> {
         FinishReason::Length => {
             Some(("cut_off", format!("cut off after {} tokens", answer.tokens)))
         }
+        FinishReason::Filtered => Some(("filtered", "cut by the server's content filter".into())),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Texts that go round in circles, as small language models and translators do when they are lost.
 
+mod compression;
+
 use std::fmt;
 
 use rustc_hash::{FxHashMap, FxHasher};
@@ -61,6 +63,25 @@ pub fn looping(text: &str) -> Option<Repetition> {
         });
     }
     words.iter().find_map(|word| within(word))
+}
+
+/// The loop that a translation has and its source has not: a unit said again and again
+/// ([`looping`]), or text that compresses far better than the source does.
+pub fn added(source: &str, translation: &str) -> Option<String> {
+    match looping(translation) {
+        Some(found) => looping(source).is_none().then(|| found.to_string()),
+        None => compresses_beyond([source], translation),
+    }
+}
+
+/// Whether a translation compresses far better than each of `sources`: loops that change a little
+/// each time do.
+pub fn compresses_beyond<'s>(
+    sources: impl IntoIterator<Item = &'s str>,
+    translation: &str,
+) -> Option<String> {
+    compression::excess(sources.into_iter(), translation)
+        .map(|ratio| format!("{ratio:.1} characters for a compressed byte"))
 }
 
 /// A loop within one word: `hahahaha…`, or a sentence of a script without spaces.

@@ -49,6 +49,8 @@ pub enum FinishReason {
     Stop,
     /// The token budget ran out.
     Length,
+    /// A server's content filter cut the answer.
+    Filtered,
 }
 
 /// One answer of an LLM.
@@ -68,6 +70,16 @@ pub trait Answerer: Send + Sync {
     fn identity(&self) -> EngineIdentity;
     /// One answer per question, in order.
     fn answer(&self, questions: &[String]) -> Result<Vec<Answer>, EngineError>;
+}
+
+impl<T: Answerer + ?Sized> Answerer for Box<T> {
+    fn identity(&self) -> EngineIdentity {
+        (**self).identity()
+    }
+
+    fn answer(&self, questions: &[String]) -> Result<Vec<Answer>, EngineError> {
+        (**self).answer(questions)
+    }
 }
 
 /// One call of [`TextScorer::score`]: the log-probability of `continuation` after `context`.
@@ -109,6 +121,43 @@ pub trait Translator: Send + Sync {
         from: Language,
         to: Language,
     ) -> Result<Vec<String>, EngineError>;
+    /// Translates sentences whose first translation went round in circles: no run of
+    /// `no_repeat_ngram_size` tokens is said twice. In order; `None` where the engine cannot do that.
+    fn translate_again(
+        &self,
+        sentences: &[String],
+        from: Language,
+        to: Language,
+        no_repeat_ngram_size: usize,
+    ) -> Result<Option<Vec<String>>, EngineError> {
+        let _ = (sentences, from, to, no_repeat_ngram_size);
+        Ok(None)
+    }
+}
+
+impl<T: Translator + ?Sized> Translator for Box<T> {
+    fn identity(&self) -> EngineIdentity {
+        (**self).identity()
+    }
+
+    fn translate(
+        &self,
+        sentences: &[String],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<String>, EngineError> {
+        (**self).translate(sentences, from, to)
+    }
+
+    fn translate_again(
+        &self,
+        sentences: &[String],
+        from: Language,
+        to: Language,
+        no_repeat_ngram_size: usize,
+    ) -> Result<Option<Vec<String>>, EngineError> {
+        (**self).translate_again(sentences, from, to, no_repeat_ngram_size)
+    }
 }
 
 /// What a language identifier says of a text.

@@ -3,7 +3,9 @@
 //! Texts go to the engine sentence by sentence, since translation models lose sentences when they
 //! are given several, and come back with every separator, list mark, tag and line of code in its
 //! place. What must not change inside a sentence travels as a placeholder; where a model loses
-//! one, the sentence is translated in parts around it.
+//! one, the sentence is translated in parts around it. A sentence whose translation goes round in
+//! circles is translated once more without repeated n-grams, where the engine can; what still
+//! loops is left to the filter.
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -12,9 +14,14 @@ use serde_json::{Value, json};
 use crate::language::Language;
 use crate::record::{Answered, TextPair, Translated};
 use crate::rejected::Rejection;
+use crate::repetition;
 use crate::seam::{EngineError, EngineIdentity, Translator};
 use crate::stage::{Outcome, RowStage, StageError};
 use crate::text::segment::{Segment, Segmenter, Sentence, join};
+
+/// n-grams that a second attempt at a looping sentence may not repeat, in tokens. Shorter ones are
+/// repeated by good translations, too.
+const NO_REPEAT_NGRAM_SIZE: usize = 4;
 
 /// Translates questions, given answers and generated answers into every target language.
 pub struct TranslateStage<'a> {
@@ -70,11 +77,16 @@ impl RowStage for TranslateStage<'_> {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn parameters(&self) -> Value {
-        json!({ "from": self.from, "to": self.targets, "max_pieces": self.max_pieces })
+        json!({
+            "from": self.from,
+            "to": self.targets,
+            "max_pieces": self.max_pieces,
+            "no_repeat_ngram_size": NO_REPEAT_NGRAM_SIZE,
+        })
     }
 
     fn engines(&self) -> Vec<EngineIdentity> {
@@ -218,7 +230,8 @@ fn translate_sentences<'s>(
         }
     }
     let masked: Vec<String> = distinct.iter().map(|s| s.masked().into_owned()).collect();
-    let translations = ask(translator, &masked, from, to)?;
+    let mut translations = ask(translator, &masked, from, to)?;
+    once_more(translator, &masked, from, to, &mut translations)?;
     let mut broken = Vec::new();
     for (sentence, translation) in distinct.into_iter().zip(translations) {
         match sentence.restored(translation.trim()) {
@@ -233,6 +246,37 @@ fn translate_sentences<'s>(
     }
     memory.retain(|_, translation| !translation.is_empty());
     Ok(memory)
+}
+
+/// Translates the sentences whose translations loop again, without repeated n-grams. A second
+/// translation that is better takes the place of the first.
+fn once_more(
+    translator: &dyn Translator,
+    sentences: &[String],
+    from: Language,
+    to: Language,
+    translations: &mut [String],
+) -> Result<(), EngineError> {
+    let looping: Vec<usize> = (sentences, &*translations)
+        .into_par_iter()
+        .enumerate()
+        .filter(|(_, (sentence, translation))| repetition::added(sentence, translation).is_some())
+        .map(|(index, _)| index)
+        .collect();
+    if looping.is_empty() {
+        return Ok(());
+    }
+    let texts: Vec<String> = looping.iter().map(|&i| sentences[i].clone()).collect();
+    let Some(again) = translator.translate_again(&texts, from, to, NO_REPEAT_NGRAM_SIZE)? else {
+        return Ok(());
+    };
+    let again = all_answered(translator, &texts, again)?;
+    for (index, second) in looping.into_iter().zip(again) {
+        if !second.trim().is_empty() && repetition::added(&sentences[index], &second).is_none() {
+            translations[index] = second;
+        }
+    }
+    Ok(())
 }
 
 /// Translates sentences whose placeholders were lost, part by part around what is protected.
@@ -278,7 +322,18 @@ fn ask(
     if sentences.is_empty() {
         return Ok(Vec::new());
     }
-    let translations = translator.translate(sentences, from, to)?;
+    all_answered(
+        translator,
+        sentences,
+        translator.translate(sentences, from, to)?,
+    )
+}
+
+fn all_answered(
+    translator: &dyn Translator,
+    sentences: &[String],
+    translations: Vec<String>,
+) -> Result<Vec<String>, EngineError> {
     if translations.len() != sentences.len() {
         let (asked, got) = (sentences.len(), translations.len());
         let engine = translator.identity().engine;

@@ -1,6 +1,8 @@
 //! The translate stage with stand-in engines: what reaches them, and what becomes of their answers.
 
+use std::path::Path;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use corpus::language::Language;
 use corpus::record::{Answered, Instruction, Translated};
@@ -231,6 +233,184 @@ fn rows_are_translated_alike_alone_and_together() {
         assert_eq!(
             &translate(&engine, &[PORTUGUESE], std::slice::from_ref(row))[0],
             expected
+        );
+    }
+}
+
+/// Loops where a sentence asks for it; a second attempt stops after the first round.
+struct Looping {
+    can_again: bool,
+    again: Mutex<Vec<String>>,
+}
+
+impl Looping {
+    fn new(can_again: bool) -> Self {
+        let again = Mutex::default();
+        Self { can_again, again }
+    }
+}
+
+const ROUND: &str = "eu não sei o que dizer, ";
+
+impl Translator for Looping {
+    fn identity(&self) -> EngineIdentity {
+        Engine::new(str::to_owned).identity()
+    }
+
+    fn translate(
+        &self,
+        sentences: &[String],
+        _: Language,
+        _: Language,
+    ) -> Result<Vec<String>, EngineError> {
+        let translation = |sentence: &String| match sentence.as_str() {
+            "Loop." | "Hopeless." => ROUND.repeat(12),
+            other => other.to_uppercase(),
+        };
+        Ok(sentences.iter().map(translation).collect())
+    }
+
+    fn translate_again(
+        &self,
+        sentences: &[String],
+        _: Language,
+        _: Language,
+        no_repeat_ngram_size: usize,
+    ) -> Result<Option<Vec<String>>, EngineError> {
+        assert!(no_repeat_ngram_size > 1);
+        if !self.can_again {
+            return Ok(None);
+        }
+        self.again
+            .lock()
+            .expect("no panic")
+            .extend_from_slice(sentences);
+        let translation = |sentence: &String| match sentence.as_str() {
+            "Loop." => ROUND.trim().to_owned(),
+            _ => ROUND.repeat(11),
+        };
+        Ok(Some(sentences.iter().map(translation).collect()))
+    }
+}
+
+#[test]
+fn a_looping_sentence_is_translated_once_more() {
+    let engine = Looping::new(true);
+    let rows = [row("a", "Fine. Loop. Fine.", "Hopeless.", None)];
+    let outcome = &translate(&engine, &[PORTUGUESE], &rows)[0];
+    let output = &outcome.outputs[0];
+    assert_eq!(
+        output.question.translation.as_deref(),
+        Some("FINE. eu não sei o que dizer, FINE.")
+    );
+    // What loops again keeps its first form, for the filter to refuse.
+    assert_eq!(
+        output.answer.translation.as_deref(),
+        Some(ROUND.repeat(12).trim())
+    );
+    assert_eq!(
+        *engine.again.lock().expect("no panic"),
+        ["Loop.", "Hopeless."]
+    );
+}
+
+#[test]
+fn an_engine_that_cannot_try_again_is_not_asked_twice() {
+    let outcome = &translate(
+        &Looping::new(false),
+        &[PORTUGUESE],
+        &[row("a", "Loop.", "Fine.", None)],
+    )[0];
+    let translation = outcome.outputs[0].question.translation.as_deref();
+    assert_eq!(translation, Some(ROUND.repeat(12).trim()));
+}
+
+/// Every row of Alpaca comes back byte for byte from a translator that changes nothing.
+#[test]
+fn alpaca_comes_back_byte_for_byte_through_the_stage() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/alpaca/alpaca_data.json");
+    let Ok(file) = std::fs::read(&path) else {
+        println!("skipped: {} is missing", path.display());
+        return;
+    };
+    // Not through the loader, which keeps the 28 rows without an answer aside.
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&file).expect("JSON");
+    let text = |row: &serde_json::Value, field: &str| row[field].as_str().expect("text").to_owned();
+    let rows: Vec<Answered> = rows
+        .iter()
+        .enumerate()
+        .map(|(n, value)| {
+            let question = format!("{}\n\n{}", text(value, "instruction"), text(value, "input"));
+            let answer = text(value, "output");
+            row(&n.to_string(), &question, &answer, Some(&answer))
+        })
+        .collect();
+    assert_eq!(rows.len(), 52_002);
+    let identity = Engine::new(str::to_owned);
+    let stage = TranslateStage::new(&identity, ENGLISH, vec![PORTUGUESE], DEFAULT_PIECES);
+    for rows in rows.chunks(stage.chunk_rows()) {
+        for (row, outcome) in rows.iter().zip(stage.process(rows).expect("translation")) {
+            assert!(outcome.rejections.is_empty(), "{outcome:?}");
+            let output = &outcome.outputs[0];
+            assert_eq!(
+                output.question.translation.as_ref(),
+                Some(&row.instruction.question)
+            );
+            assert_eq!(
+                output.answer.translation.as_ref(),
+                Some(&row.instruction.answer)
+            );
+            let generated = output
+                .generated
+                .as_ref()
+                .and_then(|text| text.translation.as_ref());
+            assert_eq!(generated, row.generated.as_ref());
+        }
+    }
+}
+
+/// Text that no dictionary prepares for comes back as it is, soon, and without a panic.
+#[test]
+fn hostile_text_comes_back_in_bounded_time() {
+    const SIZE: usize = 10_000_000;
+    let controls: String = (0..32u8)
+        .map(char::from)
+        .chain(['\u{7f}', '\u{feff}', '\u{fffd}', '\u{202e}'])
+        .collect();
+    let texts = [
+        ("one word", "a".repeat(SIZE)),
+        (
+            "one sentence",
+            "the quick brown fox jumps over the lazy dog ".repeat(SIZE / 44),
+        ),
+        ("sentences", "This is a sentence. ".repeat(SIZE / 20)),
+        (
+            "control characters",
+            format!("{controls}word{controls}").repeat(SIZE / 80),
+        ),
+        ("opening marks", "[*_`$<{(".repeat(SIZE / 8)),
+        ("an unclosed tag", format!("<a {}", "x ".repeat(SIZE / 2))),
+        (
+            "combining marks",
+            format!("e{}", "\u{301}".repeat(SIZE / 2)),
+        ),
+        (
+            "no spaces",
+            "日本語のとても長い文章です。".repeat(SIZE / 42),
+        ),
+    ];
+    let engine = Engine::new(str::to_owned);
+    for (name, text) in texts {
+        let started = Instant::now();
+        let outcome = translate(&engine, &[PORTUGUESE], &[row("a", &text, "Yes.", None)]).remove(0);
+        let translation = outcome.outputs[0].question.translation.as_ref();
+        assert!(translation == Some(&text), "{name}: not byte for byte");
+        let seconds = started.elapsed().as_secs_f64();
+        println!("{name}: {seconds:.1} s");
+        assert!(
+            started.elapsed() < Duration::from_secs(120),
+            "{name}: {seconds:.1} s"
         );
     }
 }

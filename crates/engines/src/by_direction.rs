@@ -13,6 +13,18 @@ impl ByDirection {
     pub fn new(translators: Vec<(Language, Language, Box<dyn Translator>)>) -> Self {
         Self { translators }
     }
+
+    fn of(&self, from: Language, to: Language) -> Result<&dyn Translator, EngineError> {
+        let of_direction =
+            |&&(own_from, own_to, _): &&(Language, Language, _)| own_from == from && own_to == to;
+        match self.translators.iter().find(of_direction) {
+            Some((_, _, translator)) => Ok(translator.as_ref()),
+            None => Err(EngineError::new(
+                "translator",
+                format!("no model translates {from} into {to}; name one under [translate]"),
+            )),
+        }
+    }
 }
 
 impl Translator for ByDirection {
@@ -45,14 +57,17 @@ impl Translator for ByDirection {
         from: Language,
         to: Language,
     ) -> Result<Vec<String>, EngineError> {
-        let of_direction =
-            |&&(own_from, own_to, _): &&(Language, Language, _)| own_from == from && own_to == to;
-        match self.translators.iter().find(of_direction) {
-            Some((_, _, translator)) => translator.translate(sentences, from, to),
-            None => Err(EngineError::new(
-                "translator",
-                format!("no model translates {from} into {to}; name one under [translate]"),
-            )),
-        }
+        self.of(from, to)?.translate(sentences, from, to)
+    }
+
+    fn translate_again(
+        &self,
+        sentences: &[String],
+        from: Language,
+        to: Language,
+        no_repeat_ngram_size: usize,
+    ) -> Result<Option<Vec<String>>, EngineError> {
+        self.of(from, to)?
+            .translate_again(sentences, from, to, no_repeat_ngram_size)
     }
 }

@@ -2,9 +2,10 @@
 
 use super::Rule;
 use super::pair::Pair;
-use crate::repetition::looping;
+use crate::repetition::{added, compresses_beyond};
 
-/// The translation repeats itself (Zeng et al. 2021: repeated n-grams) and its source does not.
+/// The translation repeats itself (Zeng et al. 2021: repeated n-grams), as a whole or in a
+/// sentence, and its source does not.
 pub(super) struct Repetition;
 
 impl Rule for Repetition {
@@ -13,9 +14,13 @@ impl Rule for Repetition {
     }
 
     fn fault(&self, pair: &Pair) -> Option<String> {
-        let repetition = looping(&pair.translation.plain)?;
-        looping(&pair.source.plain)
-            .is_none()
-            .then(|| repetition.to_string())
+        let (source, translation) = (&pair.source.plain, &pair.translation.plain);
+        added(source, translation).or_else(|| {
+            // In a long text, a sentence that loops hardly shows.
+            let mut sentences = translation
+                .lines()
+                .filter(|_| translation.lines().nth(1).is_some());
+            sentences.find_map(|sentence| compresses_beyond(source.lines(), sentence))
+        })
     }
 }

@@ -1,0 +1,64 @@
+//! Loops that change a little each time, seen by how well a text compresses (as Whisper's decoder
+//! does).
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use rustc_hash::FxHashMap;
+
+/// Characters below which compression says nothing.
+const FEW: usize = 80;
+/// Ratio from which a text is suspected.
+///
+/// Measured on FLORES devtest: of 8,403 sentences in ten languages, none has more than 2.29, and
+/// the 99th percentiles lie between 1.17 (Japanese) and 1.74 (French); "I'm sorry, but I'm sorry,
+/// I'm very sorry, …" has 2.75.
+const MAX_RATIO: f64 = 2.5;
+/// How much better than its source a translation may compress.
+const MAX_GAIN: f64 = 1.5;
+
+/// The compression ratio of a translation that compresses far better than any of its sources.
+pub(super) fn excess<'s>(
+    mut sources: impl Iterator<Item = &'s str>,
+    translation: &str,
+) -> Option<f64> {
+    let ratio = ratio(translation).filter(|ratio| *ratio >= MAX_RATIO)?;
+    let usual = |source| self::ratio(source).unwrap_or(1.0);
+    sources
+        .all(|source| ratio > MAX_GAIN * usual(source))
+        .then_some(ratio)
+}
+
+/// Characters of a text for a byte of its compressed form; `None` of short texts.
+///
+/// Characters are numbered in the order of their first appearance, so that scripts of one, two
+/// and three bytes a character have the same ratio.
+fn ratio(text: &str) -> Option<f64> {
+    if text.len() < FEW {
+        return None;
+    }
+    let mut numbers: FxHashMap<char, usize> = FxHashMap::default();
+    let mut symbols = Vec::with_capacity(text.len());
+    let mut characters = 0;
+    for c in text.chars() {
+        characters += 1;
+        let next = numbers.len();
+        let number = *numbers.entry(c).or_insert(next);
+        match u8::try_from(number) {
+            Ok(symbol) if symbol < 0xff => symbols.push(symbol),
+            _ => {
+                let [low, high, ..] = number.to_le_bytes();
+                symbols.extend([0xff, low, high]);
+            }
+        }
+    }
+    if characters < FEW {
+        return None;
+    }
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+    // Writing to memory does not fail.
+    encoder.write_all(&symbols).ok()?;
+    let compressed = encoder.finish().ok()?;
+    Some(characters as f64 / compressed.len() as f64)
+}
