@@ -118,6 +118,7 @@ fn main() {
         pairs: &[],
         monolingual: &[],
         rejected: &[],
+        evaluation: None,
     };
     let mixed = folder.path().join("mix");
     let mix = || mix(&inputs, &MixConfig::default(), &mixed, &Silent).expect("room on the disk");

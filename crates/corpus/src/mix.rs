@@ -3,10 +3,12 @@
 //! Every question takes its given answer y or the LLM's own ŷ; the subsets whose question and
 //! answer differ in language say so in the question ([`answer_in`]); sentence pairs become
 //! translation and completion tasks. A part of the questions and sentences is held out, whole: no
-//! question is trained on in one subset and held out in another.
+//! question is trained on in one subset and held out in another. What shares text with an
+//! evaluation set is left out ([`crate::decontamination`]).
 
 mod answers;
 mod config;
+mod contamination;
 mod directive;
 mod sentences;
 mod write;
@@ -21,6 +23,7 @@ pub use directive::answer_in;
 pub use sentences::{TargetPairs, TargetSentences};
 pub use write::{HELD_OUT_FILE, SubsetSummary};
 
+use crate::decontamination::EvaluationIndex;
 use crate::language::Language;
 use crate::progress::Progress;
 use crate::record::{CodeSwitched, Example, Subset};
@@ -41,6 +44,8 @@ pub struct MixInputs<'a> {
     pub monolingual: &'a [TargetSentences],
     /// Lines of the corpora that were rejected where they were read: they head `rejected.jsonl`.
     pub rejected: &'a [Rejected],
+    /// The evaluation sets; what shares text with them is rejected.
+    pub evaluation: Option<&'a EvaluationIndex>,
 }
 
 /// Writes the transfer set of `inputs` to `folder`: the training part as a stage's output file, the
@@ -79,6 +84,8 @@ struct Mixed {
 struct TransferSet {
     examples: Vec<Mixed>,
     rejected: Vec<Rejected>,
+    /// Rows of which nothing was taken, since an evaluation set has text of theirs.
+    contaminated_rows: u64,
 }
 
 impl TransferSet {
@@ -94,6 +101,12 @@ impl TransferSet {
         let mut monolingual = MonolingualQuestions::default();
         for row in inputs.rows.iter()? {
             let row = row?;
+            if let Some(rejected) = contamination::of_row(inputs.evaluation, &row) {
+                set.rejected.push(rejected);
+                set.contaminated_rows += 1;
+                progress.advance(1);
+                continue;
+            }
             for mixed in answers::examples(&row, inputs.source, config) {
                 match mixed.example.subset {
                     Subset::LL => monolingual.add(&row, mixed, config.seed, &mut set.examples),
@@ -103,10 +116,10 @@ impl TransferSet {
             progress.advance(1);
         }
         for pairs in inputs.pairs {
-            sentences::add_pairs(&mut set, pairs, inputs.source, config);
+            sentences::add_pairs(&mut set, pairs, inputs, config);
         }
         for sentences in inputs.monolingual {
-            sentences::add_monolingual(&mut set, sentences, config);
+            sentences::add_monolingual(&mut set, sentences, inputs.evaluation, config);
         }
         Ok(set)
     }

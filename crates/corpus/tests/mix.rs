@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
+use corpus::decontamination::{EvaluationIndex, NgramSizes};
 use corpus::language::Language;
 use corpus::mix::{
     AnswerDirective, HELD_OUT_FILE, MixConfig, MixInputs, PairSelection, SubsetSummary,
@@ -90,6 +91,7 @@ fn mix_of(rows: &[CodeSwitched], pairs: &[TargetPairs], config: &MixConfig) -> M
         pairs,
         monolingual: &[],
         rejected: &[],
+        evaluation: None,
     };
     mix_in(tempfile::tempdir().unwrap().path(), &inputs, config)
 }
@@ -376,6 +378,7 @@ fn sentences_without_spaces_are_cut_between_words() {
         pairs: &[],
         monolingual: &text,
         rejected: &[],
+        evaluation: None,
     };
     let mix = mix_in(
         tempfile::tempdir().unwrap().path(),
@@ -545,6 +548,7 @@ fn nothing_is_done_twice() {
         pairs: &pairs,
         monolingual: &[],
         rejected: &[],
+        evaluation: None,
     };
     let path = folder.path().join(HELD_OUT_FILE);
     let first = mix_in(folder.path(), &inputs, &MixConfig::default());
@@ -580,6 +584,7 @@ fn impossible_settings_are_refused() {
             pairs: &[],
             monolingual: &[],
             rejected: &[],
+            evaluation: None,
         };
         mix(
             &inputs,
@@ -619,6 +624,7 @@ fn impossible_settings_are_refused() {
         pairs: &[],
         monolingual: &[],
         rejected: &[],
+        evaluation: None,
     };
     let error = mix(
         &inputs,
@@ -628,4 +634,78 @@ fn impossible_settings_are_refused() {
     )
     .unwrap_err();
     assert!(matches!(error, StageError::Empty { .. }));
+}
+
+#[test]
+fn what_an_evaluation_set_has_is_not_taught() {
+    let mut rows = rows(6, PORTUGUESE);
+    let passage = "The Sun doesn't have a crust like the Earth that you can stand on because it is made of gas.";
+    rows[1].row.question.source = format!("Summarise this: {passage}");
+    rows[2].row.answer.translation = Some(
+        "O Sol não tem uma crosta como a Terra na qual você possa ficar de pé, pois é gás.".into(),
+    );
+    rows[4].row.generated = Some(text_pair("Because it is made of gas.".into(), None));
+    let mut evaluation = EvaluationIndex::new(NgramSizes::default());
+    evaluation.add("belebele.jsonl", [passage]);
+    evaluation.add(
+        "held_out.tsv",
+        ["O Sol não tem uma crosta como a Terra na qual você possa ficar de pé, pois é gás"],
+    );
+    evaluation.add("sentences.tsv", ["A frase número 7 está aqui."]);
+    let folder = tempfile::tempdir().unwrap();
+    let pairs = pairs();
+    let monolingual = [TargetSentences {
+        target: PORTUGUESE,
+        sentences: vec![
+            "A frase número 7 está aqui!".into(),
+            "Outra frase que ninguém conhece.".into(),
+        ],
+    }];
+    let inputs = |evaluation| MixInputs {
+        rows: Inputs::rows(&rows),
+        source: ENGLISH,
+        pairs: &pairs,
+        monolingual: &monolingual,
+        rejected: &[],
+        evaluation,
+    };
+    let clean = mix_in(folder.path(), &inputs(None), &without_held_out());
+    let mixed = mix_in(
+        folder.path(),
+        &inputs(Some(&evaluation)),
+        &without_held_out(),
+    );
+    let of_rows = |mix: &Mix| -> BTreeSet<String> {
+        let ids = mix
+            .train
+            .iter()
+            .map(|example| example.id.split('/').next().unwrap().to_owned());
+        ids.filter(|id| id.starts_with("id-")).collect()
+    };
+    assert_eq!(of_rows(&clean).len(), 6);
+    assert_eq!(
+        of_rows(&mixed),
+        ["id-1", "id-4", "id-5", "id-6"].map(String::from).into()
+    );
+    assert_eq!(mixed.of(Subset::Mt).len(), clean.of(Subset::Mt).len() - 2);
+    assert_eq!(
+        mixed.of(Subset::Comp).len(),
+        clean.of(Subset::Comp).len() - 2
+    );
+    let counts = &mixed.manifest.counts;
+    assert_eq!(counts.rejections["contaminated"], 4);
+    assert_eq!((counts.rows, counts.rows_without_output), (6, 2));
+    assert_eq!(counts.rejections_by_field["question"]["contaminated"], 1);
+    assert_eq!(
+        counts.rejections_by_field["answer.translation"]["contaminated"],
+        1
+    );
+    assert_eq!(mixed.manifest.details["evaluation_texts"], 3);
+    let rejected = &mixed.files[2];
+    assert!(
+        rejected.contains("belebele.jsonl has")
+            && rejected.contains("The Sun doesn't have a crust"),
+        "{rejected}"
+    );
+    assert!(clean.files[2].is_empty(), "{}", clean.files[2]);
 }

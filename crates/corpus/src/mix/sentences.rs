@@ -5,10 +5,12 @@ use serde_json::{Value, json};
 
 use super::answers::is_held_out;
 use super::config::{MixConfig, PairSelection};
-use super::{Mixed, TransferSet, sampling};
+use super::{MixInputs, Mixed, TransferSet, contamination, sampling};
+use crate::decontamination::EvaluationIndex;
 use crate::language::Language;
 use crate::record::{Example, Subset};
 use crate::rejected::Rejected;
+use crate::template;
 use crate::text::words::WordFinder;
 
 /// The parallel corpus of one target language.
@@ -29,28 +31,16 @@ pub struct TargetSentences {
     pub sentences: Vec<String>,
 }
 
-/// Table 1: the question of a translation task.
-fn translation_question(sentence: &str, from: Language, to: Language) -> String {
-    let (from, to) = (from.everyday_name(), to.everyday_name());
-    format!("Translate the following sentence from {from} to {to}.\n{sentence}")
-}
-
-/// Table 1: the question of a completion task.
-fn completion_question(beginning: &str, language: Language) -> String {
-    let language = language.everyday_name();
-    format!("Complete the following sentence in {language} according to its context.\n{beginning}")
-}
-
 /// Adds both directions of every chosen pair to mt, and its target sentence to comp.
 ///
 /// Pairs that share a sentence with an earlier one are passed over: one of them might be held out.
 pub(super) fn add_pairs(
     set: &mut TransferSet,
     corpus: &TargetPairs,
-    source: Language,
+    inputs: &MixInputs<'_>,
     config: &MixConfig,
 ) {
-    let target = corpus.target;
+    let (source, target) = (inputs.source, corpus.target);
     let ids: Vec<String> = corpus
         .pairs
         .iter()
@@ -71,6 +61,11 @@ pub(super) fn add_pairs(
                 .push(rejected(id, "pair", "repeated_sentence", detail, row));
             continue;
         }
+        let texts = [source_text.as_str(), target_text.as_str()];
+        if let Some(rejected) = contamination::of_sentences(inputs.evaluation, id, "pair", &texts) {
+            set.rejected.push(rejected);
+            continue;
+        }
         sources.insert(source_text);
         targets.insert(target_text);
         taken += 1;
@@ -87,7 +82,7 @@ pub(super) fn add_pairs(
                     subset: Subset::Mt,
                     question_language: from,
                     answer_language: to,
-                    question: translation_question(sentence, from, to),
+                    question: template::translation(sentence, from, to),
                     answer: translation.clone(),
                     weight: 0.0,
                 };
@@ -103,7 +98,12 @@ pub(super) fn add_pairs(
 }
 
 /// Adds every chosen sentence to comp.
-pub(super) fn add_monolingual(set: &mut TransferSet, text: &TargetSentences, config: &MixConfig) {
+pub(super) fn add_monolingual(
+    set: &mut TransferSet,
+    text: &TargetSentences,
+    evaluation: Option<&EvaluationIndex>,
+    config: &MixConfig,
+) {
     let cutter = Cutter::new(text.target, config.seed);
     let ids: Vec<String> = text
         .sentences
@@ -114,10 +114,20 @@ pub(super) fn add_monolingual(set: &mut TransferSet, text: &TargetSentences, con
     let order = order(&ids, config)
         .into_iter()
         .filter(|&index| seen.insert(&text.sentences[index]));
-    for index in order.take(config.monolingual_sentences) {
-        let sentence = &text.sentences[index];
+    let mut taken = 0;
+    for index in order {
+        if taken == config.monolingual_sentences {
+            break;
+        }
+        let (id, sentence) = (&ids[index], &text.sentences[index]);
+        if let Some(rejected) = contamination::of_sentences(evaluation, id, "sentence", &[sentence])
+        {
+            set.rejected.push(rejected);
+            continue;
+        }
+        taken += 1;
         let held_out = is_held_out(sentence, config);
-        add_completion(set, &cutter, &ids[index], sentence, held_out, config);
+        add_completion(set, &cutter, id, sentence, held_out, config);
     }
 }
 
@@ -148,7 +158,7 @@ fn add_completion(
         subset: Subset::Comp,
         question_language: cutter.language,
         answer_language: cutter.language,
-        question: completion_question(beginning, cutter.language),
+        question: template::completion(beginning, cutter.language),
         answer: sentence.to_owned(),
         weight: 0.0,
     };

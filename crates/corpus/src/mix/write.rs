@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::config::MixConfig;
 use super::{MixInputs, Mixed, TransferSet, sampling};
+use crate::decontamination::EvaluationIndex;
 use crate::record::{Example, Subset};
 use crate::stage::{
     AtomicFile, Counts, Files, Lock, Manifest, Names, Shard, StageError, atomic, is_intact,
@@ -20,7 +21,7 @@ use crate::stage::{
 pub const HELD_OUT_FILE: &str = "held_out.jsonl";
 
 /// Raised when the same inputs and config give another transfer set.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What the manifest's details say of a subset of the training part.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,7 @@ pub(super) struct Target<'a> {
     names: Names,
     config: &'a MixConfig,
     rows: u64,
+    evaluation_texts: u64,
     parameters: Value,
     fingerprint: String,
     input_hash: String,
@@ -66,6 +68,7 @@ impl<'a> Target<'a> {
             names: Names::new(folder, Shard::WHOLE),
             config,
             rows: inputs.rows.len(),
+            evaluation_texts: inputs.evaluation.map_or(0, EvaluationIndex::len),
             parameters,
             fingerprint: blake3::hash(identity.as_bytes()).to_hex().to_string(),
             input_hash: input_hash(inputs)?,
@@ -84,7 +87,11 @@ impl<'a> Target<'a> {
 
     /// Writes all files, the manifest last.
     pub fn write(self, set: TransferSet, started: Instant) -> Result<Manifest, StageError> {
-        let TransferSet { examples, rejected } = set;
+        let TransferSet {
+            examples,
+            rejected,
+            contaminated_rows,
+        } = set;
         let (mut train, mut held_out, mut subsets) = (Vec::new(), Vec::new(), BTreeMap::new());
         for Mixed {
             example,
@@ -122,6 +129,8 @@ impl<'a> Target<'a> {
         let mut counts = Counts {
             rows: self.rows,
             outputs,
+            rows_without_output: contaminated_rows,
+            rows_with_rejection: contaminated_rows,
             ..Counts::default()
         };
         let mut file = AtomicFile::create(&self.names.rejected)?;
@@ -149,7 +158,11 @@ impl<'a> Target<'a> {
                 ..Files::of(&self.names)
             },
             counts,
-            details: json!({ "subsets": subsets, "held_out_rows": held_out_rows }),
+            details: json!({
+                "subsets": subsets,
+                "held_out_rows": held_out_rows,
+                "evaluation_texts": self.evaluation_texts,
+            }),
             finished_at: seconds_since_1970(),
             seconds,
             rows_per_second: self.rows as f64 / seconds.max(1e-6),
@@ -224,6 +237,9 @@ fn input_hash(inputs: &MixInputs<'_>) -> Result<String, StageError> {
     for row in inputs.rejected {
         add(&row.id);
         add(&row.reason);
+    }
+    if let Some(evaluation) = inputs.evaluation {
+        add(&evaluation.content_hash());
     }
     Ok(hasher.finalize().to_hex().to_string())
 }

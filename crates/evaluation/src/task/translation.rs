@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use corpus::language::Language;
 use corpus::seam::EngineError;
+use corpus::template;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -70,11 +71,7 @@ impl<'a> Translation<'a> {
 
     /// The question of Table 1.
     pub fn question(from: Language, to: Language, sentence: &str) -> String {
-        format!(
-            "Translate the following sentence from {} to {}.\n{sentence}",
-            from.everyday_name(),
-            to.everyday_name()
-        )
+        template::translation(sentence, from, to)
     }
 
     fn metrics(&self) -> [(&'static str, &dyn Metric); 2] {
