@@ -20,10 +20,12 @@ mod repetition;
 mod script;
 mod sentence_count;
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-pub use config::{FilterConfig, default_min_quality};
+pub use config::{FilterConfig, MinQuality, default_min_quality};
 
 use crate::language::Language;
 use crate::record::{TextPair, Translated};
@@ -47,6 +49,7 @@ pub struct FilterStage<'a> {
     rules: Vec<Box<dyn Rule + 'a>>,
     identifier: &'a dyn LanguageIdentifier,
     estimator: Option<&'a dyn QualityEstimator>,
+    calibrated: BTreeMap<Language, f64>,
 }
 
 impl<'a> FilterStage<'a> {
@@ -92,15 +95,30 @@ impl<'a> FilterStage<'a> {
             rules,
             identifier,
             estimator,
+            calibrated: BTreeMap::new(),
         }
     }
 
-    /// The lowest quality that passes.
-    fn min_quality(&self, estimator: &dyn QualityEstimator) -> f64 {
-        let engine = estimator.identity().engine;
-        self.config
-            .min_quality
-            .unwrap_or_else(|| default_min_quality(&engine))
+    /// The lowest quality that passes of each target language, as it was calibrated: what
+    /// [`MinQuality::Quantile`] needs.
+    pub fn with_min_quality(self, calibrated: BTreeMap<Language, f64>) -> Self {
+        Self { calibrated, ..self }
+    }
+
+    /// The lowest quality of a translation into `to` that passes.
+    fn min_quality(
+        &self,
+        estimator: &dyn QualityEstimator,
+        to: Language,
+    ) -> Result<f64, StageError> {
+        match (self.calibrated.get(&to), self.config.min_quality) {
+            (Some(&calibrated), _) => Ok(calibrated),
+            (None, Some(MinQuality::Score(score))) => Ok(score),
+            (None, Some(MinQuality::Quantile { .. })) => Err(StageError::Options(format!(
+                "filter.min_quality is a quantile, and nothing was calibrated for {to}"
+            ))),
+            (None, None) => Ok(default_min_quality(&estimator.identity().engine)),
+        }
     }
 
     /// The first fault that a rule finds in a translation.
@@ -161,13 +179,21 @@ impl RowStage for FilterStage<'_> {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn parameters(&self) -> Value {
         let mut config = self.config.clone();
-        config.min_quality = self.estimator.map(|estimator| self.min_quality(estimator));
-        json!({ "from": self.from, "config": config })
+        // The calibrated scores say what a quantile means, the engine what a default is.
+        config.min_quality = match (self.estimator, config.min_quality) {
+            (Some(estimator), None) => {
+                let engine = estimator.identity().engine;
+                Some(MinQuality::Score(default_min_quality(&engine)))
+            }
+            (Some(_), chosen) => chosen,
+            (None, _) => None,
+        };
+        json!({ "from": self.from, "config": config, "calibrated": self.calibrated })
     }
 
     fn engines(&self) -> Vec<EngineIdentity> {
@@ -222,7 +248,7 @@ impl RowStage for FilterStage<'_> {
                     .collect();
                 quality::judge(
                     estimator,
-                    self.min_quality(estimator),
+                    self.min_quality(estimator, to)?,
                     self.from,
                     to,
                     &mut waiting,

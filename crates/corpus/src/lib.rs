@@ -7,8 +7,10 @@
 //! them over files so that a killed run goes on where it was. No tensor appears here.
 
 pub mod answer;
+pub mod calibration;
 pub mod chrf;
 pub mod code_switch;
+pub mod decontamination;
 pub mod dictionary;
 pub mod filter;
 pub mod language;
@@ -21,5 +23,6 @@ pub mod sampling;
 pub mod seam;
 pub mod source;
 pub mod stage;
+pub mod template;
 pub mod text;
 pub mod translate;

@@ -1,6 +1,10 @@
 //! Each rule rejects what it is for and nothing else; x, y and ŷ are judged apart.
 
-use corpus::filter::{FilterConfig, FilterStage};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use corpus::filter::{FilterConfig, FilterStage, MinQuality};
 use corpus::language::Language;
 use corpus::record::{TextPair, Translated};
 use corpus::seam::{
@@ -297,9 +301,173 @@ fn thresholds_are_read_from_a_config_and_unknown_keys_refused() {
     assert_eq!(
         config,
         FilterConfig {
-            min_quality: Some(0.7),
+            min_quality: Some(MinQuality::Score(0.7)),
             ..FilterConfig::default()
         }
     );
     assert!(serde_json::from_str::<FilterConfig>(r#"{"minimum_quality": 0.7}"#).is_err());
+}
+
+/// Says of every pair that it is perfect: the worst estimator there is.
+struct Credulous;
+
+impl QualityEstimator for Credulous {
+    fn identity(&self) -> EngineIdentity {
+        identity("credulous")
+    }
+
+    fn estimate(
+        &self,
+        pairs: &[(String, String)],
+        _: Language,
+        _: Language,
+    ) -> Result<Vec<f64>, EngineError> {
+        Ok(vec![1.0; pairs.len()])
+    }
+}
+
+/// Copied sources do not pass, whatever the quality estimator says and though the language
+/// identifier abstains: estimators are known to give them 0.8 in close languages.
+#[test]
+fn copied_sources_do_not_pass() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/flores/devtest");
+    let mut sources: Vec<(Language, String)> = [
+        "The scientist said that the results were encouraging.",
+        "\"We now have 4-month-old mice that are non-diabetic that used to be diabetic,\" he added.",
+        "Dr. Ehud Ur cautioned that the research is still in its early days.",
+    ]
+    .map(|source| (ENGLISH, source.to_owned()))
+    .to_vec();
+    for code in ["eng", "fra", "deu", "ind", "ces", "jpn", "tha"] {
+        let Ok(entries) = fs::read_dir(&folder) else {
+            println!("skipped: {} is missing", folder.display());
+            break;
+        };
+        let named = |path: &PathBuf| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().contains(code))
+        };
+        let path = entries.flatten().map(|entry| entry.path()).find(named);
+        let text = fs::read_to_string(path.expect("a file of the language")).expect("UTF-8");
+        let language = Language::parse(code).expect("a language");
+        sources.extend(text.lines().map(|line| (language, line.to_owned())));
+    }
+    for from in [
+        ENGLISH,
+        Language::with_code("fra_Latn"),
+        Language::with_code("jpn_Jpan"),
+    ] {
+        let config = FilterConfig::default();
+        let stage = FilterStage::new(&Keyword, Some(&Credulous), from, config);
+        let rows: Vec<Translated> = sources
+            .iter()
+            .filter(|(language, _)| *language == from)
+            .map(|(_, source)| row((source, source), ("Yes.", "Sim."), PORTUGUESE))
+            .collect();
+        let outcomes = stage.process(&rows).expect("filtering");
+        let passed: Vec<&str> = outcomes
+            .iter()
+            .filter_map(|outcome| outcome.outputs[0].question.translation.as_deref())
+            .collect();
+        assert!(
+            passed.is_empty(),
+            "{from}: {} of {} pass, e.g. {:?}",
+            passed.len(),
+            rows.len(),
+            passed[0]
+        );
+    }
+}
+
+#[test]
+fn a_loop_in_one_sentence_of_a_long_text_is_seen() {
+    let source: String = (1..30)
+        .map(|n| format!("Sentence number {n} says something new. "))
+        .collect();
+    let good: String = (1..30)
+        .map(|n| format!("A frase número {n} diz algo de novo. "))
+        .collect();
+    assert_eq!(reason(&source, &good), None);
+    // Each round differs a little, so that no unit is said twice without a break.
+    let round = |n: usize| {
+        format!(
+            "e o gato {} viu que o gato viu o gato e ",
+            ["preto", "branco", "velho"][n % 3]
+        )
+    };
+    let loops = format!("{good} {}.", (0..9).map(round).collect::<String>());
+    assert_eq!(
+        reason(&format!("{source} And the cat saw the cat."), &loops),
+        Some("repetition")
+    );
+}
+
+#[test]
+fn a_quantile_is_a_score_of_the_direction() {
+    let config: FilterConfig =
+        serde_json::from_str(r#"{"min_quality": {"quantile": 0.1}}"#).expect("a config");
+    let stage = || FilterStage::new(&Keyword, Some(&Stated), ENGLISH, config.clone());
+    let rows = [row(
+        ("It is good.", "É bom 0.5"),
+        ("Yes.", "Sim."),
+        PORTUGUESE,
+    )];
+    let error = stage()
+        .process(&rows)
+        .expect_err("nothing is calibrated")
+        .to_string();
+    assert!(
+        error.contains("nothing was calibrated for por_Latn"),
+        "{error}"
+    );
+    let passes = |score: f64| {
+        let stage = stage().with_min_quality([(PORTUGUESE, score)].into());
+        let outcome = stage.process(&rows).expect("filtering").remove(0);
+        outcome.outputs[0].question.translation.is_some()
+    };
+    assert!(passes(0.5) && !passes(0.51));
+    let parameters = |score| {
+        stage()
+            .with_min_quality([(PORTUGUESE, score)].into())
+            .parameters()
+    };
+    assert_ne!(
+        parameters(0.5),
+        parameters(0.6),
+        "what passes is part of a row's identity"
+    );
+    for wrong in [
+        r#"{"min_quality": {"quantil": 0.1}}"#,
+        r#"{"min_quality": "high"}"#,
+    ] {
+        let error = serde_json::from_str::<FilterConfig>(wrong)
+            .expect_err("wrong")
+            .to_string();
+        assert!(error.contains("{ quantile = 0.1 }"), "{error}");
+    }
+}
+
+/// Control characters, one endless line, marks and no text at all pass or are rejected; nothing panics.
+#[test]
+fn hostile_text_is_judged_in_bounded_time() {
+    const SIZE: usize = 10_000_000;
+    for text in [
+        "a".repeat(SIZE),
+        "the quick brown fox jumps over the lazy dog ".repeat(SIZE / 44),
+        "no ".repeat(SIZE / 3),
+        "\u{1}\u{7f}x\u{202e} ".repeat(SIZE / 8),
+        "e\u{301}".repeat(SIZE / 3),
+        String::new(),
+    ] {
+        let started = Instant::now();
+        filter(&row((&text, &text), ("Yes.", "Sim."), PORTUGUESE));
+        let reversed: String = text.chars().rev().collect();
+        filter(&row((&text, &reversed), ("Yes.", "Sim."), PORTUGUESE));
+        let beginning: String = text.chars().take(20).collect();
+        println!("{beginning:?}: {:.1} s", started.elapsed().as_secs_f64());
+        assert!(
+            started.elapsed() < Duration::from_secs(240),
+            "{beginning:?}"
+        );
+    }
 }

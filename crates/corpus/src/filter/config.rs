@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FilterConfig {
-    /// Lowest quality that passes, on the estimator's own scale; by default
-    /// [`default_min_quality`] of the engine.
-    pub min_quality: Option<f64>,
+    /// Lowest quality that passes; by default [`default_min_quality`] of the engine.
+    pub min_quality: Option<MinQuality>,
     /// Probability from which a language identifier's word against the target language counts.
     pub min_language_probability: f64,
     /// chrF of the translation against its source from which it counts as copied, 0 to 100.
@@ -23,6 +22,24 @@ pub struct FilterConfig {
     pub min_script_share: f64,
     /// Largest share of the numbers of two and more digits that may be missing.
     pub max_lost_numbers: f64,
+}
+
+/// The lowest quality that passes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "min_quality is a number, or { quantile = 0.1 }: the score below which this share of human translations is"
+)]
+pub enum MinQuality {
+    /// A score on the estimator's own scale.
+    Score(f64),
+    /// The score below which this share of human translations of the same direction is
+    /// ([`crate::calibration`]).
+    Quantile {
+        /// The share.
+        quantile: f64,
+    },
 }
 
 impl Default for FilterConfig {
