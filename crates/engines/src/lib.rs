@@ -2,8 +2,9 @@
 //!
 //! | seam | engines |
 //! |---|---|
-//! | `Answerer`, `TextScorer` | [`local_llm`] |
-//! | `Translator` | [`firefox`]; [`by_direction`] joins several |
+//! | `Answerer` | [`local_llm`], [`openai`] |
+//! | `TextScorer` | [`local_llm`] |
+//! | `Translator` | [`firefox`], [`http_translator`], [`llm_translator`]; [`by_direction`] joins several, [`translation_cache`] remembers |
 //! | `LanguageIdentifier` | [`whatlang`], [`cld3`], [`fasttext`]; [`identifier`] chooses one |
 //! | `QualityEstimator` | [`round_trip`] |
 
@@ -12,8 +13,13 @@ pub mod by_direction;
 pub mod cld3;
 pub mod fasttext;
 pub mod firefox;
+pub mod http;
+pub mod http_translator;
 pub mod identifier;
+pub mod llm_translator;
 pub mod local_llm;
 pub mod native_label;
+pub mod openai;
 pub mod round_trip;
+pub mod translation_cache;
 pub mod whatlang;

@@ -1,0 +1,74 @@
+//! Many requests at once, but not too many.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+/// Does `work` for every item with at most `in_flight` at a time, and returns the results in
+/// order; after the first error no further work begins.
+pub(crate) fn map_in_flight<T: Sync, R: Send, E: Send>(
+    items: &[T],
+    in_flight: usize,
+    work: impl Fn(&T) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    let (next, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let results: Mutex<Vec<Option<Result<R, E>>>> =
+        Mutex::new(items.iter().map(|_| None).collect());
+    thread::scope(|scope| {
+        for _ in 0..in_flight.clamp(1, items.len().max(1)) {
+            scope.spawn(|| {
+                while !stopped.load(Ordering::Relaxed) {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(index) else { break };
+                    let result = work(item);
+                    if result.is_err() {
+                        stopped.store(true, Ordering::Relaxed);
+                    }
+                    results.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(result);
+                }
+            });
+        }
+    });
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (mut done, mut first_error) = (Vec::with_capacity(results.len()), None);
+    for result in results.into_iter().flatten() {
+        match result {
+            Ok(result) => done.push(result),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    match first_error {
+        Some(error) => Err(error),
+        None => Ok(done),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn no_more_than_the_bound_is_in_flight_and_results_keep_their_order() {
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let items: Vec<usize> = (0..40).collect();
+        let doubled = map_in_flight(&items, 3, |item| {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(2));
+            now.fetch_sub(1, Ordering::SeqCst);
+            Ok::<_, ()>(item * 2)
+        });
+        assert_eq!(
+            doubled.unwrap(),
+            items.iter().map(|i| i * 2).collect::<Vec<_>>()
+        );
+        assert!((2..=3).contains(&most.into_inner()));
+        let failed = map_in_flight(
+            &items,
+            3,
+            |item| if *item == 5 { Err(*item) } else { Ok(()) },
+        );
+        assert_eq!(failed, Err(5));
+        assert_eq!(map_in_flight(&[(); 0], 3, |()| Ok::<_, ()>(())), Ok(vec![]));
+    }
+}

@@ -1,0 +1,146 @@
+//! Any translation system behind the HTTP contract that NeMo Curator's `nmt` backend uses:
+//! `POST /translate {"texts": […], "src_lang": …, "tgt_lang": …}` → `{"translations": […]}`.
+
+use corpus::language::Language;
+use corpus::seam::{EngineError, EngineIdentity, Translator};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::http::{HttpOptions, JsonEndpoint, map_in_flight};
+
+const ENGINE: &str = "http";
+
+/// How a server names languages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LanguageCodes {
+    /// ISO 639-1 (`pt`), ISO 639-3 where a language has none: NeMo Curator's.
+    #[default]
+    Iso,
+    /// FLORES-200 (`por_Latn`), as NLLB and IndicTrans2 servers take them.
+    Flores,
+}
+
+impl LanguageCodes {
+    fn of(self, language: Language) -> &'static str {
+        match self {
+            LanguageCodes::Iso => language.iso639_1().unwrap_or(language.iso639_3()),
+            LanguageCodes::Flores => language.code(),
+        }
+    }
+}
+
+/// How the server is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpTranslatorOptions {
+    /// What runs there, as manifests and the cache record it; the address where it is not known.
+    pub server_model: Option<String>,
+    /// Codes of the languages.
+    pub language_codes: LanguageCodes,
+    /// Sentences in a request.
+    pub batch_size: usize,
+    /// How requests are sent.
+    pub http: HttpOptions,
+}
+
+impl Default for HttpTranslatorOptions {
+    /// ISO codes, 32 sentences in a request.
+    fn default() -> Self {
+        Self {
+            server_model: None,
+            language_codes: LanguageCodes::Iso,
+            batch_size: 32,
+            http: HttpOptions::default(),
+        }
+    }
+}
+
+/// A translation server.
+pub struct HttpTranslator {
+    endpoint: JsonEndpoint,
+    options: HttpTranslatorOptions,
+}
+
+impl HttpTranslator {
+    /// A server at `url`: the address of the endpoint, or of the server, whose `/translate` is
+    /// then asked. Nothing is sent yet.
+    pub fn new(url: &str, options: HttpTranslatorOptions) -> Result<Self, EngineError> {
+        let address = match url.trim_end_matches('/') {
+            url if url.ends_with("/translate") || url.contains('?') => url.to_owned(),
+            url => format!("{url}/translate"),
+        };
+        let endpoint = JsonEndpoint::new(&address, None, options.http.clone())
+            .map_err(|message| EngineError::new(ENGINE, message))?;
+        Ok(Self { endpoint, options })
+    }
+
+    fn request(
+        &self,
+        texts: &[String],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<String>, EngineError> {
+        let codes = self.options.language_codes;
+        let body = json!({
+            "texts": texts,
+            "src_lang": codes.of(from),
+            "tgt_lang": codes.of(to),
+        });
+        let answer = self.endpoint.post(&body);
+        let answer = answer.map_err(|failure| EngineError::new(ENGINE, failure.message))?;
+        let url = self.endpoint.shown();
+        let translations: Option<Vec<String>> = answer
+            .get("translations")
+            .and_then(|list| Vec::deserialize(list).ok());
+        match translations {
+            Some(translations) if translations.len() == texts.len() => Ok(translations),
+            Some(translations) => Err(EngineError::new(
+                ENGINE,
+                format!(
+                    "{url} returned {} translations for {} texts; it must return one a text, in order",
+                    translations.len(),
+                    texts.len()
+                ),
+            )),
+            None => {
+                let mut answer = answer.to_string();
+                if let Some((end, _)) = answer.char_indices().nth(200) {
+                    answer.truncate(end);
+                }
+                Err(EngineError::new(
+                    ENGINE,
+                    format!(
+                        "{url} sent {answer} where {{\"translations\": [\"…\"]}} is expected; \
+                         is it a server of this contract?"
+                    ),
+                ))
+            }
+        }
+    }
+}
+
+impl Translator for HttpTranslator {
+    fn identity(&self) -> EngineIdentity {
+        let model = self.options.server_model.clone();
+        EngineIdentity {
+            engine: ENGINE.into(),
+            model: model.unwrap_or_else(|| self.endpoint.shown().to_owned()),
+            revision: String::new(),
+            parameters: String::new(),
+            licence: None,
+        }
+    }
+
+    fn translate(
+        &self,
+        sentences: &[String],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<String>, EngineError> {
+        let requests: Vec<&[String]> = sentences.chunks(self.options.batch_size.max(1)).collect();
+        let answers = map_in_flight(&requests, self.options.http.in_flight, |texts| {
+            self.request(texts, from, to)
+        })?;
+        Ok(answers.into_iter().flatten().collect())
+    }
+}

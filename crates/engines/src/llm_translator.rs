@@ -1,0 +1,120 @@
+//! Any LLM as translator: asked in the paper's own words (Table 1, "mt"), with examples from the
+//! parallel corpus before the sentence where some are given.
+//!
+//! With the LLM that is taught, this is the self-translation that the paper's Limitations propose.
+
+use corpus::language::Language;
+use corpus::seam::{Answerer, EngineError, EngineIdentity, FinishReason, Translator};
+use corpus::template;
+
+/// An LLM that is asked to translate.
+pub struct LlmTranslator<A> {
+    llm: A,
+    examples: Vec<TranslationExamples>,
+}
+
+/// Sentence pairs of one direction that are shown before the sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TranslationExamples {
+    /// Language of the first of each pair.
+    pub from: Language,
+    /// Language of the second.
+    pub to: Language,
+    /// Sentences with their translations.
+    pub pairs: Vec<(String, String)>,
+}
+
+impl<A: Answerer> LlmTranslator<A> {
+    /// A translator without examples.
+    pub fn new(llm: A) -> Self {
+        Self {
+            llm,
+            examples: Vec::new(),
+        }
+    }
+
+    /// Shows the model these examples, those of the direction that is asked for.
+    pub fn with_examples(self, examples: Vec<TranslationExamples>) -> Self {
+        Self { examples, ..self }
+    }
+
+    /// The question for one sentence: solved tasks of the same form, then the sentence's own.
+    fn question(&self, sentence: &str, from: Language, to: Language) -> String {
+        let mut question = String::new();
+        let of_direction =
+            |examples: &&TranslationExamples| (examples.from, examples.to) == (from, to);
+        for examples in self.examples.iter().filter(of_direction) {
+            for (source, translation) in &examples.pairs {
+                question.push_str(&template::translation(source, from, to));
+                question.push('\n');
+                question.push_str(translation);
+                question.push_str("\n\n");
+            }
+        }
+        question.push_str(&template::translation(sentence, from, to));
+        question
+    }
+}
+
+/// The translation in an answer: its first line, since a sentence has one and models add remarks
+/// after it.
+fn translation(answer: &str) -> &str {
+    let mut lines = answer
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    lines.next().unwrap_or_default()
+}
+
+impl<A: Answerer> Translator for LlmTranslator<A> {
+    fn identity(&self) -> EngineIdentity {
+        let llm = self.llm.identity();
+        let mut hasher = blake3::Hasher::new();
+        let mut shown = 0;
+        for examples in &self.examples {
+            shown += examples.pairs.len();
+            for text in [examples.from.code(), examples.to.code()]
+                .into_iter()
+                .chain(
+                    examples
+                        .pairs
+                        .iter()
+                        .flat_map(|(s, t)| [s.as_str(), t.as_str()]),
+                )
+            {
+                hasher.update(&(text.len() as u64).to_le_bytes());
+                hasher.update(text.as_bytes());
+            }
+        }
+        let examples = match shown {
+            0 => String::new(),
+            shown => format!(" examples={shown}:{}", &hasher.finalize().to_hex()[..16]),
+        };
+        EngineIdentity {
+            engine: format!("{}-translator", llm.engine),
+            parameters: format!("{} template=mt{examples}", llm.parameters),
+            ..llm
+        }
+    }
+
+    /// A sentence whose answer was cut off has the empty translation.
+    fn translate(
+        &self,
+        sentences: &[String],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<String>, EngineError> {
+        let questions: Vec<String> = sentences
+            .iter()
+            .map(|sentence| self.question(sentence, from, to))
+            .collect();
+        let answers = self.llm.answer(&questions)?;
+        Ok(answers
+            .iter()
+            .map(|answer| match answer.finish_reason {
+                FinishReason::Stop => translation(&answer.text).to_owned(),
+                FinishReason::Length | FinishReason::Filtered => String::new(),
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,262 @@
+//! An LLM behind the OpenAI chat API (`/v1/chat/completions`): vLLM, SGLang, llama-server, Ollama,
+//! or a paid service.
+
+use std::env;
+
+use corpus::seam::{Answer, Answerer, EngineError, EngineIdentity, FinishReason};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::http::{Failure, HttpOptions, JsonEndpoint, map_in_flight};
+
+const ENGINE: &str = "openai";
+
+/// The address that the API's own clients use where none is named.
+const DEFAULT_URL: &str = "https://api.openai.com/v1";
+
+/// How the server is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenAiOptions {
+    /// The model's name at the server.
+    pub model: String,
+    /// Tokens after which an answer is cut off.
+    pub max_new_tokens: usize,
+    /// What the model is told before each question.
+    pub system_prompt: Option<String>,
+    /// 0 is greedy.
+    pub temperature: f32,
+    /// Seed of random choices, for servers that take one.
+    pub seed: u64,
+    /// How requests are sent.
+    pub http: HttpOptions,
+}
+
+impl Default for OpenAiOptions {
+    /// Greedy answers of at most 256 tokens.
+    fn default() -> Self {
+        Self {
+            model: String::new(),
+            max_new_tokens: 256,
+            system_prompt: None,
+            temperature: 0.0,
+            seed: 0,
+            http: HttpOptions::default(),
+        }
+    }
+}
+
+/// A chat server. Its key is read from `OPENAI_API_KEY`, and is sent to the server only.
+pub struct OpenAiClient {
+    endpoint: JsonEndpoint,
+    options: OpenAiOptions,
+}
+
+impl OpenAiClient {
+    /// A server at `url`, with or without `/v1`; where none is named, `OPENAI_BASE_URL` names it.
+    /// Nothing is sent yet.
+    pub fn new(url: Option<&str>, options: OpenAiOptions) -> Result<Self, EngineError> {
+        let set = |name| env::var(name).ok().filter(|value| !value.trim().is_empty());
+        let url = url.map(str::to_owned).or_else(|| set("OPENAI_BASE_URL"));
+        let url = url.unwrap_or_else(|| DEFAULT_URL.to_owned());
+        Self::with_key(&url, set("OPENAI_API_KEY"), options)
+    }
+
+    /// A server at `url` with this key.
+    pub fn with_key(
+        url: &str,
+        key: Option<String>,
+        options: OpenAiOptions,
+    ) -> Result<Self, EngineError> {
+        let error = |message: String| EngineError::new(ENGINE, message);
+        if options.model.is_empty() {
+            return Err(error(
+                "name the model as the server knows it (server_model)".into(),
+            ));
+        }
+        let key = key.map(|key| key.trim().to_owned());
+        if key
+            .as_ref()
+            .is_some_and(|key| !key.bytes().all(|b| b.is_ascii_graphic()))
+        {
+            return Err(error(
+                "OPENAI_API_KEY holds white space or characters that no key has; set it again"
+                    .into(),
+            ));
+        }
+        let endpoint =
+            JsonEndpoint::new(&completions(url), key, options.http.clone()).map_err(error)?;
+        Ok(Self { endpoint, options })
+    }
+
+    fn ask(&self, question: &str) -> Result<Answer, EngineError> {
+        let system = self.options.system_prompt.as_ref();
+        let system = system.map(|text| json!({ "role": "system", "content": text }));
+        let messages: Vec<Value> = system
+            .into_iter()
+            .chain([json!({ "role": "user", "content": question })])
+            .collect();
+        let body = json!({
+            "model": self.options.model,
+            "messages": messages,
+            "max_tokens": self.options.max_new_tokens,
+            "temperature": self.options.temperature,
+            "seed": self.options.seed,
+        });
+        match self.endpoint.post(&body) {
+            Ok(answer) => self.read(answer),
+            // One question that is too long is a row without an answer, not the end of the run.
+            Err(failure) if is_too_long(&failure) => Ok(Answer {
+                text: String::new(),
+                finish_reason: FinishReason::Length,
+                tokens: 0,
+            }),
+            Err(failure) => Err(EngineError::new(ENGINE, failure.message)),
+        }
+    }
+
+    fn read(&self, answer: Value) -> Result<Answer, EngineError> {
+        let completion = Completion::deserialize(&answer).ok();
+        let first = completion.and_then(|completion| {
+            let tokens = completion.usage.map_or(0, |usage| usage.completion_tokens);
+            Some((completion.choices.into_iter().next()?, tokens))
+        });
+        let Some((choice, tokens)) = first else {
+            let mut answer = answer.to_string();
+            if let Some((end, _)) = answer.char_indices().nth(200) {
+                answer.truncate(end);
+            }
+            let url = self.endpoint.shown();
+            return Err(EngineError::new(
+                ENGINE,
+                format!("{url} sent {answer}, which holds no choice; is it a chat server?"),
+            ));
+        };
+        Ok(Answer {
+            text: choice.message.content.unwrap_or_default().trim().to_owned(),
+            finish_reason: match choice.finish_reason.as_deref() {
+                Some("length") => FinishReason::Length,
+                Some("content_filter") => FinishReason::Filtered,
+                _ => FinishReason::Stop,
+            },
+            tokens,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Completion {
+    choices: Vec<Choice>,
+    usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    message: Message,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    content: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    #[serde(default)]
+    completion_tokens: usize,
+}
+
+/// The address of the chat completions below `url`.
+fn completions(url: &str) -> String {
+    let url = url.trim().trim_end_matches('/');
+    if url.ends_with("/chat/completions") {
+        return url.to_owned();
+    }
+    let has_path = url
+        .split_once("://")
+        .is_some_and(|(_, rest)| rest.contains('/'));
+    let version = if has_path { "" } else { "/v1" };
+    format!("{url}{version}/chat/completions")
+}
+
+/// Whether a server refused a question for its length, in the words of OpenAI and vLLM
+/// (`context_length_exceeded`, `maximum context length`) or llama-server
+/// (`exceed_context_size_error`).
+fn is_too_long(failure: &Failure) -> bool {
+    failure.status == Some(400)
+        && [
+            "context_length",
+            "context length",
+            "context_size",
+            "context size",
+        ]
+        .iter()
+        .any(|words| failure.body.contains(words))
+}
+
+impl Answerer for OpenAiClient {
+    fn identity(&self) -> EngineIdentity {
+        let OpenAiOptions {
+            model,
+            max_new_tokens,
+            system_prompt,
+            temperature,
+            seed,
+            ..
+        } = &self.options;
+        let choice = match *temperature {
+            0.0 => "greedy".to_owned(),
+            temperature => format!("temperature={temperature} seed={seed}"),
+        };
+        let system = match system_prompt {
+            Some(prompt) => format!(" system={prompt:?}"),
+            None => String::new(),
+        };
+        EngineIdentity {
+            engine: ENGINE.into(),
+            model: model.clone(),
+            revision: String::new(),
+            parameters: format!("{choice} max_new_tokens={max_new_tokens}{system}"),
+            licence: None,
+        }
+    }
+
+    fn answer(&self, questions: &[String]) -> Result<Vec<Answer>, EngineError> {
+        map_in_flight(questions, self.options.http.in_flight, |question| {
+            self.ask(question)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_added_where_the_address_has_no_path() {
+        for (url, expected) in [
+            (
+                "http://localhost:8000",
+                "http://localhost:8000/v1/chat/completions",
+            ),
+            (
+                "http://localhost:8000/",
+                "http://localhost:8000/v1/chat/completions",
+            ),
+            (
+                "http://localhost:8000/v1",
+                "http://localhost:8000/v1/chat/completions",
+            ),
+            (
+                "https://host/openai/v1/",
+                "https://host/openai/v1/chat/completions",
+            ),
+            (
+                "http://h/v1/chat/completions",
+                "http://h/v1/chat/completions",
+            ),
+        ] {
+            assert_eq!(completions(url), expected);
+        }
+    }
+}

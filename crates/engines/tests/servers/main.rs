@@ -1,0 +1,5 @@
+//! The engines that live on servers.
+
+mod http_translator;
+mod openai;
+mod server;
