@@ -34,6 +34,7 @@ use serde_json::Value;
 
 pub use error::StageError;
 pub use inputs::Inputs;
+pub use lock::require_free;
 pub use manifest::{Counts, Files, Manifest};
 pub use options::StageOptions;
 pub use run::run;

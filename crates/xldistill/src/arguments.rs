@@ -83,6 +83,8 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Say what quality scores mean: score held-out human translations, and what is none
+    Calibrate(CalibrateArguments),
     /// Check the machine, and the files and models a config names
     Doctor {
         /// The config to check
@@ -178,9 +180,21 @@ pub struct TranslateTextArguments {
     /// Translation engine
     #[arg(long, value_enum)]
     pub engine: TranslationEngine,
-    /// Directory of the model
+    /// firefox: directory of the model; llm: GGUF file, Hugging Face directory or PEFT adapter
+    #[arg(long, required_if_eq_any([("engine", "firefox"), ("engine", "llm")]))]
+    pub model: Option<PathBuf>,
+    /// http, openai: address of the server
+    #[arg(long, required_if_eq("engine", "http"))]
+    pub url: Option<String>,
+    /// openai: the model's name at the server
+    #[arg(long, required_if_eq("engine", "openai"))]
+    pub server_model: Option<String>,
+    /// http: how the server names languages
+    #[arg(long, value_enum, default_value_t = LanguageCodesArgument::Iso)]
+    pub language_codes: LanguageCodesArgument,
+    /// File of translations shared between runs
     #[arg(long)]
-    pub model: PathBuf,
+    pub cache: Option<PathBuf>,
     /// Source language
     #[arg(long)]
     pub from: String,
@@ -200,6 +214,36 @@ pub struct TranslateTextArguments {
 pub enum TranslationEngine {
     /// Firefox/Bergamot student models.
     Firefox,
+    /// A server of NeMo Curator's `nmt` contract: POST /translate.
+    Http,
+    /// An LLM on this machine.
+    Llm,
+    /// An LLM behind a server that speaks the OpenAI chat API.
+    #[value(name = "openai")]
+    OpenAi,
+}
+
+/// How a translation server names languages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LanguageCodesArgument {
+    /// ISO 639: pt.
+    Iso,
+    /// FLORES-200: por_Latn.
+    Flores,
+}
+
+/// `xldistill calibrate`
+#[derive(Debug, Args)]
+pub struct CalibrateArguments {
+    /// The config and overrides.
+    #[command(flatten)]
+    pub config: ConfigArguments,
+    /// Score only the first so many pairs of each direction
+    #[arg(long)]
+    pub limit: Option<usize>,
+    /// One JSON object for all directions
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `xldistill identify`

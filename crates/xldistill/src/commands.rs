@@ -1,5 +1,6 @@
 //! One verb of the command line a file.
 
+pub mod calibrate;
 pub mod doctor;
 pub mod generate;
 pub mod identify;

@@ -5,8 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use corpus::{language::Language, source::ParallelSource};
-use engines::identifier::IdentifierEngine;
+use corpus::{
+    decontamination::NgramSizes, filter::MinQuality, language::Language, source::ParallelSource,
+};
+use engines::{http_translator::LanguageCodes, identifier::IdentifierEngine};
 use evaluation::{suite::EvaluateConfig, task::translation::AnswerPart};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +36,7 @@ pub struct Config {
     #[serde(default)]
     pub answer: Answer,
     /// What translates.
+    #[serde(default)]
     pub translate: Translate,
     /// What identifies languages.
     #[serde(default)]
@@ -47,6 +50,9 @@ pub struct Config {
     /// How words of the questions are replaced.
     #[serde(default)]
     pub code_switch: CodeSwitch,
+    /// What must not be in the transfer set.
+    #[serde(default)]
+    pub decontaminate: Decontaminate,
     /// How the transfer set is put together.
     #[serde(default)]
     pub mix: corpus::mix::MixConfig,
@@ -82,37 +88,108 @@ pub struct Data {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Answer {
+    /// Who answers.
+    pub engine: AnswerEngine,
     /// Most tokens of an answer; a longer one is cut off and rejected.
     pub max_new_tokens: usize,
     /// Questions answered side by side.
     pub batch_size: usize,
     /// System message, instead of the chat template's own.
     pub system: Option<String>,
+    /// Address of the server; `OPENAI_BASE_URL` where none is named.
+    pub url: Option<String>,
+    /// The model's name at the server.
+    pub server_model: Option<String>,
+    /// Most requests to the server at a time.
+    pub in_flight: usize,
+    /// Longest time of a request.
+    pub timeout_seconds: u64,
+    /// How often a failed request is tried again.
+    pub retries: usize,
 }
 
 impl Default for Answer {
     fn default() -> Self {
         Self {
+            engine: AnswerEngine::Local,
             max_new_tokens: 256,
             batch_size: 16,
             system: None,
+            url: None,
+            server_model: None,
+            in_flight: 16,
+            timeout_seconds: 600,
+            retries: 5,
         }
     }
 }
 
+/// Who answers the instructions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerEngine {
+    /// The run's model, on this machine.
+    #[default]
+    Local,
+    /// A server that speaks the OpenAI chat API.
+    #[serde(rename = "openai")]
+    OpenAi,
+}
+
 /// `[translate]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Translate {
     /// Which engine.
-    #[serde(default)]
     pub engine: TranslateEngine,
-    /// Its model from the source language into each target language.
+    /// firefox: its model from the source language into each target language.
     pub models: BTreeMap<Language, PathBuf>,
-    /// Its model from each target language back into the source language: for the round-trip
-    /// quality estimate and for induced dictionaries.
-    #[serde(default)]
+    /// firefox: its model from each target language back into the source language: for the
+    /// round-trip quality estimate and for induced dictionaries.
     pub reverse_models: BTreeMap<Language, PathBuf>,
+    /// llm: the LLM; the run's own where none is named.
+    pub llm: Option<PathBuf>,
+    /// llm, openai: how many pairs of the parallel corpus the LLM is shown before each sentence.
+    pub examples: usize,
+    /// llm, openai: most tokens of a translated sentence.
+    pub max_new_tokens: usize,
+    /// http, openai: address of the server.
+    pub url: Option<String>,
+    /// http, openai: the model's name at the server.
+    pub server_model: Option<String>,
+    /// http: how the server names languages.
+    pub language_codes: LanguageCodes,
+    /// http: sentences in a request; llm: sentences translated side by side.
+    pub batch_size: usize,
+    /// http, openai: most requests at a time.
+    pub in_flight: usize,
+    /// http, openai: longest time of a request.
+    pub timeout_seconds: u64,
+    /// http, openai: how often a failed request is tried again.
+    pub retries: usize,
+    /// File of the translations that are shared between runs; none where it is not named.
+    pub cache: Option<PathBuf>,
+}
+
+impl Default for Translate {
+    fn default() -> Self {
+        Self {
+            engine: TranslateEngine::Firefox,
+            models: BTreeMap::new(),
+            reverse_models: BTreeMap::new(),
+            llm: None,
+            examples: 0,
+            max_new_tokens: 256,
+            url: None,
+            server_model: None,
+            language_codes: LanguageCodes::Iso,
+            batch_size: 32,
+            in_flight: 8,
+            timeout_seconds: 120,
+            retries: 5,
+            cache: None,
+        }
+    }
 }
 
 /// Translation engines.
@@ -122,6 +199,20 @@ pub enum TranslateEngine {
     /// Firefox/Bergamot student models.
     #[default]
     Firefox,
+    /// A server of NeMo Curator's `nmt` contract.
+    Http,
+    /// An LLM on this machine: the run's own, or another.
+    Llm,
+    /// An LLM behind a server that speaks the OpenAI chat API.
+    #[serde(rename = "openai")]
+    OpenAi,
+}
+
+impl TranslateEngine {
+    /// Whether thousands of single words are translated in no time, as a dictionary is induced.
+    pub fn is_cheap_on_words(self) -> bool {
+        !matches!(self, TranslateEngine::Llm | TranslateEngine::OpenAi)
+    }
 }
 
 /// `[identify]`
@@ -172,6 +263,32 @@ impl Default for CodeSwitch {
             probability: 0.15,
             dictionaries: BTreeMap::new(),
             reverse_dictionaries: BTreeMap::new(),
+        }
+    }
+}
+
+/// `[decontaminate]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Decontaminate {
+    /// Whether rows that share text with an evaluation set are rejected.
+    pub enabled: bool,
+    /// Evaluation sets besides those of `[evaluate]`: files or folders of JSON, JSONL, TSV or lines.
+    pub against: Vec<PathBuf>,
+    /// Words in a row that must be shared.
+    pub words: usize,
+    /// Characters in a row that must be shared, in scripts without spaces.
+    pub characters: usize,
+}
+
+impl Default for Decontaminate {
+    fn default() -> Self {
+        let NgramSizes { words, characters } = NgramSizes::default();
+        Self {
+            enabled: true,
+            against: Vec::new(),
+            words,
+            characters,
         }
     }
 }
@@ -297,6 +414,9 @@ impl Config {
         ];
         let paths = paths
             .chain(&mut self.data.instructions)
+            .chain(&mut self.decontaminate.against)
+            .chain(&mut self.translate.llm)
+            .chain(&mut self.translate.cache)
             .chain(lists)
             .chain(parallel)
             .chain(&mut self.evaluate.bleu_tokenizer_model)
@@ -318,21 +438,7 @@ impl Config {
             if self.targets[..at].contains(target) {
                 return Err(format!("targets: {} is named twice", target.code()));
             }
-            if !self.translate.models.contains_key(target) {
-                let code = target.code();
-                return Err(format!(
-                    "translate.models: no model into {code}; add {code} = \"PATH\" under [translate.models]"
-                ));
-            }
-            if self.estimate_quality.engine == QualityEngine::RoundTrip
-                && !self.translate.reverse_models.contains_key(target)
-            {
-                let code = target.code();
-                return Err(format!(
-                    "translate.reverse_models: the round-trip quality estimate needs a model from {code} back; \
-                     add {code} = \"PATH\" under [translate.reverse_models], or set estimate_quality.engine = \"none\""
-                ));
-            }
+            self.check_direction(*target)?;
         }
         let identify = &self.identify;
         match (identify.engine, &identify.model) {
@@ -350,6 +456,7 @@ impl Config {
             }
             _ => {}
         }
+        self.check_servers()?;
         if self.data.instructions.is_empty() {
             return Err("data.instructions: name at least one file".into());
         }
@@ -383,11 +490,89 @@ impl Config {
                 ));
             }
         }
+        if let Some(MinQuality::Quantile { quantile }) = self.filter.min_quality
+            && !(0.0..1.0).contains(&quantile)
+        {
+            return Err(format!(
+                "filter.min_quality: the quantile {quantile} is not from 0 up to below 1"
+            ));
+        }
+        if self.decontaminate.words == 0 || self.decontaminate.characters == 0 {
+            return Err("decontaminate: words and characters must be at least 1".into());
+        }
         let probability = self.code_switch.probability;
         if !(0.0..=1.0).contains(&probability) {
             return Err(format!(
                 "code_switch.probability: {probability} is not between 0 and 1"
             ));
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Checks what the engines need of one target language.
+    fn check_direction(&self, target: Language) -> Result<(), String> {
+        let code = target.code();
+        let translate = &self.translate;
+        if translate.engine == TranslateEngine::Firefox && !translate.models.contains_key(&target) {
+            return Err(format!(
+                "translate.models: no model into {code}; add {code} = \"PATH\" under [translate.models]"
+            ));
+        }
+        let translates_back = match translate.engine {
+            TranslateEngine::Firefox => translate.reverse_models.contains_key(&target),
+            TranslateEngine::Http | TranslateEngine::Llm | TranslateEngine::OpenAi => true,
+        };
+        if self.estimate_quality.engine == QualityEngine::RoundTrip && !translates_back {
+            return Err(format!(
+                "translate.reverse_models: the round-trip quality estimate needs a model from {code} back; \
+                 add {code} = \"PATH\" under [translate.reverse_models], or set estimate_quality.engine = \"none\""
+            ));
+        }
+        let calibrated = matches!(self.filter.min_quality, Some(MinQuality::Quantile { .. }));
+        if calibrated && !self.evaluate.pairs.contains_key(&target) {
+            return Err(format!(
+                "filter.min_quality: a quantile is of human translations; name some with \
+                 {code} = \"PATH\" under [evaluate.pairs], or set a score"
+            ));
+        }
+        if translate.examples > 0 && !self.data.parallel.contains_key(&target) {
+            return Err(format!(
+                "translate.examples: they are taken of the parallel corpus; add {code} = \"PATH\" \
+                 under [data.parallel]"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Checks that servers have an address and their models a name.
+    fn check_servers(&self) -> Result<(), String> {
+        let translate = &self.translate;
+        if translate.engine == TranslateEngine::Http && translate.url.is_none() {
+            return Err(
+                "translate.url: name the server, e.g. translate.url = \"http://localhost:8000\""
+                    .into(),
+            );
+        }
+        let asked = [
+            (
+                "translate",
+                translate.engine == TranslateEngine::OpenAi,
+                &translate.server_model,
+            ),
+            (
+                "answer",
+                self.answer.engine == AnswerEngine::OpenAi,
+                &self.answer.server_model,
+            ),
+        ];
+        for (section, asked, model) in asked {
+            if asked && model.is_none() {
+                return Err(format!(
+                    "{section}.server_model: name the model as the server knows it (it lists its models at /v1/models)"
+                ));
+            }
         }
         Ok(())
     }

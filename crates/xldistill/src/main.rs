@@ -73,6 +73,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::TranslateText(arguments) => commands::translate_text::run(arguments),
         Command::Identify(arguments) => commands::identify::run(arguments),
         Command::Score(command) => commands::score::run(command),
+        Command::Calibrate(arguments) => commands::calibrate::run(arguments, &terminal),
         Command::Init {
             path,
             target,

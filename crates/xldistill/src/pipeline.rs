@@ -10,31 +10,43 @@ use std::{
 use anyhow::{Context, Result};
 use corpus::{
     answer::AnswerStage,
+    calibration::Calibration,
     code_switch::{self, CodeSwitchConfig, CodeSwitchStage},
+    decontamination::{EvaluationIndex, NgramSizes},
     dictionary::{BilingualDictionary, Dictionary},
-    filter::FilterStage,
+    filter::{FilterStage, MinQuality},
     language::Language,
     mix::{self, MixInputs, TargetPairs, TargetSentences},
     progress::Progress,
     record::{Example, Translated},
-    rejected::Rejected,
+    seam::QualityEstimator,
     source::{self, LoadOptions},
     stage::{self, Inputs, Manifest, RowStage, Shard, StageOptions},
     text::budget::DEFAULT_PIECES,
     translate::TranslateStage,
 };
 use evaluation::{
-    material::{EvaluationMaterial, MaterialPaths},
+    material::{EvaluationMaterial, MaterialPaths, Pairs},
     report::Report,
     suite,
     task::Subject,
 };
 use models::LanguageModel;
 
-use crate::{arguments::StageName, config::Config, lines, terminal::readable, wiring};
+use crate::{
+    arguments::StageName,
+    config::{AnswerEngine, Config},
+    lines,
+    terminal::readable,
+    wiring,
+};
 
 /// Batches of answers between two commits of the answer stage.
 const BATCHES_AT_ONCE: usize = 2;
+
+/// Rounds of requests between two commits of the answer stage, so that one slow answer does not hold
+/// up many.
+const REQUESTS_AT_ONCE: usize = 4;
 
 /// One run of a config.
 pub struct Pipeline<'a> {
@@ -55,7 +67,7 @@ impl<'a> Pipeline<'a> {
 
     /// Does one stage; what is done already is not done again.
     pub fn stage(&self, stage: StageName) -> Result<()> {
-        self.remember_config()?;
+        self.remember_config(stage)?;
         let started = Instant::now();
         let outcome = match stage {
             StageName::Answer => self.answer(),
@@ -84,7 +96,10 @@ impl<'a> Pipeline<'a> {
         self.config.output.join("model")
     }
 
-    fn remember_config(&self) -> Result<()> {
+    /// Writes the config beside the stages, unless another run holds this one: its config is not
+    /// ours to replace.
+    fn remember_config(&self, stage: StageName) -> Result<()> {
+        stage::require_free(&self.folder(stage), self.shard)?;
         let folder = &self.config.output;
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
@@ -118,27 +133,19 @@ impl<'a> Pipeline<'a> {
 
     fn answer(&self) -> Result<String> {
         let data = &self.config.data;
-        let mut instructions = Vec::new();
-        let mut rejected: Vec<Rejected> = Vec::new();
-        for path in &data.instructions {
-            let limit = data
-                .limit
-                .map(|limit| limit.saturating_sub(instructions.len()));
-            if limit == Some(0) {
-                break;
-            }
-            let options = LoadOptions {
-                limit,
-                max_rejected_fraction: data.max_rejected_fraction,
-                ..LoadOptions::default()
-            };
-            let loaded = source::load(path, &options)?;
-            instructions.extend(loaded.instructions);
-            rejected.extend(loaded.rejected);
-        }
+        let options = LoadOptions {
+            limit: data.limit,
+            max_rejected_fraction: data.max_rejected_fraction,
+            ..LoadOptions::default()
+        };
+        let loaded = source::load_all(&data.instructions, &options)?;
         let answerer = wiring::answerer(self.config)?;
-        let stage = AnswerStage::new(&answerer, BATCHES_AT_ONCE * self.config.answer.batch_size);
-        let inputs = Inputs::rows(&instructions).with_rejected(&rejected);
+        let at_once = match self.config.answer.engine {
+            AnswerEngine::Local => BATCHES_AT_ONCE * self.config.answer.batch_size,
+            AnswerEngine::OpenAi => REQUESTS_AT_ONCE * self.config.answer.in_flight,
+        };
+        let stage = AnswerStage::new(answerer.as_ref(), at_once);
+        let inputs = Inputs::rows(&loaded.instructions).with_rejected(&loaded.rejected);
         // A refused answer costs its row nothing: the given one is there.
         self.run_tolerating(&stage, &inputs, 1.0)
     }
@@ -148,7 +155,12 @@ impl<'a> Pipeline<'a> {
         let Config {
             source, targets, ..
         } = self.config;
-        let stage = TranslateStage::new(&translator, *source, targets.clone(), DEFAULT_PIECES);
+        let stage = TranslateStage::new(
+            translator.as_ref(),
+            *source,
+            targets.clone(),
+            DEFAULT_PIECES,
+        );
         self.run(&stage, &Inputs::stage(&self.folder(StageName::Answer))?)
     }
 
@@ -160,8 +172,60 @@ impl<'a> Pipeline<'a> {
             estimator.as_deref(),
             self.config.source,
             self.config.filter.clone(),
-        );
+        )
+        .with_min_quality(self.calibrated(estimator.as_deref())?);
         self.run(&stage, &Inputs::stage(&self.folder(StageName::Translate))?)
+    }
+
+    /// The lowest quality that passes of each target, where the config gives it as a quantile.
+    fn calibrated(
+        &self,
+        estimator: Option<&dyn QualityEstimator>,
+    ) -> Result<BTreeMap<Language, f64>> {
+        let mut scores = BTreeMap::new();
+        if let (Some(estimator), Some(MinQuality::Quantile { quantile })) =
+            (estimator, self.config.filter.min_quality)
+        {
+            for pairs in self.human_translations()? {
+                let (from, to) = (pairs.source, pairs.target);
+                let folder = &self.config.output;
+                let calibration =
+                    Calibration::kept_in(folder, estimator, &pairs.pairs, from, to, self.progress)?;
+                scores.insert(to, calibration.quantile(quantile));
+            }
+        }
+        Ok(scores)
+    }
+
+    /// The held-out sentence pairs of every target that has some.
+    pub fn human_translations(&self) -> Result<Vec<Pairs>> {
+        let material = EvaluationMaterial::load(&MaterialPaths {
+            pairs: self.config.evaluate.pairs.clone(),
+            ..MaterialPaths::new(self.config.source)
+        })?;
+        Ok(material.pairs)
+    }
+
+    /// The evaluation sets that the transfer set must not have text of.
+    fn evaluation_index(&self) -> Result<Option<EvaluationIndex>> {
+        let Config {
+            decontaminate,
+            evaluate,
+            ..
+        } = self.config;
+        if !decontaminate.enabled {
+            return Ok(None);
+        }
+        let mut index = EvaluationIndex::new(NgramSizes {
+            words: decontaminate.words,
+            characters: decontaminate.characters,
+        });
+        let own = [&evaluate.questions, &evaluate.pairs, &evaluate.texts];
+        let own = own.into_iter().flat_map(BTreeMap::values);
+        for path in own.chain(&decontaminate.against) {
+            index.add_file(path)?;
+        }
+        Ok((!index.is_empty()).then_some(index))
     }
 
     fn code_switch(&self) -> Result<String> {
@@ -208,6 +272,13 @@ impl<'a> Pipeline<'a> {
         if !forward.is_empty() || !backward.is_empty() {
             return Ok(BilingualDictionary::new(forward, backward));
         }
+        if !self.config.translate.engine.is_cheap_on_words() {
+            self.progress.note(&format!(
+                "no dictionary for {target}, and inducing one costs an LLM a request a word: its questions \
+                 are not code-switched; name one under [code_switch.dictionaries]"
+            ));
+            return Ok(BilingualDictionary::default());
+        }
         let Some(back) = wiring::reverse_translator(self.config)? else {
             self.progress.note(&format!(
                 "no dictionary for {target} and no model back to induce one: its questions are not code-switched"
@@ -240,12 +311,14 @@ impl<'a> Pipeline<'a> {
                 sentences: lines::of_file(path)?,
             });
         }
+        let evaluation = self.evaluation_index()?;
         let inputs = MixInputs {
             rows: Inputs::stage(&self.folder(StageName::CodeSwitch))?,
             source: *source,
             pairs: &pairs,
             monolingual: &monolingual,
             rejected: &rejected,
+            evaluation: evaluation.as_ref(),
         };
         let folder = self.folder(StageName::Mix);
         let manifest = mix::mix(&inputs, &self.config.mix, &folder, self.progress)?;

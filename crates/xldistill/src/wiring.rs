@@ -2,33 +2,67 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use corpus::{
     language::Language,
-    seam::{LanguageIdentifier, QualityEstimator, Translator},
+    sampling,
+    seam::{Answerer, LanguageIdentifier, QualityEstimator, Translator},
+    source,
 };
 use engines::{
     by_direction::ByDirection,
     firefox::FirefoxTranslator,
+    http::HttpOptions,
+    http_translator::{HttpTranslator, HttpTranslatorOptions},
+    llm_translator::{LlmTranslator, TranslationExamples},
     local_llm::{LocalLlm, LocalLlmOptions},
+    openai::{OpenAiClient, OpenAiOptions},
     round_trip::RoundTripChrf,
+    translation_cache::{CachedTranslator, TranslationCache},
 };
 use models::kernels::WeightFormat;
 
-use crate::config::{Config, QualityEngine, TranslateEngine};
+use crate::config::{AnswerEngine, Config, QualityEngine, TranslateEngine};
 
 /// The LLM as the answer stage asks it.
-pub fn answerer(config: &Config) -> Result<LocalLlm> {
-    let options = LocalLlmOptions {
-        max_new_tokens: config.answer.max_new_tokens,
-        batch_size: config.answer.batch_size,
-        system_prompt: config.answer.system.clone(),
-        seed: config.seed,
-        weights: WeightFormat::Bf16,
-        ..LocalLlmOptions::default()
-    };
-    Ok(LocalLlm::load(&config.model, options)?)
+pub fn answerer(config: &Config) -> Result<Box<dyn Answerer>> {
+    let answer = &config.answer;
+    Ok(match answer.engine {
+        AnswerEngine::Local => Box::new(LocalLlm::load(
+            &config.model,
+            LocalLlmOptions {
+                max_new_tokens: answer.max_new_tokens,
+                batch_size: answer.batch_size,
+                system_prompt: answer.system.clone(),
+                seed: config.seed,
+                weights: WeightFormat::Bf16,
+                ..LocalLlmOptions::default()
+            },
+        )?),
+        AnswerEngine::OpenAi => {
+            let options = OpenAiOptions {
+                model: answer.server_model.clone().unwrap_or_default(),
+                max_new_tokens: answer.max_new_tokens,
+                system_prompt: answer.system.clone(),
+                seed: config.seed,
+                http: http(answer.timeout_seconds, answer.retries, answer.in_flight),
+                ..OpenAiOptions::default()
+            };
+            Box::new(OpenAiClient::new(answer.url.as_deref(), options)?)
+        }
+    })
+}
+
+fn http(timeout_seconds: u64, retries: usize, in_flight: usize) -> HttpOptions {
+    HttpOptions {
+        timeout: Duration::from_secs(timeout_seconds.max(1)),
+        retries,
+        in_flight,
+        ..HttpOptions::default()
+    }
 }
 
 /// An LLM as it is evaluated.
@@ -43,26 +77,35 @@ pub fn subject(config: &Config, model: &std::path::Path) -> Result<LocalLlm> {
 }
 
 /// The translator from the source into every target language.
-pub fn translator(config: &Config) -> Result<ByDirection> {
-    let direction = |target| (config.source, target);
-    by_direction(config, &config.translate.models, direction)
-}
-
-/// The translator from the target languages back, where the config names models for it.
-pub fn reverse_translator(config: &Config) -> Result<Option<ByDirection>> {
-    let models = &config.translate.reverse_models;
-    if models.is_empty() {
-        return Ok(None);
+pub fn translator(config: &Config) -> Result<Box<dyn Translator>> {
+    match config.translate.engine {
+        TranslateEngine::Firefox => {
+            let direction = |target| (config.source, target);
+            by_direction(config, &config.translate.models, direction)
+        }
+        _ => any_direction(config),
     }
-    by_direction(config, models, |target| (target, config.source)).map(Some)
 }
 
+/// The translator from the target languages back, where there is one.
+pub fn reverse_translator(config: &Config) -> Result<Option<Box<dyn Translator>>> {
+    let models = &config.translate.reverse_models;
+    match config.translate.engine {
+        TranslateEngine::Firefox if models.is_empty() => Ok(None),
+        TranslateEngine::Firefox => {
+            by_direction(config, models, |target| (target, config.source)).map(Some)
+        }
+        _ => any_direction(config).map(Some),
+    }
+}
+
+/// Firefox models, one a direction.
 fn by_direction(
     config: &Config,
     models: &BTreeMap<Language, PathBuf>,
     direction: impl Fn(Language) -> (Language, Language),
-) -> Result<ByDirection> {
-    let TranslateEngine::Firefox = config.translate.engine;
+) -> Result<Box<dyn Translator>> {
+    let cache = cache(config)?;
     let mut translators: Vec<(Language, Language, Box<dyn Translator>)> = Vec::new();
     for (&target, path) in models {
         let (from, to) = direction(target);
@@ -76,9 +119,99 @@ fn by_direction(
                 path.display()
             );
         }
-        translators.push((from, to, Box::new(translator)));
+        translators.push((from, to, remembering(Box::new(translator), cache.as_ref())));
     }
-    Ok(ByDirection::new(translators))
+    Ok(Box::new(ByDirection::new(translators)))
+}
+
+/// An engine that translates between any two languages.
+fn any_direction(config: &Config) -> Result<Box<dyn Translator>> {
+    let translate = &config.translate;
+    let http = http(
+        translate.timeout_seconds,
+        translate.retries,
+        translate.in_flight,
+    );
+    let translator: Box<dyn Translator> = match translate.engine {
+        TranslateEngine::Firefox => unreachable!("has one model a direction"),
+        TranslateEngine::Http => {
+            let options = HttpTranslatorOptions {
+                server_model: translate.server_model.clone(),
+                language_codes: translate.language_codes,
+                batch_size: translate.batch_size,
+                http,
+            };
+            let url = translate.url.as_deref().unwrap_or_default();
+            Box::new(HttpTranslator::new(url, options)?)
+        }
+        TranslateEngine::Llm => {
+            let options = LocalLlmOptions {
+                max_new_tokens: translate.max_new_tokens,
+                batch_size: translate.batch_size,
+                seed: config.seed,
+                weights: WeightFormat::Bf16,
+                ..LocalLlmOptions::default()
+            };
+            let path = translate.llm.as_ref().unwrap_or(&config.model);
+            let llm = LlmTranslator::new(LocalLlm::load(path, options)?);
+            Box::new(llm.with_examples(examples(config)?))
+        }
+        TranslateEngine::OpenAi => {
+            let options = OpenAiOptions {
+                model: translate.server_model.clone().unwrap_or_default(),
+                max_new_tokens: translate.max_new_tokens,
+                seed: config.seed,
+                http,
+                ..OpenAiOptions::default()
+            };
+            let llm = OpenAiClient::new(translate.url.as_deref(), options)?;
+            Box::new(LlmTranslator::new(llm).with_examples(examples(config)?))
+        }
+    };
+    Ok(remembering(translator, cache(config)?.as_ref()))
+}
+
+/// Pairs of the parallel corpora for an LLM to see, in both directions; the seed chooses them.
+fn examples(config: &Config) -> Result<Vec<TranslationExamples>> {
+    let mut examples = Vec::new();
+    let targets = config
+        .targets
+        .iter()
+        .filter(|_| config.translate.examples > 0);
+    for &target in targets {
+        let Some(files) = config.data.parallel.get(&target) else {
+            continue;
+        };
+        let mut pairs = source::parallel(files, config.source, target)?.pairs;
+        pairs.sort_by_cached_key(|(source, _)| {
+            sampling::shuffle_key(config.seed, "translation examples", source)
+        });
+        pairs.truncate(config.translate.examples);
+        let back = pairs.iter().map(|(s, t)| (t.clone(), s.clone())).collect();
+        for (from, to, pairs) in [
+            (target, config.source, back),
+            (config.source, target, pairs),
+        ] {
+            examples.push(TranslationExamples { from, to, pairs });
+        }
+    }
+    Ok(examples)
+}
+
+fn cache(config: &Config) -> Result<Option<Arc<TranslationCache>>> {
+    let path = config.translate.cache.as_ref();
+    Ok(path.map(|path| TranslationCache::open(path)).transpose()?)
+}
+
+/// `translator`, through the cache where there is one.
+fn remembering(
+    translator: Box<dyn Translator>,
+    cache: Option<&Arc<TranslationCache>>,
+) -> Box<dyn Translator> {
+    match cache {
+        Some(cache) => Box::new(CachedTranslator::new(translator, Arc::clone(cache))),
+        None => translator,
+    }
 }
 
 /// The language identifier.

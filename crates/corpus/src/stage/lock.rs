@@ -30,6 +30,14 @@ impl Lock {
     }
 }
 
+/// An error where another run is using the stage's `folder`; nothing is created.
+pub fn require_free(folder: &Path, shard: Shard) -> Result<(), StageError> {
+    match folder.join(".lock").exists() {
+        true => Lock::take(folder, shard).map(drop),
+        false => Ok(()),
+    }
+}
+
 fn open(folder: &Path, name: &str) -> Result<File, StageError> {
     let path = folder.join(name);
     let file = OpenOptions::new()

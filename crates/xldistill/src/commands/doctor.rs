@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use burn::tensor::Device;
 use corpus::{
     language::Language,
+    seam::Translator,
     source::{self, LoadOptions},
 };
 use models::LanguageModel;
@@ -27,14 +28,11 @@ pub fn run(config: Option<&Path>) -> Result<()> {
         let config = Config::read(path, &[])?;
         check("model", model(&config));
         check("instructions", instructions(&config));
+        check("translation", translation(&config));
         check(
-            "translation models",
-            wiring::translator(&config).map(|_| count(&config)),
-        );
-        check(
-            "reverse translation models",
+            "translation back",
             wiring::reverse_translator(&config).map(|back| match back {
-                Some(_) => "loaded".to_owned(),
+                Some(back) => back.identity().engine,
                 None => "none named".to_owned(),
             }),
         );
@@ -140,14 +138,16 @@ fn identification(config: &Config) -> Result<String> {
     })
 }
 
-fn count(config: &Config) -> String {
-    let codes: Vec<&str> = config
-        .translate
-        .models
-        .keys()
-        .map(|language| language.code())
-        .collect();
-    format!("{} into {}", config.source, codes.join(", "))
+/// Has a word translated into every target, so that a server that does not answer is known now.
+fn translation(config: &Config) -> Result<String> {
+    let translator = wiring::translator(config)?;
+    let mut said = Vec::new();
+    for &target in &config.targets {
+        let translations = translator.translate(&["Hello".to_owned()], config.source, target)?;
+        said.push(format!("{target}: {:?}", translations.concat()));
+    }
+    let engine = translator.identity().engine;
+    Ok(format!("{engine} says Hello in {}", said.join(", ")))
 }
 
 fn output(config: &Config) -> Result<String> {

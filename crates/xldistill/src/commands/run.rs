@@ -44,14 +44,56 @@ pub fn stages(
         }
         return Ok(());
     }
+    if !shard.is_whole() {
+        return one_stage_of_a_shard(&pipeline, chosen.collect(), shard, arguments, terminal);
+    }
     for stage in chosen {
-        // The other stages need all rows, which one shard alone does not have.
-        if !shard.is_whole() && stage > StageName::CodeSwitch {
-            terminal.note("run without --shard once every shard is done: the stages from mix on need all rows");
-            break;
-        }
         pipeline.stage(stage)?;
     }
+    Ok(())
+}
+
+/// Does the first stage that is not merged yet, and says what is to be run next: every stage needs
+/// all rows of the one before it.
+fn one_stage_of_a_shard(
+    pipeline: &Pipeline,
+    chosen: Vec<StageName>,
+    shard: Shard,
+    arguments: &ConfigArguments,
+    terminal: &Terminal,
+) -> Result<()> {
+    let merged = |stage: &StageName| Manifest::read(&pipeline.folder(*stage)).is_ok();
+    let sharded = |stage: &StageName| *stage <= StageName::CodeSwitch;
+    let next = match chosen[..] {
+        [only] => Some(only),
+        _ => chosen
+            .iter()
+            .copied()
+            .find(|stage| sharded(stage) && !merged(stage)),
+    };
+    let config = arguments.config.display();
+    let Some(stage) = next.filter(sharded) else {
+        terminal.note(&format!(
+            "nothing is left that has shards: `xldistill run {config} --from mix` does the rest"
+        ));
+        return Ok(());
+    };
+    pipeline.stage(stage)?;
+    let name = stage.to_possible_value();
+    let name = name.as_ref().map_or("", |name| name.get_name());
+    let on_with = match chosen.last() {
+        Some(last) if *last > stage && stage < StageName::CodeSwitch => {
+            format!("; then this command with --shard {shard} does the next stage")
+        }
+        Some(last) if *last > stage => {
+            format!("; then `xldistill run {config} --from mix` does the rest")
+        }
+        _ => String::new(),
+    };
+    terminal.note(&format!(
+        "shard {shard} of {name} is done. Once all {} are, `xldistill {name} {config}` merges them{on_with}",
+        shard.count()
+    ));
     Ok(())
 }
 

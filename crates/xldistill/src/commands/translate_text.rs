@@ -9,11 +9,19 @@ use corpus::{
     text::{budget::DEFAULT_PIECES, segment::Segmenter},
     translate::translate_texts,
 };
-use engines::firefox::FirefoxTranslator;
+use engines::{
+    firefox::FirefoxTranslator,
+    http_translator::{HttpTranslator, HttpTranslatorOptions, LanguageCodes},
+    llm_translator::LlmTranslator,
+    local_llm::{LocalLlm, LocalLlmOptions},
+    openai::{OpenAiClient, OpenAiOptions},
+    translation_cache::{CachedTranslator, TranslationCache},
+};
+use models::kernels::WeightFormat;
 use serde_json::json;
 
 use crate::{
-    arguments::{TranslateTextArguments, TranslationEngine},
+    arguments::{LanguageCodesArgument, TranslateTextArguments, TranslationEngine},
     config_file::ConfigError,
     lines,
 };
@@ -25,8 +33,7 @@ const LINES_AT_ONCE: usize = 256;
 pub fn run(arguments: &TranslateTextArguments) -> Result<()> {
     let from = language("--from", &arguments.from)?;
     let to = language("--to", &arguments.to)?;
-    let TranslationEngine::Firefox = arguments.engine;
-    let translator = FirefoxTranslator::load(&arguments.model)?;
+    let translator = translator(arguments)?;
     let segmenter = Segmenter::new(from, DEFAULT_PIECES);
     let mut out = std::io::stdout().lock();
     for sources in lines::of_standard_input()?.chunks(LINES_AT_ONCE) {
@@ -34,7 +41,7 @@ pub fn run(arguments: &TranslateTextArguments) -> Result<()> {
             translator.translate(sources, from, to)?
         } else {
             let texts: Vec<&str> = sources.iter().map(String::as_str).collect();
-            let translations = translate_texts(&translator, &segmenter, &texts, from, to)?;
+            let translations = translate_texts(translator.as_ref(), &segmenter, &texts, from, to)?;
             translations
                 .into_iter()
                 .map(Option::unwrap_or_default)
@@ -54,6 +61,48 @@ pub fn run(arguments: &TranslateTextArguments) -> Result<()> {
         out.flush()?;
     }
     Ok(())
+}
+
+fn translator(arguments: &TranslateTextArguments) -> Result<Box<dyn Translator>> {
+    // clap has seen to it that what the engine needs is there.
+    let model = arguments.model.clone().unwrap_or_default();
+    let translator: Box<dyn Translator> = match arguments.engine {
+        TranslationEngine::Firefox => Box::new(FirefoxTranslator::load(&model)?),
+        TranslationEngine::Http => {
+            let options = HttpTranslatorOptions {
+                server_model: arguments.server_model.clone(),
+                language_codes: match arguments.language_codes {
+                    LanguageCodesArgument::Iso => LanguageCodes::Iso,
+                    LanguageCodesArgument::Flores => LanguageCodes::Flores,
+                },
+                ..HttpTranslatorOptions::default()
+            };
+            let url = arguments.url.as_deref().unwrap_or_default();
+            Box::new(HttpTranslator::new(url, options)?)
+        }
+        TranslationEngine::Llm => {
+            let options = LocalLlmOptions {
+                weights: WeightFormat::Bf16,
+                ..LocalLlmOptions::default()
+            };
+            Box::new(LlmTranslator::new(LocalLlm::load(&model, options)?))
+        }
+        TranslationEngine::OpenAi => {
+            let options = OpenAiOptions {
+                model: arguments.server_model.clone().unwrap_or_default(),
+                ..OpenAiOptions::default()
+            };
+            let llm = OpenAiClient::new(arguments.url.as_deref(), options)?;
+            Box::new(LlmTranslator::new(llm))
+        }
+    };
+    Ok(match &arguments.cache {
+        Some(path) => Box::new(CachedTranslator::new(
+            translator,
+            TranslationCache::open(path)?,
+        )),
+        None => translator,
+    })
 }
 
 fn language(argument: &str, name: &str) -> Result<Language, ConfigError> {
