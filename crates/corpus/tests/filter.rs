@@ -450,9 +450,9 @@ fn a_quantile_is_a_score_of_the_direction() {
 /// Control characters, one endless line, marks and no text at all pass or are rejected; nothing panics.
 #[test]
 fn hostile_text_is_judged_in_bounded_time() {
-    const SIZE: usize = 10_000_000;
+    const SIZE: usize = 1_000_000;
     for text in [
-        "a".repeat(SIZE),
+        "a".repeat(10 * SIZE),
         "the quick brown fox jumps over the lazy dog ".repeat(SIZE / 44),
         "no ".repeat(SIZE / 3),
         "\u{1}\u{7f}x\u{202e} ".repeat(SIZE / 8),

@@ -373,16 +373,17 @@ fn alpaca_comes_back_byte_for_byte_through_the_stage() {
 /// Text that no dictionary prepares for comes back as it is, soon, and without a panic.
 #[test]
 fn hostile_text_comes_back_in_bounded_time() {
-    const SIZE: usize = 10_000_000;
+    const LARGE: usize = 10_000_000;
+    const SIZE: usize = 1_000_000;
     let controls: String = (0..32u8)
         .map(char::from)
         .chain(['\u{7f}', '\u{feff}', '\u{fffd}', '\u{202e}'])
         .collect();
     let texts = [
-        ("one word", "a".repeat(SIZE)),
+        ("one word", "a".repeat(LARGE)),
         (
             "one sentence",
-            "the quick brown fox jumps over the lazy dog ".repeat(SIZE / 44),
+            "the quick brown fox jumps over the lazy dog ".repeat(LARGE / 44),
         ),
         ("sentences", "This is a sentence. ".repeat(SIZE / 20)),
         (
