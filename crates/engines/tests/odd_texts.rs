@@ -129,11 +129,7 @@ fn endless_lines_pass_the_filter_or_are_rejected() {
         // What is protected as a whole, an endless word, is nothing that could be translated.
         let has_words = !matches!(kind, "one word" | "brackets");
         assert_eq!(copied.is_empty(), !has_words, "{kind}: a copied source");
-        assert_eq!(
-            cut.is_empty(),
-            kind == "brackets",
-            "{kind}: an endless translation"
-        );
+        assert!(!cut.is_empty(), "{kind}: an endless translation");
     }
 }
 
