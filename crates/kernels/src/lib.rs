@@ -18,24 +18,28 @@ mod pool;
 mod precision;
 mod segments;
 
+pub mod activation;
 pub mod adamw;
 pub mod attention;
 pub mod cache;
 pub mod cross_entropy;
 pub mod decoder_block;
 pub mod embedding;
+pub mod layer_norm;
 pub mod linear;
 pub mod packed;
 pub mod rms_norm;
 pub mod rotary;
 pub mod swiglu;
 
+pub use activation::{Activation, activate, gelu, relu};
 pub use adamw::{AdamWState, AdamWStep, adamw, sum_of_squares};
 pub use attention::{attention, bidirectional_attention};
 pub use cache::{KvCache, Slot, cached_attention};
 pub use cross_entropy::{CrossEntropy, IGNORE, linear_cross_entropy};
 pub use decoder_block::{BlockPlan, BlockWeights, decoder_block};
 pub use embedding::embedding;
+pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use memory::retain_memory;
 pub use packed::{PackedLinear, WeightFormat};

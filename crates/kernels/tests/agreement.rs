@@ -3,8 +3,8 @@
 use burn::Tensor;
 use burn::tensor::{Device, TensorData, Tolerance};
 use kernels::{
-    BlockPlan, BlockWeights, Precision, RotaryTable, Segments, attention, cross_entropy,
-    decoder_block, linear, rms_norm,
+    Activation, BlockPlan, BlockWeights, Precision, RotaryTable, Segments, activation, attention,
+    cross_entropy, decoder_block, layer_norm, linear, rms_norm,
 };
 
 /// Reproducible values in -1 … 1.
@@ -133,6 +133,41 @@ fn rms_norm_agrees() {
                 kernels::rms_norm(x.clone(), weight.clone(), 1e-5),
                 rms_norm::portable(x.clone(), weight.clone(), 1e-5)
             );
+        }
+    }
+}
+
+#[test]
+fn layer_norm_agrees() {
+    for tokens in SIZES {
+        // A single column has variance 0, where any rounding is divided by √ε.
+        for width in [2, 15, 17, 97, 1024] {
+            let x = (frozen([tokens, width], 1) * 3.0 + 5.0).require_grad();
+            let weight = random([width], 2);
+            let bias = random([width], 3);
+            compare!(
+                2e-4,
+                [x, weight, bias],
+                kernels::layer_norm(x.clone(), weight.clone(), bias.clone(), 1e-5),
+                layer_norm::portable(x.clone(), weight.clone(), bias.clone(), 1e-5)
+            );
+        }
+    }
+}
+
+#[test]
+fn activations_agree() {
+    for kind in [Activation::Relu, Activation::Gelu, Activation::GeluTanh] {
+        for tokens in SIZES {
+            for width in [1, 17, 1536] {
+                let x = (frozen([tokens, width], 1) * 6.0).require_grad();
+                compare!(
+                    1e-5,
+                    [x],
+                    kernels::activate(x.clone(), kind),
+                    activation::portable(x.clone(), kind)
+                );
+            }
         }
     }
 }
