@@ -6,11 +6,12 @@
 //! | `TextScorer` | [`local_llm`] |
 //! | `Translator` | [`firefox`], [`http_translator`], [`llm_translator`]; [`by_direction`] joins several, [`translation_cache`] remembers |
 //! | `LanguageIdentifier` | [`whatlang`], [`cld3`], [`fasttext`]; [`identifier`] chooses one |
-//! | `QualityEstimator` | [`round_trip`] |
+//! | `QualityEstimator` | [`round_trip`], [`comet_kiwi`] |
 
 mod abstention;
 pub mod by_direction;
 pub mod cld3;
+pub mod comet_kiwi;
 pub mod fasttext;
 pub mod firefox;
 pub mod http;

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use burn::Tensor;
 use burn::backend::Flex;
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
 
 use crate::Precision;
 use crate::cpu::gemm::{Matrix, MatrixMut, PackedMatrix, Threads, Update};
+use crate::cpu::parallel::{for_each_simd, rows_per_task};
 use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
 
@@ -67,29 +70,47 @@ impl PackedLinear {
     /// # Panics
     /// If the width of `x` is not the layer's.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.apply(x, None)
+    }
+
+    /// [`PackedLinear::forward`] plus `residual` [T, out]: the product is summed onto it, which
+    /// saves two passes over the output.
+    ///
+    /// # Panics
+    /// If the width of `x` is not the layer's, or `residual` is not of the output's shape.
+    pub fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
+        self.apply(x, Some(residual))
+    }
+
+    fn apply(&self, x: Tensor<2>, residual: Option<Tensor<2>>) -> Tensor<2> {
         let device = x.device();
-        let x = plain(x);
-        let product = match &self.form {
-            Form::Portable(weight) => x.matmul(weight.as_ref().clone().transpose()),
+        let (x, residual) = (plain(x), residual.map(plain));
+        let output = match &self.form {
+            Form::Portable(weight) => {
+                let mut output = x.matmul(weight.as_ref().clone().transpose());
+                if let Some(bias) = &self.bias {
+                    output = output + bias.clone().unsqueeze();
+                }
+                match residual {
+                    Some(residual) => residual + output,
+                    None => output,
+                }
+            }
             Form::Host(weight) => {
-                let x = x
-                    .try_into_primitive::<Flex>()
-                    .expect("input and weight live on the same device");
-                let x = contiguous(&x);
+                let (x, residual) = (host(x), residual.map(host));
                 let [tokens, width] = dims(&x);
-                let mut output = Values::take(tokens * weight.columns());
+                let shape = [tokens, weight.columns()];
+                let mut output = Values::take(shape[0] * shape[1]);
+                let bias = self.bias.clone().map(host);
+                let update = start(&mut output, shape, residual.as_ref(), bias.as_ref());
                 weight.multiply(
                     Matrix::dense(values(&x), tokens, width),
-                    MatrixMut::dense(&mut output, tokens, weight.columns()),
-                    Update::Overwrite,
+                    MatrixMut::dense(&mut output, shape[0], shape[1]),
+                    update,
                     Threads::All,
                 );
-                Tensor::from_primitive::<Flex>(output.into_tensor([tokens, weight.columns()]))
+                Tensor::from_primitive::<Flex>(output.into_tensor(shape))
             }
-        };
-        let output = match &self.bias {
-            Some(bias) => product + bias.clone().unsqueeze(),
-            None => product,
         };
         if device.is_autodiff() {
             Tensor::from_inner(output)
@@ -97,6 +118,63 @@ impl PackedLinear {
             output
         }
     }
+}
+
+/// Writes what the product is added to, if there is anything: residual and bias.
+fn start(
+    output: &mut Values,
+    shape @ [_, width]: [usize; 2],
+    residual: Option<&FlexTensor>,
+    bias: Option<&FlexTensor>,
+) -> Update {
+    if residual.is_none() && bias.is_none() || width == 0 {
+        return Update::Overwrite;
+    }
+    if let Some(residual) = residual {
+        assert_eq!(dims(residual), shape, "shape of the residual");
+    }
+    let rows = rows_per_task(width) * width;
+    output
+        .par_chunks_mut(rows)
+        .enumerate()
+        .for_each(|(task, output)| {
+            let first = task * rows;
+            match (residual.map(values), bias.map(values)) {
+                (Some(residual), Some(bias)) => {
+                    add_rows(&residual[first..][..output.len()], bias, output);
+                }
+                (Some(residual), None) => {
+                    output.copy_from_slice(&residual[first..][..output.len()]);
+                }
+                (None, Some(bias)) => {
+                    for row in output.chunks_exact_mut(width) {
+                        row.copy_from_slice(bias);
+                    }
+                }
+                (None, None) => unreachable!("there is something to add to"),
+            }
+        });
+    Update::Add
+}
+
+for_each_simd! {
+    /// Rows of `x` plus one row `shift`.
+    fn add_rows(x: &[f32], shift: &[f32], y: &mut [f32]) {
+        let width = shift.len();
+        for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+            for ((y, x), shift) in y.iter_mut().zip(x).zip(shift) {
+                *y = x + shift;
+            }
+        }
+    }
+}
+
+/// The values of a tensor of the CPU.
+fn host<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+    let tensor = tensor
+        .try_into_primitive::<Flex>()
+        .expect("input and weight live on the same device");
+    contiguous(&tensor)
 }
 
 /// The tensor without autodiff.

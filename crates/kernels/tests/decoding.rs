@@ -143,6 +143,12 @@ fn packed_linears_agree_with_linear() {
             plain.clone(),
             1e-4,
         );
+        let residual = random([tokens, out], 4);
+        for bias in [Some(bias.clone()), None] {
+            let layer = PackedLinear::new(weight.clone(), bias.clone(), WeightFormat::F32);
+            let apart = kernels::linear(x.clone(), weight.clone(), bias) + residual.clone();
+            close(layer.forward_onto(x.clone(), residual.clone()), apart, 1e-4);
+        }
         let rounded = pack(WeightFormat::Bf16).forward(x.clone());
         let worst = (rounded - plain).abs().max().into_scalar::<f32>();
         assert!(worst < 1e-2 * (width as f32).sqrt(), "{worst}");

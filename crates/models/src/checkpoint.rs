@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rayon::prelude::*;
+
 /// A stored model: named tensors, converted to f32 one at a time when they are asked for.
 pub trait Checkpoint: Sync {
     /// The file or directory, for messages.
@@ -10,6 +12,11 @@ pub trait Checkpoint: Sync {
     fn names(&self) -> Vec<String>;
     /// Whether there is a tensor of this name.
     fn contains(&self, name: &str) -> bool;
+    /// The shape of tensor `name`; `None` where there is none, or where only the model knows it.
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let _ = name;
+        None
+    }
     /// The values of tensor `name` in row-major order; its shape must be `shape`.
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError>;
 }
@@ -110,4 +117,17 @@ pub(crate) fn reject_unexpected(
             first: first.clone(),
         }),
     }
+}
+
+/// Numbers of N bytes each as f32, in parallel.
+pub(crate) fn convert<const N: usize>(
+    bytes: &[u8],
+    number: impl Fn([u8; N]) -> f32 + Sync,
+) -> Vec<f32> {
+    let (numbers, _) = bytes.as_chunks::<N>();
+    numbers
+        .par_iter()
+        .with_min_len(1 << 16)
+        .map(|bytes| number(*bytes))
+        .collect()
 }

@@ -1,5 +1,5 @@
-//! Hugging Face model directories: configuration, safetensors (single or sharded), tokenizer,
-//! chat template, generation defaults.
+//! Hugging Face model directories: configuration, weights (safetensors or PyTorch files, single or
+//! sharded), tokenizer, chat template, generation defaults.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use memmap2::Mmap;
-use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::checkpoint::{Checkpoint, CheckpointError, convert};
 use crate::llama::TokenIds;
+use crate::pytorch::PytorchCheckpoint;
 
 /// Where a tensor lies.
 #[derive(Debug, Clone)]
@@ -34,32 +34,58 @@ pub struct SafetensorsCheckpoint {
     tensors: BTreeMap<String, Place>,
 }
 
+/// Name of the weights where they are one file.
+pub(crate) const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+/// The same in the format of PyTorch.
+const PYTORCH_SINGLE: &str = "pytorch_model.bin";
+const PYTORCH_INDEX: &str = "pytorch_model.bin.index.json";
+
+/// The weights of a model directory: safetensors where there are any, else PyTorch files.
+pub fn open_weights(directory: &Path) -> Result<Box<dyn Checkpoint>, CheckpointError> {
+    if let Some(files) = WeightFiles::find(directory, SINGLE, INDEX)? {
+        let checkpoint = SafetensorsCheckpoint::open_files(directory, &files.paths)?;
+        files.check_complete(&checkpoint)?;
+        return Ok(Box::new(checkpoint));
+    }
+    if let Some(files) = WeightFiles::find(directory, PYTORCH_SINGLE, PYTORCH_INDEX)? {
+        let checkpoint = PytorchCheckpoint::open(directory, &files.paths, None)?;
+        files.check_complete(&checkpoint)?;
+        return Ok(Box::new(checkpoint));
+    }
+    Err(CheckpointError::file(
+        directory,
+        format!(
+            "holds no weights: there is neither {SINGLE} nor {INDEX}, nor {PYTORCH_SINGLE} or \
+             {PYTORCH_INDEX}"
+        ),
+    ))
+}
+
+/// The files that weights are stored in, and what their index promises.
+struct WeightFiles {
+    paths: Vec<PathBuf>,
+    index: Option<(PathBuf, Index)>,
+}
+
 /// `model.safetensors.index.json`.
 #[derive(Deserialize)]
 struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// Name of the weights where they are one file.
-pub(crate) const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
-
-impl SafetensorsCheckpoint {
-    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names.
-    pub fn open(directory: &Path) -> Result<Self, CheckpointError> {
-        let single = directory.join(SINGLE);
+impl WeightFiles {
+    /// The file `single` of a directory, or the shards that `index` names; `None` without either.
+    fn find(directory: &Path, single: &str, index: &str) -> Result<Option<Self>, CheckpointError> {
+        let single = directory.join(single);
         if single.is_file() {
-            return Self::open_files(directory, &[single]);
+            let paths = vec![single];
+            return Ok(Some(Self { paths, index: None }));
         }
-        let index_path = directory.join(INDEX);
+        let index_path = directory.join(index);
         let text = match std::fs::read_to_string(&index_path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(CheckpointError::file(
-                    directory,
-                    format!("holds no weights: there is neither {SINGLE} nor {INDEX}"),
-                ));
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(CheckpointError::file(index_path, error)),
         };
         let index: Index = serde_json::from_str(&text)
@@ -76,18 +102,39 @@ impl SafetensorsCheckpoint {
                 format!("shard `{name}` is not a file beside the index"),
             ));
         }
-        let paths: Vec<PathBuf> = names.iter().map(|name| directory.join(name)).collect();
-        let checkpoint = Self::open_files(directory, &paths)?;
-        if let Some(name) = index
+        let paths = names.iter().map(|name| directory.join(name)).collect();
+        let index = Some((index_path, index));
+        Ok(Some(Self { paths, index }))
+    }
+
+    /// Fails if the index promises a tensor that no file holds.
+    fn check_complete(&self, checkpoint: &dyn Checkpoint) -> Result<(), CheckpointError> {
+        let Some((path, index)) = &self.index else {
+            return Ok(());
+        };
+        match index
             .weight_map
             .keys()
-            .find(|name| !checkpoint.tensors.contains_key(*name))
+            .find(|name| !checkpoint.contains(name))
         {
-            return Err(CheckpointError::Missing {
-                path: index_path,
+            None => Ok(()),
+            Some(name) => Err(CheckpointError::Missing {
+                path: path.clone(),
                 name: name.clone(),
-            });
+            }),
         }
+    }
+}
+
+impl SafetensorsCheckpoint {
+    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+    pub fn open(directory: &Path) -> Result<Self, CheckpointError> {
+        let Some(files) = WeightFiles::find(directory, SINGLE, INDEX)? else {
+            let message = format!("holds no weights: there is neither {SINGLE} nor {INDEX}");
+            return Err(CheckpointError::file(directory, message));
+        };
+        let checkpoint = Self::open_files(directory, &files.paths)?;
+        files.check_complete(&checkpoint)?;
         Ok(checkpoint)
     }
 
@@ -161,6 +208,10 @@ impl Checkpoint for SafetensorsCheckpoint {
         self.tensors.contains_key(name)
     }
 
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        Some(self.tensors.get(name)?.shape.clone())
+    }
+
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
         let place = self
             .tensors
@@ -190,16 +241,6 @@ impl Checkpoint for SafetensorsCheckpoint {
             }),
         }
     }
-}
-
-/// Numbers of N bytes each as f32, in parallel.
-fn convert<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32 + Sync) -> Vec<f32> {
-    let (numbers, _) = bytes.as_chunks::<N>();
-    numbers
-        .par_iter()
-        .with_min_len(1 << 16)
-        .map(|bytes| number(*bytes))
-        .collect()
 }
 
 /// Reads a JSON file; `None` where there is none.

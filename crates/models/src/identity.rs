@@ -29,7 +29,7 @@ pub(crate) fn content_hash(files: &[PathBuf]) -> Result<String, CheckpointError>
 
 /// The files of a directory that decide what a model says, in alphabetical order.
 pub(crate) fn model_files(directory: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
-    const SUFFIXES: [&str; 3] = [".safetensors", ".json", ".jinja"];
+    const SUFFIXES: [&str; 4] = [".safetensors", ".bin", ".json", ".jinja"];
     let error = |error| CheckpointError::file(directory, error);
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(error)? {

@@ -10,7 +10,7 @@ use crate::adapter_directory::{self, ADAPTER_CONFIG, AdapterError};
 use crate::chat_template::{ChatTemplate, ChatTemplateError, Message};
 use crate::checkpoint::CheckpointError;
 use crate::gguf::{Gguf, GgufError, LlamaCheckpoint, LlamaGgufError};
-use crate::huggingface::{self, SafetensorsCheckpoint};
+use crate::huggingface;
 use crate::identity::{self, ModelIdentity};
 use crate::llama::{ConfigError, Llama, LlamaConfig};
 use crate::tokenizer::{SpecialTokens, Tokenizer, TokenizerError};
@@ -160,7 +160,7 @@ impl LanguageModel {
         let tokenizer = Tokenizer::from_file(&path.join("tokenizer.json"), special)?;
         tokenizer.check_vocabulary(config.vocab_size)?;
         let template = huggingface::chat_template(path, tokenizer_config.as_ref())?;
-        let llama = Llama::load(&config, &SafetensorsCheckpoint::open(path)?, device)?;
+        let llama = Llama::load(&config, huggingface::open_weights(path)?.as_ref(), device)?;
         let identity = ModelIdentity {
             path: path.to_path_buf(),
             revision: identity::content_hash(&identity::model_files(path)?)?,

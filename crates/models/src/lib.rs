@@ -3,7 +3,9 @@
 //! [`LanguageModel::load`] takes a path and gives the network ([`llama`]) with its tokenizer and
 //! chat template, from a GGUF file ([`gguf`]) or a Hugging Face directory ([`huggingface`]).
 //! [`generation`] writes text with it, [`scoring`] says how probable a text is, [`export`] writes
-//! it back to disk as Transformers or PEFT read it. No data set is known here.
+//! it back to disk as Transformers or PEFT read it. [`comet`] estimates the quality of translations
+//! with an encoder ([`xlm_roberta`]). [`pytorch`] reads PyTorch's files without executing anything.
+//! No data set is known here.
 
 mod adapter_directory;
 mod identity;
@@ -11,14 +13,17 @@ mod language_model;
 
 pub mod chat_template;
 pub mod checkpoint;
+pub mod comet;
 pub mod export;
 pub mod generation;
 pub mod gguf;
 pub mod huggingface;
 pub mod linear;
 pub mod llama;
+pub mod pytorch;
 pub mod scoring;
 pub mod tokenizer;
+pub mod xlm_roberta;
 
 pub use adapter_directory::AdapterError;
 pub use identity::ModelIdentity;

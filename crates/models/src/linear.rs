@@ -81,6 +81,14 @@ impl Linear {
         }
     }
 
+    /// [`Linear::forward`] plus `residual` [T, out].
+    pub fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
+        match &self.packed {
+            Some(packed) => packed.forward_onto(x, residual),
+            None => residual + self.forward(x),
+        }
+    }
+
     /// Freezes the layer and attaches an adapter of `rank`: A uniform in ±1/√in as PEFT
     /// initialises it (Kaiming with a = √5), B zero.
     pub fn with_lora(self, rank: usize, scale: f64, dropout: f64) -> Self {

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use corpus::language::Language;
+
+use crate::config_file::ConfigError;
 
 /// Teach an open LLM a language it is weak in, from what it already knows in one it is strong in.
 #[derive(Debug, Parser)]
@@ -68,6 +71,8 @@ pub enum Command {
     TranslateText(TranslateTextArguments),
     /// Identify the language of each line of standard input: code TAB probability
     Identify(IdentifyArguments),
+    /// Estimate the quality of translations with CometKiwi or COMET: a score per line
+    EstimateQuality(EstimateQualityArguments),
     /// Score hypotheses against references
     #[command(subcommand)]
     Score(ScoreCommand),
@@ -275,6 +280,47 @@ pub enum IdentificationEngine {
     FastText,
 }
 
+/// `xldistill estimate-quality`
+#[derive(Debug, Args)]
+pub struct EstimateQualityArguments {
+    /// Folder of a COMET model (hparams.yaml and checkpoints/model.ckpt), or its checkpoint
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Folder with the encoder's tokenizer.json and config.json, if they are not in the model's
+    #[arg(long)]
+    pub encoder: Option<PathBuf>,
+    /// Source texts, one a line
+    #[arg(long)]
+    pub source: PathBuf,
+    /// Translations, one a line
+    #[arg(long)]
+    pub translation: PathBuf,
+    /// References, one a line, for metrics that read them
+    #[arg(long)]
+    pub reference: Option<PathBuf>,
+    /// Format of the encoder's weights
+    #[arg(long, value_enum, default_value_t = Weights::F32)]
+    pub weights: Weights,
+    /// Source language; only texts longer than the encoder reads are split by it
+    #[arg(long, default_value = "eng_Latn")]
+    pub from: String,
+    /// Target language
+    #[arg(long, default_value = "eng_Latn")]
+    pub to: String,
+    /// One JSON object per line: {"source", "translation", "score"}
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Formats of weights in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Weights {
+    /// 4 bytes a weight, exact.
+    F32,
+    /// 2 bytes a weight.
+    Bf16,
+}
+
 /// `xldistill score`
 #[derive(Debug, Subcommand)]
 pub enum ScoreCommand {
@@ -313,4 +359,9 @@ pub struct ScoreFiles {
     /// Print a JSON object instead of a line
     #[arg(long)]
     pub json: bool,
+}
+
+/// The language that `argument` names.
+pub fn language(argument: &str, name: &str) -> Result<Language, ConfigError> {
+    Language::parse(name).map_err(|error| ConfigError(format!("{argument}: {error}")))
 }

@@ -2,6 +2,7 @@
 
 pub mod calibrate;
 pub mod doctor;
+pub mod estimate_quality;
 pub mod generate;
 pub mod identify;
 pub mod init;

@@ -231,6 +231,23 @@ pub struct Identify {
 pub struct EstimateQuality {
     /// Which engine.
     pub engine: QualityEngine,
+    /// The model of an engine that has one.
+    pub model: Option<PathBuf>,
+    /// Folder with the encoder's tokenizer and configuration, if they are not in the model's.
+    pub encoder: Option<PathBuf>,
+    /// Format of the encoder's weights.
+    pub weights: EncoderWeights,
+}
+
+/// Formats of an encoder's weights in memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EncoderWeights {
+    /// 4 bytes a weight, exact.
+    #[default]
+    F32,
+    /// 2 bytes a weight.
+    Bf16,
 }
 
 /// Quality estimation engines.
@@ -240,6 +257,9 @@ pub enum QualityEngine {
     /// chrF of the source and its translation translated back.
     #[default]
     RoundTrip,
+    /// CometKiwi or another reference-free COMET model.
+    #[serde(rename = "cometkiwi")]
+    CometKiwi,
     /// No estimate: only the other filters reject.
     None,
 }
@@ -421,6 +441,8 @@ impl Config {
             .chain(parallel)
             .chain(&mut self.evaluate.bleu_tokenizer_model)
             .chain(&mut self.identify.model)
+            .chain(&mut self.estimate_quality.model)
+            .chain(&mut self.estimate_quality.encoder)
             .chain(maps.into_iter().flat_map(BTreeMap::values_mut));
         for path in paths {
             *path = tidy(&base.join(&*path));
@@ -457,6 +479,14 @@ impl Config {
             _ => {}
         }
         self.check_servers()?;
+        let quality = &self.estimate_quality;
+        if quality.engine == QualityEngine::CometKiwi && quality.model.is_none() {
+            return Err(
+                "estimate_quality.model: name the folder of the CometKiwi model (hparams.yaml and \
+                 checkpoints/model.ckpt)"
+                    .into(),
+            );
+        }
         if self.data.instructions.is_empty() {
             return Err("data.instructions: name at least one file".into());
         }

@@ -72,6 +72,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Perplexity(arguments) => commands::perplexity::run(arguments),
         Command::TranslateText(arguments) => commands::translate_text::run(arguments),
         Command::Identify(arguments) => commands::identify::run(arguments),
+        Command::EstimateQuality(arguments) => commands::estimate_quality::run(arguments),
         Command::Score(command) => commands::score::run(command),
         Command::Calibrate(arguments) => commands::calibrate::run(arguments, &terminal),
         Command::Init {

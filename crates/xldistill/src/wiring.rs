@@ -14,6 +14,7 @@ use corpus::{
 };
 use engines::{
     by_direction::ByDirection,
+    comet_kiwi::CometKiwi,
     firefox::FirefoxTranslator,
     http::HttpOptions,
     http_translator::{HttpTranslator, HttpTranslatorOptions},
@@ -23,9 +24,9 @@ use engines::{
     round_trip::RoundTripChrf,
     translation_cache::{CachedTranslator, TranslationCache},
 };
-use models::kernels::WeightFormat;
+use models::{comet::CometOptions, kernels::WeightFormat};
 
-use crate::config::{AnswerEngine, Config, QualityEngine, TranslateEngine};
+use crate::config::{AnswerEngine, Config, EncoderWeights, QualityEngine, TranslateEngine};
 
 /// The LLM as the answer stage asks it.
 pub fn answerer(config: &Config) -> Result<Box<dyn Answerer>> {
@@ -224,9 +225,23 @@ pub fn identifier(config: &Config) -> Result<Box<dyn LanguageIdentifier>> {
 
 /// The quality estimator, unless the config wants none.
 pub fn estimator(config: &Config) -> Result<Option<Box<dyn QualityEstimator>>> {
-    if config.estimate_quality.engine == QualityEngine::None {
-        return Ok(None);
+    let quality = &config.estimate_quality;
+    match (quality.engine, &quality.model) {
+        (QualityEngine::None, _) => Ok(None),
+        (QualityEngine::RoundTrip, _) => Ok(reverse_translator(config)?
+            .map(|back| Box::new(RoundTripChrf::new(back)) as Box<dyn QualityEstimator>)),
+        (QualityEngine::CometKiwi, None) => bail!("estimate_quality.model: no model is named"),
+        (QualityEngine::CometKiwi, Some(model)) => {
+            let options = CometOptions {
+                encoder: quality.encoder.clone(),
+                weights: match quality.weights {
+                    EncoderWeights::F32 => WeightFormat::F32,
+                    EncoderWeights::Bf16 => WeightFormat::Bf16,
+                },
+            };
+            Ok(Some(Box::new(CometKiwi::load_reference_free(
+                model, &options,
+            )?)))
+        }
     }
-    Ok(reverse_translator(config)?
-        .map(|back| Box::new(RoundTripChrf::new(back)) as Box<dyn QualityEstimator>))
 }

@@ -37,6 +37,16 @@ pub fn run(config: Option<&Path>) -> Result<()> {
             }),
         );
         check("language identification", identification(&config));
+        check(
+            "quality estimator",
+            wiring::estimator(&config).map(|estimator| match estimator {
+                Some(estimator) => {
+                    let identity = estimator.identity();
+                    format!("{}, {}", identity.engine, identity.parameters)
+                }
+                None => "none".to_owned(),
+            }),
+        );
         for (language, pairs) in &config.data.parallel {
             let pairs = source::parallel(pairs, config.source, *language);
             let pairs = pairs.map(|pairs| format!("{} pairs", pairs.pairs.len()));

@@ -4,7 +4,6 @@ use std::io::Write;
 
 use anyhow::Result;
 use corpus::{
-    language::Language,
     seam::Translator,
     text::{budget::DEFAULT_PIECES, segment::Segmenter},
     translate::translate_texts,
@@ -21,8 +20,7 @@ use models::kernels::WeightFormat;
 use serde_json::json;
 
 use crate::{
-    arguments::{LanguageCodesArgument, TranslateTextArguments, TranslationEngine},
-    config_file::ConfigError,
+    arguments::{LanguageCodesArgument, TranslateTextArguments, TranslationEngine, language},
     lines,
 };
 
@@ -103,8 +101,4 @@ fn translator(arguments: &TranslateTextArguments) -> Result<Box<dyn Translator>>
         )),
         None => translator,
     })
-}
-
-fn language(argument: &str, name: &str) -> Result<Language, ConfigError> {
-    Language::parse(name).map_err(|error| ConfigError(format!("{argument}: {error}")))
 }

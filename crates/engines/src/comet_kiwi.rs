@@ -1,0 +1,133 @@
+//! Quality estimation with CometKiwi, and scores of COMET where there are references.
+//!
+//! A text that the encoder cannot read whole is never cut: it is scored sentence by sentence, and
+//! its score is the mean of those weighted by the pieces of the translation.
+
+mod parts;
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use corpus::language::Language;
+use corpus::seam::{EngineError, EngineIdentity, QualityEstimator};
+use models::comet::{CometModel, CometOptions, EncodedSample, MetricClass, Sample, Transformation};
+use models::kernels::WeightFormat;
+
+use self::parts::Parts;
+
+/// Name of the engine in manifests and messages.
+const ENGINE: &str = "cometkiwi";
+
+/// A COMET metric in this process.
+pub struct CometKiwi {
+    model: CometModel,
+    weights: WeightFormat,
+}
+
+impl CometKiwi {
+    /// Loads the metric at `path` (see [`CometModel::load`]) onto the CPU.
+    pub fn load(path: &Path, options: &CometOptions) -> Result<Self, EngineError> {
+        let model = CometModel::load(path, options, &Device::flex()).map_err(failed)?;
+        let weights = options.weights;
+        Ok(Self { model, weights })
+    }
+
+    /// [`CometKiwi::load`], but fails for a metric that cannot do without references.
+    pub fn load_reference_free(path: &Path, options: &CometOptions) -> Result<Self, EngineError> {
+        let metric = Self::load(path, options)?;
+        if metric.model.needs_reference() {
+            return Err(failed(format!(
+                "{} compares translations with references, of which there are none here; use \
+                 wmt22-cometkiwi-da or another reference-free metric",
+                path.display()
+            )));
+        }
+        Ok(metric)
+    }
+
+    /// The metric.
+    pub fn model(&self) -> &CometModel {
+        &self.model
+    }
+
+    /// Scores of translations from `from` into `to`, in order; a reference is in `to` too.
+    pub fn score(
+        &self,
+        samples: &[Sample<'_>],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<f64>, EngineError> {
+        let mut encoded = Vec::with_capacity(samples.len());
+        let mut counts = Vec::with_capacity(samples.len());
+        let mut parts = Parts::new(&self.model, from, to);
+        for sample in samples {
+            let before = encoded.len();
+            parts.add(*sample, &mut encoded).map_err(failed)?;
+            counts.push(encoded.len() - before);
+        }
+        let scores = self.model.score(&encoded).map_err(failed)?;
+        let mut scored = encoded.iter().zip(scores);
+        Ok(counts
+            .into_iter()
+            .map(|count| mean(scored.by_ref().take(count)))
+            .collect())
+    }
+}
+
+/// Mean of the scores, each weighted by the pieces of its translation.
+fn mean<'a>(parts: impl Iterator<Item = (&'a EncodedSample, f32)>) -> f64 {
+    let (mut sum, mut total) = (0.0, 0.0);
+    for (part, score) in parts {
+        let weight = part.translation_pieces.max(1) as f64;
+        sum += weight * f64::from(score);
+        total += weight;
+    }
+    sum / total
+}
+
+fn failed(error: impl std::fmt::Display) -> EngineError {
+    EngineError::new(ENGINE, error.to_string())
+}
+
+impl QualityEstimator for CometKiwi {
+    fn identity(&self) -> EngineIdentity {
+        let identity = self.model.identity();
+        let class = match self.model.class() {
+            MetricClass::Unified => "unified_metric",
+            MetricClass::Regression => "regression_metric",
+            MetricClass::Referenceless => "referenceless_regression_metric",
+        };
+        // Implementations of one checkpoint differ in this: scores are comparable only within it.
+        let transformation = match self.model.transformation() {
+            Transformation::Softmax => "softmax",
+            Transformation::Sparsemax => "sparsemax",
+        };
+        EngineIdentity {
+            engine: ENGINE.into(),
+            model: identity.path.display().to_string(),
+            revision: identity.revision.clone(),
+            parameters: format!(
+                "impl:xldistill {class} layers:{transformation} weights:{:?}",
+                self.weights
+            ),
+            licence: identity.licence.clone(),
+        }
+    }
+
+    fn estimate(
+        &self,
+        pairs: &[(String, String)],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<f64>, EngineError> {
+        let samples: Vec<Sample<'_>> = pairs
+            .iter()
+            .map(|(source, translation)| Sample {
+                source,
+                translation,
+                reference: None,
+            })
+            .collect();
+        self.score(&samples, from, to)
+    }
+}

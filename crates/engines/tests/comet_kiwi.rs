@@ -1,0 +1,160 @@
+//! CometKiwi as a quality estimator, on the tiny metrics of `reference/comet`.
+
+use std::path::{Path, PathBuf};
+
+use corpus::language::Language;
+use corpus::seam::QualityEstimator;
+use engines::comet_kiwi::CometKiwi;
+use models::comet::{CometOptions, Sample};
+use serde_json::Value;
+
+fn folder(variant: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../reference/comet")
+        .join(variant)
+}
+
+fn kiwi() -> CometKiwi {
+    CometKiwi::load_reference_free(&folder("kiwi"), &CometOptions::default()).unwrap()
+}
+
+fn estimate(kiwi: &CometKiwi, pairs: &[(&str, &str)]) -> Vec<f64> {
+    let pairs: Vec<_> = pairs
+        .iter()
+        .map(|(source, translation)| (source.to_string(), translation.to_string()))
+        .collect();
+    kiwi.estimate(&pairs, Language::ENGLISH, Language::parse("por").unwrap())
+        .unwrap()
+}
+
+#[test]
+fn estimates_are_those_of_unbabel_comet() {
+    let text = std::fs::read_to_string(folder("kiwi").join("expected.json")).unwrap();
+    let expected: Value = serde_json::from_str(&text).unwrap();
+    let samples = expected["samples"].as_array().unwrap();
+    let pairs: Vec<_> = samples
+        .iter()
+        .map(|sample| {
+            (
+                sample["src"].as_str().unwrap(),
+                sample["mt"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    let scores = estimate(&kiwi(), &pairs);
+    for (score, expected) in scores.iter().zip(expected["scores"].as_array().unwrap()) {
+        let expected = expected.as_f64().unwrap();
+        assert!(
+            (score - expected).abs() < 1e-5,
+            "{score} instead of {expected}"
+        );
+    }
+    assert_eq!(scores.len(), samples.len());
+}
+
+#[test]
+fn a_long_text_has_the_mean_of_its_sentences() {
+    let kiwi = kiwi();
+    let sources = [
+        "The cat sat on the mat.",
+        "Water boils at 100 degrees, as it did before.",
+        "She sells sea shells.",
+        "Good morning!",
+        "The mat sat on the cat and on the sea.",
+    ];
+    let translations = [
+        "O gato sentou-se no tapete.",
+        "A água ferve a 100 graus, como dantes.",
+        "Ela vende conchas.",
+        "Bom dia!",
+        "O tapete sentou-se no gato e no mar.",
+    ];
+    let pieces = |text: &str| {
+        let sample = Sample {
+            source: "",
+            translation: text,
+            reference: None,
+        };
+        kiwi.model().encode(sample).unwrap().translation_pieces as f64
+    };
+    let pairs: Vec<_> = sources.into_iter().zip(translations).collect();
+    let apart = estimate(&kiwi, &pairs);
+    let weights = translations.map(pieces);
+    let total: f64 = weights.iter().sum();
+    let expected = apart
+        .iter()
+        .zip(weights)
+        .map(|(score, weight)| score * weight)
+        .sum::<f64>()
+        / total;
+    let (source, translation) = (sources.join(" "), translations.join("\n"));
+    let sample = Sample {
+        source: &source,
+        translation: &translation,
+        reference: None,
+    };
+    assert!(!kiwi.model().encode(sample).unwrap().fits());
+    let together = estimate(&kiwi, &[(&source, &translation)])[0];
+    assert!(
+        (together - expected).abs() < 1e-6,
+        "{together} instead of {expected}"
+    );
+}
+
+#[test]
+fn the_end_of_a_long_text_counts() {
+    let kiwi = kiwi();
+    let source = "The cat sat on the mat. ".repeat(40);
+    let translation = "O gato sentou-se no tapete. ".repeat(40);
+    let bad = translation.clone() + &"Emoji 🙂 conchas 100. ".repeat(40);
+    let scores = estimate(&kiwi, &[(&source, &translation), (&source, &bad)]);
+    assert!((scores[0] - scores[1]).abs() > 1e-4, "{scores:?}");
+}
+
+#[test]
+fn any_text_has_a_score() {
+    let kiwi = kiwi();
+    let one_word = "a".repeat(3000);
+    let no_spaces = "東京は日本の首都です".repeat(100);
+    let control = "\u{0}\u{7}\u{202e} \u{feff}".repeat(50);
+    let pairs = [
+        ("", ""),
+        ("", one_word.as_str()),
+        (one_word.as_str(), "x"),
+        (no_spaces.as_str(), no_spaces.as_str()),
+        (control.as_str(), "Bom dia!"),
+        ("One. Two. Three. Four.", one_word.as_str()),
+    ];
+    for (score, pair) in estimate(&kiwi, &pairs).iter().zip(pairs) {
+        assert!(score.is_finite(), "{pair:?}");
+    }
+    assert!(estimate(&kiwi, &[]).is_empty());
+}
+
+#[test]
+fn a_metric_that_needs_references_is_no_estimator() {
+    let options = CometOptions::default();
+    let error = CometKiwi::load_reference_free(&folder("comet"), &options)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains("wmt22-cometkiwi-da"), "{error}");
+    assert!(CometKiwi::load(&folder("comet"), &options).is_ok());
+}
+
+#[test]
+fn the_identity_says_what_scores_depend_on() {
+    let identity = kiwi().identity();
+    assert_eq!(identity.engine, "cometkiwi");
+    assert!(
+        identity.parameters.contains("softmax"),
+        "{}",
+        identity.parameters
+    );
+    assert!(
+        identity.parameters.contains("F32"),
+        "{}",
+        identity.parameters
+    );
+    assert_eq!(corpus::filter::default_min_quality(&identity.engine), 0.8);
+}

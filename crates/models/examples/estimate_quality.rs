@@ -1,0 +1,64 @@
+//! Speed and memory of CometKiwi on the pairs of a file (source TAB translation).
+//!
+//! ```text
+//! cargo run --release -p models --example estimate_quality -- MODEL PAIRS [f32|bf16]
+//! ```
+//! Prints one JSON object.
+
+use std::time::Instant;
+
+use burn::tensor::Device;
+use models::comet::{CometModel, CometOptions, Sample};
+use models::kernels::{WeightFormat, retain_memory};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    retain_memory();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [path, pairs, rest @ ..] = arguments.as_slice() else {
+        return Err("usage: estimate_quality MODEL PAIRS [f32|bf16]".into());
+    };
+    let weights = match rest.first().map(String::as_str) {
+        None | Some("f32") => WeightFormat::F32,
+        Some("bf16") => WeightFormat::Bf16,
+        Some(other) => return Err(format!("weights are f32 or bf16, not {other}").into()),
+    };
+    let text = std::fs::read_to_string(pairs)?;
+    let start = Instant::now();
+    let options = CometOptions {
+        weights,
+        ..CometOptions::default()
+    };
+    let model = CometModel::load(path, &options, &Device::flex())?;
+    let load_seconds = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let samples = text
+        .lines()
+        .map(|line| {
+            let (source, translation) = line.split_once('\t').unwrap_or((line, ""));
+            model.encode(Sample {
+                source,
+                translation,
+                reference: None,
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let scores = model.score(&samples)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let result = serde_json::json!({
+        "segments_per_second": scores.len() as f64 / seconds,
+        "peak_bytes": peak_bytes(),
+        "load_seconds": load_seconds,
+        "scores": scores,
+        "version": concat!("xldistill ", env!("CARGO_PKG_VERSION")),
+    });
+    println!("{result}");
+    Ok(())
+}
+
+/// Most memory the process held, where Linux says it.
+fn peak_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
