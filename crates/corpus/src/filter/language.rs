@@ -1,5 +1,7 @@
 //! Translations, and sources, in another language.
 
+use rustc_hash::FxHashSet;
+
 use super::Rule;
 use super::pair::Pair;
 use crate::language::Language;
@@ -30,9 +32,10 @@ impl Rule for WrongLanguage<'_> {
         {
             return Some(format!("{language} with probability {probability:.2}"));
         }
+        let sources: FxHashSet<&str> = pair.source.prose.iter().copied().collect();
         pair.translation.prose.iter().find_map(|sentence| {
             let letters = sentence.chars().filter(|c| c.is_alphabetic()).count();
-            let long = letters >= LONG_SENTENCE && pair.source.text.contains(sentence);
+            let long = letters >= LONG_SENTENCE && sources.contains(sentence);
             let (language, probability) = long.then(|| self.voice.identify(sentence)).flatten()?;
             (language == source)
                 .then(|| format!("{language} with probability {probability:.2}: {sentence:?}"))
