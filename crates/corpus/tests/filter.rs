@@ -450,7 +450,7 @@ fn a_quantile_is_a_score_of_the_direction() {
 /// Control characters, one endless line, marks and no text at all pass or are rejected; nothing panics.
 #[test]
 fn hostile_text_is_judged_in_bounded_time() {
-    const SIZE: usize = 1_000_000;
+    const SIZE: usize = 100_000;
     for text in [
         "a".repeat(10 * SIZE),
         "the quick brown fox jumps over the lazy dog ".repeat(SIZE / 44),
