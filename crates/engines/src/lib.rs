@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `Answerer` | [`local_llm`], [`openai`] |
 //! | `TextScorer` | [`local_llm`] |
-//! | `Translator` | [`firefox`], [`http_translator`], [`llm_translator`]; [`by_direction`] joins several, [`translation_cache`] remembers |
+//! | `Translator` | [`firefox`], [`nllb`], [`http_translator`], [`llm_translator`]; [`by_direction`] joins several, [`translation_cache`] remembers |
 //! | `LanguageIdentifier` | [`whatlang`], [`cld3`], [`fasttext`]; [`identifier`] chooses one |
 //! | `QualityEstimator` | [`round_trip`], [`comet_kiwi`] |
 
@@ -20,6 +20,7 @@ pub mod identifier;
 pub mod llm_translator;
 pub mod local_llm;
 pub mod native_label;
+pub mod nllb;
 pub mod openai;
 pub mod round_trip;
 pub mod translation_cache;

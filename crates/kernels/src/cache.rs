@@ -270,7 +270,7 @@ pub fn portable(
 }
 
 /// Multiplications that make another thread worth waking.
-const PARALLEL_WORK: usize = 1 << 18;
+pub(crate) const PARALLEL_WORK: usize = 1 << 18;
 
 #[expect(clippy::too_many_arguments, reason = "those of `cached_attention`")]
 fn fast(

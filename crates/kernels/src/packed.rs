@@ -1,16 +1,17 @@
 //! Linear layers whose weight never changes: packed once, read at memory speed.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::Tensor;
 use burn::backend::Flex;
+use burn::tensor::activation::relu;
+use burn::tensor::{Int, TensorData};
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
 use crate::Precision;
-use crate::cpu::gemm::{Matrix, MatrixMut, PackedMatrix, Threads, Update};
-use crate::cpu::parallel::{for_each_simd, rows_per_task};
-use crate::flex::{contiguous, dims, is_fast, values};
+use crate::cpu::gemm::{Finish, Matrix, MatrixMut, PackedMatrix, Threads, Update};
+use crate::flex::{contiguous, dims, is_fast, owned, values};
 use crate::pool::Values;
 
 /// How a [`PackedLinear`] holds its weight.
@@ -21,24 +22,33 @@ pub enum WeightFormat {
     F32,
     /// 2 bytes a weight; weight and input are rounded to bfloat16, sums are f32.
     Bf16,
+    /// 1 byte a weight, with one scale an output; inputs are rounded to bytes with one scale a
+    /// row, sums are exact.
+    Int8,
 }
 
 /// A frozen linear layer for inference; clones share the weight.
 ///
 /// Decoding reads every weight for each token, so its speed is the memory's: the smaller the
 /// format, the faster. With AVX-512 a row's result does not depend on how many rows come with it.
+/// Nothing here is differentiable: results carry no gradient.
 #[derive(Debug, Clone)]
 pub struct PackedLinear {
     form: Form,
-    bias: Option<Tensor<1>>,
 }
 
 #[derive(Debug, Clone)]
 enum Form {
     /// On the CPU.
-    Host(Arc<PackedMatrix>),
+    Host {
+        weight: Arc<PackedMatrix>,
+        bias: Option<Arc<[f32]>>,
+    },
     /// On any device.
-    Portable(Box<Tensor<2>>),
+    Portable {
+        weight: Tensor<2>,
+        bias: Option<Tensor<1>>,
+    },
 }
 
 impl PackedLinear {
@@ -48,68 +58,128 @@ impl PackedLinear {
         let weight = plain(weight);
         let bias = bias.map(plain);
         if !is_fast(&weight) {
-            let form = Form::Portable(Box::new(weight));
-            return Self { form, bias };
+            let form = Form::Portable { weight, bias };
+            return Self { form };
         }
-        let weight = weight
-            .try_into_primitive::<Flex>()
-            .expect("a CPU tensor without autodiff");
-        let weight = contiguous(&weight);
+        let bias = bias.map(|bias| values(&primitive(bias)).into());
+        let weight = primitive(weight);
         let [out, width] = dims(&weight);
-        let precision = match format {
-            WeightFormat::F32 => Precision::F32,
-            WeightFormat::Bf16 => Precision::Bf16,
-        };
-        let columns = Matrix::dense(values(&weight), out, width).transposed();
-        let form = Form::Host(Arc::new(PackedMatrix::new(columns, precision)));
-        Self { form, bias }
+        let rows = Matrix::dense(values(&weight), out, width);
+        let weight = Arc::new(match format {
+            WeightFormat::F32 => PackedMatrix::new(rows.transposed(), Precision::F32),
+            WeightFormat::Bf16 => PackedMatrix::new(rows.transposed(), Precision::Bf16),
+            WeightFormat::Int8 => PackedMatrix::int8(rows),
+        });
+        let form = Form::Host { weight, bias };
+        Self { form }
     }
 
-    /// Applies the layer: [T, in] → [T, out]. Not differentiable: the result carries no gradient.
+    /// Applies the layer: [T, in] → [T, out].
     ///
     /// # Panics
     /// If the width of `x` is not the layer's.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.apply(x, None)
+        self.apply(x, None, false)
     }
 
-    /// [`PackedLinear::forward`] plus `residual` [T, out]: the product is summed onto it, which
-    /// saves two passes over the output.
+    /// max([`PackedLinear::forward`], 0).
     ///
     /// # Panics
-    /// If the width of `x` is not the layer's, or `residual` is not of the output's shape.
-    pub fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
-        self.apply(x, Some(residual))
+    /// If the width of `x` is not the layer's.
+    pub fn forward_relu(&self, x: Tensor<2>) -> Tensor<2> {
+        self.apply(x, None, true)
     }
 
-    fn apply(&self, x: Tensor<2>, residual: Option<Tensor<2>>) -> Tensor<2> {
+    /// `residual` [T, out] + [`PackedLinear::forward`], in the residual's memory where nobody else
+    /// holds it.
+    ///
+    /// # Panics
+    /// If the shapes do not agree.
+    pub fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
+        self.apply(x, Some(residual), false)
+    }
+
+    /// [`PackedLinear::forward`] of several layers that read the same input, which is rounded and
+    /// packed once.
+    ///
+    /// # Panics
+    /// If the width of `x` is not that of a layer, or the layers differ in format.
+    pub fn forward_each<const N: usize>(layers: [&Self; N], x: Tensor<2>) -> [Tensor<2>; N] {
+        let hosts = layers.map(Self::host);
+        if N == 0 || hosts.iter().any(Option::is_none) {
+            return layers.map(|layer| layer.forward(x.clone()));
+        }
+        let hosts = hosts.map(|host| host.expect("all are on the CPU"));
         let device = x.device();
-        let (x, residual) = (plain(x), residual.map(plain));
+        let x = primitive(plain(x));
+        let [tokens, width] = dims(&x);
+        let x = Matrix::dense(values(&x), tokens, width);
+        let left = hosts[0].0.prepare(x, Threads::All);
+        hosts.map(|(weight, bias)| {
+            let columns = weight.columns();
+            let mut output = Values::take(tokens * columns);
+            let c = MatrixMut::dense(&mut output, tokens, columns);
+            let finish = finish_of(bias, 0..columns);
+            weight.multiply_columns(&left, 0..columns, c, finish, Threads::All);
+            let output = Tensor::from_primitive::<Flex>(output.into_tensor([tokens, columns]));
+            match device.is_autodiff() {
+                true => Tensor::from_inner(output),
+                false => output,
+            }
+        })
+    }
+
+    /// [out, in].
+    pub fn shape(&self) -> [usize; 2] {
+        match &self.form {
+            Form::Host { weight, .. } => [weight.columns(), weight.depth()],
+            Form::Portable { weight, .. } => weight.dims(),
+        }
+    }
+
+    fn apply(&self, x: Tensor<2>, residual: Option<Tensor<2>>, cut: bool) -> Tensor<2> {
+        let device = x.device();
+        let x = plain(x);
+        let residual = residual.map(plain);
         let output = match &self.form {
-            Form::Portable(weight) => {
-                let mut output = x.matmul(weight.as_ref().clone().transpose());
-                if let Some(bias) = &self.bias {
+            Form::Portable { weight, bias } => {
+                let mut output = x.matmul(weight.clone().transpose());
+                if let Some(bias) = bias {
                     output = output + bias.clone().unsqueeze();
                 }
-                match residual {
-                    Some(residual) => residual + output,
-                    None => output,
+                if let Some(residual) = residual {
+                    output = output + residual;
                 }
+                if cut { relu(output) } else { output }
             }
-            Form::Host(weight) => {
-                let (x, residual) = (host(x), residual.map(host));
+            Form::Host { weight, bias } => {
+                let x = primitive(x);
                 let [tokens, width] = dims(&x);
                 let shape = [tokens, weight.columns()];
-                let mut output = Values::take(shape[0] * shape[1]);
-                let bias = self.bias.clone().map(host);
-                let update = start(&mut output, shape, residual.as_ref(), bias.as_ref());
-                weight.multiply(
-                    Matrix::dense(values(&x), tokens, width),
-                    MatrixMut::dense(&mut output, shape[0], shape[1]),
-                    update,
-                    Threads::All,
-                );
-                Tensor::from_primitive::<Flex>(output.into_tensor(shape))
+                let mut finish = Finish {
+                    update: Update::Overwrite,
+                    bias: bias.as_deref(),
+                    relu: cut,
+                };
+                let x = Matrix::dense(values(&x), tokens, width);
+                let output = match residual {
+                    None => {
+                        let mut output = Values::take(shape[0] * shape[1]);
+                        let c = MatrixMut::dense(&mut output, shape[0], shape[1]);
+                        weight.multiply(x, c, finish, Threads::All);
+                        output.into_tensor(shape)
+                    }
+                    Some(residual) => {
+                        assert_eq!(residual.dims(), shape, "shape of the residual");
+                        finish.update = Update::Add;
+                        let mut output = owned(host(residual));
+                        let c = output.storage_mut::<f32>();
+                        let c = MatrixMut::dense(c, shape[0], shape[1]);
+                        weight.multiply(x, c, finish, Threads::All);
+                        output
+                    }
+                };
+                Tensor::from_primitive::<Flex>(output)
             }
         };
         if device.is_autodiff() {
@@ -118,70 +188,68 @@ impl PackedLinear {
             output
         }
     }
-}
 
-/// Writes what the product is added to, if there is anything: residual and bias.
-fn start(
-    output: &mut Values,
-    shape @ [_, width]: [usize; 2],
-    residual: Option<&FlexTensor>,
-    bias: Option<&FlexTensor>,
-) -> Update {
-    if residual.is_none() && bias.is_none() || width == 0 {
-        return Update::Overwrite;
-    }
-    if let Some(residual) = residual {
-        assert_eq!(dims(residual), shape, "shape of the residual");
-    }
-    let rows = rows_per_task(width) * width;
-    output
-        .par_chunks_mut(rows)
-        .enumerate()
-        .for_each(|(task, output)| {
-            let first = task * rows;
-            match (residual.map(values), bias.map(values)) {
-                (Some(residual), Some(bias)) => {
-                    add_rows(&residual[first..][..output.len()], bias, output);
-                }
-                (Some(residual), None) => {
-                    output.copy_from_slice(&residual[first..][..output.len()]);
-                }
-                (None, Some(bias)) => {
-                    for row in output.chunks_exact_mut(width) {
-                        row.copy_from_slice(bias);
-                    }
-                }
-                (None, None) => unreachable!("there is something to add to"),
+    /// Rows `ids` of the weight as products see it, [T, in]: of an output layer that is the token
+    /// table too.
+    ///
+    /// # Panics
+    /// If an id is not below the size of the output.
+    pub fn rows(&self, ids: &[u32]) -> Tensor<2> {
+        match &self.form {
+            Form::Portable { weight, .. } => {
+                let indices: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
+                let indices = TensorData::new(indices, [ids.len()]);
+                let indices = Tensor::<1, Int>::from_data(indices, &weight.device());
+                weight.clone().select(0, indices)
             }
-        });
-    Update::Add
-}
+            Form::Host { weight, .. } => {
+                let width = weight.depth();
+                let mut output = Values::take(ids.len() * width);
+                for (row, &id) in output.chunks_exact_mut(width.max(1)).zip(ids) {
+                    let outputs = weight.columns();
+                    assert!((id as usize) < outputs, "row {id} of {outputs}");
+                    weight.column(id as usize, row);
+                }
+                Tensor::from_primitive::<Flex>(output.into_tensor([ids.len(), width]))
+            }
+        }
+    }
 
-for_each_simd! {
-    /// Rows of `x` plus one row `shift`.
-    fn add_rows(x: &[f32], shift: &[f32], y: &mut [f32]) {
-        let width = shift.len();
-        for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-            for ((y, x), shift) in y.iter_mut().zip(x).zip(shift) {
-                *y = x + shift;
-            }
+    /// The packed weight and the bias, on the CPU.
+    pub(crate) fn host(&self) -> Option<(&PackedMatrix, Option<&[f32]>)> {
+        match &self.form {
+            Form::Host { weight, bias } => Some((weight, bias.as_deref())),
+            Form::Portable { .. } => None,
         }
     }
 }
 
-/// The values of a tensor of the CPU.
-fn host<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
-    let tensor = tensor
-        .try_into_primitive::<Flex>()
-        .expect("input and weight live on the same device");
-    contiguous(&tensor)
+/// The finish of columns `range` of a layer with this bias.
+pub(crate) fn finish_of(bias: Option<&[f32]>, range: Range<usize>) -> Finish<'_> {
+    Finish {
+        update: Update::Overwrite,
+        bias: bias.map(|bias| &bias[range]),
+        relu: false,
+    }
 }
 
 /// The tensor without autodiff.
-fn plain<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+pub(crate) fn plain<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     if tensor.is_autodiff() {
         tensor.inner()
     } else {
         tensor
     }
+}
+
+/// The primitive of a CPU tensor without autodiff.
+fn host<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+    tensor
+        .try_into_primitive::<Flex>()
+        .expect("input and weight live on the same device")
+}
+
+/// The contiguous primitive of a CPU tensor without autodiff.
+pub(crate) fn primitive<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+    contiguous(&host(tensor))
 }

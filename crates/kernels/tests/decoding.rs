@@ -2,7 +2,10 @@
 
 use burn::Tensor;
 use burn::tensor::{Device, TensorData, Tolerance};
-use kernels::{KvCache, PackedLinear, Precision, Segments, WeightFormat, cache};
+use kernels::{
+    BeamCache, KeyValues, KvCache, PackedLinear, Precision, Segments, WeightFormat, beam_cache,
+    cache,
+};
 
 fn random<const D: usize>(shape: [usize; D], seed: u32) -> Tensor<D> {
     let count = shape.iter().product::<usize>() as u32;
@@ -162,6 +165,7 @@ fn a_packed_row_does_not_depend_on_its_batch() {
     for (format, precision) in [
         (WeightFormat::F32, Precision::F32),
         (WeightFormat::Bf16, Precision::Bf16),
+        (WeightFormat::Int8, Precision::F32),
     ] {
         let layer = PackedLinear::new(weight.clone(), None, format);
         let all = layer.forward(x.clone());
@@ -170,7 +174,177 @@ fn a_packed_row_does_not_depend_on_its_batch() {
             let of_all = all.clone().slice_dim(0, row..row + 1);
             // Bit by bit where the product is ours.
             let exact = precision.instructions().starts_with("AVX-512");
+            let exact = exact || format == WeightFormat::Int8;
             close(alone, of_all, if exact { 0.0 } else { 1e-5 });
         }
+    }
+}
+
+#[test]
+fn packed_layers_finish_in_one_pass() {
+    for format in [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::Int8] {
+        for (tokens, width, out) in [(1, 17, 15), (16, 131, 97), (67, 576, 192)] {
+            let x = random([tokens, width], 1);
+            let residual = random([tokens, out], 4);
+            let layer = PackedLinear::new(random([out, width], 2), Some(random([out], 3)), format);
+            let plain = layer.forward(x.clone());
+            let cut = layer.forward_relu(x.clone());
+            close(cut, kernels::relu(plain.clone()), 1e-6);
+            let kept = residual.clone();
+            let added = layer.forward_onto(x.clone(), residual.clone());
+            close(added, plain.clone() + residual.clone(), 1e-4);
+            close(residual, kept, 0.0);
+            let other = PackedLinear::new(random([31, width], 5), None, format);
+            let [first, second] = PackedLinear::forward_each([&layer, &other], x.clone());
+            close(first, plain, 0.0);
+            close(second, other.forward(x), 0.0);
+        }
+    }
+}
+
+/// One byte a weight: within 1 % of the outputs' size, which is 0.4 % of half a step each.
+#[test]
+fn bytes_are_near_the_exact_layer() {
+    for (tokens, width, out) in [(3, 64, 33), (67, 576, 192), (5, 4096, 70)] {
+        let x = random([tokens, width], 1);
+        let weight = random([out, width], 2);
+        let exact = kernels::linear(x.clone(), weight.clone(), None);
+        let layer = PackedLinear::new(weight, None, WeightFormat::Int8);
+        let error = (layer.forward(x) - exact.clone()).square().mean();
+        let error = (error / exact.square().mean()).sqrt().into_scalar::<f32>();
+        assert!(error < 0.01, "{tokens} {width} {out}: {error}");
+    }
+}
+
+#[test]
+fn rows_of_a_packed_table_are_its_weights() {
+    let table = random([70, 33], 1);
+    let ids = [0, 69, 31, 32, 5];
+    let exact = kernels::embedding(table.clone(), &ids);
+    for (format, tolerance) in [
+        (WeightFormat::F32, 0.0),
+        (WeightFormat::Bf16, 4e-3),
+        (WeightFormat::Int8, 4e-3),
+    ] {
+        let packed = PackedLinear::new(table.clone(), None, format);
+        let off = (packed.rows(&ids) - exact.clone()).abs().max();
+        assert!(off.into_scalar::<f32>() <= tolerance, "{format:?}");
+    }
+}
+
+#[test]
+fn top_tokens_are_those_of_the_logits() {
+    for format in [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::Int8] {
+        for (rows, vocabulary) in [(1, 5), (3, 1024), (17, 5003), (4, 9000)] {
+            let hidden = random([rows, 24], 1);
+            let bias = (vocabulary == 5003).then(|| random([vocabulary], 3));
+            let layer = PackedLinear::new(random([vocabulary, 24], 2), bias, format);
+            let apart: Vec<Vec<u32>> = (0..rows as u32)
+                .map(|row| {
+                    let mut ids = vec![row % 5, 4, vocabulary as u32 - 1];
+                    ids.sort_unstable();
+                    ids.dedup();
+                    ids.truncate(row as usize % 4);
+                    ids
+                })
+                .collect();
+            let fast = kernels::top_tokens(&layer, hidden.clone(), 8, &apart);
+            let logits = layer.forward(hidden);
+            let portable = kernels::top_tokens::top_of_logits(logits, 8, &apart);
+            for (fast, portable) in fast.iter().zip(&portable) {
+                assert!((fast.log_sum - portable.log_sum).abs() < 1e-4);
+                assert_eq!(fast.best, portable.best, "{rows} {vocabulary}");
+                assert_eq!(fast.apart, portable.apart);
+            }
+        }
+    }
+}
+
+#[test]
+fn cross_attention_agrees() {
+    for (queries, keys) in [
+        (vec![1], vec![3]),
+        (vec![4, 0, 1, 13], vec![30, 2, 1, 65]),
+        (vec![120, 5], vec![7, 131]),
+    ] {
+        let (queries, keys) = (Segments::new(queries), Segments::new(keys));
+        let q = random([queries.tokens(), 6, 16], 1);
+        let k = random([keys.tokens(), 3, 16], 2);
+        let v = random([keys.tokens(), 3, 16], 3);
+        let run = |new: fn(Tensor<3>, Tensor<3>) -> KeyValues| {
+            let parts: Vec<KeyValues> = keys
+                .iter()
+                .map(|range| {
+                    let part = |x: &Tensor<3>| x.clone().slice_dim(0, range.clone());
+                    new(part(&k), part(&v))
+                })
+                .collect();
+            let parts: Vec<&KeyValues> = parts.iter().collect();
+            kernels::cross_attention(q.clone(), &queries, &parts, 0.4)
+        };
+        close(run(KeyValues::new), run(KeyValues::portable), 1e-5);
+    }
+}
+
+/// Two searches whose beams multiply, swap and die: each beam's output equals attention over its
+/// own tokens laid end to end.
+#[test]
+fn beams_attend_to_their_own_past() {
+    let steps: [[&[usize]; 2]; 4] = [
+        [&[0, 0, 0], &[0, 0]],
+        [&[2, 0, 0], &[1, 0]],
+        [&[1, 1, 2], &[0, 0]],
+        [&[0, 2], &[1, 0]],
+    ];
+    for form in [kernels::beam_attention, beam_cache::portable] {
+        let mut cache = BeamCache::new(2);
+        let slots = [cache.open(), cache.open()];
+        // The tokens of each beam of each search, as seeds of their queries, keys and values.
+        let mut beams = [vec![Vec::<u32>::new()], vec![Vec::new()]];
+        let mut seed = 0;
+        for parents in steps {
+            for beam in beams.iter_mut().flatten() {
+                seed += 10;
+                beam.push(seed);
+            }
+            let segments = Segments::new(beams.iter().map(Vec::len));
+            let tokens = |part: u32| {
+                let last = beams.iter().flatten().map(|beam| beam[beam.len() - 1]);
+                let heads = if part == 0 { 4 } else { 2 };
+                let rows = last.map(|seed| random([1, heads, 8], seed + part));
+                Tensor::cat(rows.collect::<Vec<_>>(), 0)
+            };
+            let expected: Vec<Tensor<3>> = beams
+                .iter()
+                .flatten()
+                .map(|beam| {
+                    let all = |part: u32, heads: usize| {
+                        let rows = beam.iter().map(|seed| random([1, heads, 8], seed + part));
+                        Tensor::cat(rows.collect::<Vec<_>>(), 0)
+                    };
+                    let whole = Segments::single(beam.len());
+                    let output = kernels::attention(all(0, 4), all(1, 2), all(2, 2), &whole, 0.3);
+                    output.slice_dim(0, beam.len() - 1..beam.len())
+                })
+                .collect();
+            let expected = Tensor::cat(expected, 0);
+            for layer in 0..2 {
+                let (q, k, v) = (tokens(0), tokens(1), tokens(2));
+                let output = form(q, k, v, &segments, &mut cache, layer, &slots, 0.3);
+                close(output, expected.clone(), 1e-5);
+            }
+            for ((slot, beams), parents) in slots.iter().zip(&mut beams).zip(parents) {
+                cache.advance(*slot, parents);
+                *beams = parents
+                    .iter()
+                    .map(|&parent| beams[parent].clone())
+                    .collect();
+                assert_eq!(cache.beams(*slot), parents.len());
+                assert_eq!(cache.length(*slot), beams[0].len());
+            }
+        }
+        cache.close(slots[0]);
+        assert_eq!(cache.open(), slots[0]);
+        assert_eq!((cache.length(slots[0]), cache.beams(slots[0])), (0, 1));
     }
 }

@@ -13,6 +13,7 @@ use crate::gguf::{Gguf, GgufError, LlamaCheckpoint, LlamaGgufError};
 use crate::huggingface;
 use crate::identity::{self, ModelIdentity};
 use crate::llama::{ConfigError, Llama, LlamaConfig};
+use crate::m2m100::TranslationTokenizerError;
 use crate::tokenizer::{SpecialTokens, Tokenizer, TokenizerError};
 
 /// Why a model could not be loaded.
@@ -43,6 +44,9 @@ pub enum LoadError {
     /// The tokenizer.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// The tokenizer of a translation model.
+    #[error(transparent)]
+    TranslationTokenizer(#[from] TranslationTokenizerError),
     /// The chat template.
     #[error("{path}: {source}")]
     ChatTemplate {

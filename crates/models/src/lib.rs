@@ -3,14 +3,18 @@
 //! [`LanguageModel::load`] takes a path and gives the network ([`llama`]) with its tokenizer and
 //! chat template, from a GGUF file ([`gguf`]) or a Hugging Face directory ([`huggingface`]).
 //! [`generation`] writes text with it, [`scoring`] says how probable a text is, [`export`] writes
-//! it back to disk as Transformers or PEFT read it. [`comet`] estimates the quality of translations
-//! with an encoder ([`xlm_roberta`]). [`pytorch`] reads PyTorch's files without executing anything.
-//! No data set is known here.
+//! it back to disk as Transformers or PEFT read it. [`TranslationModel`] is an encoder-decoder
+//! ([`m2m100`]) with its tokenizer, searched by [`beam_search`]. [`comet`] estimates the quality of
+//! translations with an encoder ([`xlm_roberta`]). [`pytorch`] reads PyTorch's files without
+//! executing anything. No data set is known here.
 
 mod adapter_directory;
 mod identity;
 mod language_model;
+mod random_weights;
+mod translation_model;
 
+pub mod beam_search;
 pub mod chat_template;
 pub mod checkpoint;
 pub mod comet;
@@ -20,6 +24,7 @@ pub mod gguf;
 pub mod huggingface;
 pub mod linear;
 pub mod llama;
+pub mod m2m100;
 pub mod pytorch;
 pub mod scoring;
 pub mod tokenizer;
@@ -30,3 +35,4 @@ pub use identity::ModelIdentity;
 pub use kernels;
 pub use language_model::{LanguageModel, LoadError};
 pub use linear::{Linear, Lora};
+pub use translation_model::TranslationModel;

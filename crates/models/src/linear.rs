@@ -81,11 +81,42 @@ impl Linear {
         }
     }
 
-    /// [`Linear::forward`] plus `residual` [T, out].
+    /// max([`Linear::forward`], 0).
+    pub fn forward_relu(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.packed {
+            Some(packed) => packed.forward_relu(x),
+            None => kernels::relu(self.forward(x)),
+        }
+    }
+
+    /// `residual` [T, out] + [`Linear::forward`].
     pub fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
         match &self.packed {
             Some(packed) => packed.forward_onto(x, residual),
             None => residual + self.forward(x),
+        }
+    }
+
+    /// [`Linear::forward`] of several layers that read the same input: packed ones prepare it
+    /// once.
+    pub fn forward_each<const N: usize>(layers: [&Self; N], x: Tensor<2>) -> [Tensor<2>; N] {
+        let packed = layers.map(|layer| layer.packed.as_ref());
+        if packed.iter().all(Option::is_some) {
+            return PackedLinear::forward_each(packed.map(|layer| layer.expect("packed")), x);
+        }
+        layers.map(|layer| layer.forward(x.clone()))
+    }
+
+    /// The layer as inference reads it, if it is packed.
+    pub(crate) fn packed_form(&self) -> Option<&PackedLinear> {
+        self.packed.as_ref()
+    }
+
+    /// [out, in], of a packed layer too.
+    pub fn shape(&self) -> [usize; 2] {
+        match &self.packed {
+            Some(packed) => packed.shape(),
+            None => self.weight.dims(),
         }
     }
 

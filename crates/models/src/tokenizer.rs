@@ -221,6 +221,12 @@ impl Tokenizer {
             .is_some_and(|token| token.special)
     }
 
+    /// The tokens that were added to the vocabulary of pieces, in no order.
+    pub fn added_tokens(&self) -> Vec<String> {
+        let added = self.inner.get_added_tokens_decoder();
+        added.into_values().map(|token| token.content).collect()
+    }
+
     /// The content of a `tokenizer.json`.
     pub fn to_json(&self) -> Result<String, TokenizerError> {
         self.inner

@@ -185,8 +185,8 @@ pub struct TranslateTextArguments {
     /// Translation engine
     #[arg(long, value_enum)]
     pub engine: TranslationEngine,
-    /// firefox: directory of the model; llm: GGUF file, Hugging Face directory or PEFT adapter
-    #[arg(long, required_if_eq_any([("engine", "firefox"), ("engine", "llm")]))]
+    /// firefox, nllb: directory of the model; llm: GGUF file, Hugging Face directory or PEFT adapter
+    #[arg(long, required_if_eq_any([("engine", "firefox"), ("engine", "nllb"), ("engine", "llm")]))]
     pub model: Option<PathBuf>,
     /// http, openai: address of the server
     #[arg(long, required_if_eq("engine", "http"))]
@@ -206,6 +206,21 @@ pub struct TranslateTextArguments {
     /// Target language
     #[arg(long)]
     pub to: String,
+    /// nllb: how weights are held and multiplied
+    #[arg(long, value_enum, default_value_t = PrecisionArgument::Bf16)]
+    pub precision: PrecisionArgument,
+    /// nllb: beams of the search; 1 is greedy
+    #[arg(long, default_value_t = 4)]
+    pub beam_size: usize,
+    /// nllb: most tokens of a translated sentence
+    #[arg(long, default_value_t = 256)]
+    pub max_new_tokens: usize,
+    /// nllb: no run of so many tokens occurs twice in a translation; 0 allows all
+    #[arg(long, default_value_t = 0)]
+    pub no_repeat_ngram_size: usize,
+    /// nllb: sentences translated side by side
+    #[arg(long, default_value_t = 32)]
+    pub batch_size: usize,
     /// Give each line to the engine as it is: no splitting, no protection
     #[arg(long)]
     pub raw: bool,
@@ -219,6 +234,8 @@ pub struct TranslateTextArguments {
 pub enum TranslationEngine {
     /// Firefox/Bergamot student models.
     Firefox,
+    /// NLLB-200: one model of 200 languages.
+    Nllb,
     /// A server of NeMo Curator's `nmt` contract: POST /translate.
     Http,
     /// An LLM on this machine.
@@ -235,6 +252,17 @@ pub enum LanguageCodesArgument {
     Iso,
     /// FLORES-200: por_Latn.
     Flores,
+}
+
+/// How a model's weights are held and multiplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionArgument {
+    /// 4 bytes a weight, exact.
+    F32,
+    /// 2 bytes a weight.
+    Bf16,
+    /// 1 byte a weight.
+    Int8,
 }
 
 /// `xldistill calibrate`

@@ -161,13 +161,47 @@ fn multiply(a: Matrix<'_>, b: Matrix<'_>, c: MatrixMut<'_>, update: Update, scor
 }
 
 /// One query, as in decoding: reads keys and values once, where they lie.
-fn one_query(q: &[f32], k: Matrix<'_>, v: Matrix<'_>, scale: f32, output: &mut [f32]) -> f32 {
+pub fn one_query(q: &[f32], k: Matrix<'_>, v: Matrix<'_>, scale: f32, output: &mut [f32]) -> f32 {
     let mut scores = Buffer::take(k.rows());
     score(q, k, &mut scores);
     let visible = scores.len();
     let log_sum = softmax(&mut scores, visible, scale);
     mix(&scores, v, output);
     log_sum
+}
+
+/// One query of a beam: its keys and values are the rows of `path`, then row `own`.
+pub fn query_of_path(
+    q: &[f32],
+    k: Matrix<'_>,
+    v: Matrix<'_>,
+    path: &[u32],
+    own: u32,
+    scale: f32,
+    output: &mut [f32],
+) {
+    let mut scores = Buffer::take(path.len() + 1);
+    score_path(q, k, path, own, &mut scores);
+    let visible = scores.len();
+    softmax(&mut scores, visible, scale);
+    mix_path(&scores, v, path, own, output);
+}
+
+for_each_simd! {
+    fn score_path(q: &[f32], k: Matrix<'_>, path: &[u32], own: u32, scores: &mut [f32]) {
+        for (score, &row) in scores.iter_mut().zip(path.iter().chain([&own])) {
+            *score = dot(q, k.row(row as usize));
+        }
+    }
+}
+
+for_each_simd! {
+    fn mix_path(weights: &[f32], v: Matrix<'_>, path: &[u32], own: u32, output: &mut [f32]) {
+        output.fill(0.0);
+        for (weight, &row) in weights.iter().zip(path.iter().chain([&own])) {
+            add_scaled(output, *weight, v.row(row as usize));
+        }
+    }
 }
 
 for_each_simd! {

@@ -9,6 +9,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod fallback;
+mod finish;
+mod int8;
 mod matrix;
 mod packed;
 #[cfg(target_arch = "x86_64")]
@@ -22,8 +24,10 @@ use std::ops::Range;
 #[cfg(target_arch = "x86_64")]
 use rayon::prelude::*;
 
+pub use self::finish::Finish;
+pub use self::int8::{Int8Left, Int8Matrix};
 pub use self::matrix::{Matrix, MatrixMut};
-pub use self::packed::PackedMatrix;
+pub use self::packed::{Left, PANEL, PackedMatrix};
 #[cfg(target_arch = "x86_64")]
 use self::{avx512::Kernel, parts::multiply_parts, parts::oversized};
 #[cfg(target_arch = "x86_64")]
@@ -81,9 +85,10 @@ pub fn gemm(
         if let Some((axis, length)) = oversized(kernel, a, b) {
             return multiply_parts(a, b, c, update, precision, threads, axis, length);
         }
-        let mut words = Buffer::take(kernel.packed_words(Side::Right, b.columns, b.rows));
-        pack(kernel, Side::Right, b.transposed(), &mut words, threads);
-        multiply_packed(kernel, a, &words, c, update, threads);
+        let right = packed(kernel, Side::Right, b.transposed(), threads);
+        let left = packed(kernel, Side::Left, a, threads);
+        let finish = Finish::of(update);
+        multiply_panels(kernel, &left, &right, a.columns, c, finish, threads);
         return;
     }
     fallback::gemm(a, b, c, update, precision, threads);
@@ -106,11 +111,19 @@ pub fn gemm_sharing_left(
             .iter()
             .all(|(b, _)| oversized(kernel, a, *b).is_none())
     {
-        let left = packed(kernel, Side::Left, a);
+        let left = packed(kernel, Side::Left, a, Threads::All);
         for (b, c) in products {
             check(a, b, &c);
-            let right = packed(kernel, Side::Right, b.transposed());
-            multiply_panels(kernel, &left, &right, a.columns, c, update, Threads::All);
+            let right = packed(kernel, Side::Right, b.transposed(), Threads::All);
+            multiply_panels(
+                kernel,
+                &left,
+                &right,
+                a.columns,
+                c,
+                Finish::of(update),
+                Threads::All,
+            );
         }
         return;
     }
@@ -136,11 +149,19 @@ pub fn gemm_sharing_right(
             .iter()
             .all(|(a, _)| oversized(kernel, *a, b).is_none())
     {
-        let right = packed(kernel, Side::Right, b.transposed());
+        let right = packed(kernel, Side::Right, b.transposed(), Threads::All);
         for (a, c) in products {
             check(a, b, &c);
-            let left = packed(kernel, Side::Left, a);
-            multiply_panels(kernel, &left, &right, a.columns, c, update, Threads::All);
+            let left = packed(kernel, Side::Left, a, Threads::All);
+            multiply_panels(
+                kernel,
+                &left,
+                &right,
+                a.columns,
+                c,
+                Finish::of(update),
+                Threads::All,
+            );
         }
         return;
     }
@@ -158,11 +179,11 @@ fn check(a: Matrix<'_>, b: Matrix<'_>, c: &MatrixMut<'_>) {
     );
 }
 
-/// The rows of `source`, packed into scratch on all threads; see [`pack`].
+/// The rows of `source`, packed into scratch; see [`pack`].
 #[cfg(target_arch = "x86_64")]
-fn packed(kernel: Kernel, side: Side, source: Matrix<'_>) -> Buffer<u32> {
+fn packed(kernel: Kernel, side: Side, source: Matrix<'_>, threads: Threads) -> Buffer<u32> {
     let mut words = Buffer::take(kernel.packed_words(side, source.rows, source.columns));
-    pack(kernel, side, source, &mut words, Threads::All);
+    pack(kernel, side, source, &mut words, threads);
     words
 }
 
@@ -226,20 +247,6 @@ unsafe impl Send for Output {}
 #[cfg(target_arch = "x86_64")]
 unsafe impl Sync for Output {}
 
-#[cfg(target_arch = "x86_64")]
-fn multiply_packed(
-    kernel: Kernel,
-    a: Matrix<'_>,
-    b: &[u32],
-    c: MatrixMut<'_>,
-    update: Update,
-    threads: Threads,
-) {
-    let mut left = Buffer::take(kernel.packed_words(Side::Left, a.rows, a.columns));
-    pack(kernel, Side::Left, a, &mut left, threads);
-    multiply_panels(kernel, &left, b, a.columns, c, update, threads);
-}
-
 /// The product of two packed factors whose inner size is `depth`.
 #[cfg(target_arch = "x86_64")]
 fn multiply_panels(
@@ -247,20 +254,12 @@ fn multiply_panels(
     left: &[u32],
     b: &[u32],
     depth: usize,
-    mut c: MatrixMut<'_>,
-    update: Update,
+    c: MatrixMut<'_>,
+    finish: Finish<'_>,
     threads: Threads,
 ) {
     let (rows, columns) = (c.rows, c.columns);
     if rows == 0 || columns == 0 {
-        return;
-    }
-    if depth == 0 {
-        if update == Update::Overwrite {
-            for row in 0..rows {
-                c.row_mut(row).fill(0.0);
-            }
-        }
         return;
     }
     let steps = kernel.steps(depth);
@@ -274,11 +273,22 @@ fn multiply_panels(
     let run = |left_range: Range<usize>, right_range: Range<usize>| {
         // Bind the whole struct: a closure would otherwise capture the bare pointer.
         let Output { data, row_stride } = { output };
-        let passes = steps.div_ceil(PASS_STEPS);
-        let pass_steps = steps.div_ceil(passes);
+        let passes = steps.div_ceil(PASS_STEPS).max(1);
+        let pass_steps = steps.div_ceil(passes).max(1);
+        // SAFETY: the rectangle lies inside `c`; tasks get disjoint ones.
+        let mut part = unsafe {
+            let (top, start) = (left_range.start * tall, right_range.start * wide);
+            let height = rows.min(left_range.end * tall) - top;
+            let width = columns.min(right_range.end * wide) - start;
+            let first = data.add(top * row_stride + start);
+            MatrixMut::from_raw(first, height, width, row_stride)
+        };
+        if steps == 0 && finish.update == Update::Overwrite {
+            (0..part.rows).for_each(|row| part.row_mut(row).fill(0.0));
+        }
         for first_step in (0..steps).step_by(pass_steps) {
             let count = pass_steps.min(steps - first_step);
-            let add = update == Update::Add || first_step > 0;
+            let add = finish.update == Update::Add || first_step > 0;
             for right in right_range.clone() {
                 let right_words = &b[(right * steps + first_step) * wide..][..count * wide];
                 let column = right * wide;
@@ -303,11 +313,25 @@ fn multiply_panels(
                 }
             }
         }
+        finish.apply(part, right_range.start * wide);
     };
 
+    let work = rows * columns * depth;
+    for_each_part(left_panels, tall, right_panels, work, threads, run);
+}
+
+/// Calls `run` with ranges of left panels (of `tall` rows) and of right panels that cover them all.
+#[cfg(target_arch = "x86_64")]
+fn for_each_part(
+    left_panels: usize,
+    tall: usize,
+    right_panels: usize,
+    work: usize,
+    threads: Threads,
+    run: impl Fn(Range<usize>, Range<usize>) + Sync,
+) {
     let block = BLOCK_ROWS / tall;
     let row_blocks = left_panels.div_ceil(block);
-    let work = rows * columns * depth;
     if threads == Threads::One || work < (1 << 17) {
         for first in (0..left_panels).step_by(block) {
             run(first..left_panels.min(first + block), 0..right_panels);
@@ -318,7 +342,7 @@ fn multiply_panels(
     let wanted = 8 * rayon::current_num_threads();
     let columns_each = right_panels
         .div_ceil(wanted.div_ceil(row_blocks))
-        .max(if rows > 64 { 4 } else { 1 });
+        .max(if left_panels * tall > 64 { 4 } else { 1 });
     let column_blocks = right_panels.div_ceil(columns_each);
     (0..row_blocks * column_blocks)
         .into_par_iter()

@@ -1,70 +1,16 @@
 //! Models with random weights: for tests, benchmarks and training from scratch.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
-
 use burn::tensor::Device;
 
 use super::{Llama, LlamaConfig, tensor_names};
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::random_weights::RandomWeights;
 
 impl Llama {
     /// A model with weights from N(0, 0.02²), gains of 1 and biases of 0, as Transformers
     /// initialises it. The same seed gives the same weights everywhere.
     pub fn random(config: &LlamaConfig, seed: u64, device: &Device) -> Self {
-        let source = RandomWeights {
-            names: tensor_names(config).into_iter().collect(),
-            seed,
-        };
+        let source = RandomWeights::new(tensor_names(config), seed);
         Self::load(config, &source, device)
             .unwrap_or_else(|error| unreachable!("random weights have every shape: {error}"))
     }
-}
-
-struct RandomWeights {
-    names: HashSet<String>,
-    seed: u64,
-}
-
-impl Checkpoint for RandomWeights {
-    fn path(&self) -> PathBuf {
-        "random weights".into()
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.names.iter().cloned().collect()
-    }
-
-    fn contains(&self, name: &str) -> bool {
-        self.names.contains(name)
-    }
-
-    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
-        let count = shape.iter().product();
-        if name.ends_with(".bias") {
-            return Ok(vec![0.0; count]);
-        }
-        if name.ends_with("norm.weight") {
-            return Ok(vec![1.0; count]);
-        }
-        let mut bytes = vec![0; count * 4];
-        blake3::Hasher::new_derive_key("xldistill random weights")
-            .update(&self.seed.to_le_bytes())
-            .update(name.as_bytes())
-            .finalize_xof()
-            .fill(&mut bytes);
-        Ok(bytes
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|bytes| normal(u32::from_le_bytes(*bytes)))
-            .collect())
-    }
-}
-
-/// A value near N(0, 0.02²) from 32 random bits: the sum of four bytes.
-fn normal(bits: u32) -> f32 {
-    let sum: i32 = bits.to_le_bytes().iter().map(|&byte| i32::from(byte)).sum();
-    // The sum of four uniform bytes has mean 510 and standard deviation 147.8.
-    (sum - 510) as f32 * (0.02 / 147.8)
 }

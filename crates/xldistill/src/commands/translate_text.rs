@@ -1,9 +1,11 @@
 //! `xldistill translate-text`: standard input, line by line.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Result;
 use corpus::{
+    language::Language,
     seam::Translator,
     text::{budget::DEFAULT_PIECES, segment::Segmenter},
     translate::translate_texts,
@@ -13,14 +15,18 @@ use engines::{
     http_translator::{HttpTranslator, HttpTranslatorOptions, LanguageCodes},
     llm_translator::LlmTranslator,
     local_llm::{LocalLlm, LocalLlmOptions},
+    nllb::{NllbOptions, NllbTranslator},
     openai::{OpenAiClient, OpenAiOptions},
     translation_cache::{CachedTranslator, TranslationCache},
 };
-use models::kernels::WeightFormat;
+use models::{beam_search::BeamOptions, kernels::WeightFormat};
 use serde_json::json;
 
 use crate::{
-    arguments::{LanguageCodesArgument, TranslateTextArguments, TranslationEngine, language},
+    arguments::{
+        LanguageCodesArgument, PrecisionArgument, TranslateTextArguments, TranslationEngine,
+        language,
+    },
     lines,
 };
 
@@ -31,7 +37,7 @@ const LINES_AT_ONCE: usize = 256;
 pub fn run(arguments: &TranslateTextArguments) -> Result<()> {
     let from = language("--from", &arguments.from)?;
     let to = language("--to", &arguments.to)?;
-    let translator = translator(arguments)?;
+    let translator = translator(arguments, from, to)?;
     let segmenter = Segmenter::new(from, DEFAULT_PIECES);
     let mut out = std::io::stdout().lock();
     for sources in lines::of_standard_input()?.chunks(LINES_AT_ONCE) {
@@ -61,11 +67,16 @@ pub fn run(arguments: &TranslateTextArguments) -> Result<()> {
     Ok(())
 }
 
-fn translator(arguments: &TranslateTextArguments) -> Result<Box<dyn Translator>> {
+fn translator(
+    arguments: &TranslateTextArguments,
+    from: Language,
+    to: Language,
+) -> Result<Box<dyn Translator>> {
     // clap has seen to it that what the engine needs is there.
     let model = arguments.model.clone().unwrap_or_default();
     let translator: Box<dyn Translator> = match arguments.engine {
         TranslationEngine::Firefox => Box::new(FirefoxTranslator::load(&model)?),
+        TranslationEngine::Nllb => Box::new(nllb(arguments, &model, from, to)?),
         TranslationEngine::Http => {
             let options = HttpTranslatorOptions {
                 server_model: arguments.server_model.clone(),
@@ -101,4 +112,29 @@ fn translator(arguments: &TranslateTextArguments) -> Result<Box<dyn Translator>>
         )),
         None => translator,
     })
+}
+
+fn nllb(
+    arguments: &TranslateTextArguments,
+    model: &Path,
+    from: Language,
+    to: Language,
+) -> Result<NllbTranslator> {
+    let options = NllbOptions {
+        weights: match arguments.precision {
+            PrecisionArgument::F32 => WeightFormat::F32,
+            PrecisionArgument::Bf16 => WeightFormat::Bf16,
+            PrecisionArgument::Int8 => WeightFormat::Int8,
+        },
+        search: BeamOptions {
+            beam_size: arguments.beam_size,
+            max_new_tokens: arguments.max_new_tokens,
+            no_repeat_ngram_size: arguments.no_repeat_ngram_size,
+            batch_size: arguments.batch_size,
+            ..BeamOptions::default()
+        },
+    };
+    let translator = NllbTranslator::load(model, options)?;
+    translator.check(from, to)?;
+    Ok(translator)
 }

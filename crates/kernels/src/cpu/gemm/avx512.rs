@@ -88,6 +88,27 @@ impl Kernel {
         }
     }
 
+    /// Row `index` of packed rows of `depth` elements, as f32.
+    pub fn unpack(self, side: Side, depth: usize, words: &[u32], index: usize, to: &mut [f32]) {
+        let width = self.width(side);
+        let panel = index / width * width * self.steps(depth);
+        let words = words[panel + index % width..].iter().step_by(width);
+        match self.0 {
+            Format::F32 => {
+                for (value, word) in to.iter_mut().zip(words) {
+                    *value = f32::from_bits(*word);
+                }
+            }
+            Format::Bf16 => {
+                for (pair, word) in to.chunks_mut(2).zip(words) {
+                    for (value, half) in pair.iter_mut().zip([word << 16, word & 0xffff_0000]) {
+                        *value = f32::from_bits(half);
+                    }
+                }
+            }
+        }
+    }
+
     /// C tile (`rows` ≤ 14 × `columns` ≤ 32) = or += left panel · right panel.
     ///
     /// # Safety

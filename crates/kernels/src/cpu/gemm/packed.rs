@@ -1,8 +1,12 @@
 //! Factors packed once for many products.
 
+use std::ops::Range;
+
 #[cfg(target_arch = "x86_64")]
-use super::{Kernel, Side, multiply_packed, pack};
-use super::{Matrix, MatrixMut, Threads, Update, fallback};
+use super::super::buffer::Buffer;
+use super::{Finish, Int8Left, Int8Matrix, Matrix, MatrixMut, Threads, fallback};
+#[cfg(target_arch = "x86_64")]
+use super::{Kernel, Side, multiply_panels, pack, packed};
 use crate::Precision;
 
 /// A right factor [k, n] packed for many products.
@@ -16,13 +20,35 @@ pub struct PackedMatrix {
 #[derive(Debug)]
 enum Form {
     #[cfg(target_arch = "x86_64")]
-    Panels { kernel: Kernel, words: Vec<u32> },
+    Panels {
+        kernel: Kernel,
+        words: Vec<u32>,
+    },
     /// Column-major, so that a column's products run over contiguous memory.
     Plain {
         values: Vec<f32>,
         precision: Precision,
     },
+    Int8(Int8Matrix),
 }
+
+/// A left factor ready for products with one [`PackedMatrix`].
+#[derive(Debug)]
+pub struct Left<'a> {
+    rows: usize,
+    form: LeftForm<'a>,
+}
+
+#[derive(Debug)]
+enum LeftForm<'a> {
+    #[cfg(target_arch = "x86_64")]
+    Panels(Buffer<u32>),
+    Plain(Matrix<'a>),
+    Int8(Int8Left),
+}
+
+/// Panels of packed factors begin at multiples of this many columns.
+pub const PANEL: usize = 32;
 
 impl PackedMatrix {
     /// Packs `b` [k, n] for products in `precision`.
@@ -46,6 +72,15 @@ impl PackedMatrix {
             };
         }
         Self::plain(b, precision)
+    }
+
+    /// Rounds the transpose of `weight` [n, k] to one byte a weight.
+    pub fn int8(weight: Matrix<'_>) -> Self {
+        Self {
+            rows: weight.columns,
+            columns: weight.rows,
+            form: Form::Int8(Int8Matrix::new(weight)),
+        }
     }
 
     /// The form without panels, for processors that have no kernel.
@@ -72,26 +107,94 @@ impl PackedMatrix {
         self.columns
     }
 
+    /// Size of the input: k.
+    pub fn depth(&self) -> usize {
+        self.rows
+    }
+
+    /// Column `index` as products see it, k values.
+    pub fn column(&self, index: usize, values: &mut [f32]) {
+        match &self.form {
+            #[cfg(target_arch = "x86_64")]
+            Form::Panels { kernel, words } => {
+                kernel.unpack(Side::Right, self.rows, words, index, values);
+            }
+            Form::Plain { values: all, .. } => {
+                values.copy_from_slice(&all[index * self.rows..][..self.rows]);
+            }
+            Form::Int8(matrix) => matrix.column(index, values),
+        }
+    }
+
+    /// Makes `a` [m, k] ready for products with this matrix.
+    ///
+    /// # Panics
+    /// If its width is not k.
+    pub fn prepare<'a>(&self, a: Matrix<'a>, threads: Threads) -> Left<'a> {
+        assert_eq!(a.columns, self.rows, "inner sizes of a product");
+        let form = match &self.form {
+            #[cfg(target_arch = "x86_64")]
+            Form::Panels { kernel, .. } => {
+                LeftForm::Panels(packed(*kernel, Side::Left, a, threads))
+            }
+            Form::Plain { .. } => LeftForm::Plain(a),
+            Form::Int8(matrix) => LeftForm::Int8(matrix.prepare(a, threads)),
+        };
+        Left { rows: a.rows, form }
+    }
+
+    /// Multiplies a left factor that this matrix prepared by columns `range` into `c` [m, range];
+    /// the bias of `finish` is that of these columns.
+    ///
+    /// # Panics
+    /// If the shapes do not agree, or `range` does not begin at a multiple of [`PANEL`].
+    pub fn multiply_columns(
+        &self,
+        left: &Left<'_>,
+        range: Range<usize>,
+        c: MatrixMut<'_>,
+        finish: Finish<'_>,
+        threads: Threads,
+    ) {
+        assert_eq!(
+            (c.rows, c.columns),
+            (left.rows, range.len()),
+            "size of a product"
+        );
+        assert!(range.end <= self.columns && range.start.is_multiple_of(PANEL));
+        match (&self.form, &left.form) {
+            #[cfg(target_arch = "x86_64")]
+            (Form::Panels { kernel, words }, LeftForm::Panels(left)) => {
+                let words = &words[range.start * kernel.steps(self.rows)..];
+                multiply_panels(*kernel, left, words, self.rows, c, finish, threads);
+            }
+            (Form::Plain { values, precision }, LeftForm::Plain(left)) => {
+                let b = Matrix::dense(&values[range.start * self.rows..], range.len(), self.rows);
+                let mut c = c;
+                let all = c.rows_mut(0..left.rows);
+                fallback::gemm(
+                    *left,
+                    b.transposed(),
+                    all,
+                    finish.update,
+                    *precision,
+                    threads,
+                );
+                finish.apply(c, 0);
+            }
+            (Form::Int8(matrix), LeftForm::Int8(left)) => {
+                matrix.multiply(left, range, c, finish, threads);
+            }
+            _ => panic!("a left factor goes to the matrix that prepared it"),
+        }
+    }
+
     /// Multiplies `a` [m, k] by this matrix into `c` [m, n].
     ///
     /// # Panics
     /// If the shapes do not agree.
-    pub fn multiply(&self, a: Matrix<'_>, c: MatrixMut<'_>, update: Update, threads: Threads) {
-        assert_eq!(a.columns, self.rows, "inner sizes of a product");
-        assert_eq!(
-            (c.rows, c.columns),
-            (a.rows, self.columns),
-            "size of a product"
-        );
-        match &self.form {
-            #[cfg(target_arch = "x86_64")]
-            Form::Panels { kernel, words } => {
-                multiply_packed(*kernel, a, words, c, update, threads);
-            }
-            Form::Plain { values, precision } => {
-                let b = Matrix::dense(values, self.columns, self.rows).transposed();
-                fallback::gemm(a, b, c, update, *precision, threads);
-            }
-        }
+    pub fn multiply(&self, a: Matrix<'_>, c: MatrixMut<'_>, finish: Finish<'_>, threads: Threads) {
+        let left = self.prepare(a, threads);
+        self.multiply_columns(&left, 0..self.columns, c, finish, threads);
     }
 }

@@ -62,7 +62,7 @@ fn products_are_right_on_odd_sizes() {
                         ] {
                             let mut c = vec![f32::NAN; m * n];
                             let to = MatrixMut::dense(&mut c, m, n);
-                            packed.multiply(a, to, Update::Overwrite, Threads::One);
+                            packed.multiply(a, to, Finish::of(Update::Overwrite), Threads::One);
                             let nothing = vec![0.0; m * n];
                             let error = error(a, b, &nothing, &c, precision);
                             assert!(error < bound, "packed {m} {n} {k}");
@@ -108,4 +108,111 @@ fn gaps_between_rows_are_left_alone() {
     for row in memory.chunks(8) {
         assert_eq!(row[5..], [7.0; 3]);
     }
+}
+
+/// Of bias, cut and former content, on odd sizes and from the middle of the columns on.
+#[test]
+fn products_are_finished() {
+    for (m, n, k) in [(1, 33, 7), (14, 64, 385), (17, 97, 800), (67, 130, 33)] {
+        let (left, right) = (values(m * k, 1), values(k * n, 2));
+        let (before, bias) = (values(m * n, 3), values(n, 4));
+        let a = Matrix::dense(&left, m, k);
+        let weight = Matrix::dense(&right, n, k);
+        for (packed, bound) in [
+            (PackedMatrix::new(weight.transposed(), Precision::F32), 1e-4),
+            (
+                PackedMatrix::plain(weight.transposed(), Precision::F32),
+                1e-4,
+            ),
+            (
+                PackedMatrix::new(weight.transposed(), Precision::Bf16),
+                0.01 * k as f32,
+            ),
+            (PackedMatrix::int8(weight), 0.01 * k as f32),
+        ] {
+            let prepared = packed.prepare(a, Threads::One);
+            for (range, update, relu) in
+                [(0..n, Update::Add, false), (32..n, Update::Overwrite, true)]
+            {
+                let mut c: Vec<f32> = (0..m)
+                    .flat_map(|row| before[row * n..][..n][range.clone()].to_vec())
+                    .collect();
+                let finish = Finish {
+                    update,
+                    bias: Some(&bias[range.clone()]),
+                    relu,
+                };
+                let to = MatrixMut::dense(&mut c, m, range.len());
+                packed.multiply_columns(&prepared, range.clone(), to, finish, Threads::All);
+                for row in 0..m {
+                    for column in range.clone() {
+                        let products = (0..k).map(|i| left[row * k + i] * right[column * k + i]);
+                        let mut exact = products.sum::<f32>() + bias[column];
+                        if update == Update::Add {
+                            exact += before[row * n + column];
+                        }
+                        let exact = if relu { exact.max(0.0) } else { exact };
+                        let found = c[row * range.len() + column - range.start];
+                        assert!(
+                            (found - exact).abs() < bound,
+                            "{m} {n} {k}: {found} {exact}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The form of the processor gives the bits of the plain one, and both are near the real product.
+#[test]
+fn products_of_bytes_are_exact() {
+    for (m, n, k) in [
+        (1, 1, 1),
+        (3, 31, 17),
+        (14, 32, 64),
+        (15, 33, 1031),
+        (67, 130, 257),
+    ] {
+        let (left, right) = (values(m * k, 1), values(k * n, 2));
+        let a = Matrix::dense(&left, m, k);
+        let weight = Matrix::dense(&right, n, k);
+        let bias = values(n, 5);
+        let results = [Int8Matrix::new(weight), Int8Matrix::plain(weight)].map(|matrix| {
+            let mut c = values(m * n, 3);
+            let finish = Finish {
+                update: Update::Add,
+                bias: Some(&bias),
+                relu: false,
+            };
+            let prepared = matrix.prepare(a, Threads::All);
+            let to = MatrixMut::dense(&mut c, m, n);
+            matrix.multiply(&prepared, 0..n, to, finish, Threads::All);
+            let mut column = vec![f32::NAN; k];
+            matrix.column(n - 1, &mut column);
+            (c, column)
+        });
+        assert_eq!(results[0], results[1], "{m} {n} {k}");
+        for (found, exact) in results[0].1.iter().zip(&right[(n - 1) * k..]) {
+            assert!((found - exact).abs() <= 0.5 / 127.0 + 1e-6);
+        }
+    }
+}
+
+/// Neither zeros nor what is no number stop a product of bytes.
+#[test]
+fn bytes_take_any_number() {
+    let left = [0.0, 0.0, f32::NAN, 1.0, f32::INFINITY, 1.0, 1.0, -1.0];
+    let right = [1.0, 2.0, 0.0, 0.0];
+    let matrix = PackedMatrix::int8(Matrix::dense(&right, 2, 2));
+    let mut c = [7.0; 8];
+    let to = MatrixMut::dense(&mut c, 4, 2);
+    matrix.multiply(
+        Matrix::dense(&left, 4, 2),
+        to,
+        Finish::of(Update::Overwrite),
+        Threads::One,
+    );
+    assert_eq!(c[..2], [0.0; 2]);
+    assert!((c[6] + 1.0).abs() < 0.02 && c[7] == 0.0, "{c:?}");
 }

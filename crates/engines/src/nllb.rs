@@ -1,0 +1,186 @@
+//! NLLB-200: one model that translates between 200 languages.
+//!
+//! The network and its beam search are `models`'; here are the languages, and the cutting of
+//! sentences that are longer than the model reads.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use burn::tensor::Device;
+use corpus::language::Language;
+use corpus::seam::{EngineError, EngineIdentity, Translator};
+use corpus::text::budget;
+use models::TranslationModel;
+use models::beam_search::{BeamOptions, EarlyStopping};
+use models::kernels::WeightFormat;
+
+const ENGINE: &str = "nllb";
+
+/// Pieces of a source that are translated at once: translations get worse beyond what the model
+/// was trained on.
+const WINDOW: usize = 200;
+
+/// How an NLLB model is loaded and searched. The default multiplies in bfloat16.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NllbOptions {
+    /// How weights are held and multiplied.
+    pub weights: WeightFormat,
+    /// The search; its forced first token is set to the target language.
+    pub search: BeamOptions,
+}
+
+impl Default for NllbOptions {
+    fn default() -> Self {
+        Self {
+            weights: WeightFormat::Bf16,
+            search: BeamOptions::default(),
+        }
+    }
+}
+
+/// An NLLB-200 model of all its directions.
+pub struct NllbTranslator {
+    model: TranslationModel,
+    options: NllbOptions,
+    identity: EngineIdentity,
+    /// A batch fills all cores: one at a time.
+    running: Mutex<()>,
+}
+
+impl NllbTranslator {
+    /// Loads the Hugging Face directory `folder`.
+    pub fn load(folder: &Path, options: NllbOptions) -> Result<Self, EngineError> {
+        let error = |error: &dyn std::fmt::Display| EngineError::new(ENGINE, error.to_string());
+        options.search.check().map_err(|e| error(&e))?;
+        let model = TranslationModel::load(folder, options.weights, &Device::flex())
+            .map_err(|e| error(&e))?;
+        let identity = EngineIdentity {
+            engine: ENGINE.into(),
+            model: folder.display().to_string(),
+            revision: model.identity.revision.clone(),
+            parameters: parameters(&options),
+            licence: model.identity.licence.clone(),
+        };
+        Ok(Self {
+            model,
+            options,
+            identity,
+            running: Mutex::new(()),
+        })
+    }
+
+    /// Number of languages that the model translates between.
+    pub fn languages(&self) -> usize {
+        self.model.tokenizer.languages().len()
+    }
+
+    /// Fails, naming the language, if the model lacks one of the two.
+    pub fn check(&self, from: Language, to: Language) -> Result<(), EngineError> {
+        self.language(from)?;
+        self.language(to)?;
+        Ok(())
+    }
+
+    fn language(&self, language: Language) -> Result<u32, EngineError> {
+        let token = self.model.tokenizer.language(language.code());
+        token.map_err(|error| EngineError::new(ENGINE, error.to_string()))
+    }
+
+    /// The sentence in parts of at most [`WINDOW`] pieces: itself, save where it is over-long.
+    /// Blank sentences have none.
+    fn within_window<'s>(&self, sentence: &'s str) -> Result<Vec<&'s str>, EngineError> {
+        let sentence = sentence.trim();
+        if sentence.is_empty() {
+            return Ok(Vec::new());
+        }
+        let fits = |text: &str| -> Result<bool, EngineError> {
+            if text.len() <= WINDOW {
+                return Ok(true); // A piece has a byte at least, nearly always.
+            }
+            let pieces = self.model.tokenizer.pieces(text);
+            let pieces = pieces.map_err(|error| EngineError::new(ENGINE, error.to_string()))?;
+            Ok(pieces.len() <= WINDOW)
+        };
+        let mut budget = WINDOW;
+        loop {
+            let parts = budget::split(sentence, 0..sentence.len(), budget, &[]);
+            let mut all_fit = true;
+            for part in &parts {
+                all_fit = all_fit && fits(&sentence[part.clone()])?;
+            }
+            if budget == 1 || all_fit {
+                return Ok(parts.into_iter().map(|part| &sentence[part]).collect());
+            }
+            budget = (budget * 3 / 4).max(1);
+        }
+    }
+}
+
+impl Translator for NllbTranslator {
+    fn identity(&self) -> EngineIdentity {
+        self.identity.clone()
+    }
+
+    fn translate(
+        &self,
+        sentences: &[String],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<String>, EngineError> {
+        let error = |error: &dyn std::fmt::Display| EngineError::new(ENGINE, error.to_string());
+        let source = self.language(from)?;
+        let search = BeamOptions {
+            forced_bos: Some(self.language(to)?),
+            ..self.options.search.clone()
+        };
+        let tokenizer = &self.model.tokenizer;
+        let mut sources = Vec::new();
+        let mut parts_of = Vec::with_capacity(sentences.len());
+        for sentence in sentences {
+            let parts = self.within_window(sentence)?;
+            parts_of.push(parts.len());
+            for part in parts {
+                sources.push(tokenizer.encode(part, source).map_err(|e| error(&e))?);
+            }
+        }
+        let _alone = self
+            .running
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let hypotheses = self.model.search(&sources, &search, &mut |_| {});
+        let mut hypotheses = hypotheses.into_iter();
+        parts_of
+            .into_iter()
+            .map(|parts| {
+                let texts = hypotheses.by_ref().take(parts);
+                let texts = texts.map(|hypothesis| tokenizer.decode(&hypothesis.ids));
+                let texts: Vec<String> = texts.collect::<Result<_, _>>().map_err(|e| error(&e))?;
+                Ok(texts.join(" ").trim().to_owned())
+            })
+            .collect()
+    }
+}
+
+/// Everything that changes a translation. The number of sentences side by side does not.
+fn parameters(options: &NllbOptions) -> String {
+    let search = &options.search;
+    let weights = match options.weights {
+        WeightFormat::F32 => "f32",
+        WeightFormat::Bf16 => "bf16",
+        WeightFormat::Int8 => "int8",
+    };
+    let early_stopping = match search.early_stopping {
+        EarlyStopping::WhenUnlikely => "false",
+        EarlyStopping::AtOnce => "true",
+        EarlyStopping::Never => "never",
+    };
+    format!(
+        "{weights} beam_size={} max_new_tokens={} length_penalty={} early_stopping={early_stopping} \
+         no_repeat_ngram_size={} repetition_penalty={} window={WINDOW}",
+        search.beam_size,
+        search.max_new_tokens,
+        search.length_penalty,
+        search.no_repeat_ngram_size,
+        search.repetition_penalty
+    )
+}

@@ -1,0 +1,194 @@
+//! Attention of one sequence's tokens to another's: of a decoder to an encoder.
+
+use burn::Tensor;
+use burn::backend::Flex;
+use rayon::prelude::*;
+
+use crate::attention::{Direction, Heads, HeadsMut, attend};
+use crate::cache::PARALLEL_WORK;
+use crate::cpu::attention::{Scoring, forward, one_query};
+use crate::flex::{dims, is_fast, values};
+use crate::packed::{plain, primitive};
+use crate::pool::Values;
+use crate::{Precision, Segments};
+
+/// Keys and values of one sequence, computed once and attended to many times.
+#[derive(Debug, Clone)]
+pub struct KeyValues {
+    tokens: usize,
+    form: Form,
+}
+
+#[derive(Debug, Clone)]
+enum Form {
+    /// On any device, and where gradients are wanted: [S, KV, D] each.
+    Tensors(Box<[Tensor<3>; 2]>),
+    /// On the CPU.
+    Host {
+        keys: Vec<f32>,
+        values: Vec<f32>,
+        heads: usize,
+        head_dim: usize,
+    },
+}
+
+impl KeyValues {
+    /// Of keys and values [S, KV, D] each. Those of an autodiff device stay in its graph.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn new(keys: Tensor<3>, values: Tensor<3>) -> Self {
+        let [tokens, heads, head_dim] = keys.dims();
+        assert_eq!(values.dims(), keys.dims(), "values against keys");
+        if keys.is_autodiff() || !(is_fast(&keys) && is_fast(&values)) {
+            return Self::portable(keys, values);
+        }
+        let form = Form::Host {
+            keys: copied(keys),
+            values: copied(values),
+            heads,
+            head_dim,
+        };
+        Self { tokens, form }
+    }
+
+    /// The portable form.
+    pub fn portable(keys: Tensor<3>, values: Tensor<3>) -> Self {
+        Self {
+            tokens: keys.dims()[0],
+            form: Form::Tensors(Box::new([keys, values])),
+        }
+    }
+
+    /// Number of tokens that can be attended to.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+}
+
+fn copied(tensor: Tensor<3>) -> Vec<f32> {
+    values(&primitive(plain(tensor))).to_vec()
+}
+
+/// Each token of segment i of `queries` attends to every token of `attended[i]`.
+///
+/// `q` [T, H, D] → [T, H, D]; H a multiple of the heads attended to. `scale` multiplies the scores.
+/// Differentiable where the keys and values are kept as tensors (see [`KeyValues::new`]).
+///
+/// # Panics
+/// If the shapes do not agree, or a segment that is not empty has nothing to attend to.
+pub fn cross_attention(
+    q: Tensor<3>,
+    queries: &Segments,
+    attended: &[&KeyValues],
+    scale: f32,
+) -> Tensor<3> {
+    let [tokens, _, _] = q.dims();
+    assert_eq!(queries.tokens(), tokens, "tokens of the segments");
+    assert_eq!(queries.len(), attended.len(), "keys for each segment");
+    for (range, keys) in queries.iter().zip(attended) {
+        assert!(range.is_empty() || keys.tokens > 0, "no token to attend to");
+    }
+    let host = |keys: &&KeyValues| matches!(keys.form, Form::Host { .. });
+    if is_fast(&q) && attended.iter().all(host) {
+        fast(q, queries, attended, scale)
+    } else {
+        portable(q, queries, attended, scale)
+    }
+}
+
+fn portable(q: Tensor<3>, queries: &Segments, attended: &[&KeyValues], scale: f32) -> Tensor<3> {
+    let mut outputs = Vec::new();
+    for (range, keys) in queries.iter().zip(attended) {
+        if range.is_empty() {
+            continue;
+        }
+        let Form::Tensors(pair) = &keys.form else {
+            panic!("keys of the fast form, queries of another");
+        };
+        let [k, v] = pair.as_ref().clone();
+        let q = q.clone().slice_dim(0, range);
+        outputs.push(attend(q, k, v, scale, Direction::Both));
+    }
+    if outputs.is_empty() {
+        q
+    } else {
+        Tensor::cat(outputs, 0)
+    }
+}
+
+/// Queries that share keys up to which each reads them by itself: packing would cost more.
+const FEW: usize = 12;
+
+fn fast(q: Tensor<3>, queries: &Segments, attended: &[&KeyValues], scale: f32) -> Tensor<3> {
+    let device = q.device();
+    let q = primitive(plain(q));
+    let shape @ [tokens, heads, head_dim] = dims(&q);
+    let mut output = Values::take(tokens * heads * head_dim);
+    let rows = HeadsMut::new(&mut output, shape);
+    let q = Heads::of(&q);
+    let scoring = Scoring {
+        scale,
+        causal: false,
+        precision: Precision::current(),
+    };
+    let run = |task: usize| {
+        let (segment, head) = (task / heads, task % heads);
+        let range = queries.range(segment);
+        if range.is_empty() {
+            return;
+        }
+        let Form::Host {
+            keys,
+            values,
+            heads: kv_heads,
+            head_dim: kv_dim,
+        } = &attended[segment].form
+        else {
+            unreachable!("checked by the caller");
+        };
+        assert!(
+            *kv_dim == head_dim && *kv_heads > 0 && heads % kv_heads == 0,
+            "{heads} query heads of {head_dim} and {kv_heads} key heads of {kv_dim}"
+        );
+        let all = 0..attended[segment].tokens;
+        let part = |values| {
+            let (heads, head_dim) = (*kv_heads, head_dim);
+            Heads {
+                values,
+                heads,
+                head_dim,
+            }
+        };
+        let group = heads / kv_heads;
+        let k = part(keys).matrix(all.clone(), head / group);
+        let v = part(values).matrix(all, head / group);
+        let q = q.matrix(range.clone(), head);
+        // SAFETY: each (segment, head) pair is one task, so the matrices are disjoint.
+        let mut to = unsafe { rows.matrix(range.clone(), head) };
+        if range.len() <= FEW {
+            for index in 0..range.len() {
+                one_query(q.row(index), k, v, scale, to.row_mut(index));
+            }
+        } else {
+            forward(q, k, v, scoring, to, None);
+        }
+    };
+    let keys = queries.iter().zip(attended);
+    let work: usize = keys.map(|(range, keys)| range.len() * keys.tokens).sum();
+    let tasks = 0..queries.len() * heads;
+    if work * heads * head_dim < PARALLEL_WORK {
+        tasks.for_each(run);
+    } else {
+        tasks
+            .into_par_iter()
+            .with_min_len(heads.div_ceil(2).max(1))
+            .for_each(run);
+    }
+    let output = Tensor::from_primitive::<Flex>(output.into_tensor(shape));
+    if device.is_autodiff() {
+        Tensor::from_inner(output)
+    } else {
+        output
+    }
+}
