@@ -160,6 +160,32 @@ impl<T: Translator + ?Sized> Translator for Box<T> {
     }
 }
 
+impl<T: Translator + ?Sized> Translator for std::sync::Arc<T> {
+    fn identity(&self) -> EngineIdentity {
+        self.as_ref().identity()
+    }
+
+    fn translate(
+        &self,
+        sentences: &[String],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<String>, EngineError> {
+        self.as_ref().translate(sentences, from, to)
+    }
+
+    fn translate_again(
+        &self,
+        sentences: &[String],
+        from: Language,
+        to: Language,
+        no_repeat_ngram_size: usize,
+    ) -> Result<Option<Vec<String>>, EngineError> {
+        self.as_ref()
+            .translate_again(sentences, from, to, no_repeat_ngram_size)
+    }
+}
+
 /// What a language identifier says of a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Identification {

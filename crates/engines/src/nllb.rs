@@ -114,24 +114,20 @@ impl NllbTranslator {
             budget = (budget * 3 / 4).max(1);
         }
     }
-}
 
-impl Translator for NllbTranslator {
-    fn identity(&self) -> EngineIdentity {
-        self.identity.clone()
-    }
-
-    fn translate(
+    /// Translates with `search`, its forced first token set to the target language.
+    fn search(
         &self,
         sentences: &[String],
         from: Language,
         to: Language,
+        search: &BeamOptions,
     ) -> Result<Vec<String>, EngineError> {
         let error = |error: &dyn std::fmt::Display| EngineError::new(ENGINE, error.to_string());
         let source = self.language(from)?;
         let search = BeamOptions {
             forced_bos: Some(self.language(to)?),
-            ..self.options.search.clone()
+            ..search.clone()
         };
         let tokenizer = &self.model.tokenizer;
         let mut sources = Vec::new();
@@ -158,6 +154,35 @@ impl Translator for NllbTranslator {
                 Ok(texts.join(" ").trim().to_owned())
             })
             .collect()
+    }
+}
+
+impl Translator for NllbTranslator {
+    fn identity(&self) -> EngineIdentity {
+        self.identity.clone()
+    }
+
+    fn translate(
+        &self,
+        sentences: &[String],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<String>, EngineError> {
+        self.search(sentences, from, to, &self.options.search)
+    }
+
+    fn translate_again(
+        &self,
+        sentences: &[String],
+        from: Language,
+        to: Language,
+        no_repeat_ngram_size: usize,
+    ) -> Result<Option<Vec<String>>, EngineError> {
+        let search = BeamOptions {
+            no_repeat_ngram_size,
+            ..self.options.search.clone()
+        };
+        self.search(sentences, from, to, &search).map(Some)
     }
 }
 

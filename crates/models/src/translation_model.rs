@@ -7,7 +7,7 @@ use kernels::WeightFormat;
 
 use crate::beam_search::{BeamOptions, Hypothesis, beam_search};
 use crate::checkpoint::CheckpointError;
-use crate::huggingface::SafetensorsCheckpoint;
+use crate::huggingface::open_weights;
 use crate::identity::{self, ModelIdentity};
 use crate::language_model::LoadError;
 use crate::m2m100::{M2m100, M2m100Config, TranslationTokenizer};
@@ -46,8 +46,8 @@ impl TranslationModel {
             M2m100Config::from_json(&text).map_err(|source| LoadError::Config { path, source })?;
         let tokenizer = TranslationTokenizer::load(directory, config.eos_token_id)?;
         tokenizer.check_vocabulary(config.vocab_size)?;
-        let checkpoint = SafetensorsCheckpoint::open(directory)?;
-        let network = M2m100::load_packed(&config, &checkpoint, format, device)?;
+        let checkpoint = open_weights(directory)?;
+        let network = M2m100::load_packed(&config, checkpoint.as_ref(), format, device)?;
         let identity = ModelIdentity {
             path: directory.to_path_buf(),
             revision: identity::content_hash(&identity::model_files(directory)?)?,

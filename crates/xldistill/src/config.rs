@@ -147,11 +147,23 @@ pub struct Translate {
     /// firefox: its model from each target language back into the source language: for the
     /// round-trip quality estimate and for induced dictionaries.
     pub reverse_models: BTreeMap<Language, PathBuf>,
+    /// nllb: directory of the model, which serves all directions.
+    pub model: Option<PathBuf>,
+    /// nllb: how weights are held and multiplied.
+    pub precision: TranslatePrecision,
+    /// nllb: beams of the search.
+    pub beam_size: usize,
+    /// nllb: exponent of the length that scores are divided by.
+    pub length_penalty: f64,
+    /// nllb: no run of so many tokens occurs twice in a translation; 0 allows all.
+    pub no_repeat_ngram_size: usize,
+    /// nllb: above 1, tokens that occurred already become less probable.
+    pub repetition_penalty: f32,
     /// llm: the LLM; the run's own where none is named.
     pub llm: Option<PathBuf>,
     /// llm, openai: how many pairs of the parallel corpus the LLM is shown before each sentence.
     pub examples: usize,
-    /// llm, openai: most tokens of a translated sentence.
+    /// nllb, llm, openai: most tokens of a translated sentence.
     pub max_new_tokens: usize,
     /// http, openai: address of the server.
     pub url: Option<String>,
@@ -159,7 +171,7 @@ pub struct Translate {
     pub server_model: Option<String>,
     /// http: how the server names languages.
     pub language_codes: LanguageCodes,
-    /// http: sentences in a request; llm: sentences translated side by side.
+    /// http: sentences in a request; nllb, llm: sentences translated side by side.
     pub batch_size: usize,
     /// http, openai: most requests at a time.
     pub in_flight: usize,
@@ -177,6 +189,12 @@ impl Default for Translate {
             engine: TranslateEngine::Firefox,
             models: BTreeMap::new(),
             reverse_models: BTreeMap::new(),
+            model: None,
+            precision: TranslatePrecision::Bf16,
+            beam_size: 4,
+            length_penalty: 1.0,
+            no_repeat_ngram_size: 0,
+            repetition_penalty: 1.0,
             llm: None,
             examples: 0,
             max_new_tokens: 256,
@@ -192,6 +210,18 @@ impl Default for Translate {
     }
 }
 
+/// How the weights of a translation model are held and multiplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TranslatePrecision {
+    /// 4 bytes a weight, exact.
+    F32,
+    /// 2 bytes a weight.
+    Bf16,
+    /// 1 byte a weight.
+    Int8,
+}
+
 /// Translation engines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -199,6 +229,8 @@ pub enum TranslateEngine {
     /// Firefox/Bergamot student models.
     #[default]
     Firefox,
+    /// NLLB-200: one model of all directions.
+    Nllb,
     /// A server of NeMo Curator's `nmt` contract.
     Http,
     /// An LLM on this machine: the run's own, or another.
@@ -443,6 +475,7 @@ impl Config {
             .chain(&mut self.identify.model)
             .chain(&mut self.estimate_quality.model)
             .chain(&mut self.estimate_quality.encoder)
+            .chain(&mut self.translate.model)
             .chain(maps.into_iter().flat_map(BTreeMap::values_mut));
         for path in paths {
             *path = tidy(&base.join(&*path));
@@ -485,6 +518,11 @@ impl Config {
                 "estimate_quality.model: name the folder of the CometKiwi model (hparams.yaml and \
                  checkpoints/model.ckpt)"
                     .into(),
+            );
+        }
+        if self.translate.engine == TranslateEngine::Nllb && self.translate.model.is_none() {
+            return Err(
+                "translate.model: name the Hugging Face directory of an NLLB-200 model".into(),
             );
         }
         if self.data.instructions.is_empty() {
@@ -552,7 +590,10 @@ impl Config {
         }
         let translates_back = match translate.engine {
             TranslateEngine::Firefox => translate.reverse_models.contains_key(&target),
-            TranslateEngine::Http | TranslateEngine::Llm | TranslateEngine::OpenAi => true,
+            TranslateEngine::Nllb
+            | TranslateEngine::Http
+            | TranslateEngine::Llm
+            | TranslateEngine::OpenAi => true,
         };
         if self.estimate_quality.engine == QualityEngine::RoundTrip && !translates_back {
             return Err(format!(

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use corpus::{
     language::Language,
     sampling,
@@ -20,13 +20,16 @@ use engines::{
     http_translator::{HttpTranslator, HttpTranslatorOptions},
     llm_translator::{LlmTranslator, TranslationExamples},
     local_llm::{LocalLlm, LocalLlmOptions},
+    nllb::{NllbOptions, NllbTranslator},
     openai::{OpenAiClient, OpenAiOptions},
     round_trip::RoundTripChrf,
     translation_cache::{CachedTranslator, TranslationCache},
 };
-use models::{comet::CometOptions, kernels::WeightFormat};
+use models::{beam_search::BeamOptions, comet::CometOptions, kernels::WeightFormat};
 
-use crate::config::{AnswerEngine, Config, EncoderWeights, QualityEngine, TranslateEngine};
+use crate::config::{
+    AnswerEngine, Config, EncoderWeights, QualityEngine, TranslateEngine, TranslatePrecision,
+};
 
 /// The LLM as the answer stage asks it.
 pub fn answerer(config: &Config) -> Result<Box<dyn Answerer>> {
@@ -135,6 +138,7 @@ fn any_direction(config: &Config) -> Result<Box<dyn Translator>> {
     );
     let translator: Box<dyn Translator> = match translate.engine {
         TranslateEngine::Firefox => unreachable!("has one model a direction"),
+        TranslateEngine::Nllb => Box::new(nllb(config)?),
         TranslateEngine::Http => {
             let options = HttpTranslatorOptions {
                 server_model: translate.server_model.clone(),
@@ -170,6 +174,40 @@ fn any_direction(config: &Config) -> Result<Box<dyn Translator>> {
         }
     };
     Ok(remembering(translator, cache(config)?.as_ref()))
+}
+
+/// The NLLB model of the config; the one in memory where it is in use already.
+fn nllb(config: &Config) -> Result<Arc<NllbTranslator>> {
+    static LOADED: Mutex<Weak<NllbTranslator>> = Mutex::new(Weak::new());
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(translator) = loaded.upgrade() {
+        return Ok(translator);
+    }
+    let translate = &config.translate;
+    let options = NllbOptions {
+        weights: match translate.precision {
+            TranslatePrecision::F32 => WeightFormat::F32,
+            TranslatePrecision::Bf16 => WeightFormat::Bf16,
+            TranslatePrecision::Int8 => WeightFormat::Int8,
+        },
+        search: BeamOptions {
+            beam_size: translate.beam_size,
+            max_new_tokens: translate.max_new_tokens,
+            length_penalty: translate.length_penalty,
+            no_repeat_ngram_size: translate.no_repeat_ngram_size,
+            repetition_penalty: translate.repetition_penalty,
+            batch_size: translate.batch_size,
+            ..BeamOptions::default()
+        },
+    };
+    let folder = translate.model.as_ref();
+    let folder = folder.context("translate.model: name the directory of an NLLB-200 model")?;
+    let translator = Arc::new(NllbTranslator::load(folder, options)?);
+    for &target in &config.targets {
+        translator.check(config.source, target)?;
+    }
+    *loaded = Arc::downgrade(&translator);
+    Ok(translator)
 }
 
 /// Pairs of the parallel corpora for an LLM to see, in both directions; the seed chooses them.

@@ -85,6 +85,7 @@ fn processor() -> String {
             ("FMA", is_x86_feature_detected!("fma")),
             ("AVX-512", is_x86_feature_detected!("avx512f")),
             ("AVX-512 BF16", is_x86_feature_detected!("avx512bf16")),
+            ("AVX-512 VNNI", is_x86_feature_detected!("avx512vnni")),
         ];
         features.extend(
             known

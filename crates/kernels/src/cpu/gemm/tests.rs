@@ -119,16 +119,19 @@ fn products_are_finished() {
         let a = Matrix::dense(&left, m, k);
         let weight = Matrix::dense(&right, n, k);
         for (packed, bound) in [
-            (PackedMatrix::new(weight.transposed(), Precision::F32), 1e-4),
+            (
+                PackedMatrix::new(weight.transposed(), Precision::F32),
+                1e-6 * (k + 1) as f64,
+            ),
             (
                 PackedMatrix::plain(weight.transposed(), Precision::F32),
-                1e-4,
+                1e-6 * (k + 1) as f64,
             ),
             (
                 PackedMatrix::new(weight.transposed(), Precision::Bf16),
-                0.01 * k as f32,
+                0.01 * k as f64,
             ),
-            (PackedMatrix::int8(weight), 0.01 * k as f32),
+            (PackedMatrix::int8(weight), 0.01 * k as f64),
         ] {
             let prepared = packed.prepare(a, Threads::One);
             for (range, update, relu) in
@@ -146,13 +149,15 @@ fn products_are_finished() {
                 packed.multiply_columns(&prepared, range.clone(), to, finish, Threads::All);
                 for row in 0..m {
                     for column in range.clone() {
-                        let products = (0..k).map(|i| left[row * k + i] * right[column * k + i]);
-                        let mut exact = products.sum::<f32>() + bias[column];
+                        let at = |values: &[f32], index: usize| f64::from(values[index]);
+                        let products =
+                            (0..k).map(|i| at(&left, row * k + i) * at(&right, column * k + i));
+                        let mut exact = products.sum::<f64>() + at(&bias, column);
                         if update == Update::Add {
-                            exact += before[row * n + column];
+                            exact += at(&before, row * n + column);
                         }
                         let exact = if relu { exact.max(0.0) } else { exact };
-                        let found = c[row * range.len() + column - range.start];
+                        let found = f64::from(c[row * range.len() + column - range.start]);
                         assert!(
                             (found - exact).abs() < bound,
                             "{m} {n} {k}: {found} {exact}"
