@@ -1,5 +1,7 @@
 //! Every fast form equals its portable form: values and every gradient, on odd sizes.
 
+mod levels;
+
 use burn::Tensor;
 use burn::tensor::{Device, TensorData, Tolerance};
 use kernels::{
@@ -480,4 +482,18 @@ fn nothing_supervised_is_a_loss_of_zero() {
     let result = kernels::linear_cross_entropy(hidden, weight, &targets, &[1.0; 2]);
     assert_eq!(result.loss.into_scalar::<f32>(), 0.0);
     assert_eq!(result.token_losses, [0.0; 2]);
+}
+
+#[test]
+fn the_simd_level_can_be_lowered() {
+    let avx512 = Precision::F32.instructions() == "AVX-512";
+    match std::env::var("XLDISTILL_SIMD").as_deref() {
+        Ok("portable" | "avx2") => assert!(!avx512, "AVX-512 is used all the same"),
+        _ => {}
+    }
+}
+
+#[test]
+fn lower_simd_levels_agree_too() {
+    levels::run_at_lower_levels("lower_simd_levels_agree_too");
 }

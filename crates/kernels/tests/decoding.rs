@@ -1,5 +1,7 @@
 //! Decoding with a cache and packed weights equals the plain forward pass.
 
+mod levels;
+
 use burn::Tensor;
 use burn::tensor::{Device, TensorData, Tolerance};
 use kernels::{
@@ -347,4 +349,9 @@ fn beams_attend_to_their_own_past() {
         assert_eq!(cache.open(), slots[0]);
         assert_eq!((cache.length(slots[0]), cache.beams(slots[0])), (0, 1));
     }
+}
+
+#[test]
+fn lower_simd_levels_agree_too() {
+    levels::run_at_lower_levels("lower_simd_levels_agree_too");
 }

@@ -1,5 +1,7 @@
 //! AdamW against its portable form and against a value computed by hand.
 
+mod levels;
+
 use burn::Tensor;
 use burn::tensor::{Device, Tolerance};
 use kernels::{AdamWState, AdamWStep, adamw};
@@ -68,4 +70,9 @@ fn the_norm_counts_every_element() {
     assert_eq!(kernels::sum_of_squares(&tensor(&values)), 200_004.0);
     let tracked = Tensor::<1>::from_floats([3.0, 4.0], &Device::flex().autodiff());
     assert_eq!(kernels::sum_of_squares(&tracked), 25.0);
+}
+
+#[test]
+fn lower_simd_levels_agree_too() {
+    levels::run_at_lower_levels("lower_simd_levels_agree_too");
 }

@@ -4,4 +4,5 @@ pub mod attention;
 pub mod buffer;
 pub mod gemm;
 pub mod parallel;
+pub mod simd;
 pub mod vector;

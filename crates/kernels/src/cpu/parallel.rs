@@ -41,13 +41,13 @@ macro_rules! for_each_simd {
                 fn avx2($($argument: $kind),*) $(-> $result)? {
                     body($($argument),*)
                 }
-                if $crate::cpu::parallel::has_avx512() {
+                use $crate::cpu::simd::Level;
+                match Level::current() {
                     // SAFETY: the processor has these features.
-                    return unsafe { avx512($($argument),*) };
-                }
-                if $crate::cpu::parallel::has_avx2() {
+                    Level::Avx512 | Level::Avx512Bf16 => return unsafe { avx512($($argument),*) },
                     // SAFETY: the processor has these features.
-                    return unsafe { avx2($($argument),*) };
+                    Level::Avx2 => return unsafe { avx2($($argument),*) },
+                    Level::Portable => {}
                 }
             }
             body($($argument),*)
@@ -55,21 +55,3 @@ macro_rules! for_each_simd {
     };
 }
 pub(crate) use for_each_simd;
-
-/// AVX-512 with the extensions every such processor since Skylake has.
-#[cfg(target_arch = "x86_64")]
-pub fn has_avx512() -> bool {
-    use std::arch::is_x86_feature_detected;
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl")
-        && has_avx2()
-}
-
-/// AVX2 and fused multiply-add.
-#[cfg(target_arch = "x86_64")]
-pub fn has_avx2() -> bool {
-    use std::arch::is_x86_feature_detected;
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-}

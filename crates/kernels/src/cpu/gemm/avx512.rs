@@ -3,11 +3,11 @@
 //! A packed step is one 32-bit word for each row of a panel: an f32, or two neighbouring bf16
 //! along k. Both formats share the layout and the driver.
 
-use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
 
 use super::{Matrix, Side};
 use crate::Precision;
+use crate::cpu::simd::Level;
 
 const TALL: usize = 14;
 const WIDE: usize = 32;
@@ -27,12 +27,10 @@ enum Format {
 impl Kernel {
     /// The kernel for this precision, if the processor has one.
     pub fn for_precision(precision: Precision) -> Option<Self> {
-        let base = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+        let level = Level::current();
         match precision {
-            Precision::F32 if base => Some(Self(Format::F32)),
-            Precision::Bf16 if base && is_x86_feature_detected!("avx512bf16") => {
-                Some(Self(Format::Bf16))
-            }
+            Precision::F32 if level >= Level::Avx512 => Some(Self(Format::F32)),
+            Precision::Bf16 if level >= Level::Avx512Bf16 => Some(Self(Format::Bf16)),
             _ => None,
         }
     }
