@@ -2,9 +2,10 @@
 //!
 //! A training step frees and retakes gigabytes. Through the allocator each new tensor is zeroed
 //! or, worse, mapped afresh, at a page fault for every 4 KiB; here it is the memory of a tensor
-//! of the step before.
+//! of the step before, whatever its shape.
 
-use std::collections::BTreeMap;
+mod arena;
+
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,38 +14,41 @@ use burn::tensor::{DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 
+use arena::{Arena, Block};
+
 /// f32 memory that returns to the pool when dropped, as a slice or inside a tensor. Its first
 /// content is arbitrary (what a former tensor left): write before you read.
 pub struct Values {
-    /// Always a whole size class, all of it initialised.
-    memory: Vec<f32>,
+    memory: Memory,
     length: usize,
 }
 
-/// Idle memory by size class.
-struct Pool {
-    idle: BTreeMap<usize, Vec<Vec<f32>>>,
-    idle_total: usize,
-    live: usize,
-    peak: usize,
+/// At least as many elements as needed, all of them initialised.
+enum Memory {
+    /// The allocator's.
+    Own(Vec<f32>),
+    /// The pool's; `None` only while it is given back.
+    Pooled(Option<Block>),
 }
 
-static POOL: Mutex<Pool> = Mutex::new(Pool {
-    idle: BTreeMap::new(),
-    idle_total: 0,
-    live: 0,
-    peak: 0,
-});
+static POOL: Mutex<Arena> = Mutex::new(Arena::new());
 
-/// Shorter memory is left to the allocator, which is quick with it.
-const SMALLEST: usize = 1 << 12;
+/// Shorter memory is left to the allocator, which is quick with it. A sanitiser sees what is wrong
+/// with the allocator's memory only, so there the pool serves nothing.
+const SMALLEST: usize = if cfg!(any(miri, sanitized)) {
+    usize::MAX
+} else {
+    1 << 12
+};
 
 impl Values {
     /// Memory of `length` elements with arbitrary content.
     pub fn take(length: usize) -> Self {
-        let class = size_class(length);
-        let idle = (length >= SMALLEST).then(|| pool().take(class)).flatten();
-        let memory = idle.unwrap_or_else(|| vec![0.0; class]);
+        let block = (length >= SMALLEST).then(|| pool().take(length)).flatten();
+        let memory = match block {
+            Some(block) => Memory::Pooled(Some(block)),
+            None => Memory::Own(vec![0.0; length]),
+        };
         Self { memory, length }
     }
 
@@ -74,20 +78,28 @@ impl std::ops::Deref for Values {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.memory[..self.length]
+        let all = match &self.memory {
+            Memory::Own(memory) => memory,
+            Memory::Pooled(block) => block.as_ref().expect("not given back yet").as_slice(),
+        };
+        &all[..self.length]
     }
 }
 
 impl std::ops::DerefMut for Values {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.memory[..self.length]
+        let all = match &mut self.memory {
+            Memory::Own(memory) => memory,
+            Memory::Pooled(block) => block.as_mut().expect("not given back yet").as_mut_slice(),
+        };
+        &mut all[..self.length]
     }
 }
 
 impl Drop for Values {
     fn drop(&mut self) {
-        if self.length >= SMALLEST {
-            pool().put(std::mem::take(&mut self.memory));
+        if let Memory::Pooled(block) = &mut self.memory {
+            block.take().into_iter().for_each(|block| pool().put(block));
         }
     }
 }
@@ -124,78 +136,14 @@ impl AllocationController for Values {
     }
 }
 
-impl Pool {
-    fn take(&mut self, class: usize) -> Option<Vec<f32>> {
-        self.live += class;
-        self.peak = self.peak.max(self.live);
-        let memory = self.idle.get_mut(&class)?.pop()?;
-        self.idle_total -= class;
-        Some(memory)
-    }
-
-    /// Keeps freed memory, but never holds more than a quarter above what was in use at once:
-    /// shapes that no longer occur are given up, largest first, and the one just freed last.
-    fn put(&mut self, memory: Vec<f32>) {
-        let class = memory.len();
-        self.live -= class;
-        self.idle_total += class;
-        self.idle.entry(class).or_default().push(memory);
-        while self.live + self.idle_total > self.peak + self.peak / 4 {
-            let stacks = self.idle.iter_mut().filter(|(_, stack)| !stack.is_empty());
-            let Some((&idle, stack)) = stacks.max_by_key(|(idle, _)| (**idle != class, **idle))
-            else {
-                break;
-            };
-            stack.pop();
-            self.idle_total -= idle;
-        }
-    }
-}
-
-fn pool() -> MutexGuard<'static, Pool> {
-    // The pool's numbers are consistent between statements that can panic (allocation failure).
+fn pool() -> MutexGuard<'static, Arena> {
+    // The arena is consistent between statements that can panic (allocation failure).
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Lengths are rounded up to an eighth of their octave, so that similar shapes share memory.
-fn size_class(length: usize) -> usize {
-    if length < SMALLEST {
-        return length;
-    }
-    length.next_multiple_of((length.next_power_of_two() / 16).max(1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn classes_waste_at_most_an_eighth() {
-        for length in (SMALLEST..1 << 20).step_by(977) {
-            let class = size_class(length);
-            assert!(class >= length && class <= length + length / 8 + 1);
-        }
-    }
-
-    /// A hundred shapes that come once each leave no more idle memory than one of them needs.
-    #[test]
-    fn forgotten_shapes_are_given_up() {
-        let mut pool = Pool {
-            idle: BTreeMap::new(),
-            idle_total: 0,
-            live: 0,
-            peak: 0,
-        };
-        for class in (100_000..200_000).step_by(1000) {
-            let memory = pool.take(class).unwrap_or_else(|| vec![0.0; class]);
-            pool.put(memory);
-            assert!(pool.idle_total <= pool.peak + pool.peak / 4);
-        }
-        assert_eq!(pool.live, 0);
-        let idle: usize = pool.idle.values().flatten().map(Vec::len).sum();
-        assert_eq!(idle, pool.idle_total);
-        assert!(pool.take(199_000).is_some(), "the latest shape is kept");
-    }
 
     #[test]
     fn memory_comes_back() {

@@ -1,0 +1,154 @@
+//! Memory over many optimiser steps with sequences of varying length.
+//!
+//! ```text
+//! cargo run --release -p training --example steady_memory -- [--steps 2000] [--every 100]
+//! ```
+//! Trains a small random Llama as real training does: examples of many lengths, packed into passes
+//! that differ from step to step, an evaluation now and then. Prints one JSON object a line: the
+//! step, resident and peak memory, the page faults of a step and the tokens a second since the
+//! line before. Steps 10 and later must not differ in memory.
+
+use std::time::Instant;
+
+use burn::tensor::Device;
+use corpus::record::Subset;
+use corpus::sampling::Stream;
+use models::llama::{Family, Llama, LlamaConfig};
+use training::TrainConfig;
+use training::config::Precision;
+use training::encode::Encoded;
+use training::held_out::held_out_loss;
+use training::objective::Objective;
+use training::optimizer::AdamW;
+use training::pack::plan_epoch;
+use training::step::train_step;
+use training::trainer::prepare;
+
+const VOCABULARY: usize = 2048;
+
+fn main() {
+    kernels::retain_memory();
+    let mut arguments = std::env::args().skip(1);
+    let (mut steps, mut every) = (2000_usize, 100_usize);
+    while let Some(argument) = arguments.next() {
+        let value = arguments.next().and_then(|text| text.parse().ok());
+        match (argument.as_str(), value) {
+            ("--steps", Some(value)) => steps = value,
+            ("--every", Some(value)) => every = value.max(1),
+            _ => {
+                eprintln!("usage: steady_memory [--steps N] [--every N]");
+                std::process::exit(2)
+            }
+        }
+    }
+    let config = TrainConfig {
+        precision: Precision::Bf16,
+        examples_per_step: 8,
+        tokens_per_batch: 512,
+        ..TrainConfig::default()
+    };
+    let examples = examples(1024);
+    let objective = Objective::new(config.reduction, &examples);
+    let llama = Llama::random(&shape(), 0, &Device::flex());
+    let mut llama = prepare(llama, &config).expect("all parameters can be trained");
+    let mut optimizer = AdamW::default();
+    let plans = (0..).flat_map(|epoch| plan_epoch(&examples, &config, epoch));
+    let (mut since, mut tokens, mut faults) = (Instant::now(), 0, page_faults());
+    for (step, plan) in plans.take(steps).enumerate() {
+        let (updated, result) = train_step(
+            llama,
+            &mut optimizer,
+            &examples,
+            &plan,
+            &objective,
+            &config,
+            1e-4,
+            step,
+        );
+        llama = updated;
+        tokens += result.tokens;
+        let done = step + 1;
+        if done % (2 * every) == 0 {
+            held_out_loss(&llama, &examples[..32], &config);
+        }
+        if done == 1 || done == 10 || done % every == 0 {
+            let span = if done <= 10 { done.max(2) - 1 } else { every };
+            let line = serde_json::json!({
+                "step": done,
+                "loss": result.loss,
+                "resident_bytes": status("VmRSS:"),
+                "peak_bytes": status("VmHWM:"),
+                "page_faults_per_step": (page_faults() - faults) as f64 / span as f64,
+                "tokens_per_second": tokens as f64 / since.elapsed().as_secs_f64(),
+            });
+            println!("{line}");
+            (since, tokens, faults) = (Instant::now(), 0, page_faults());
+        }
+    }
+}
+
+/// A Llama of half a million parameters.
+fn shape() -> LlamaConfig {
+    LlamaConfig {
+        family: Family::Llama,
+        vocab_size: VOCABULARY,
+        hidden_size: 96,
+        intermediate_size: 256,
+        num_hidden_layers: 4,
+        num_attention_heads: 3,
+        num_key_value_heads: 1,
+        head_dim: 32,
+        rms_norm_eps: 1e-5,
+        rope_theta: 10_000.0,
+        rope_scaling: None,
+        max_position_embeddings: 2048,
+        tie_word_embeddings: true,
+        qkv_bias: false,
+        output_bias: false,
+        mlp_bias: false,
+        bos_token_id: None,
+        eos_token_ids: Vec::new(),
+    }
+}
+
+/// Examples whose lengths are spread as those of instruction data: mostly short, some long.
+fn examples(count: usize) -> Vec<Encoded> {
+    let mut draws = Stream::new(0, "steady memory");
+    (0..count)
+        .map(|index| {
+            let length = (16.0 * (draws.uniform() * 3.0).exp()) as usize;
+            let ids: Vec<u32> = (0..length)
+                .map(|_| draws.choose(VOCABULARY) as u32)
+                .collect();
+            Encoded {
+                id: index.to_string(),
+                subset: Subset::LL,
+                answer_start: 1 + draws.choose(length / 2),
+                ids,
+                weight: 1.0,
+            }
+        })
+        .collect()
+}
+
+/// A number of kilobytes that the system says of this process, in bytes; 0 where it does not.
+fn status(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let value = status.lines().find_map(|line| {
+        let kilobytes = line.strip_prefix(name)?.trim().strip_suffix("kB")?;
+        kilobytes.trim().parse::<u64>().ok()
+    });
+    value.unwrap_or(0) * 1024
+}
+
+/// Page faults of this process so far that needed no disk.
+fn page_faults() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The fields after the program's name, which may hold spaces: state is the first.
+    let fields = stat.rsplit(") ").next().unwrap_or_default();
+    fields
+        .split(' ')
+        .nth(7)
+        .and_then(|field| field.parse().ok())
+        .unwrap_or(0)
+}
