@@ -10,25 +10,29 @@ mod answers;
 mod config;
 mod contamination;
 mod directive;
+mod drafts;
 mod sentences;
+mod shuffle;
 mod write;
 
 use std::path::Path;
 use std::time::Instant;
 
-use rustc_hash::FxHashMap;
+use rayon::prelude::*;
 
 pub use config::{AnswerDirective, MixConfig, PairSelection};
 pub use directive::answer_in;
+pub use drafts::SubsetSummary;
 pub use sentences::{TargetPairs, TargetSentences};
-pub use write::{HELD_OUT_FILE, SubsetSummary};
+pub use write::HELD_OUT_FILE;
+
+use drafts::{Drafts, TransferSet};
 
 use crate::decontamination::EvaluationIndex;
 use crate::language::Language;
 use crate::progress::Progress;
-use crate::record::{CodeSwitched, Example, Subset};
+use crate::record::{CodeSwitched, Example};
 use crate::rejected::Rejected;
-use crate::sampling;
 use crate::stage::{Inputs, Manifest, StageError};
 
 /// What the transfer set is made of.
@@ -66,10 +70,66 @@ pub fn mix(
     }
     let started = Instant::now();
     progress.begin("mix", Some(inputs.rows.len()));
-    let set = TransferSet::of(inputs, config, progress);
+    let set = transfer_set(inputs, config, &target, progress);
     progress.end();
-    target.write(set?, started)
+    let (set, left_out) = set?;
+    target.write(set, &left_out, started)
 }
+
+/// All examples, and the lines and rows that gave none.
+fn transfer_set(
+    inputs: &MixInputs<'_>,
+    config: &MixConfig,
+    target: &write::Target<'_>,
+    progress: &dyn Progress,
+) -> Result<(TransferSet, LeftOut), StageError> {
+    let mut set = target.begin();
+    let mut left_out = LeftOut {
+        rejected: inputs.rejected.to_vec(),
+        contaminated_rows: 0,
+    };
+    let chunks = inputs.rows.len().div_ceil(ROWS as u64);
+    for rows in inputs.rows.chunks(ROWS, 0..chunks)? {
+        let rows = rows?;
+        let drafts = rows.par_chunks(ROWS_PER_TASK).map(|rows| {
+            let mut contaminated = Vec::new();
+            let examples = rows.iter().flat_map(|row| {
+                let rejected = contamination::of_row(inputs.evaluation, row);
+                let examples = match &rejected {
+                    None => answers::examples(row, inputs.source, config),
+                    Some(_) => Vec::new(),
+                };
+                contaminated.extend(rejected);
+                let question = Some(row.row.id.as_str());
+                examples.into_iter().map(move |mixed| (mixed, question))
+            });
+            let drafts = Drafts::of(examples, config.seed)?;
+            Ok::<_, StageError>((drafts, contaminated))
+        });
+        for (drafts, contaminated) in drafts.collect::<Result<Vec<_>, _>>()? {
+            set.add(&drafts)?;
+            left_out.contaminated_rows += contaminated.len() as u64;
+            left_out.rejected.extend(contaminated);
+        }
+        progress.advance(rows.len() as u64);
+    }
+    let tasks = SentenceTasks::of(inputs, config);
+    let examples = tasks.examples.into_iter().map(|mixed| (mixed, None));
+    set.add(&Drafts::of(examples, config.seed)?)?;
+    left_out.rejected.extend(tasks.rejected);
+    Ok((set, left_out))
+}
+
+/// What the transfer set does without.
+struct LeftOut {
+    rejected: Vec<Rejected>,
+    /// Rows among them of which nothing was taken, since an evaluation set has text of theirs.
+    contaminated_rows: u64,
+}
+
+/// Rows read at a time, and rows that make a task for a thread.
+const ROWS: usize = 2048;
+const ROWS_PER_TASK: usize = 64;
 
 /// An example on its way into the transfer set.
 struct Mixed {
@@ -79,73 +139,22 @@ struct Mixed {
     generated: bool,
 }
 
-/// All examples, and the sentences that gave none.
+/// Examples out of sentences, and the sentences that gave none.
 #[derive(Default)]
-struct TransferSet {
+struct SentenceTasks {
     examples: Vec<Mixed>,
     rejected: Vec<Rejected>,
-    /// Rows of which nothing was taken, since an evaluation set has text of theirs.
-    contaminated_rows: u64,
 }
 
-impl TransferSet {
-    fn of(
-        inputs: &MixInputs<'_>,
-        config: &MixConfig,
-        progress: &dyn Progress,
-    ) -> Result<TransferSet, StageError> {
-        let mut set = TransferSet {
-            rejected: inputs.rejected.to_vec(),
-            ..TransferSet::default()
-        };
-        let mut monolingual = MonolingualQuestions::default();
-        for row in inputs.rows.iter()? {
-            let row = row?;
-            if let Some(rejected) = contamination::of_row(inputs.evaluation, &row) {
-                set.rejected.push(rejected);
-                set.contaminated_rows += 1;
-                progress.advance(1);
-                continue;
-            }
-            for mixed in answers::examples(&row, inputs.source, config) {
-                match mixed.example.subset {
-                    Subset::LL => monolingual.add(&row, mixed, config.seed, &mut set.examples),
-                    _ => set.examples.push(mixed),
-                }
-            }
-            progress.advance(1);
-        }
+impl SentenceTasks {
+    fn of(inputs: &MixInputs<'_>, config: &MixConfig) -> SentenceTasks {
+        let mut tasks = SentenceTasks::default();
         for pairs in inputs.pairs {
-            sentences::add_pairs(&mut set, pairs, inputs, config);
+            sentences::add_pairs(&mut tasks, pairs, inputs, config);
         }
         for sentences in inputs.monolingual {
-            sentences::add_monolingual(&mut set, sentences, inputs.evaluation, config);
+            sentences::add_monolingual(&mut tasks, sentences, inputs.evaluation, config);
         }
-        Ok(set)
-    }
-}
-
-/// Keeps one LL example a question: with several target languages there is one a language, which
-/// differ in the words that were switched alone. The seed decides which.
-#[derive(Default)]
-struct MonolingualQuestions {
-    /// By question: the sort key of its example so far, and where that is.
-    kept: FxHashMap<String, (u64, usize)>,
-}
-
-impl MonolingualQuestions {
-    fn add(&mut self, row: &CodeSwitched, mixed: Mixed, seed: u64, examples: &mut Vec<Mixed>) {
-        let key = sampling::shuffle_key(seed, "LL language", &mixed.example.id);
-        match self.kept.get_mut(&row.row.id) {
-            None => {
-                self.kept.insert(row.row.id.clone(), (key, examples.len()));
-                examples.push(mixed);
-            }
-            Some((lowest, index)) if key < *lowest => {
-                *lowest = key;
-                examples[*index] = mixed;
-            }
-            Some(_) => {}
-        }
+        tasks
     }
 }

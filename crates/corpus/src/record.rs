@@ -30,12 +30,35 @@ impl Row for Instruction {
 
 /// An instruction with the LLM's own answer ŷ beside the given one: one row of G (section 3.2.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "AnsweredColumns")]
 pub struct Answered {
     /// The instruction, unchanged.
     #[serde(flatten)]
     pub instruction: Instruction,
     /// ŷ; `None` where the LLM's answer was rejected (empty, cut off, looping).
     pub generated: Option<String>,
+}
+
+/// [`Answered`] as its file has it: reading a flattened structure costs several times as much.
+#[derive(Deserialize)]
+struct AnsweredColumns {
+    id: String,
+    question: String,
+    answer: String,
+    generated: Option<String>,
+}
+
+impl From<AnsweredColumns> for Answered {
+    fn from(columns: AnsweredColumns) -> Answered {
+        Answered {
+            instruction: Instruction {
+                id: columns.id,
+                question: columns.question,
+                answer: columns.answer,
+            },
+            generated: columns.generated,
+        }
+    }
 }
 
 impl Row for Answered {
@@ -79,6 +102,7 @@ impl Row for Translated {
 /// Each of the four subsets draws its own replacements, so that the same question is seen in
 /// several forms.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "CodeSwitchedColumns")]
 pub struct CodeSwitched {
     /// The row as the filter left it.
     #[serde(flatten)]
@@ -86,6 +110,32 @@ pub struct CodeSwitched {
     /// Code-switched question of LL, TL, LT and TT, in this order; `None` where the subset lacks
     /// its translation.
     pub questions: [Option<String>; 4],
+}
+
+/// [`CodeSwitched`] as its file has it.
+#[derive(Deserialize)]
+struct CodeSwitchedColumns {
+    id: String,
+    target: Language,
+    question: TextPair,
+    answer: TextPair,
+    generated: Option<TextPair>,
+    questions: [Option<String>; 4],
+}
+
+impl From<CodeSwitchedColumns> for CodeSwitched {
+    fn from(columns: CodeSwitchedColumns) -> CodeSwitched {
+        CodeSwitched {
+            row: Translated {
+                id: columns.id,
+                target: columns.target,
+                question: columns.question,
+                answer: columns.answer,
+                generated: columns.generated,
+            },
+            questions: columns.questions,
+        }
+    }
 }
 
 impl Row for CodeSwitched {

@@ -1,10 +1,11 @@
 //! The four subsets of questions and answers (sections 3.2.1 and 3.2.2).
 
+use super::Mixed;
 use super::config::{AnswerDirective, MixConfig};
 use super::directive::answer_in;
-use super::{Mixed, sampling};
 use crate::language::Language;
 use crate::record::{CodeSwitched, Example, Subset, TextPair};
+use crate::sampling;
 
 /// The subsets in the order of [`CodeSwitched::questions`], with whether the question and whether
 /// the answer is translated.

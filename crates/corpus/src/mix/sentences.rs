@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 
 use super::answers::is_held_out;
 use super::config::{MixConfig, PairSelection};
-use super::{MixInputs, Mixed, TransferSet, contamination, sampling};
+use super::{MixInputs, Mixed, SentenceTasks, contamination};
 use crate::decontamination::EvaluationIndex;
 use crate::language::Language;
 use crate::record::{Example, Subset};
 use crate::rejected::Rejected;
+use crate::sampling;
 use crate::template;
 use crate::text::words::WordFinder;
 
@@ -35,7 +36,7 @@ pub struct TargetSentences {
 ///
 /// Pairs that share a sentence with an earlier one are passed over: one of them might be held out.
 pub(super) fn add_pairs(
-    set: &mut TransferSet,
+    set: &mut SentenceTasks,
     corpus: &TargetPairs,
     inputs: &MixInputs<'_>,
     config: &MixConfig,
@@ -99,7 +100,7 @@ pub(super) fn add_pairs(
 
 /// Adds every chosen sentence to comp.
 pub(super) fn add_monolingual(
-    set: &mut TransferSet,
+    set: &mut SentenceTasks,
     text: &TargetSentences,
     evaluation: Option<&EvaluationIndex>,
     config: &MixConfig,
@@ -132,7 +133,7 @@ pub(super) fn add_monolingual(
 }
 
 fn add_completion(
-    set: &mut TransferSet,
+    set: &mut SentenceTasks,
     cutter: &Cutter,
     id: &str,
     sentence: &str,

@@ -105,7 +105,7 @@ impl<'a, T: Row> Inputs<'a, T> {
 
     /// The chunks of `size` rows whose numbers are in `range`, in order; the last one of all may
     /// be shorter.
-    pub(super) fn chunks(
+    pub(crate) fn chunks(
         &self,
         size: usize,
         range: Range<u64>,
@@ -126,7 +126,7 @@ impl<'a, T: Row> Inputs<'a, T> {
 }
 
 /// Consecutive rows at a time, borrowed from memory or read from a file. Ends at the first error.
-pub(super) struct Chunks<'a, T: Clone> {
+pub(crate) struct Chunks<'a, T: Clone> {
     reader: Reader<'a, T>,
     size: usize,
     /// The row after the last one.

@@ -116,6 +116,15 @@ impl Record {
         self.payload.extend_from_slice(rejected);
     }
 
+    /// Adds the rows of `other` after those that are here.
+    pub fn append(&mut self, other: Record) {
+        let before = self.payload.len() as u64;
+        self.payload.extend_from_slice(&other.payload);
+        let rows = other.rows.into_iter();
+        self.rows
+            .extend(rows.map(|(sizes, start)| (sizes, before + start)));
+    }
+
     /// Whether no row was added.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()

@@ -19,6 +19,9 @@ use super::{Outcome, Rejected, RowStage, StageError, StageOptions};
 use crate::progress::Progress;
 use crate::record::Row;
 
+/// Rows that make a task for a thread.
+const ROWS_PER_TASK: usize = 64;
+
 /// Rows after which the rejected fraction says something.
 const ROWS_TO_JUDGE: u64 = 100;
 
@@ -236,24 +239,33 @@ impl<S: RowStage> Run<'_, S> {
                 outcomes: outcomes.len(),
             });
         }
-        let (mut output, mut rejected) = (Vec::new(), Vec::new());
-        for ((outcome, row), &index) in outcomes.iter().zip(rows.iter()).zip(missing) {
-            output.clear();
-            rejected.clear();
-            self.write_lines(
-                outcome,
-                row.id(),
-                &chunk.json[index],
-                &mut output,
-                &mut rejected,
-            )?;
-            let sizes = Sizes {
-                hash: chunk.hashes[index],
-                output: output.len() as u64,
-                rejected: rejected.len() as u64,
-                rejections: outcome.rejections.len() as u32,
-            };
-            record.add(sizes, &output, &rejected);
+        let results: Vec<_> = outcomes.iter().zip(rows.iter()).zip(missing).collect();
+        let lines = |results: &[((&Outcome<S::Output>, &S::Input), &usize)]| {
+            let mut record = Record::default();
+            let (mut output, mut rejected) = (Vec::new(), Vec::new());
+            for &((outcome, row), &index) in results {
+                output.clear();
+                rejected.clear();
+                self.write_lines(
+                    outcome,
+                    row.id(),
+                    &chunk.json[index],
+                    &mut output,
+                    &mut rejected,
+                )?;
+                let sizes = Sizes {
+                    hash: chunk.hashes[index],
+                    output: output.len() as u64,
+                    rejected: rejected.len() as u64,
+                    rejections: outcome.rejections.len() as u32,
+                };
+                record.add(sizes, &output, &rejected);
+            }
+            Ok::<_, StageError>(record)
+        };
+        let records = results.par_chunks(ROWS_PER_TASK).map(lines);
+        for part in records.collect::<Result<Vec<_>, _>>()? {
+            record.append(part);
         }
         Ok(())
     }
@@ -322,8 +334,11 @@ impl<S: RowStage> Run<'_, S> {
             let json = serde_json::value::to_raw_value(row)?;
             Ok((RowHash::of(&self.fingerprint, json.get().as_bytes()), json))
         };
-        let identified: Result<Vec<_>, _> =
-            rows.par_iter().with_min_len(64).map(identify).collect();
+        let identified: Result<Vec<_>, _> = rows
+            .par_iter()
+            .with_min_len(ROWS_PER_TASK)
+            .map(identify)
+            .collect();
         let (hashes, json) = identified
             .map_err(|error| self.unwritable(&error))?
             .into_iter()
