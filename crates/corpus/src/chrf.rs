@@ -117,6 +117,56 @@ impl<'a> Sum<&'a ChrfStatistics> for ChrfStatistics {
     }
 }
 
+/// What the chrF of two texts cannot exceed, at a fraction of the price: enough to say that
+/// they are not alike.
+///
+/// A matching n-gram of order four and more holds a matching trigram for itself, and trigrams that
+/// are counted by hash match at least as often as they do.
+pub fn upper_bound(hypothesis: &str, reference: &str, beta: f64) -> f64 {
+    let mut open = [0_u32; TRIGRAM_BUCKETS];
+    let reference = each_trigram(reference, &mut open, |open| *open += 1);
+    let mut matched = 0;
+    let hypothesis = each_trigram(hypothesis, &mut open, |open| {
+        if *open > 0 {
+            *open -= 1;
+            matched += 1;
+        }
+    });
+    let order = |order: u64| {
+        let [hypothesis, reference] =
+            [hypothesis, reference].map(|n| (n + 1).saturating_sub(order));
+        let most = if order < 3 { u64::MAX } else { matched };
+        OrderCounts {
+            hypothesis: if reference > 0 { hypothesis } else { 0 },
+            reference,
+            matched: most.min(hypothesis).min(reference),
+        }
+    };
+    let orders: Vec<OrderCounts> = (1..=CHAR_ORDER as u64).map(order).collect();
+    ChrfStatistics { orders }.score(beta)
+}
+
+const TRIGRAM_BUCKETS: usize = 1 << 12;
+
+/// Calls `visit` with the bucket of every character trigram; returns the number of characters.
+fn each_trigram(
+    text: &str,
+    buckets: &mut [u32; TRIGRAM_BUCKETS],
+    mut visit: impl FnMut(&mut u32),
+) -> u64 {
+    let (mut trigram, mut length) = (0_u64, 0);
+    for c in text.chars().filter(|&c| !is_space(c)) {
+        // A character has 21 bits.
+        trigram = trigram << 21 & (1 << 63) - 1 | u64::from(c);
+        length += 1;
+        if length >= 3 {
+            let hash = trigram.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            visit(&mut buckets[(hash >> 52) as usize]);
+        }
+    }
+    length
+}
+
 /// Counts all orders up to `max_order` of two symbol sequences.
 ///
 /// An n-gram is named by the name of its first n-1 symbols and its last symbol, so that every

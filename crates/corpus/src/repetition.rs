@@ -177,12 +177,11 @@ fn returning_phrases(hashes: &[u64]) -> Option<(usize, usize)> {
 /// A word without regard to case and punctuation.
 fn fold(word: &str) -> u64 {
     let mut hasher = FxHasher::default();
-    for letter in word
-        .chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-    {
-        hasher.write_u32(letter.into());
+    for c in word.chars().filter(|c| c.is_alphanumeric()) {
+        match c.is_ascii() {
+            true => hasher.write_u32(c.to_ascii_lowercase().into()),
+            false => c.to_lowercase().for_each(|c| hasher.write_u32(c.into())),
+        }
     }
     hasher.finish()
 }

@@ -6,6 +6,7 @@
 
 pub mod budget;
 pub mod code;
+mod latin;
 pub mod layout;
 pub mod protect;
 pub mod segment;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use corpus::chrf::{BETA, CHAR_ORDER, ChrfStatistics, WORD_ORDER_PLUS_PLUS};
+use corpus::chrf::{BETA, CHAR_ORDER, ChrfStatistics, WORD_ORDER_PLUS_PLUS, upper_bound};
 use proptest::prelude::*;
 
 /// Hypothesis, reference, and what `CHRF(word_order=0|2).sentence_score` gives.
@@ -117,6 +117,12 @@ fn corpus_scores_of_real_systems_equal_sacrebleu() {
 }
 
 proptest! {
+    #[test]
+    fn the_upper_bound_holds(a in "[a-c é日]{0,40}", b in "[a-c é日]{0,40}") {
+        let score = ChrfStatistics::new(&a, &b, CHAR_ORDER, 0).score(BETA);
+        prop_assert!(upper_bound(&a, &b, BETA) >= score - 1e-9);
+    }
+
     #[test]
     fn a_text_matches_itself_and_scores_stay_in_range(a in "\\PC{0,60}", b in "\\PC{0,60}") {
         let same = ChrfStatistics::new(&a, &a, CHAR_ORDER, 2).score(BETA);

@@ -2,7 +2,7 @@
 
 use super::Rule;
 use super::pair::Pair;
-use crate::chrf::{BETA, CHAR_ORDER, ChrfStatistics};
+use crate::chrf::{self, BETA, CHAR_ORDER, ChrfStatistics};
 
 /// Words up to which source and translation may be equal: names are.
 const NAME_WORDS: usize = 3;
@@ -22,10 +22,13 @@ impl Rule for SourceCopied {
     }
 
     fn fault(&self, pair: &Pair) -> Option<String> {
-        if pair.source.words().len() <= NAME_WORDS {
+        let (source, translation) = (&pair.source.plain, &pair.translation.plain);
+        // Rounding aside; most translations are that different.
+        if chrf::upper_bound(translation, source, BETA) < self.max_similarity - 1e-6
+            || pair.source.words().len() <= NAME_WORDS
+        {
             return None;
         }
-        let (source, translation) = (&pair.source.plain, &pair.translation.plain);
         let similarity = ChrfStatistics::new(translation, source, CHAR_ORDER, 0).score(BETA);
         (similarity >= self.max_similarity)
             .then(|| format!("chrF {similarity:.1} against the source"))

@@ -34,19 +34,33 @@ pub fn lines(text: &str) -> Vec<Line> {
         };
         lines.push(Line { range, verbatim });
     };
-    for (at, line_break) in text.match_indices(is_line_break) {
-        push(start..at);
-        start = at + line_break.len();
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        match line_break_length(&bytes[at..]) {
+            0 => at += 1,
+            length => {
+                push(start..at);
+                at += length;
+                start = at;
+            }
+        }
     }
     push(start..text.len());
     lines
 }
 
-fn is_line_break(c: char) -> bool {
-    matches!(
-        c,
-        '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}'
-    )
+/// Length of the line break that `bytes` begin with, or 0.
+fn line_break_length(bytes: &[u8]) -> usize {
+    match bytes {
+        // `\n`, vertical tab, form feed, `\r`.
+        [0xa..=0xd, ..] => 1,
+        // U+0085.
+        [0xc2, 0x85, ..] => 2,
+        // U+2028 and U+2029.
+        [0xe2, 0x80, 0xa8 | 0xa9, ..] => 3,
+        _ => 0,
+    }
 }
 
 /// A stretch of lines that is kept as a whole.

@@ -9,6 +9,7 @@ use std::ops::Range;
 use icu_segmenter::options::SentenceBreakInvariantOptions;
 use icu_segmenter::{SentenceSegmenter, SentenceSegmenterBorrowed};
 
+use super::latin;
 use super::protect::cuts_through;
 use crate::language::Language;
 
@@ -34,12 +35,16 @@ impl SentenceSplitter {
     pub fn split(&self, line: &str, closed: &[Range<usize>]) -> Vec<Range<usize>> {
         let mut sentences = Vec::new();
         let mut start = 0;
+        let mut cut = |end: usize| {
+            if end > start && end < line.len() && self.is_boundary(line, start, end, closed) {
+                push_trimmed(line, start..end, &mut sentences);
+                start = end;
+            }
+        };
         if self.may_have_boundary(line) {
-            for end in self.segmenter.segment_str(line) {
-                if end > start && end < line.len() && self.is_boundary(line, start, end, closed) {
-                    push_trimmed(line, start..end, &mut sentences);
-                    start = end;
-                }
+            match latin::sentence_ends(line) {
+                Some(ends) => ends.into_iter().for_each(&mut cut),
+                None => self.segmenter.segment_str(line).for_each(&mut cut),
             }
         }
         push_trimmed(line, start..line.len(), &mut sentences);
