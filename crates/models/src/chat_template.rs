@@ -195,6 +195,18 @@ impl ChatTemplate {
         answer: &str,
     ) -> Result<PromptAndAnswer, ChatTemplateError> {
         let frame = self.answer_frame(tokenizer, messages)?;
+        self.prompt_and_framed_answer(tokenizer, &frame, messages, answer)
+    }
+
+    /// [`ChatTemplate::prompt_and_answer`] with what [`ChatTemplate::answer_frame`] found for another
+    /// conversation of the same turns.
+    pub fn prompt_and_framed_answer(
+        &self,
+        tokenizer: &Tokenizer,
+        frame: &AnswerFrame,
+        messages: &[Message],
+        answer: &str,
+    ) -> Result<PromptAndAnswer, ChatTemplateError> {
         let rendered = self.render(messages, true)?;
         let prompt = tokenizer.encode(&rendered)?;
         let answer = format!("{}{answer}{}", frame.before, frame.end_of_turn);

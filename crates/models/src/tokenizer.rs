@@ -1,12 +1,15 @@
 //! Text to token ids and back: Hugging Face `tokenizers`, from `tokenizer.json` or GGUF metadata.
 
 mod gguf;
+mod words;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::gguf::{Gguf, GgufError};
+use words::WordCache;
 
 /// Why there is no tokenizer, or why it failed.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +113,8 @@ impl SpecialTokens {
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     special: SpecialTokens,
+    /// Words seen before, for tokenizers that can go word by word.
+    words: Option<Arc<WordCache>>,
 }
 
 impl Tokenizer {
@@ -127,7 +132,7 @@ impl Tokenizer {
         inner
             .with_truncation(None)
             .map_err(|source| error(source.to_string()))?;
-        Ok(Self { inner, special })
+        Ok(Self::new(inner, special))
     }
 
     /// Builds the tokenizer that a GGUF file's metadata describes.
@@ -139,7 +144,16 @@ impl Tokenizer {
                 message: format!("the tokenizer in the metadata is broken: {source}"),
             }
         })?;
-        Ok(Self { inner, special })
+        Ok(Self::new(inner, special))
+    }
+
+    fn new(inner: tokenizers::Tokenizer, special: SpecialTokens) -> Self {
+        let words = WordCache::new(&inner).map(Arc::new);
+        Self {
+            inner,
+            special,
+            words,
+        }
     }
 
     /// The named special tokens.
@@ -159,9 +173,15 @@ impl Tokenizer {
     }
 
     fn encode_with(&self, text: &str, add_special: bool) -> Result<Vec<u32>, TokenizerError> {
-        self.inner
-            .encode_fast(text, add_special)
-            .map(|encoding| encoding.get_ids().to_vec())
+        let by_words = match (&self.words, add_special) {
+            (Some(words), false) => words.encode(text, &self.inner),
+            _ => None,
+        };
+        by_words
+            .unwrap_or_else(|| {
+                let encoding = self.inner.encode_fast(text, add_special)?;
+                Ok(encoding.get_ids().to_vec())
+            })
             .map_err(|error| TokenizerError::Failed(error.to_string()))
     }
 

@@ -113,6 +113,8 @@ enum Fit {
 pub struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
     template: &'a ChatTemplate,
+    /// What stands around every answer: all examples are one question and its answer.
+    frame: AnswerFrame,
     max_length: usize,
     excess_length: ExcessLength,
 }
@@ -126,19 +128,19 @@ impl<'a> Encoder<'a> {
             .ok_or_else(|| EncodeError::NoChatTemplate {
                 model: model.identity.path.display().to_string(),
             })?;
+        let frame = template.answer_frame(&model.tokenizer, &[Message::user("?")])?;
         Ok(Self {
             tokenizer: &model.tokenizer,
             template,
+            frame,
             max_length: config.max_length,
             excess_length: config.excess_length,
         })
     }
 
     /// What the template writes around an answer.
-    pub fn answer_frame(&self) -> Result<AnswerFrame, EncodeError> {
-        Ok(self
-            .template
-            .answer_frame(self.tokenizer, &[Message::user("?")])?)
+    pub fn answer_frame(&self) -> &AnswerFrame {
+        &self.frame
     }
 
     /// Encodes all examples, on all cores.
@@ -177,7 +179,7 @@ impl<'a> Encoder<'a> {
         let messages = [Message::user(&example.question)];
         let parts = self
             .template
-            .prompt_and_answer(self.tokenizer, &messages, &example.answer)
+            .prompt_and_framed_answer(self.tokenizer, &self.frame, &messages, &example.answer)
             .map_err(|source| EncodeError::Example {
                 id: example.id.clone(),
                 source,

@@ -13,7 +13,8 @@ pub fn model_warnings(
     model: &LanguageModel,
     config: &TrainConfig,
 ) -> Result<Vec<String>, EncodeError> {
-    let frame = Encoder::new(model, config)?.answer_frame()?;
+    let encoder = Encoder::new(model, config)?;
+    let frame = encoder.answer_frame();
     let mut warnings = Vec::new();
     if frame.end_of_turn.is_empty() {
         warnings.push(
