@@ -21,10 +21,8 @@ enum Kind {
     Apostrophe,
     /// `:`, and others that join letters and continue sentences.
     Colon,
-    /// `,` and `;`, which join digits.
+    /// `,` and `;`, which join digits and continue sentences.
     Comma,
-    /// Joins digits, and is nothing in a sentence.
-    Semicolon,
     /// Brackets and quotation marks.
     Close,
     /// Dashes, which continue sentences.
@@ -46,8 +44,7 @@ fn kind(c: char) -> Option<Kind> {
         '!' | '?' => Kind::Mark,
         '\'' | '\u{2018}' | '\u{2019}' => Kind::Apostrophe,
         ':' => Kind::Colon,
-        ',' => Kind::Comma,
-        ';' => Kind::Semicolon,
+        ',' | ';' => Kind::Comma,
         '(' | ')' | '[' | ']' | '{' | '}' | '"' | '«' | '»' | '\u{201c}' | '\u{201d}' => {
             Kind::Close
         }
@@ -113,7 +110,7 @@ pub(super) fn add_words(text: &str, offset: usize, words: &mut Vec<Range<usize>>
                     || last == Kind::Digit && next() == Some(Kind::Digit)
             }
             Kind::Colon => is_letter(last) && next().is_some_and(is_letter),
-            Kind::Comma | Kind::Semicolon => last == Kind::Digit && next() == Some(Kind::Digit),
+            Kind::Comma => last == Kind::Digit && next() == Some(Kind::Digit),
             _ => false,
         };
         if !joins && let Some((start, true)) = word.take() {
