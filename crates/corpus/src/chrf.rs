@@ -157,7 +157,7 @@ fn each_trigram(
     let (mut trigram, mut length) = (0_u64, 0);
     for c in text.chars().filter(|&c| !is_space(c)) {
         // A character has 21 bits.
-        trigram = trigram << 21 & (1 << 63) - 1 | u64::from(c);
+        trigram = ((trigram << 21) & ((1 << 63) - 1)) | u64::from(c);
         length += 1;
         if length >= 3 {
             let hash = trigram.wrapping_mul(0x9e37_79b9_7f4a_7c15);

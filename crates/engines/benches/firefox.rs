@@ -37,7 +37,7 @@ fn main() {
         .expect("a model that knows its direction");
     let vocabulary = file(folder, "vocab", ".spm");
     let peer =
-        Engine::load(&file(folder, "model", ".bin"), &vocabulary, &vocabulary).expect("a model");
+        Engine::load(file(folder, "model", ".bin"), &vocabulary, &vocabulary).expect("a model");
     let mut order: Vec<&str> = sentences.iter().map(String::as_str).collect();
     order.sort_by_key(|sentence| std::cmp::Reverse(sentence.len()));
 

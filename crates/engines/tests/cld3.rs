@@ -130,7 +130,7 @@ fn files_that_are_no_parameters_are_named_with_their_line() {
     assert!(error(b"\xff").contains("byte 0 is no text"));
     assert!(error(b"<html>").contains("line 1: expected an array"));
     assert!(error(b"").contains("kEmbeddingsNumRows is missing"));
-    assert!(error(whole[..whole.len() / 2].as_bytes()).contains("the file ends within"));
+    assert!(error(&whole.as_bytes()[..whole.len() / 2]).contains("the file ends within"));
     let broken = whole.replacen(
         "uint8 LangIdNNParams::kEmbeddingsWeights0[] = {\n  ",
         "uint8 LangIdNNParams::kEmbeddingsWeights0[] = {\n  256u, ",

@@ -38,6 +38,10 @@ pub struct PackedLinear {
 }
 
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a model has a few hundred layers, and only tensors of other devices are large"
+)]
 enum Form {
     /// On the CPU.
     Host {

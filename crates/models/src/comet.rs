@@ -382,7 +382,7 @@ impl CometModel {
             segments,
             self.mixture.last_layer(),
             &mut |layer, hidden| {
-                if let Some(share) = self.mixture.share(layer, hidden, segments, &pool) {
+                if let Some(share) = self.mixture.share(layer, hidden, segments, pool) {
                     mixed = Some(match mixed.take() {
                         Some(sum) => sum + share,
                         None => share,

@@ -239,11 +239,12 @@ impl<S: RowStage> Run<'_, S> {
                 outcomes: outcomes.len(),
             });
         }
-        let results: Vec<_> = outcomes.iter().zip(rows.iter()).zip(missing).collect();
-        let lines = |results: &[((&Outcome<S::Output>, &S::Input), &usize)]| {
+        let places: Vec<usize> = (0..outcomes.len()).collect();
+        let lines = |places: &[usize]| {
             let mut record = Record::default();
             let (mut output, mut rejected) = (Vec::new(), Vec::new());
-            for &((outcome, row), &index) in results {
+            for &place in places {
+                let (outcome, row, index) = (&outcomes[place], &rows[place], missing[place]);
                 output.clear();
                 rejected.clear();
                 self.write_lines(
@@ -263,7 +264,7 @@ impl<S: RowStage> Run<'_, S> {
             }
             Ok::<_, StageError>(record)
         };
-        let records = results.par_chunks(ROWS_PER_TASK).map(lines);
+        let records = places.par_chunks(ROWS_PER_TASK).map(lines);
         for part in records.collect::<Result<Vec<_>, _>>()? {
             record.append(part);
         }

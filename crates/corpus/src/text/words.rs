@@ -64,6 +64,6 @@ fn chunk_end(text: &str, start: usize) -> usize {
     let bytes = &text.as_bytes()[start..];
     let is_break = |byte: &u8| matches!(byte, b' ' | b'\n');
     let breaks = bytes.iter().take_while(|byte| is_break(byte)).count();
-    let length = bytes[breaks..].iter().position(|byte| is_break(byte));
+    let length = bytes[breaks..].iter().position(is_break);
     length.map_or(text.len(), |length| start + breaks + length)
 }

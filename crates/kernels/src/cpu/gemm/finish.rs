@@ -25,7 +25,7 @@ impl<'a> Finish<'a> {
     }
 
     /// The finish of columns from `first` on.
-    pub fn from_column(self, first: usize) -> Self {
+    pub fn after_columns(self, first: usize) -> Self {
         Self {
             bias: self.bias.map(|bias| &bias[first..]),
             ..self
@@ -37,7 +37,7 @@ impl<'a> Finish<'a> {
         if self.bias.is_none() && !self.relu {
             return;
         }
-        let bias = self.from_column(first).bias.unwrap_or(&[]);
+        let bias = self.after_columns(first).bias.unwrap_or(&[]);
         for row in 0..part.rows {
             finish_row(part.row_mut(row), bias, self.relu);
         }

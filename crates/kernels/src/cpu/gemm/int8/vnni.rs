@@ -304,6 +304,10 @@ unsafe fn rows<const ROWS: usize>(
             b = b.add(WIDE);
         }
     }
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "a half is a place in the columns and in the tile too"
+    )]
     for half in 0..2 {
         let mask = (columns.mask >> (16 * half)) as __mmask16;
         // SAFETY: 32 values each (caller).
