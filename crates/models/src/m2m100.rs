@@ -175,7 +175,7 @@ impl M2m100 {
         }
     }
 
-    /// The most probable tokens after hidden states; see [`kernels::top_tokens`].
+    /// The most probable tokens after hidden states; see [`kernels::top_tokens()`].
     pub fn top_tokens(
         &self,
         hidden: Tensor<2>,

@@ -3,7 +3,7 @@
 //! Such a file is a pickle, a program that builds objects and may call any Python function. The
 //! `pytorch-reader` crate interprets it without Python: it knows how tensors are put together and
 //! takes every other call for an opaque value, so nothing is ever executed. Before that,
-//! [`globals`] refuses files that name anything but tensors and plain data, because a file that
+//! `globals` refuses files that name anything but tensors and plain data, because a file that
 //! does was made to harm whoever loads it with Python.
 
 mod globals;
