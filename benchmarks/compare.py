@@ -1,6 +1,7 @@
 """Runs ours and the peers in turn on the same work, and prints medians and ratios.
 
-usage: compare.py --gguf FILE.gguf [--transfer-set FILE.jsonl] [--repeat 3] [--only TEXT] [--output results.json]
+usage: compare.py --gguf FILE.gguf [--transfer-set FILE.jsonl] [--ctranslate2 FOLDER [--sentences 128]] [--repeat 3] [--only TEXT]
+       [--output results.json]
 Needs a Python with torch and transformers; the Rust examples are built first.
 """
 
@@ -18,6 +19,8 @@ root = here.parent
 parser = argparse.ArgumentParser()
 parser.add_argument("--gguf", type=pathlib.Path, required=True)
 parser.add_argument("--transfer-set", type=pathlib.Path, help="of a run: mix/part-00000-of-00001.jsonl")
+parser.add_argument("--ctranslate2", type=pathlib.Path, help="folder for CTranslate2's model of NLLB's shape; also measures translation")
+parser.add_argument("--sentences", type=int, default=128, help="to translate")
 parser.add_argument("--repeat", type=int, default=3)
 parser.add_argument("--output", type=pathlib.Path)
 parser.add_argument("--only", default="", help="only works whose name contains this")
@@ -25,7 +28,7 @@ options = parser.parse_args()
 gguf = str(options.gguf.resolve())
 
 subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "-p", "training", "--example", "step",
-                "-p", "models", "--example", "generate"], cwd=root, check=True)
+                "-p", "models", "--example", "generate", "--example", "translate"], cwd=root, check=True)
 metadata = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=root, check=True, capture_output=True)
 examples = pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / "release" / "examples"
 
@@ -77,29 +80,44 @@ for batch in (1, 16):
         "xldistill bf16": ours_generate("bf16", batch), "Transformers bf16": peer_generate("bfloat16", batch),
     }
 
+if options.ctranslate2:
+    sentences = ["--sentences", str(options.sentences)]
+
+    def ours_translate(precision):
+        return [str(examples / "translate"), precision, str(options.sentences)]
+
+    works["translate NLLB-600M's shape, random weights, 20 to 40 pieces to 30 tokens, beam 4, sentences"] = {
+        "xldistill f32": ours_translate("f32"), "xldistill bf16": ours_translate("bf16"), "xldistill int8": ours_translate("int8"),
+        **{f"Transformers {name}": [sys.executable, str(here / "peers" / "translate.py"), "--dtype", dtype, *sentences]
+           for name, dtype in (("f32", "float32"), ("bf16", "bfloat16"))},
+        **{f"CTranslate2 {name}": [sys.executable, str(here / "peers" / "translate_ctranslate2.py"), str(options.ctranslate2.resolve()),
+                                   "--dtype", dtype, *sentences]
+           for name, dtype in (("f32", "float32"), ("int8", "int8"))},
+    }
+
 report = {"machine": platform.processor() or platform.machine(), "repeat": options.repeat, "works": {}}
 for work, contenders in works.items():
     if options.only not in work:
         continue
+    measure = ("supervised_tokens_per_second" if "supervised" in work else
+               "sentences_per_second" if work.startswith("translate") else "tokens_per_second")
     runs = {name: [] for name in contenders}
     for _ in range(options.repeat):  # in turn, so that a slow minute hits everyone
         for name, command in contenders.items():
             output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             runs[name].append(json.loads(output.strip().splitlines()[-1]))
-    print(f"\n{work}\n{'':20}{'tokens/s':>10}{'spread':>10}{'peak GB':>10}   version")
+    print(f"\n{work}\n{'':20}{'a second':>10}{'spread':>10}{'peak GB':>10}   version")
     report["works"][work] = {}
     for name, results in runs.items():
-        measure = "supervised_tokens_per_second" if "supervised" in work else "tokens_per_second"
         speeds = [result[measure] for result in results]
         median, peak = statistics.median(speeds), max(result["peak_bytes"] for result in results)
         spread = (max(speeds) - min(speeds)) / median
         version = results[0].get("version", "")
-        print(f"{name:20}{median:10.1f}{spread:10.0%}{peak / 1e9:10.2f}   {version}", flush=True)
-        report["works"][work][name] = {"tokens_per_second": median, "runs": speeds, "peak_bytes": peak, "version": version}
-    for precision in ("f32", "bf16"):
-        own = report["works"][work][f"xldistill {precision}"]["tokens_per_second"]
-        for name, result in report["works"][work].items():
-            if not name.startswith("xldistill"):
-                print(f"  xldistill {precision} is {own / result['tokens_per_second']:.2f} x {name}")
+        print(f"{name:20}{median:10.2f}{spread:10.0%}{peak / 1e9:10.2f}   {version}", flush=True)
+        report["works"][work][name] = {measure: median, "runs": speeds, "peak_bytes": peak, "version": version}
+    for own, result in report["works"][work].items():
+        for name, peer in report["works"][work].items():
+            if own.startswith("xldistill") and not name.startswith("xldistill"):
+                print(f"  {own} is {result[measure] / peer[measure]:.2f} x {name}")
 if options.output:
     options.output.write_text(json.dumps(report, indent=1) + "\n")
