@@ -280,7 +280,7 @@ fn training_step() {
             tokens as f64 / seconds,
             forward.as_secs_f64(),
             backward.as_secs_f64(),
-            peak_memory(),
+            kernels::peak_memory() as f64 / 1e9,
         );
     }
 }
@@ -319,14 +319,6 @@ impl<const D: usize> Trained<D> {
         let state = self.state.take().expect("there between updates");
         self.state = Some(kernels::adamw(state, gradient, step));
     }
-}
-
-/// Peak resident memory in GB (Linux; 0 elsewhere).
-fn peak_memory() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kib.unwrap_or(0.0) * 1024.0 / 1e9
 }
 
 /// 64 prompt tokens, then 128 new ones for each of `batch` sequences.

@@ -46,7 +46,7 @@ pub use decoder_block::{BlockPlan, BlockWeights, decoder_block};
 pub use embedding::embedding;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
-pub use memory::retain_memory;
+pub use memory::{peak_memory, resident_memory, retain_memory};
 pub use packed::{PackedLinear, WeightFormat};
 pub use precision::Precision;
 pub use rms_norm::rms_norm;

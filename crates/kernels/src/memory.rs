@@ -1,4 +1,4 @@
-//! What the allocator does with freed tensors.
+//! What the allocator does with freed tensors, and how much memory the process holds.
 
 /// Tells glibc to keep freed memory instead of returning it to the system, so that the tensors of
 /// one training step reuse the pages of the step before. Call it once, first thing in `main`.
@@ -17,4 +17,24 @@ pub fn retain_memory() {
             libc::mallopt(libc::M_TOP_PAD, 64 << 20);
         }
     }
+}
+
+/// Most memory that this process held at a time, in bytes; 0 where the system does not tell.
+pub fn peak_memory() -> u64 {
+    process_status("VmHWM:")
+}
+
+/// Memory that this process holds now, in bytes; 0 where the system does not tell.
+pub fn resident_memory() -> u64 {
+    process_status("VmRSS:")
+}
+
+/// A number of kilobytes that Linux says of this process, in bytes.
+fn process_status(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kilobytes = status.lines().find_map(|line| {
+        let kilobytes = line.strip_prefix(name)?.trim().strip_suffix("kB")?;
+        kilobytes.trim().parse::<u64>().ok()
+    });
+    kilobytes.unwrap_or(0) * 1024
 }

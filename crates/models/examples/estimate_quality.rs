@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use models::comet::{CometModel, CometOptions, Sample};
-use models::kernels::{WeightFormat, retain_memory};
+use models::kernels::{WeightFormat, peak_memory, retain_memory};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     retain_memory();
@@ -46,19 +46,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds = start.elapsed().as_secs_f64();
     let result = serde_json::json!({
         "segments_per_second": scores.len() as f64 / seconds,
-        "peak_bytes": peak_bytes(),
+        "peak_bytes": peak_memory(),
         "load_seconds": load_seconds,
         "scores": scores,
         "version": concat!("xldistill ", env!("CARGO_PKG_VERSION")),
     });
     println!("{result}");
     Ok(())
-}
-
-/// Most memory the process held, where Linux says it.
-fn peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
 }

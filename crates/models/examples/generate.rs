@@ -10,7 +10,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use models::LanguageModel;
 use models::generation::{GenerationOptions, generate};
-use models::kernels::{WeightFormat, retain_memory};
+use models::kernels::{WeightFormat, peak_memory, retain_memory};
 
 /// Tokens before the first new one.
 const PROMPT_TOKENS: u32 = 64;
@@ -46,17 +46,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tokens: usize = generated.iter().map(|row| row.ids.len()).sum();
     let result = serde_json::json!({
         "tokens_per_second": tokens as f64 / start.elapsed().as_secs_f64(),
-        "peak_bytes": peak_bytes(),
+        "peak_bytes": peak_memory(),
         "version": concat!("xldistill ", env!("CARGO_PKG_VERSION")),
     });
     println!("{result}");
     Ok(())
-}
-
-/// Most memory the process held, where Linux says it.
-fn peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use models::beam_search::{BeamOptions, beam_search};
-use models::kernels::{WeightFormat, retain_memory};
+use models::kernels::{WeightFormat, peak_memory, retain_memory};
 use models::m2m100::{M2m100, M2m100Config};
 
 /// facebook/nllb-200-distilled-600M.
@@ -56,17 +56,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let result = serde_json::json!({
         "sentences_per_second": sentences as f64 / seconds,
         "tokens_per_second": tokens as f64 / seconds,
-        "peak_bytes": peak_bytes(),
+        "peak_bytes": peak_memory(),
         "version": concat!("xldistill ", env!("CARGO_PKG_VERSION")),
     });
     println!("{result}");
     Ok(())
-}
-
-/// Most memory the process held, where Linux says it.
-fn peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
 }

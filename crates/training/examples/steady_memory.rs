@@ -76,8 +76,8 @@ fn main() {
             let line = serde_json::json!({
                 "step": done,
                 "loss": result.loss,
-                "resident_bytes": status("VmRSS:"),
-                "peak_bytes": status("VmHWM:"),
+                "resident_bytes": kernels::resident_memory(),
+                "peak_bytes": kernels::peak_memory(),
                 "page_faults_per_step": (page_faults() - faults) as f64 / span as f64,
                 "tokens_per_second": tokens as f64 / since.elapsed().as_secs_f64(),
             });
@@ -129,16 +129,6 @@ fn examples(count: usize) -> Vec<Encoded> {
             }
         })
         .collect()
-}
-
-/// A number of kilobytes that the system says of this process, in bytes; 0 where it does not.
-fn status(name: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let value = status.lines().find_map(|line| {
-        let kilobytes = line.strip_prefix(name)?.trim().strip_suffix("kB")?;
-        kilobytes.trim().parse::<u64>().ok()
-    });
-    value.unwrap_or(0) * 1024
 }
 
 /// Page faults of this process so far that needed no disk.

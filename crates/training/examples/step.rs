@@ -124,7 +124,7 @@ fn main() {
     let result = serde_json::json!({
         "tokens_per_second": median,
         "supervised_tokens_per_second": supervised as f64 / seconds,
-        "peak_bytes": peak_memory(),
+        "peak_bytes": kernels::peak_memory(),
         "version": env!("CARGO_PKG_VERSION"),
     });
     println!("{result}");
@@ -171,20 +171,6 @@ fn write(path: &str, examples: &[Encoded]) {
         eprintln!("{path}: {error}");
         std::process::exit(1)
     });
-}
-
-/// Peak resident memory of this process in bytes; 0 where the system does not tell.
-fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kilobytes: Option<u64> = status.lines().find_map(|line| {
-        line.strip_prefix("VmHWM:")?
-            .trim()
-            .strip_suffix("kB")?
-            .trim()
-            .parse()
-            .ok()
-    });
-    kilobytes.unwrap_or(0) * 1024
 }
 
 fn named<T, const N: usize>(name: &str, values: [(&str, T); N]) -> T {

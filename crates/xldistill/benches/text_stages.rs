@@ -240,14 +240,14 @@ fn first_rows<T: Row>(folder: &Path, rows: usize) -> Result<Vec<T>> {
 fn timed(stage: &str, rows: usize, work: impl FnOnce() -> Result<String>) -> Result<Measured> {
     // Sets the peak back to what is resident now. Where that cannot be, the peak is the process's.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
-    let before = status("VmRSS:");
+    let before = kernels::resident_memory();
     let started = Instant::now();
     let output = work()?;
     Ok(Measured {
         stage: stage.to_owned(),
         rows: rows as u64,
         seconds: started.elapsed().as_secs_f64(),
-        peak_bytes: status("VmHWM:").saturating_sub(before),
+        peak_bytes: kernels::peak_memory().saturating_sub(before),
         output,
     })
 }
@@ -263,16 +263,6 @@ fn run_stage<S: RowStage>(
     };
     let manifest = run(stage, inputs, folder, &options, &Silent)?;
     Ok(manifest.files.output_hash)
-}
-
-/// A number of kilobytes that the system says of this process, in bytes; 0 where it does not.
-fn status(name: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let value = status.lines().find_map(|line| {
-        let kilobytes = line.strip_prefix(name)?.trim().strip_suffix("kB")?;
-        kilobytes.trim().parse::<u64>().ok()
-    });
-    value.unwrap_or(0) * 1024
 }
 
 /// A stage that costs nothing itself.
