@@ -6,6 +6,8 @@
 //! are added where the products are written, and no gradient is copied to be summed.
 
 mod fast;
+mod layers;
+mod weights;
 
 use burn::Tensor;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -19,32 +21,11 @@ use burn_flex::FlexTensor;
 use crate::cpu::attention::Scoring;
 use crate::flex::{contiguous, is_fast};
 use crate::rotary::{RotaryTable, Turn};
-use crate::{Precision, Segments, attention};
+use crate::{Dropout, FrozenWeight, Precision, Segments, attention, drop_out};
 
 use fast::{Saved, differentiate, finish, up_to_activation};
-
-/// Weights of a block, in the order in which they are used; [out, in] as in checkpoints.
-#[derive(Debug, Clone)]
-pub struct BlockWeights {
-    /// Gain of the norm before attention `[C]`.
-    pub attention_norm: Tensor<1>,
-    /// Queries [H·D, C].
-    pub query: Tensor<2>,
-    /// Keys [KV·D, C].
-    pub key: Tensor<2>,
-    /// Values [KV·D, C].
-    pub value: Tensor<2>,
-    /// Output of attention [C, H·D].
-    pub output: Tensor<2>,
-    /// Gain of the norm before the MLP `[C]`.
-    pub mlp_norm: Tensor<1>,
-    /// Gate [F, C].
-    pub gate: Tensor<2>,
-    /// Up [F, C].
-    pub up: Tensor<2>,
-    /// Down [C, F].
-    pub down: Tensor<2>,
-}
+use weights::flat_adapters;
+pub use weights::{Adapter, BlockWeights, Projection};
 
 /// How a block is computed.
 #[derive(Debug, Clone)]
@@ -62,6 +43,8 @@ pub struct BlockPlan<'a> {
     /// Keep the input only, and compute all else again in the backward pass (Chen et al. 2016): less
     /// memory for a third more work.
     pub recompute: bool,
+    /// Dropout of what the adapters read. Layers that read the same input drop the same values.
+    pub dropout: Option<Dropout>,
 }
 
 /// Output [T, C] of a block whose input is `x` [T, C]. Multiplies in [`Precision::current`].
@@ -85,6 +68,17 @@ pub fn decoder_block(x: Tensor<2>, weights: BlockWeights, plan: &BlockPlan<'_>) 
         furthest <= plan.rotary.positions(),
         "positions beyond the rotary table"
     );
+    let layers = [
+        weights.query,
+        weights.key,
+        weights.value,
+        weights.output,
+        weights.gate,
+        weights.up,
+        weights.down,
+    ];
+    let precision = Precision::current();
+    let adapter = |layer: &Projection| layer.adapter.clone();
     let owned = Plan {
         turn: Turn {
             table: plan.rotary.clone(),
@@ -96,35 +90,39 @@ pub fn decoder_block(x: Tensor<2>, weights: BlockWeights, plan: &BlockPlan<'_>) 
             scoring: Scoring {
                 scale: scale(plan),
                 causal: true,
-                precision: Precision::current(),
+                precision,
             },
         },
         head_dim: plan.head_dim,
         epsilon: plan.epsilon as f32,
         recompute: plan.recompute,
+        ranks: layers
+            .each_ref()
+            .map(|layer| adapter(layer).map_or(0, |adapter| adapter.a.dims()[0])),
+        scales: layers
+            .each_ref()
+            .map(|layer| adapter(layer).map_or(0.0, |adapter| adapter.scale as f32)),
+        dropout: plan.dropout,
+        frozen: layers.each_ref().map(|layer| {
+            let frozen = layer.frozen.clone();
+            frozen.filter(|frozen| frozen.precision() == precision)
+        }),
     };
-    let BlockWeights {
-        attention_norm,
+    let adapters = flat_adapters(&layers, &x);
+    let [query, key, value, output, gate, up, down] =
+        layers.map(|layer| layer.weight.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as BlockKernel>::block(
+        x.into_dispatch(),
+        weights.attention_norm.into_dispatch(),
         query,
         key,
         value,
         output,
-        mlp_norm,
+        weights.mlp_norm.into_dispatch(),
         gate,
         up,
         down,
-    } = weights;
-    Tensor::from_dispatch(<Dispatch as BlockKernel>::block(
-        x.into_dispatch(),
-        attention_norm.into_dispatch(),
-        query.into_dispatch(),
-        key.into_dispatch(),
-        value.into_dispatch(),
-        output.into_dispatch(),
-        mlp_norm.into_dispatch(),
-        gate.into_dispatch(),
-        up.into_dispatch(),
-        down.into_dispatch(),
+        adapters.into_dispatch(),
         owned,
     ))
 }
@@ -137,18 +135,31 @@ pub fn portable(x: Tensor<2>, weights: BlockWeights, plan: &BlockPlan<'_>) -> Te
         x.reshape([tokens, width / plan.head_dim, plan.head_dim])
     };
     let turned = |x| crate::rotary(heads(x), plan.rotary, plan.positions);
+    let project = |x: &Tensor<2>, layer: Projection, place| {
+        let y = crate::linear(x.clone(), layer.weight, None);
+        let Some(Adapter { a, b, scale }) = layer.adapter else {
+            return y;
+        };
+        let x = match plan.dropout {
+            Some(dropout) => drop_out(x.clone(), dropout.at(place)),
+            None => x.clone(),
+        };
+        y + crate::linear(crate::linear(x, a, None), b, None) * scale
+    };
     let normed = crate::rms_norm(x.clone(), weights.attention_norm, plan.epsilon);
-    let project = |weight| crate::linear(normed.clone(), weight, None);
-    let (q, k) = (turned(project(weights.query)), turned(project(weights.key)));
-    let v = heads(project(weights.value));
+    let (q, k) = (
+        turned(project(&normed, weights.query, 0)),
+        turned(project(&normed, weights.key, 0)),
+    );
+    let v = heads(project(&normed, weights.value, 0));
     let attended = crate::attention(q, k, v, plan.segments, scale(plan));
     let [_, count, head_dim] = attended.dims();
     let attended = attended.reshape([tokens, count * head_dim]);
-    let x = x + crate::linear(attended, weights.output, None);
+    let x = x + project(&attended, weights.output, 3);
     let normed = crate::rms_norm(x.clone(), weights.mlp_norm, plan.epsilon);
-    let gate = crate::linear(normed.clone(), weights.gate, None);
-    let up = crate::linear(normed, weights.up, None);
-    x + crate::linear(crate::swiglu(gate, up), weights.down, None)
+    let gate = project(&normed, weights.gate, 4);
+    let up = project(&normed, weights.up, 4);
+    x + project(&crate::swiglu(gate, up), weights.down, 6)
 }
 
 fn scale(plan: &BlockPlan<'_>) -> f32 {
@@ -163,6 +174,13 @@ struct Plan {
     head_dim: usize,
     epsilon: f32,
     recompute: bool,
+    /// Of the seven layers' adapters: r, 0 without.
+    ranks: [usize; 7],
+    /// Of the seven layers' adapters: s.
+    scales: [f32; 7],
+    dropout: Option<Dropout>,
+    /// The layers' weights where they are packed already.
+    frozen: [Option<FrozenWeight>; 7],
 }
 
 impl Plan {
@@ -171,8 +189,40 @@ impl Plan {
     }
 }
 
-/// The tensors of a block other than its input, in the order of [`BlockWeights`].
-type Weights = [FlexTensor; 9];
+/// The tensors of a block other than its input, all contiguous.
+#[derive(Debug, Clone)]
+struct Operands {
+    attention_norm: FlexTensor,
+    mlp_norm: FlexTensor,
+    /// Query, key, value, output, gate, up and down.
+    layers: [FlexTensor; 7],
+    /// See [`flat_adapters`].
+    adapters: FlexTensor,
+}
+
+impl Operands {
+    /// From the order of the operation's arguments.
+    fn new(tensors: [FlexTensor; 10]) -> Self {
+        let [
+            attention_norm,
+            query,
+            key,
+            value,
+            output,
+            mlp_norm,
+            gate,
+            up,
+            down,
+            adapters,
+        ] = tensors.map(|tensor| contiguous(&tensor));
+        Self {
+            attention_norm,
+            mlp_norm,
+            layers: [query, key, value, output, gate, up, down],
+            adapters,
+        }
+    }
+}
 
 #[backend_extension(Flex, Autodiff)]
 trait BlockKernel: Backend {
@@ -188,6 +238,7 @@ trait BlockKernel: Backend {
         gate: FloatTensor<Self>,
         up: FloatTensor<Self>,
         down: FloatTensor<Self>,
+        adapters: FloatTensor<Self>,
         plan: Plan,
     ) -> FloatTensor<Self>;
 }
@@ -204,9 +255,10 @@ impl BlockKernel for Flex {
         gate: FlexTensor,
         up: FlexTensor,
         down: FlexTensor,
+        adapters: FlexTensor,
         plan: Plan,
     ) -> FlexTensor {
-        let weights = [
+        let operands = Operands::new([
             attention_norm,
             query,
             key,
@@ -216,11 +268,11 @@ impl BlockKernel for Flex {
             gate,
             up,
             down,
-        ];
-        let weights = weights.map(|weight| contiguous(&weight));
+            adapters,
+        ]);
         let x = contiguous(&x);
-        let kept = up_to_activation(&x, &weights, &plan);
-        finish(&kept, &weights, &plan)
+        let kept = up_to_activation(&x, &operands, &plan);
+        finish(&kept, &operands, &plan)
     }
 }
 
@@ -236,6 +288,7 @@ impl<C: CheckpointStrategy> BlockKernel for Autodiff<Flex, C> {
         gate: FloatTensor<Self>,
         up: FloatTensor<Self>,
         down: FloatTensor<Self>,
+        adapters: FloatTensor<Self>,
         plan: Plan,
     ) -> FloatTensor<Self> {
         let tensors = [
@@ -249,17 +302,19 @@ impl<C: CheckpointStrategy> BlockKernel for Autodiff<Flex, C> {
             gate,
             up,
             down,
+            adapters,
         ];
         let nodes = tensors.each_ref().map(|tensor| tensor.node());
-        let [x, weights @ ..] = tensors.map(|tensor| contiguous(tensor.primitive()));
-        let kept = up_to_activation(&x, &weights, &plan);
-        let result = finish(&kept, &weights, &plan);
+        let [x, operands @ ..] = tensors.map(|tensor| contiguous(tensor.primitive()));
+        let operands = Operands::new(operands);
+        let kept = up_to_activation(&x, &operands, &plan);
+        let result = finish(&kept, &operands, &plan);
         match BlockBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(preparation) => {
                 let kept = (!plan.recompute).then_some(kept);
                 let saved = Saved {
                     x,
-                    weights,
+                    operands,
                     kept,
                     plan,
                 };
@@ -273,10 +328,10 @@ impl<C: CheckpointStrategy> BlockKernel for Autodiff<Flex, C> {
 #[derive(Debug)]
 struct BlockBackward;
 
-impl Backward<Flex, 10> for BlockBackward {
+impl Backward<Flex, 11> for BlockBackward {
     type State = Saved;
 
-    fn backward(self, ops: Ops<Saved, 10>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Saved, 11>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = contiguous(&grads.consume::<Flex>(&ops.node));
         let wanted = ops.parents.each_ref().map(Option::is_some);
         let gradients = differentiate(ops.state, &dy, wanted);

@@ -5,8 +5,9 @@ mod levels;
 use burn::Tensor;
 use burn::tensor::{Device, TensorData, Tolerance};
 use kernels::{
-    Activation, BlockPlan, BlockWeights, Precision, RotaryTable, Segments, activation, attention,
-    cross_entropy, decoder_block, layer_norm, linear, rms_norm,
+    Activation, Adapter, BlockPlan, BlockWeights, Dropout, FrozenWeight, Precision, Projection,
+    RotaryTable, Segments, activation, attention, cross_entropy, decoder_block, layer_norm, linear,
+    rms_norm,
 };
 
 /// Reproducible values in -1 … 1.
@@ -315,45 +316,59 @@ fn a_shared_beginning_equals_sequences_of_their_own() {
     }
 }
 
+/// A block of width 24 with heads of 8; the closure makes the adapters of [out, in] layers.
+fn block(adapter: impl Fn(usize, usize, u32) -> Option<Adapter>) -> BlockWeights {
+    let gain = |seed| (frozen([24], seed) + 1.5).require_grad();
+    let layer = |outputs, inputs, seed| Projection {
+        adapter: adapter(outputs, inputs, seed),
+        ..random([outputs, inputs], seed).into()
+    };
+    BlockWeights {
+        attention_norm: gain(2),
+        query: layer(48, 24, 3),
+        key: layer(16, 24, 4),
+        value: layer(16, 24, 5),
+        output: layer(24, 48, 6),
+        mlp_norm: gain(7),
+        gate: layer(40, 24, 8),
+        up: layer(40, 24, 9),
+        down: layer(24, 40, 10),
+    }
+}
+
+/// The layers of a block.
+fn layers(weights: &mut BlockWeights) -> [&mut Projection; 7] {
+    [
+        &mut weights.query,
+        &mut weights.key,
+        &mut weights.value,
+        &mut weights.output,
+        &mut weights.gate,
+        &mut weights.up,
+        &mut weights.down,
+    ]
+}
+
 #[test]
 fn decoder_block_agrees() {
-    let (width, heads, kv_heads, head_dim, inner) = (24, 6, 2, 8, 40);
     for segments in [tree(), Segments::new([1]), Segments::new([17, 0, 31])] {
-        let tokens = segments.tokens();
         let positions = segments.positions();
-        let x = random([tokens, width], 1);
-        let gain = |seed| (frozen([width], seed) + 1.5).require_grad();
-        let weights = BlockWeights {
-            attention_norm: gain(2),
-            query: random([heads * head_dim, width], 3),
-            key: random([kv_heads * head_dim, width], 4),
-            value: random([kv_heads * head_dim, width], 5),
-            output: random([width, heads * head_dim], 6),
-            mlp_norm: gain(7),
-            gate: random([inner, width], 8),
-            up: random([inner, width], 9),
-            down: random([width, inner], 10),
-        };
+        let x = random([segments.tokens(), 24], 1);
+        let mut weights = block(|_, _, _| None);
         for recompute in [false, true] {
             let plan = BlockPlan {
                 segments: &segments,
                 positions: &positions,
-                rotary: &RotaryTable::plain(10_000.0, head_dim, 200),
-                head_dim,
+                rotary: &RotaryTable::plain(10_000.0, 8, 200),
+                head_dim: 8,
                 epsilon: 1e-5,
                 recompute,
+                dropout: None,
             };
-            let BlockWeights {
-                attention_norm,
-                query,
-                key,
-                value,
-                output,
-                mlp_norm,
-                gate,
-                up,
-                down,
-            } = weights.clone();
+            let (attention_norm, mlp_norm) =
+                (weights.attention_norm.clone(), weights.mlp_norm.clone());
+            let [query, key, value, output, gate, up, down] =
+                layers(&mut weights).map(|layer| layer.weight.clone());
             compare!(
                 1e-3,
                 [
@@ -375,6 +390,65 @@ fn decoder_block_agrees() {
     }
 }
 
+/// Adapters of odd ranks on some of the layers, with dropout, beside frozen weights: packed or not.
+#[test]
+fn adapters_in_a_block_agree() {
+    let segments = Segments::new([17, 0, 31]);
+    let positions = segments.positions();
+    let x = random([segments.tokens(), 24], 1);
+    for (packed, share, recompute) in [
+        (false, None, false),
+        (false, Some(0.3), true),
+        (true, Some(0.3), false),
+    ] {
+        let mut weights = block(|outputs, inputs, seed| {
+            let rank = [3, 0, 16, 5][seed as usize % 4];
+            (rank > 0).then(|| Adapter {
+                a: random([rank, inputs], 20 + seed),
+                b: random([outputs, rank], 40 + seed),
+                scale: 0.02 * f64::from(seed),
+            })
+        });
+        for layer in layers(&mut weights) {
+            layer.weight = frozen(layer.weight.dims(), 60);
+            if packed {
+                layer.frozen = FrozenWeight::new(layer.weight.clone(), Precision::F32);
+                assert!(layer.frozen.is_some());
+            }
+        }
+        let plan = BlockPlan {
+            segments: &segments,
+            positions: &positions,
+            rotary: &RotaryTable::plain(10_000.0, 8, 200),
+            head_dim: 8,
+            epsilon: 1e-5,
+            recompute,
+            dropout: share.map(|share| Dropout { share, seed: 11 }),
+        };
+        let portable = decoder_block::portable(x.clone(), weights.clone(), &plan);
+        let fast = kernels::decoder_block(x.clone(), weights.clone(), &plan);
+        close(fast.clone(), portable.clone(), 1e-3);
+        let (portable, fast) = (gradients(portable), gradients(fast));
+        close(x.grad(&fast).unwrap(), x.grad(&portable).unwrap(), 1e-3);
+        let norm = &weights.mlp_norm;
+        close(
+            norm.grad(&fast).unwrap(),
+            norm.grad(&portable).unwrap(),
+            1e-3,
+        );
+        let mut adapted = 0;
+        for layer in layers(&mut weights) {
+            assert!(layer.weight.grad(&fast).is_none());
+            if let Some(Adapter { a, b, .. }) = &layer.adapter {
+                close(a.grad(&fast).unwrap(), a.grad(&portable).unwrap(), 1e-3);
+                close(b.grad(&fast).unwrap(), b.grad(&portable).unwrap(), 1e-3);
+                adapted += 1;
+            }
+        }
+        assert_eq!(adapted, 5);
+    }
+}
+
 /// Gradients are computed for what asks for them and nothing else.
 #[test]
 fn a_frozen_block_passes_its_gradient_on() {
@@ -382,14 +456,14 @@ fn a_frozen_block_passes_its_gradient_on() {
     let x = random([5, 8], 1);
     let weights = BlockWeights {
         attention_norm: frozen([8], 2),
-        query: frozen([8, 8], 3),
-        key: frozen([4, 8], 4),
-        value: random([4, 8], 5),
-        output: frozen([8, 8], 6),
+        query: frozen([8, 8], 3).into(),
+        key: frozen([4, 8], 4).into(),
+        value: random([4, 8], 5).into(),
+        output: frozen([8, 8], 6).into(),
         mlp_norm: frozen([8], 7),
-        gate: frozen([12, 8], 8),
-        up: frozen([12, 8], 9),
-        down: frozen([8, 12], 10),
+        gate: frozen([12, 8], 8).into(),
+        up: frozen([12, 8], 9).into(),
+        down: frozen([8, 12], 10).into(),
     };
     let plan = BlockPlan {
         segments: &segments,
@@ -398,9 +472,10 @@ fn a_frozen_block_passes_its_gradient_on() {
         head_dim: 4,
         epsilon: 1e-5,
         recompute: false,
+        dropout: None,
     };
-    let value = weights.value.clone();
-    let frozen = weights.query.clone();
+    let value = weights.value.weight.clone();
+    let frozen = weights.query.weight.clone();
     let portable = gradients(decoder_block::portable(x.clone(), weights.clone(), &plan));
     let fast = gradients(kernels::decoder_block(x.clone(), weights, &plan));
     close(x.grad(&fast).unwrap(), x.grad(&portable).unwrap(), 1e-4);

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Distribution, TensorData};
 use burn::{Tensor, tensor::Device};
-use kernels::{PackedLinear, WeightFormat};
+use kernels::{Adapter, Dropout, FrozenWeight, PackedLinear, Precision, Projection, WeightFormat};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
@@ -19,6 +19,9 @@ pub struct Linear {
     /// The layer as inference reads it. Never present in a model that is trained.
     #[module(skip)]
     packed: Option<PackedLinear>,
+    /// The weight as training with adapters multiplies by it. Never present in a copy for inference.
+    #[module(skip)]
+    frozen: Option<FrozenWeight>,
 }
 
 /// A low-rank adapter (Hu et al. 2021, arXiv 2106.09685): adds s·B·A to a frozen weight.
@@ -65,18 +68,24 @@ impl Linear {
             bias,
             lora: None,
             packed: None,
+            frozen: None,
         })
     }
 
     /// [T, in] → [T, out].
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.forward_with_dropout(x, None)
+    }
+
+    /// [`Linear::forward`] with dropout of what the adapter reads.
+    pub fn forward_with_dropout(&self, x: Tensor<2>, dropout: Option<Dropout>) -> Tensor<2> {
         if let Some(packed) = &self.packed {
             return packed.forward(x);
         }
         let bias = self.bias.as_ref().map(Param::val);
         let base = kernels::linear(x.clone(), self.weight.val(), bias);
         match &self.lora {
-            Some(lora) => base + lora.forward(x),
+            Some(lora) => base + lora.forward(x, dropout),
             None => base,
         }
     }
@@ -157,6 +166,7 @@ impl Linear {
             bias: self.bias,
             lora: None,
             packed: None,
+            frozen: None,
         }
     }
 
@@ -171,13 +181,32 @@ impl Linear {
             bias: self.bias,
             lora: None,
             packed: Some(packed),
+            frozen: None,
         }
     }
 
-    /// W, where the layer is nothing but a product with it.
-    pub(crate) fn plain_weight(&self) -> Option<Tensor<2>> {
-        let plain = self.bias.is_none() && self.lora.is_none() && self.packed.is_none();
-        plain.then(|| self.weight.val())
+    /// The layer, which is not to be trained, with its weight packed for products in `precision`
+    /// besides.
+    pub(crate) fn with_frozen_weight(self, precision: Precision) -> Self {
+        let frozen = FrozenWeight::new(self.weight.val(), precision);
+        Self { frozen, ..self }
+    }
+
+    /// The layer as a decoder block multiplies by it; nothing with a bias, or for inference.
+    pub(crate) fn projection(&self) -> Option<Projection> {
+        if self.bias.is_some() || self.packed.is_some() {
+            return None;
+        }
+        let trained = self.weight.is_require_grad();
+        Some(Projection {
+            weight: self.weight.val(),
+            frozen: self.frozen.clone().filter(|_| !trained),
+            adapter: self.lora.as_ref().map(|lora| Adapter {
+                a: lora.lora_a.val(),
+                b: lora.lora_b.val(),
+                scale: lora.scale,
+            }),
+        })
     }
 
     /// W, with the adapter added where there is one.
@@ -191,23 +220,14 @@ impl Linear {
 }
 
 impl Lora {
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let a = self.lora_a.val();
-        let x = if self.dropout > 0.0 && a.is_require_grad() {
-            drop_out(x, self.dropout)
-        } else {
-            x
+    fn forward(&self, x: Tensor<2>, dropout: Option<Dropout>) -> Tensor<2> {
+        let x = match dropout {
+            Some(dropout) => kernels::drop_out(x, dropout),
+            None => x,
         };
-        let low = kernels::linear(x, a, None);
+        let low = kernels::linear(x, self.lora_a.val(), None);
         kernels::linear(low, self.lora_b.val(), None) * self.scale
     }
-}
-
-/// Zeroes a share of the values and scales up the others; draws from the device's generator.
-fn drop_out(x: Tensor<2>, share: f64) -> Tensor<2> {
-    let kept = 1.0 - share;
-    let mask = Tensor::random(x.dims(), Distribution::Bernoulli(kept), &x.device());
-    x * mask * (1.0 / kept)
 }
 
 /// Reads one tensor as a trainable parameter.

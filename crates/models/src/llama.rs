@@ -15,7 +15,9 @@ use std::sync::{Arc, RwLock};
 use burn::Tensor;
 use burn::module::{Module, Param};
 use burn::tensor::Device;
-use kernels::{BlockPlan, BlockWeights, KvCache, RotaryTable, Segments, Slot, WeightFormat};
+use kernels::{
+    BlockPlan, BlockWeights, Dropout, KvCache, Precision, RotaryTable, Segments, Slot, WeightFormat,
+};
 
 pub use adapter::{LINEAR_LAYERS, LoraConfig, LoraTargetError};
 pub(crate) use config::TokenIds;
@@ -113,6 +115,8 @@ struct Pass<'a> {
     positions: &'a [u32],
     rotary: &'a RotaryTable,
     recompute: bool,
+    /// Of the adapters' dropout; nothing is dropped without.
+    dropout_seed: Option<u64>,
     /// Keys and values of earlier tokens, and the slot of each segment.
     cache: Option<(&'a mut KvCache, &'a [Slot])>,
 }
@@ -162,13 +166,29 @@ impl Llama {
         kernels::embedding(self.model.embed_tokens.weight.val(), ids)
     }
 
-    /// Last hidden states of whole sequences: T ids → [T, C]. Differentiable; nothing is cached.
+    /// Last hidden states of whole sequences: T ids → [T, C]. Differentiable; nothing is cached,
+    /// nothing dropped.
     pub fn forward(&self, ids: &[u32], segments: &Segments) -> Tensor<2> {
         self.forward_embeds(self.embed(ids), segments)
     }
 
     /// [`Llama::forward`] from input embeddings [T, C].
     pub fn forward_embeds(&self, embeddings: Tensor<2>, segments: &Segments) -> Tensor<2> {
+        self.forward_whole(embeddings, segments, None)
+    }
+
+    /// [`Llama::forward`] with the dropout of the adapters. A mask is a function of the seed and of
+    /// its place in the model; layers that read the same input share one.
+    pub fn forward_with_dropout(&self, ids: &[u32], segments: &Segments, seed: u64) -> Tensor<2> {
+        self.forward_whole(self.embed(ids), segments, Some(seed))
+    }
+
+    fn forward_whole(
+        &self,
+        embeddings: Tensor<2>,
+        segments: &Segments,
+        dropout_seed: Option<u64>,
+    ) -> Tensor<2> {
         let positions = segments.positions();
         let rotary = self.rotary.covering(&positions);
         let pass = Pass {
@@ -176,6 +196,7 @@ impl Llama {
             positions: &positions,
             rotary: &rotary,
             recompute: self.recompute,
+            dropout_seed,
             cache: None,
         };
         self.model.forward(embeddings, pass)
@@ -198,6 +219,7 @@ impl Llama {
             positions: &positions,
             rotary: &rotary,
             recompute: false,
+            dropout_seed: None,
             cache,
         };
         self.model.forward(self.embed(ids), pass)
@@ -220,7 +242,13 @@ impl Llama {
         }
     }
 
-    /// With `recompute`, blocks without adapters and biases keep only their input for the backward
+    /// The model, whose blocks' weights are not trained, with these weights packed for products in
+    /// `precision` besides: adapters are trained faster for it.
+    pub fn with_frozen_weights(self, precision: Precision) -> Self {
+        self.map_linears(|_, layer| layer.with_frozen_weight(precision))
+    }
+
+    /// With `recompute`, blocks without biases keep only their input for the backward
     /// pass and compute the rest again: less memory, a third more work.
     pub fn recomputing(self, recompute: bool) -> Self {
         Self { recompute, ..self }
@@ -314,6 +342,10 @@ impl Block {
     }
 
     fn forward(&self, x: Tensor<2>, index: usize, pass: &mut Pass) -> Tensor<2> {
+        let dropout = pass.dropout_seed.and_then(|seed| {
+            let share = self.dropout()?;
+            Some(Dropout { share, seed }.at(index as u64))
+        });
         if pass.cache.is_none()
             && let Some(weights) = self.weights()
         {
@@ -324,29 +356,44 @@ impl Block {
                 head_dim: self.self_attn.head_dim,
                 epsilon: self.input_layernorm.epsilon,
                 recompute: pass.recompute,
+                dropout,
             };
             return kernels::decoder_block(x, weights, &plan);
         }
-        let attended = self
-            .self_attn
-            .forward(self.input_layernorm.forward(x.clone()), index, pass);
-        let x = x + attended;
-        x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
+        let normed = self.input_layernorm.forward(x.clone());
+        let x = x + self.self_attn.forward(normed, index, pass, dropout);
+        let normed = self.post_attention_layernorm.forward(x.clone());
+        x + self.mlp.forward(normed, dropout)
     }
 
-    /// The weights, where there is nothing to the block but them: no bias, no adapter.
+    /// Share of the adapters' inputs that is dropped, which is one in a whole model.
+    fn dropout(&self) -> Option<f64> {
+        let (attention, mlp) = (&self.self_attn, &self.mlp);
+        let attention = [
+            &attention.q_proj,
+            &attention.k_proj,
+            &attention.v_proj,
+            &attention.o_proj,
+        ];
+        let layers = (attention.into_iter()).chain([&mlp.gate_proj, &mlp.up_proj, &mlp.down_proj]);
+        let mut adapters = layers.filter_map(|layer| layer.lora.as_ref());
+        let share = adapters.next()?.dropout;
+        (share > 0.0).then_some(share)
+    }
+
+    /// The weights, where there is nothing to the block but them and their adapters: no bias.
     fn weights(&self) -> Option<BlockWeights> {
         let (attention, mlp) = (&self.self_attn, &self.mlp);
         Some(BlockWeights {
             attention_norm: self.input_layernorm.weight.val(),
-            query: attention.q_proj.plain_weight()?,
-            key: attention.k_proj.plain_weight()?,
-            value: attention.v_proj.plain_weight()?,
-            output: attention.o_proj.plain_weight()?,
+            query: attention.q_proj.projection()?,
+            key: attention.k_proj.projection()?,
+            value: attention.v_proj.projection()?,
+            output: attention.o_proj.projection()?,
             mlp_norm: self.post_attention_layernorm.weight.val(),
-            gate: mlp.gate_proj.plain_weight()?,
-            up: mlp.up_proj.plain_weight()?,
-            down: mlp.down_proj.plain_weight()?,
+            gate: mlp.gate_proj.projection()?,
+            up: mlp.up_proj.projection()?,
+            down: mlp.down_proj.projection()?,
         })
     }
 }
@@ -379,15 +426,25 @@ impl Attention {
         })
     }
 
-    fn forward(&self, x: Tensor<2>, layer: usize, pass: &mut Pass) -> Tensor<2> {
+    fn forward(
+        &self,
+        x: Tensor<2>,
+        layer: usize,
+        pass: &mut Pass,
+        dropout: Option<Dropout>,
+    ) -> Tensor<2> {
         let [tokens, _] = x.dims();
+        let [input_dropout, output_dropout] = [0, 3].map(|place| dropout.map(|d| d.at(place)));
         let heads = |x: Tensor<2>| {
             let [_, width] = x.dims();
             x.reshape([tokens, width / self.head_dim, self.head_dim])
         };
-        let q = heads(self.q_proj.forward(x.clone()));
-        let k = heads(self.k_proj.forward(x.clone()));
-        let v = heads(self.v_proj.forward(x));
+        let project = |layer: &Linear| heads(layer.forward_with_dropout(x.clone(), input_dropout));
+        let (q, k, v) = (
+            project(&self.q_proj),
+            project(&self.k_proj),
+            project(&self.v_proj),
+        );
         let q = kernels::rotary(q, pass.rotary, pass.positions);
         let k = kernels::rotary(k, pass.rotary, pass.positions);
         let scale = 1.0 / (self.head_dim as f32).sqrt();
@@ -398,8 +455,8 @@ impl Attention {
             None => kernels::attention(q, k, v, pass.segments, scale),
         };
         let [_, heads, head_dim] = attended.dims();
-        self.o_proj
-            .forward(attended.reshape([tokens, heads * head_dim]))
+        let attended = attended.reshape([tokens, heads * head_dim]);
+        self.o_proj.forward_with_dropout(attended, output_dropout)
     }
 }
 
@@ -422,10 +479,12 @@ impl Mlp {
         })
     }
 
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let gate = self.gate_proj.forward(x.clone());
-        let up = self.up_proj.forward(x);
-        self.down_proj.forward(kernels::swiglu(gate, up))
+    fn forward(&self, x: Tensor<2>, dropout: Option<Dropout>) -> Tensor<2> {
+        let [input_dropout, inner_dropout] = [4, 6].map(|place| dropout.map(|d| d.at(place)));
+        let gate = (self.gate_proj).forward_with_dropout(x.clone(), input_dropout);
+        let up = self.up_proj.forward_with_dropout(x, input_dropout);
+        let inner = kernels::swiglu(gate, up);
+        self.down_proj.forward_with_dropout(inner, inner_dropout)
     }
 }
 

@@ -1,6 +1,5 @@
 //! One optimiser step: forward and backward over its micro batches, then the update.
 
-use burn::tensor::Device;
 use corpus::sampling::Stream;
 use kernels::{AdamWStep, Precision};
 use models::llama::Llama;
@@ -58,7 +57,6 @@ pub fn gradients(
     step: usize,
 ) -> StepGradients {
     let examples_in_step = plan.iter().map(Vec::len).sum();
-    let device = llama.device();
     let mut sum = StepGradients {
         loss: 0.0,
         subsets: SubsetMeans::default(),
@@ -70,9 +68,9 @@ pub fn gradients(
         let batch = Batch::new(&members, config, |e| {
             objective.token_weight(e, examples_in_step)
         });
-        seed_dropout(&device, config, step, number);
+        let dropout_seed = dropout_seed(config, step, number);
         let loss = Precision::from(config.precision).scope(|| {
-            let hidden = llama.forward(&batch.ids, &batch.segments);
+            let hidden = llama.forward_with_dropout(&batch.ids, &batch.segments, dropout_seed);
             batch_loss(hidden, llama.output_weight(), &batch)
         });
         sum.loss += loss.value;
@@ -124,11 +122,9 @@ pub fn train_step(
     (optimizer.step(llama, gradients, &update), result)
 }
 
-/// Makes dropout a function of the seed and the place in the run, so that a resumed run draws
-/// what an undisturbed one would have drawn.
-fn seed_dropout(device: &Device, config: &TrainConfig, step: usize, micro_batch: usize) {
-    if config.method == config::Method::Lora && config.lora_dropout > 0.0 {
-        let place = format!("{step}/{micro_batch}");
-        device.seed(Stream::for_id(config.seed, "dropout", &place).bits());
-    }
+/// Makes dropout a function of the seed and the place in the run, so that a resumed run drops
+/// what an undisturbed one would have dropped.
+fn dropout_seed(config: &TrainConfig, step: usize, micro_batch: usize) -> u64 {
+    let place = format!("{step}/{micro_batch}");
+    Stream::for_id(config.seed, "dropout", &place).bits()
 }

@@ -13,7 +13,7 @@ use models::export::ExportError;
 use models::llama::{Llama, LoraConfig, LoraTargetError};
 
 use crate::checkpoint::{self, CheckpointError, HeldOutLoss, TrainerState};
-use crate::config::{ConfigError, Method, TrainConfig};
+use crate::config::{ConfigError, Method, Precision, TrainConfig};
 use crate::encode::{EncodeError, Encoded, EncodedSet, Encoder};
 use crate::fingerprint::Fingerprint;
 use crate::folder_lock::{FolderLock, LockError};
@@ -148,7 +148,12 @@ pub fn prepare(llama: Llama, config: &TrainConfig) -> Result<Llama, LoraTargetEr
                 target_modules: config.lora_targets.clone(),
                 use_rslora: false,
             };
-            llama.merge_lora().apply_lora(&lora, config.seed)?
+            let llama = llama.merge_lora().apply_lora(&lora, config.seed)?;
+            match config.precision {
+                // In f32 packing is little beside the products, and the packs twice the weights.
+                Precision::F32 => llama,
+                Precision::Bf16 => llama.with_frozen_weights(kernels::Precision::Bf16),
+            }
         }
     };
     Ok(llama.recomputing(config.recompute).train())

@@ -101,18 +101,17 @@ pub fn gemm(
 /// As [`gemm`].
 pub fn gemm_sharing_left(
     a: Matrix<'_>,
-    products: Vec<(Matrix<'_>, MatrixMut<'_>)>,
-    update: Update,
+    products: Vec<(Matrix<'_>, MatrixMut<'_>, Update)>,
     precision: Precision,
 ) {
     #[cfg(target_arch = "x86_64")]
     if let Some(kernel) = Kernel::for_precision(precision)
         && products
             .iter()
-            .all(|(b, _)| oversized(kernel, a, *b).is_none())
+            .all(|(b, _, _)| oversized(kernel, a, *b).is_none())
     {
         let left = packed(kernel, Side::Left, a, Threads::All);
-        for (b, c) in products {
+        for (b, c, update) in products {
             check(a, b, &c);
             let right = packed(kernel, Side::Right, b.transposed(), Threads::All);
             multiply_panels(
@@ -127,7 +126,7 @@ pub fn gemm_sharing_left(
         }
         return;
     }
-    for (b, c) in products {
+    for (b, c, update) in products {
         gemm(a, b, c, update, precision, Threads::All);
     }
 }

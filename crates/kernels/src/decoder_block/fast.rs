@@ -1,13 +1,12 @@
-//! The block on the CPU: its forward pass, and the gradients of its input and weights.
+//! The block on the CPU: its forward pass, and the gradients of its input, weights and adapters.
 
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::{Plan, Weights};
+use super::layers::{Group, WeightGradients};
+use super::{Operands, Plan};
 use crate::attention::{self, Saved as Attended};
-use crate::cpu::gemm::{
-    Matrix, MatrixMut, Threads, Update, gemm, gemm_sharing_left, gemm_sharing_right,
-};
+use crate::cpu::gemm::Update;
 use crate::cpu::parallel::TASK;
 use crate::flex::{dims, values};
 use crate::pool::Values;
@@ -24,34 +23,53 @@ pub(super) struct Kept {
     gate: FlexTensor,
     /// [T, F].
     up: FlexTensor,
+    low: LowRank,
+}
+
+/// Low-rank projections [T, R] of what each group of layers reads; empty without adapters. As
+/// tensors, so that keeping them twice shares them.
+#[derive(Debug, Clone)]
+struct LowRank {
+    attention: FlexTensor,
+    output: FlexTensor,
+    mlp: FlexTensor,
 }
 
 /// A block as the forward pass leaves it for the backward pass.
 #[derive(Debug, Clone)]
 pub(super) struct Saved {
     pub x: FlexTensor,
-    pub weights: Weights,
+    pub operands: Operands,
     /// Nothing where it is computed again.
     pub kept: Option<Kept>,
     pub plan: Plan,
 }
 
+/// The layers of a block by what they read.
+struct Groups<'a> {
+    attention: Group<'a, 3>,
+    output: Group<'a, 1>,
+    mlp: Group<'a, 2>,
+    down: Group<'a, 1>,
+}
+
+impl<'a> Groups<'a> {
+    fn new(operands: &'a Operands, plan: &'a Plan) -> Self {
+        Self {
+            attention: Group::new(operands, plan, 0),
+            output: Group::new(operands, plan, 3),
+            mlp: Group::new(operands, plan, 4),
+            down: Group::new(operands, plan, 6),
+        }
+    }
+}
+
 /// All of the forward pass but the activation and what follows.
-pub(super) fn up_to_activation(x: &FlexTensor, weights: &Weights, plan: &Plan) -> Kept {
-    let [
-        attention_norm,
-        query,
-        key,
-        value,
-        output,
-        mlp_norm,
-        gate,
-        up,
-        _,
-    ] = weights;
+pub(super) fn up_to_activation(x: &FlexTensor, operands: &Operands, plan: &Plan) -> Kept {
+    let groups = Groups::new(operands, plan);
     let [tokens, _] = dims(x);
-    let normed = rms_norm::forward(x, attention_norm, plan.epsilon);
-    let [mut q, mut k, v] = project(&normed, [query, key, value], plan);
+    let normed = rms_norm::forward(x, &operands.attention_norm, plan.epsilon);
+    let ([mut q, mut k, v], attention_low) = groups.attention.forward(values(&normed));
     drop(normed);
     for heads in [&mut q, &mut k] {
         let width = heads.len() / tokens.max(1);
@@ -62,135 +80,119 @@ pub(super) fn up_to_activation(x: &FlexTensor, weights: &Weights, plan: &Plan) -
         x.into_tensor([tokens, count, plan.head_dim])
     };
     let attended = Attended::new(heads(q), heads(k), heads(v), plan.attention.clone());
-    let middle = add_projection(x, values(&attended.output), output, plan);
-    let normed = rms_norm::forward(&middle, mlp_norm, plan.epsilon);
-    let inner = |x: Values| {
+    let (middle, output_low) = onto(x, &groups.output, values(&attended.output));
+    let normed = rms_norm::forward(&middle, &operands.mlp_norm, plan.epsilon);
+    let rows = |x: Values| {
         let width = x.len() / tokens.max(1);
         x.into_tensor([tokens, width])
     };
-    let [gate, up] = project(&normed, [gate, up], plan).map(inner);
+    let (inner, mlp_low) = groups.mlp.forward(values(&normed));
+    let [gate, up] = inner.map(rows);
     Kept {
         attended,
         middle,
         gate,
         up,
+        low: LowRank {
+            attention: rows(attention_low),
+            output: rows(output_low),
+            mlp: rows(mlp_low),
+        },
     }
 }
 
 /// The rest of the forward pass.
-pub(super) fn finish(kept: &Kept, weights: &Weights, plan: &Plan) -> FlexTensor {
+pub(super) fn finish(kept: &Kept, operands: &Operands, plan: &Plan) -> FlexTensor {
     let activated = swiglu::forward(&kept.gate, &kept.up);
-    add_projection(&kept.middle, values(&activated), &weights[8], plan)
+    let down = Group::new(operands, plan, 6);
+    onto(&kept.middle, &down, values(&activated)).0
 }
 
-/// `x` [T, in] through each weight [out, in]: T · out values each.
-fn project<const N: usize>(x: &FlexTensor, weights: [&FlexTensor; N], plan: &Plan) -> [Values; N] {
-    let [tokens, width] = dims(x);
-    let mut outputs = weights.map(|weight| Values::take(tokens * rows(weight)));
-    let products = outputs
-        .iter_mut()
-        .zip(weights)
-        .map(|(output, weight)| {
-            let output = MatrixMut::dense(output, tokens, rows(weight));
-            (whole(weight).transposed(), output)
-        })
-        .collect();
-    let x = Matrix::dense(values(x), tokens, width);
-    gemm_sharing_left(x, products, Update::Overwrite, plan.precision());
-    outputs
-}
-
-/// `residual` [T, C] plus `x` [T, in] through `weight` [C, in].
-fn add_projection(
-    residual: &FlexTensor,
-    x: &[f32],
-    weight: &FlexTensor,
-    plan: &Plan,
-) -> FlexTensor {
-    let [tokens, width] = dims(residual);
-    let mut sum = Values::take(tokens * width);
+/// `residual` [T, C] plus `x` [T, in] through a layer, and the layer's low-rank projections.
+fn onto(residual: &FlexTensor, layer: &Group<'_, 1>, x: &[f32]) -> (FlexTensor, Values) {
+    let shape: [usize; 2] = dims(residual);
+    let mut sum = Values::take(shape[0] * shape[1]);
     sum.par_chunks_mut(TASK)
         .zip(values(residual).par_chunks(TASK))
         .for_each(|(sum, residual)| sum.copy_from_slice(residual));
-    let [_, inner]: [usize; 2] = dims(weight);
-    gemm(
-        Matrix::dense(x, tokens, inner),
-        whole(weight).transposed(),
-        MatrixMut::dense(&mut sum, tokens, width),
-        Update::Add,
-        plan.precision(),
-        Threads::All,
-    );
-    sum.into_tensor([tokens, width])
+    let low = layer.multiply(x, [&mut sum], Update::Add);
+    (sum.into_tensor(shape), low)
 }
 
-fn whole(weight: &FlexTensor) -> Matrix<'_> {
-    let [out, width] = dims(weight);
-    Matrix::dense(values(weight), out, width)
-}
-
-fn rows(weight: &FlexTensor) -> usize {
-    let [out, _] = dims(weight);
-    out
-}
-
-/// Gradients of the input and the weights, in the order of the operation's arguments.
+/// Gradients of the input, the weights and the adapters, in the order of the operation's arguments.
 pub(super) fn differentiate(
     saved: Saved,
     dy: &FlexTensor,
-    wanted: [bool; 10],
-) -> [Option<FlexTensor>; 10] {
+    wanted: [bool; 11],
+) -> [Option<FlexTensor>; 11] {
     let Saved {
         x,
-        weights,
+        operands,
         kept,
         plan,
     } = saved;
-    let kept = kept.unwrap_or_else(|| up_to_activation(&x, &weights, &plan));
     let [
-        attention_norm,
-        query,
-        key,
-        value,
-        output,
-        mlp_norm,
-        gate,
-        up,
-        down,
-    ] = &weights;
+        wanted_x,
+        wanted_attention_norm,
+        wanted_query,
+        wanted_key,
+        wanted_value,
+        wanted_output,
+        wanted_mlp_norm,
+        wanted_gate,
+        wanted_up,
+        wanted_down,
+        wanted_adapters,
+    ] = wanted;
+    let kept = kept.unwrap_or_else(|| up_to_activation(&x, &operands, &plan));
+    let groups = Groups::new(&operands, &plan);
     let [tokens, width] = dims(&x);
-    let shape = |values: Values| values.into_tensor([tokens, width]);
+    let adapters_size = values(&operands.adapters).len();
+    let mut adapters = wanted_adapters.then(|| Values::take(adapters_size));
 
     // The MLP: y = middle + down(swiglu(gate(n), up(n))), n = norm(middle).
     let activated = swiglu::forward(&kept.gate, &kept.up);
-    let [d_down] = weight_gradients([values(dy)], &activated, [down], [wanted[9]], &plan);
-    drop(activated);
-    let d_activated = input_gradient([values(dy)], [down], &plan);
-    let [d_gate, d_up] = swiglu::backward(&kept.gate, &kept.up, &d_activated);
-    drop(d_activated);
-    let normed = rms_norm::forward(&kept.middle, mlp_norm, plan.epsilon);
-    let [d_gate_weight, d_up_weight] = weight_gradients(
-        [&d_gate, &d_up],
-        &normed,
-        [gate, up],
-        [wanted[7], wanted[8]],
-        &plan,
+    let low = groups.down.low_projections(values(&activated));
+    let ([d_down], d_activated) = groups.down.backward(
+        [values(dy)],
+        values(&activated),
+        &low,
+        [wanted_down],
+        true,
+        adapters.as_deref_mut(),
     );
-    drop(normed);
-    let d_normed = input_gradient([&d_gate, &d_up], [gate, up], &plan);
-    drop((d_gate, d_up));
-    let (mut d_middle, d_mlp_norm) =
-        rms_norm::backward(&kept.middle, mlp_norm, plan.epsilon, &d_normed);
-    drop(d_normed);
+    drop((activated, low));
+    let [d_gate, d_up] = swiglu::backward(&kept.gate, &kept.up, &asked(d_activated));
+    let normed = rms_norm::forward(&kept.middle, &operands.mlp_norm, plan.epsilon);
+    let ([d_gate_weight, d_up_weight], d_normed) = groups.mlp.backward(
+        [&d_gate, &d_up],
+        values(&normed),
+        values(&kept.low.mlp),
+        [wanted_gate, wanted_up],
+        true,
+        adapters.as_deref_mut(),
+    );
+    drop((normed, d_gate, d_up));
+    let (mut d_middle, d_mlp_norm) = rms_norm::backward(
+        &kept.middle,
+        &operands.mlp_norm,
+        plan.epsilon,
+        &asked(d_normed),
+    );
     add(&mut d_middle, values(dy));
 
     // Attention: middle = x + output(attention(turn(query(n)), turn(key(n)), value(n))), n = norm(x).
-    let [_, heads, head_dim]: [usize; 3] = dims(&kept.attended.output);
-    let attended = flattened(&kept.attended.output, [tokens, heads * head_dim]);
-    let [d_output] = weight_gradients([&d_middle], &attended, [output], [wanted[5]], &plan);
-    let d_attended = input_gradient([&d_middle], [output], &plan);
-    let [mut dq, mut dk, dv] = attention::backward(&kept.attended, &d_attended);
-    drop((d_attended, kept, attended));
+    let ([d_output], d_attended) = groups.output.backward(
+        [&d_middle],
+        values(&kept.attended.output),
+        values(&kept.low.output),
+        [wanted_output],
+        true,
+        adapters.as_deref_mut(),
+    );
+    let [mut dq, mut dk, dv] = attention::backward(&kept.attended, &asked(d_attended));
+    let low = kept.low.attention.clone();
+    drop(kept);
     let back = Turn {
         backwards: true,
         ..plan.turn.clone()
@@ -199,96 +201,45 @@ pub(super) fn differentiate(
         let width = heads.len() / tokens.max(1);
         back.apply(heads, width);
     }
-    let normed = rms_norm::forward(&x, attention_norm, plan.epsilon);
-    let [d_query, d_key, d_value] = weight_gradients(
+    let normed = rms_norm::forward(&x, &operands.attention_norm, plan.epsilon);
+    let (weights, d_normed): (WeightGradients<3>, _) = groups.attention.backward(
         [&dq, &dk, &dv],
-        &normed,
-        [query, key, value],
-        [wanted[2], wanted[3], wanted[4]],
-        &plan,
+        values(&normed),
+        values(&low),
+        [wanted_query, wanted_key, wanted_value],
+        wanted_x || wanted_attention_norm,
+        adapters.as_deref_mut(),
     );
+    let [d_query, d_key, d_value] = weights;
     drop(normed);
-    let (mut dx, d_attention_norm) = if wanted[0] || wanted[1] {
-        let d_normed = input_gradient([&dq, &dk, &dv], [query, key, value], &plan);
-        rms_norm::backward(&x, attention_norm, plan.epsilon, &d_normed)
-    } else {
-        (Values::take(0), Values::take(0))
+    let norm = |gradient: Values| gradient.into_tensor([width]);
+    let (dx, d_attention_norm) = match d_normed {
+        Some(d_normed) => {
+            let (mut dx, d_norm) =
+                rms_norm::backward(&x, &operands.attention_norm, plan.epsilon, &d_normed);
+            add(&mut dx, &d_middle);
+            (Some(dx.into_tensor([tokens, width])), Some(norm(d_norm)))
+        }
+        None => (None, None),
     };
-    if wanted[0] {
-        add(&mut dx, &d_middle);
-    }
-
-    let norm = |wanted: bool, gradient: Values| wanted.then(|| gradient.into_tensor([width]));
     [
-        wanted[0].then(|| shape(dx)),
-        norm(wanted[1], d_attention_norm),
+        dx.filter(|_| wanted_x),
+        d_attention_norm.filter(|_| wanted_attention_norm),
         d_query,
         d_key,
         d_value,
         d_output,
-        norm(wanted[6], d_mlp_norm),
+        wanted_mlp_norm.then(|| norm(d_mlp_norm)),
         d_gate_weight,
         d_up_weight,
         d_down,
+        adapters.map(|adapters| adapters.into_tensor([adapters_size])),
     ]
 }
 
-/// Gradient [T, in] of the input that all `weights` [out, in] multiply, given those of their outputs
-/// [T, out].
-fn input_gradient<const N: usize>(
-    outputs: [&[f32]; N],
-    weights: [&FlexTensor; N],
-    plan: &Plan,
-) -> Values {
-    let tokens = plan.turn.positions.len();
-    let [_, width]: [usize; 2] = dims(weights[0]);
-    let mut gradient = Values::take(tokens * width);
-    for (index, (dy, weight)) in outputs.into_iter().zip(weights).enumerate() {
-        gemm(
-            Matrix::dense(dy, tokens, rows(weight)),
-            whole(weight),
-            MatrixMut::dense(&mut gradient, tokens, width),
-            match index {
-                0 => Update::Overwrite,
-                _ => Update::Add,
-            },
-            plan.precision(),
-            Threads::All,
-        );
-    }
-    gradient
-}
-
-/// Gradients of the `weights` that multiply `x` [T, in], given those of their outputs [T, out]; only
-/// of those that are `wanted`.
-fn weight_gradients<const N: usize>(
-    outputs: [&[f32]; N],
-    x: &FlexTensor,
-    weights: [&FlexTensor; N],
-    wanted: [bool; N],
-    plan: &Plan,
-) -> [Option<FlexTensor>; N] {
-    let [tokens, width] = dims(x);
-    let mut gradients: [Option<Values>; N] =
-        std::array::from_fn(|i| wanted[i].then(|| Values::take(rows(weights[i]) * width)));
-    let products: Vec<_> = gradients
-        .iter_mut()
-        .enumerate()
-        .filter_map(|(index, gradient)| {
-            let out = rows(weights[index]);
-            let dy = Matrix::dense(outputs[index], tokens, out).transposed();
-            Some((dy, MatrixMut::dense(gradient.as_mut()?, out, width)))
-        })
-        .collect();
-    if !products.is_empty() {
-        let x = Matrix::dense(values(x), tokens, width);
-        gemm_sharing_right(products, x, Update::Overwrite, plan.precision());
-    }
-    let mut shapes = weights.into_iter().map(|weight| [rows(weight), width]);
-    gradients.map(|gradient| {
-        let shape = shapes.next().unwrap_or_default();
-        gradient.map(|gradient| gradient.into_tensor(shape))
-    })
+/// A gradient of an input that was asked for.
+fn asked(gradient: Option<Values>) -> Values {
+    gradient.expect("the gradient of an inner layer's input is always wanted")
 }
 
 fn add(sum: &mut [f32], other: &[f32]) {
@@ -299,9 +250,4 @@ fn add(sum: &mut [f32], other: &[f32]) {
                 *sum += value;
             }
         });
-}
-
-/// The same values [T, H, D] seen as [T, H · D].
-fn flattened(heads: &FlexTensor, shape: [usize; 2]) -> FlexTensor {
-    heads.reshape(shape.into())
 }

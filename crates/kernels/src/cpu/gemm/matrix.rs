@@ -171,10 +171,7 @@ impl<'a> MatrixMut<'a> {
             memory: PhantomData,
         }
     }
-}
 
-#[cfg(target_arch = "x86_64")]
-impl MatrixMut<'_> {
     /// Columns `range`, as a matrix of their own.
     ///
     /// # Panics
