@@ -1,7 +1,7 @@
 """Runs ours and the peers in turn on the same work, and prints medians and ratios.
 
-usage: compare.py --gguf FILE.gguf [--transfer-set FILE.jsonl] [--ctranslate2 FOLDER [--sentences 128]] [--repeat 3] [--only TEXT]
-       [--output results.json]
+usage: compare.py --gguf FILE.gguf [--transfer-set FILE.jsonl] [--llama-cpp FOLDER] [--ctranslate2 FOLDER [--sentences 128]]
+       [--repeat 3] [--only TEXT] [--output results.json]
 Needs a Python with torch and transformers; the Rust examples are built first.
 """
 
@@ -19,6 +19,7 @@ root = here.parent
 parser = argparse.ArgumentParser()
 parser.add_argument("--gguf", type=pathlib.Path, required=True)
 parser.add_argument("--transfer-set", type=pathlib.Path, help="of a run: mix/part-00000-of-00001.jsonl")
+parser.add_argument("--llama-cpp", type=pathlib.Path, help="folder where `npm install node-llama-cpp` was run")
 parser.add_argument("--ctranslate2", type=pathlib.Path, help="folder for CTranslate2's model of NLLB's shape; also measures translation")
 parser.add_argument("--sentences", type=int, default=128, help="to translate")
 parser.add_argument("--repeat", type=int, default=3)
@@ -47,6 +48,13 @@ def ours_generate(precision, batch):
 
 def peer_generate(dtype, batch):
     return [sys.executable, str(here / "peers" / "generate.py"), gguf, "--dtype", dtype, "--batch", str(batch)]
+
+
+def peer_llama_cpp(batch):
+    """llama.cpp on the same file, with its weights as they are."""
+    if not options.llama_cpp:
+        return {}
+    return {"llama.cpp": ["env", "-C", str(options.llama_cpp.resolve()), "node", str(here / "peers" / "generate_llama_cpp.mjs"), gguf, str(batch)]}
 
 
 works = {
@@ -78,6 +86,7 @@ for batch in (1, 16):
     works[f"generate SmolLM2-135M, 64 + 128 tokens, batch {batch}"] = {
         "xldistill f32": ours_generate("f32", batch), "Transformers f32": peer_generate("float32", batch),
         "xldistill bf16": ours_generate("bf16", batch), "Transformers bf16": peer_generate("bfloat16", batch),
+        "xldistill int8": ours_generate("int8", batch), **peer_llama_cpp(batch),
     }
 
 if options.ctranslate2:

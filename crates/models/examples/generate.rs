@@ -1,7 +1,7 @@
 //! Speed and memory of greedy generation: 64 prompt and 128 new tokens a sequence.
 //!
 //! ```text
-//! cargo run --release -p models --example generate -- MODEL [f32|bf16] [BATCH]
+//! cargo run --release -p models --example generate -- MODEL [f32|bf16|int8] [BATCH]
 //! ```
 //! Prints one JSON object.
 
@@ -20,11 +20,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments
         .next()
-        .ok_or("usage: generate MODEL [f32|bf16] [BATCH]")?;
+        .ok_or("usage: generate MODEL [f32|bf16|int8] [BATCH]")?;
     let format = match arguments.next().as_deref() {
         None | Some("f32") => WeightFormat::F32,
         Some("bf16") => WeightFormat::Bf16,
-        Some(other) => return Err(format!("weights are f32 or bf16, not {other}").into()),
+        Some("int8") => WeightFormat::Int8,
+        Some(other) => return Err(format!("weights are f32, bf16 or int8, not {other}").into()),
     };
     let batch: u32 = arguments.next().map_or(Ok(1), |batch| batch.parse())?;
     let model = LanguageModel::load(&path, &Device::flex())?.packed(format);
