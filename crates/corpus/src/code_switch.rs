@@ -248,12 +248,15 @@ impl Switcher {
             for word in self.words.words(sentence.text) {
                 // Every word draws, so that a new dictionary entry changes its own word only.
                 let (replace, which) = (draws.uniform() < probability, draws.bits());
+                if !replace {
+                    continue;
+                }
                 let is_protected = sentence
                     .protected
                     .iter()
                     .any(|span| span.start < word.end && word.start < span.end);
                 let translations = dictionary.translations(&sentence.text[word.clone()]);
-                if !replace || is_protected || translations.is_empty() {
+                if is_protected || translations.is_empty() {
                     continue;
                 }
                 let translation = &translations[(which % translations.len() as u64) as usize];

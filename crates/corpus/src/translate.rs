@@ -77,7 +77,7 @@ impl RowStage for TranslateStage<'_> {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn parameters(&self) -> Value {

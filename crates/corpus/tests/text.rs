@@ -176,6 +176,10 @@ fn what_stands_for_a_word_travels_as_a_placeholder() {
             "Open XK1 and XK2 here.",
         ),
         ("Fill in the [MASK] word.", "Fill in the XK1 word."),
+        (
+            "Her password e9gKyd2D opens part 4B7 of the H2O plant.",
+            "Her password XK1 opens part XK2 of the XK3 plant.",
+        ),
         ("XK1 beats https://a.com here.", "XK1 beats QZ1 here."),
     ] {
         assert_eq!(masked(text), [expected]);
@@ -191,6 +195,7 @@ fn what_only_looks_like_code_is_translated() {
         "This is 4-5 times more; isn't it?",
         "For example, if you want: go.",
         "“Curly quotes” – and dashes — stay…",
+        "The 4th and 21st of COVID19 in 3D at 5pm cost 40k.",
     ] {
         assert_eq!(masked(text), [text]);
     }

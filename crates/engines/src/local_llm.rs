@@ -1,6 +1,7 @@
 //! An LLM on this machine: answers questions and scores texts with a model loaded from disk.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use burn::tensor::Device;
 use corpus::seam::{
@@ -8,6 +9,7 @@ use corpus::seam::{
     TokenScores,
 };
 use models::LanguageModel;
+use models::ModelIdentity;
 use models::chat_template::{ChatTemplate, Message};
 use models::generation::{self, GenerationOptions, Sampling, generate};
 use models::kernels::WeightFormat;
@@ -47,40 +49,44 @@ impl Default for LocalLlmOptions {
     }
 }
 
-/// A language model in this process.
+/// A language model in this process, loaded when it is first asked: a stage that has nothing to do
+/// needs to know only what the model is.
 pub struct LocalLlm {
-    model: LanguageModel,
+    path: PathBuf,
+    identity: ModelIdentity,
+    model: OnceLock<LanguageModel>,
     options: LocalLlmOptions,
 }
 
 impl LocalLlm {
-    /// Loads the model at `path` (see [`LanguageModel::load`]) onto the CPU.
-    pub fn load(path: &Path, options: LocalLlmOptions) -> Result<Self, EngineError> {
-        let model = LanguageModel::load(path, &Device::flex()).map_err(failed)?;
-        Ok(Self::new(&model, options))
-    }
-
-    /// Asks a model that is in memory already. The model itself is not changed.
-    pub fn new(model: &LanguageModel, options: LocalLlmOptions) -> Self {
-        Self {
-            model: model.packed(options.weights),
+    /// The model at `path` (see [`LanguageModel::load`]), on the CPU.
+    pub fn open(path: &Path, options: LocalLlmOptions) -> Result<Self, EngineError> {
+        Ok(Self {
+            path: path.into(),
+            identity: LanguageModel::identity_of(path).map_err(failed)?,
+            model: OnceLock::new(),
             options,
-        }
+        })
     }
 
-    /// The model.
-    pub fn model(&self) -> &LanguageModel {
-        &self.model
+    /// The model, packed for inference.
+    pub fn model(&self) -> Result<&LanguageModel, EngineError> {
+        if let Some(model) = self.model.get() {
+            return Ok(model);
+        }
+        let model = LanguageModel::load(&self.path, &Device::flex()).map_err(failed)?;
+        let packed = model.packed(self.options.weights);
+        Ok(self.model.get_or_init(|| packed))
     }
 
     fn template(&self) -> Result<&ChatTemplate, EngineError> {
-        self.model.chat_template.as_ref().ok_or_else(|| {
+        self.model()?.chat_template.as_ref().ok_or_else(|| {
             EngineError::new(
                 ENGINE,
                 format!(
                     "{} has no chat template and cannot answer; use a model tuned to follow \
                      instructions, or add a chat_template.jinja to its directory",
-                    self.model.identity.path.display()
+                    self.path.display()
                 ),
             )
         })
@@ -96,7 +102,7 @@ impl LocalLlm {
     }
 
     fn scored_sequence(&self, text: &ScoredText) -> Result<ScoredSequence, EngineError> {
-        let tokenizer = &self.model.tokenizer;
+        let tokenizer = &self.model()?.tokenizer;
         match text {
             ScoredText::Plain(text) => ScoredSequence::plain(tokenizer, text).map_err(failed),
             ScoredText::Chat { question, answer } => {
@@ -144,18 +150,18 @@ impl Answerer for LocalLlm {
         };
         EngineIdentity {
             engine: ENGINE.into(),
-            model: self.model.identity.path.display().to_string(),
-            revision: self.model.identity.revision.clone(),
+            model: self.identity.path.display().to_string(),
+            revision: self.identity.revision.clone(),
             parameters: format!(
                 "{sampling} max_new_tokens={max_new_tokens} weights={weights:?}{system}"
             ),
-            licence: self.model.identity.licence.clone(),
+            licence: self.identity.licence.clone(),
         }
     }
 
     fn answer(&self, questions: &[String]) -> Result<Vec<Answer>, EngineError> {
         let template = self.template()?;
-        let tokenizer = &self.model.tokenizer;
+        let tokenizer = &self.model()?.tokenizer;
         let prompts = questions
             .iter()
             .map(|question| template.prompt(tokenizer, &self.conversation(question)))
@@ -168,7 +174,7 @@ impl Answerer for LocalLlm {
             seed: self.options.seed,
             ignore_stop_tokens: false,
         };
-        generate(&self.model, &prompts, &options, &mut |_| {})
+        generate(self.model()?, &prompts, &options, &mut |_| {})
             .into_iter()
             .map(|generated| {
                 Ok(Answer {
@@ -194,7 +200,7 @@ impl TextScorer for LocalLlm {
             .iter()
             .map(|text| self.scored_sequence(text))
             .collect::<Result<Vec<_>, _>>()?;
-        let scores = log_probabilities(&self.model, &sequences, &mut |_| {});
+        let scores = log_probabilities(self.model()?, &sequences, &mut |_| {});
         Ok(scores
             .into_iter()
             .map(|log_probabilities| TokenScores { log_probabilities })

@@ -20,7 +20,7 @@ fn options(batch_size: usize) -> LocalLlmOptions {
 }
 
 fn load(options: LocalLlmOptions) -> LocalLlm {
-    LocalLlm::load(&tiny("bpe.gguf"), options).unwrap()
+    LocalLlm::open(&tiny("bpe.gguf"), options).unwrap()
 }
 
 #[test]
@@ -70,7 +70,13 @@ fn a_system_prompt_is_heard_and_is_part_of_the_identity() {
 #[test]
 fn scores_are_log_probabilities_of_the_answer_and_its_end() {
     let llm = load(options(1));
-    let tokens = llm.model().tokenizer.encode("Hello world").unwrap().len();
+    let tokens = llm
+        .model()
+        .unwrap()
+        .tokenizer
+        .encode("Hello world")
+        .unwrap()
+        .len();
     let texts = [
         ScoredText::Plain("Hello world".into()),
         ScoredText::Chat {
@@ -107,7 +113,7 @@ fn scores_are_log_probabilities_of_the_answer_and_its_end() {
 
 #[test]
 fn a_model_without_a_chat_template_cannot_answer() {
-    let llm = LocalLlm::load(&tiny("spm.gguf"), options(1)).unwrap();
+    let llm = LocalLlm::open(&tiny("spm.gguf"), options(1)).unwrap();
     let error = llm.answer(&["Hello".into()]).unwrap_err().to_string();
     assert!(
         error.contains("spm.gguf") && error.contains("chat template"),

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, reject_unexpected};
 use crate::huggingface::SafetensorsCheckpoint;
-use crate::identity;
+use crate::identity::{self, ModelIdentity};
 use crate::language_model::{LanguageModel, LoadError};
 use crate::llama::{Llama, LoraConfig};
 
@@ -96,8 +96,8 @@ impl Written {
     }
 }
 
-/// Loads the base model and attaches the adapter.
-pub(crate) fn load(directory: &Path, device: &Device) -> Result<LanguageModel, AdapterError> {
+/// The adapter's configuration and where its base model is.
+fn read(directory: &Path) -> Result<(Written, PathBuf), AdapterError> {
     let path = directory.join(ADAPTER_CONFIG);
     let config_error = |message: String| AdapterError::Config {
         path: path.clone(),
@@ -125,10 +125,27 @@ pub(crate) fn load(directory: &Path, device: &Device) -> Result<LanguageModel, A
                 base.display()
             ))
         })?;
-    let mut model = LanguageModel::load(&base, device).map_err(|source| AdapterError::Base {
+    Ok((written, base))
+}
+
+fn base_error(directory: &Path) -> impl Fn(LoadError) -> AdapterError {
+    move |source| AdapterError::Base {
         path: directory.into(),
         source: Box::new(source),
-    })?;
+    }
+}
+
+/// What the base model and the adapter are together.
+pub(crate) fn identity(directory: &Path) -> Result<ModelIdentity, AdapterError> {
+    let (_, base) = read(directory)?;
+    let base = LanguageModel::identity_of(&base).map_err(base_error(directory))?;
+    Ok(identity::with_adapter(&base, directory)?)
+}
+
+/// Loads the base model and attaches the adapter.
+pub(crate) fn load(directory: &Path, device: &Device) -> Result<LanguageModel, AdapterError> {
+    let (written, base) = read(directory)?;
+    let mut model = LanguageModel::load(&base, device).map_err(base_error(directory))?;
     let lora = LoraConfig {
         r: written.r,
         lora_alpha: written.lora_alpha,

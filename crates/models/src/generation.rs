@@ -2,7 +2,8 @@
 //!
 //! Continuous batching: a sequence that ends leaves the batch and the next prompt enters in the
 //! same step, so the batch stays full. Prompts enter longest first, which lets the last ones to
-//! run be the shortest. What a sequence says does not depend on its neighbours: its random numbers
+//! run be the shortest. What all prompts begin with (a chat template's opening) is computed once. What a
+//! sequence says does not depend on its neighbours: its random numbers
 //! come from the seed and its own prompt.
 
 mod sampling;
@@ -101,14 +102,19 @@ pub fn generate(
             waiting.push_back(index);
         }
     }
+    let shared = common_beginning(waiting.iter().map(|&index| prompts[index].as_slice()));
+    let beginning = batch.begin(shared);
     loop {
         let mut entering = 0;
         while batch.running.len() < options.batch_size.max(1)
             && entering < ENTERING_TOKENS
             && let Some(index) = waiting.pop_front()
         {
-            let slot = batch.cache.open();
-            let input = prompts[index].clone();
+            let slot = match beginning {
+                Some(beginning) => batch.cache.fork(beginning),
+                None => batch.cache.open(),
+            };
+            let input = prompts[index][shared.len()..].to_vec();
             entering += input.len();
             batch.running.push(Sequence { index, slot, input });
         }
@@ -117,6 +123,22 @@ pub fn generate(
         }
         batch.step(prompts, finished);
     }
+}
+
+/// The tokens that all of several prompts begin with; at least one token of each is left. Nothing
+/// where there is one prompt.
+fn common_beginning<'p>(mut prompts: impl Iterator<Item = &'p [u32]>) -> &'p [u32] {
+    let (Some(first), Some(second)) = (prompts.next(), prompts.next()) else {
+        return &[];
+    };
+    let open = &first[..first.len() - 1];
+    std::iter::once(second)
+        .chain(prompts)
+        .fold(open, |shared, prompt| {
+            let other = &prompt[..prompt.len() - 1];
+            let equal = shared.iter().zip(other).take_while(|(a, b)| a == b).count();
+            &shared[..equal]
+        })
 }
 
 struct Batch<'a> {
@@ -131,11 +153,23 @@ struct Sequence {
     /// Which prompt.
     index: usize,
     slot: Slot,
-    /// Tokens the model has not seen: the prompt at first, then the last token.
+    /// Tokens the model has not seen: the rest of the prompt at first, then the last token.
     input: Vec<u32>,
 }
 
 impl Batch<'_> {
+    /// The model has seen `tokens` in the slot that is returned; nothing of no tokens.
+    fn begin(&mut self, tokens: &[u32]) -> Option<Slot> {
+        if tokens.is_empty() {
+            return None;
+        }
+        let slot = self.cache.open();
+        let segments = Segments::single(tokens.len());
+        let llama = &self.model.llama;
+        llama.forward_cached(tokens, &segments, &mut self.cache, &[slot]);
+        Some(slot)
+    }
+
     /// One token for every running sequence.
     fn step(&mut self, prompts: &[Vec<u32>], finished: &mut dyn FnMut(usize)) {
         let logits = self.next_logits();
@@ -189,5 +223,20 @@ impl Batch<'_> {
             hidden.select(0, Tensor::<1, Int>::from_data(rows, &llama.device()))
         };
         llama.logits(hidden).into_data().iter::<f32>().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::common_beginning;
+
+    #[test]
+    fn a_beginning_leaves_a_token_of_each_prompt() {
+        let shared = |prompts: &[&'static [u32]]| common_beginning(prompts.iter().copied());
+        assert_eq!(shared(&[&[1, 2, 3], &[1, 2, 4, 5], &[1, 2, 3]]), [1, 2]);
+        assert_eq!(shared(&[&[1, 2], &[1, 2]]), [1]);
+        assert_eq!(shared(&[&[1, 2], &[3, 2]]), [] as [u32; 0]);
+        assert_eq!(shared(&[&[1, 2]]), [] as [u32; 0]);
+        assert_eq!(shared(&[]), [] as [u32; 0]);
     }
 }

@@ -83,41 +83,19 @@ impl LanguageModel {
     /// Loads what is at `path`: a GGUF file, a directory with one, a Hugging Face model directory,
     /// or a PEFT adapter directory whose base model is on disk.
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, LoadError> {
-        let path = path.as_ref();
-        let not_a_model = |message: &str| LoadError::NotAModel {
-            path: path.into(),
-            message: message.into(),
-        };
-        if path.is_file() {
-            return match path
-                .extension()
-                .is_some_and(|extension| extension == "gguf")
-            {
-                true => Self::load_gguf(path, device),
-                false => Err(not_a_model(
-                    "is not a GGUF file; name a .gguf file or a directory",
-                )),
-            };
+        match Place::of(path.as_ref())? {
+            Place::Gguf(file) => Self::load_gguf(&file, device),
+            Place::Directory(directory) => Self::load_directory(directory, device),
+            Place::Adapter(directory) => Ok(adapter_directory::load(directory, device)?),
         }
-        if !path.is_dir() {
-            return Err(not_a_model("does not exist"));
-        }
-        if path.join(ADAPTER_CONFIG).is_file() {
-            return Ok(adapter_directory::load(path, device)?);
-        }
-        if path.join("config.json").is_file() {
-            return Self::load_directory(path, device);
-        }
-        match gguf_files(path)?.as_slice() {
-            [file] => Self::load_gguf(file, device),
-            [] => Err(not_a_model(
-                "holds no model: there is no config.json, adapter_config.json or .gguf file",
-            )),
-            [first, second, ..] => Err(not_a_model(&format!(
-                "holds several GGUF files ({}, {} …); name one of them",
-                first.display(),
-                second.display()
-            ))),
+    }
+
+    /// What is at `path`, without loading it.
+    pub fn identity_of(path: impl AsRef<Path>) -> Result<ModelIdentity, LoadError> {
+        match Place::of(path.as_ref())? {
+            Place::Gguf(file) => gguf_identity(&file, &Gguf::open(&file)?),
+            Place::Directory(directory) => directory_identity(directory),
+            Place::Adapter(directory) => Ok(adapter_directory::identity(directory)?),
         }
     }
 
@@ -134,11 +112,7 @@ impl LanguageModel {
         tokenizer.check_vocabulary(config.vocab_size)?;
         let llama = Llama::load(&config, &LlamaCheckpoint::new(&file, &config), device)?;
         let template = file.text("tokenizer.chat_template")?.map(str::to_owned);
-        let identity = ModelIdentity {
-            path: path.to_path_buf(),
-            revision: identity::content_hash(&[path.to_path_buf()])?,
-            licence: file.text("general.license")?.map(str::to_owned),
-        };
+        let identity = gguf_identity(path, &file)?;
         Self::assemble(config, llama, tokenizer, template, identity, None)
     }
 
@@ -165,11 +139,7 @@ impl LanguageModel {
         tokenizer.check_vocabulary(config.vocab_size)?;
         let template = huggingface::chat_template(path, tokenizer_config.as_ref())?;
         let llama = Llama::load(&config, huggingface::open_weights(path)?.as_ref(), device)?;
-        let identity = ModelIdentity {
-            path: path.to_path_buf(),
-            revision: identity::content_hash(&identity::model_files(path)?)?,
-            licence: identity::licence_of_card(path),
-        };
+        let identity = directory_identity(path)?;
         Self::assemble(
             config,
             llama,
@@ -224,6 +194,69 @@ impl LanguageModel {
             ..self.clone()
         }
     }
+}
+
+/// What a path that names a model leads to.
+enum Place<'p> {
+    Gguf(PathBuf),
+    Directory(&'p Path),
+    Adapter(&'p Path),
+}
+
+impl<'p> Place<'p> {
+    fn of(path: &'p Path) -> Result<Self, LoadError> {
+        let not_a_model = |message: &str| LoadError::NotAModel {
+            path: path.into(),
+            message: message.into(),
+        };
+        if path.is_file() {
+            return match path
+                .extension()
+                .is_some_and(|extension| extension == "gguf")
+            {
+                true => Ok(Self::Gguf(path.into())),
+                false => Err(not_a_model(
+                    "is not a GGUF file; name a .gguf file or a directory",
+                )),
+            };
+        }
+        if !path.is_dir() {
+            return Err(not_a_model("does not exist"));
+        }
+        if path.join(ADAPTER_CONFIG).is_file() {
+            return Ok(Self::Adapter(path));
+        }
+        if path.join("config.json").is_file() {
+            return Ok(Self::Directory(path));
+        }
+        match gguf_files(path)?.as_slice() {
+            [file] => Ok(Self::Gguf(file.clone())),
+            [] => Err(not_a_model(
+                "holds no model: there is no config.json, adapter_config.json or .gguf file",
+            )),
+            [first, second, ..] => Err(not_a_model(&format!(
+                "holds several GGUF files ({}, {} …); name one of them",
+                first.display(),
+                second.display()
+            ))),
+        }
+    }
+}
+
+fn gguf_identity(path: &Path, file: &Gguf) -> Result<ModelIdentity, LoadError> {
+    Ok(ModelIdentity {
+        path: path.to_path_buf(),
+        revision: identity::content_hash(&[path.to_path_buf()])?,
+        licence: file.text("general.license")?.map(str::to_owned),
+    })
+}
+
+fn directory_identity(path: &Path) -> Result<ModelIdentity, LoadError> {
+    Ok(ModelIdentity {
+        path: path.to_path_buf(),
+        revision: identity::content_hash(&identity::model_files(path)?)?,
+        licence: identity::licence_of_card(path),
+    })
 }
 
 fn gguf_files(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {

@@ -4,7 +4,11 @@
 //! cargo run --release -p training --example step -- --model PATH [--precision f32|bf16]
 //!     [--method full|lora] [--batch 4] [--length 256] [--steps 3]
 //!     [--transfer-set FILE] [--encoded FILE]
+//! cargo run --release -p training --example step -- --shape 2048,5632,22,32,4,32000 [...]
 //! ```
+//! A shape is that of a Llama with random weights: hidden and inner size, layers, heads, key-value
+//! heads and vocabulary (here TinyLlama's).
+//!
 //! Prints one JSON object with the median speed and the peak memory; each step goes to standard
 //! error.
 //!
@@ -18,6 +22,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use corpus::record::{Example, Subset};
 use models::LanguageModel;
+use models::llama::{Family, Llama, LlamaConfig};
 use training::TrainConfig;
 use training::config::{Method, Precision};
 use training::encode::{Encoded, Encoder};
@@ -30,7 +35,7 @@ use training::trainer::prepare;
 fn main() {
     kernels::retain_memory();
     let mut arguments = std::env::args().skip(1);
-    let mut model = None;
+    let (mut path, mut shape) = (None, None);
     let (mut batch_size, mut length, mut steps) = (4, 256, 3);
     let (mut transfer_set, mut encoded) = (None, None);
     let mut config = TrainConfig {
@@ -52,20 +57,31 @@ fn main() {
             "--batch" => batch_size = number(&value()),
             "--length" => length = number(&value()),
             "--steps" => steps = number(&value()),
-            "--model" => model = Some(value()),
+            "--model" => path = Some(value()),
+            "--shape" => shape = Some(random_shape(&value())),
             "--transfer-set" => transfer_set = Some(value()),
             "--encoded" => encoded = Some(value()),
             other => usage(other),
         }
     }
-    let Some(path) = model else { usage("no model") };
-    let model = LanguageModel::load(&path, &Device::flex()).unwrap_or_else(|error| {
-        eprintln!("{error}");
-        std::process::exit(1)
-    });
-    let examples = match &transfer_set {
-        Some(path) => read(path, &model, &config, (steps + 1) * batch_size),
-        None => sequences(batch_size, length, model.config.vocab_size as u32),
+    let device = Device::flex();
+    let (llama, examples) = match (path, shape) {
+        (Some(path), None) => {
+            let model = LanguageModel::load(&path, &device).unwrap_or_else(|error| {
+                eprintln!("{error}");
+                std::process::exit(1)
+            });
+            let examples = match &transfer_set {
+                Some(path) => read(path, &model, &config, (steps + 1) * batch_size),
+                None => sequences(batch_size, length, model.config.vocab_size as u32),
+            };
+            (model.llama, examples)
+        }
+        (None, Some(shape)) if transfer_set.is_none() => {
+            let examples = sequences(batch_size, length, shape.vocab_size as u32);
+            (Llama::random(&shape, 0, &device), examples)
+        }
+        _ => usage("name a model, or a shape and no transfer set"),
     };
     if let Some(path) = encoded {
         write(&path, &examples);
@@ -83,7 +99,7 @@ fn main() {
         None => vec![vec![(0..batch_size).collect()]; steps + 1],
     };
     let objective = Objective::new(config.reduction, &examples);
-    let mut llama = prepare(model.llama, &config).unwrap_or_else(|error| usage(&error.to_string()));
+    let mut llama = prepare(llama, &config).unwrap_or_else(|error| usage(&error.to_string()));
     let mut optimizer = AdamW::default();
     let mut rates = Vec::new();
     let (mut supervised, mut seconds) = (0, 0.0);
@@ -144,6 +160,35 @@ fn sequences(count: usize, length: usize, vocabulary: u32) -> Vec<Encoded> {
     (0..count as u32).map(sequence).collect()
 }
 
+/// A Llama of this shape; its head size is that of its width.
+fn random_shape(text: &str) -> LlamaConfig {
+    let sizes: Vec<usize> = text.split(',').map(number).collect();
+    let Ok([hidden, inner, layers, heads, kv_heads, vocabulary]) = <[usize; 6]>::try_from(sizes)
+    else {
+        usage(text)
+    };
+    LlamaConfig {
+        family: Family::Llama,
+        vocab_size: vocabulary,
+        hidden_size: hidden,
+        intermediate_size: inner,
+        num_hidden_layers: layers,
+        num_attention_heads: heads,
+        num_key_value_heads: kv_heads,
+        head_dim: hidden / heads.max(1),
+        rms_norm_eps: 1e-5,
+        rope_theta: 10_000.0,
+        rope_scaling: None,
+        max_position_embeddings: 8192,
+        tie_word_embeddings: false,
+        qkv_bias: false,
+        output_bias: false,
+        mlp_bias: false,
+        bos_token_id: None,
+        eos_token_ids: Vec::new(),
+    }
+}
+
 /// The first `count` examples of a transfer set.
 fn read(path: &str, model: &LanguageModel, config: &TrainConfig, count: usize) -> Vec<Encoded> {
     let fail = |error: String| -> ! {
@@ -186,7 +231,7 @@ fn number(text: &str) -> usize {
 
 fn usage(problem: &str) -> ! {
     eprintln!(
-        "{problem}\nusage: step --model PATH [--precision f32|bf16] [--method full|lora] \
+        "{problem}\nusage: step (--model PATH | --shape H,F,L,H,KV,V) [--precision f32|bf16] [--method full|lora] \
          [--batch N] [--length N] [--steps N] [--transfer-set FILE] [--encoded FILE]"
     );
     std::process::exit(2)

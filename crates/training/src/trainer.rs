@@ -79,14 +79,15 @@ pub enum TrainError {
 }
 
 /// The summary of the finished run in `folder`, if it was started with exactly what `fingerprint`
-/// says: then there is nothing to do.
+/// says and its model is still in `output`: then there is nothing to do.
 pub fn finished(
     folder: &Path,
+    output: &Path,
     fingerprint: &Fingerprint,
 ) -> Result<Option<TrainSummary>, CheckpointError> {
     let manifest = Manifest::read(folder)?;
     Ok(manifest
-        .filter(|m| m.fingerprint == *fingerprint)
+        .filter(|m| m.fingerprint == *fingerprint && output.is_dir())
         .map(|m| m.summary))
 }
 
@@ -106,7 +107,7 @@ pub fn fine_tune(
 ) -> Result<TrainSummary, TrainError> {
     config.validate()?;
     let fingerprint = Fingerprint::new(config, &model.identity.revision, train, held_out);
-    if let Some(summary) = finished(folder, &fingerprint)? {
+    if let Some(summary) = finished(folder, output, &fingerprint)? {
         return Ok(summary);
     }
     fs::create_dir_all(folder).map_err(|source| CheckpointError::Io {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use corpus::language::Language;
 
+use crate::config::WeightPrecision;
 use crate::config_file::ConfigError;
 
 /// Teach an open LLM a language it is weak in, from what it already knows in one it is strong in.
@@ -207,8 +208,8 @@ pub struct TranslateTextArguments {
     #[arg(long)]
     pub to: String,
     /// nllb: how weights are held and multiplied
-    #[arg(long, value_enum, default_value_t = PrecisionArgument::Bf16)]
-    pub precision: PrecisionArgument,
+    #[arg(long, value_enum, default_value_t = WeightPrecision::Bf16)]
+    pub precision: WeightPrecision,
     /// nllb: beams of the search; 1 is greedy
     #[arg(long, default_value_t = 4)]
     pub beam_size: usize,
@@ -252,17 +253,6 @@ pub enum LanguageCodesArgument {
     Iso,
     /// FLORES-200: por_Latn.
     Flores,
-}
-
-/// How a model's weights are held and multiplied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PrecisionArgument {
-    /// 4 bytes a weight, exact.
-    F32,
-    /// 2 bytes a weight.
-    Bf16,
-    /// 1 byte a weight.
-    Int8,
 }
 
 /// `xldistill calibrate`
@@ -326,9 +316,9 @@ pub struct EstimateQualityArguments {
     /// References, one a line, for metrics that read them
     #[arg(long)]
     pub reference: Option<PathBuf>,
-    /// Format of the encoder's weights
-    #[arg(long, value_enum, default_value_t = Weights::F32)]
-    pub weights: Weights,
+    /// How the encoder's weights are held and multiplied
+    #[arg(long, value_enum, default_value_t = WeightPrecision::F32)]
+    pub precision: WeightPrecision,
     /// Source language; only texts longer than the encoder reads are split by it
     #[arg(long, default_value = "eng_Latn")]
     pub from: String,
@@ -338,15 +328,6 @@ pub struct EstimateQualityArguments {
     /// One JSON object per line: {"source", "translation", "score"}
     #[arg(long)]
     pub json: bool,
-}
-
-/// Formats of weights in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Weights {
-    /// 4 bytes a weight, exact.
-    F32,
-    /// 2 bytes a weight.
-    Bf16,
 }
 
 /// `xldistill score`

@@ -32,6 +32,7 @@ use evaluation::{
     task::Subject,
 };
 use models::LanguageModel;
+use training::Fingerprint;
 
 use crate::{
     arguments::StageName,
@@ -274,7 +275,7 @@ impl<'a> Pipeline<'a> {
         }
         if !self.config.translate.engine.is_cheap_on_words() {
             self.progress.note(&format!(
-                "no dictionary for {target}, and inducing one costs an LLM a request a word: its questions \
+                "no dictionary for {target}, and this engine is too slow to induce one word by word: its questions \
                  are not code-switched; name one under [code_switch.dictionaries]"
             ));
             return Ok(BilingualDictionary::default());
@@ -334,17 +335,21 @@ impl<'a> Pipeline<'a> {
     fn train(&self) -> Result<String> {
         let train = self.transfer_set()?;
         let held_out = examples(&self.folder(StageName::Mix).join(mix::HELD_OUT_FILE))?;
+        let (config, folder, output) = (
+            &self.config.train,
+            self.folder(StageName::Train),
+            self.model(),
+        );
+        let revision = LanguageModel::identity_of(&self.config.model)?.revision;
+        let fingerprint = Fingerprint::new(config, &revision, &train, &held_out);
+        if let Some(summary) = training::finished(&folder, &output, &fingerprint)? {
+            return Ok(summary.to_string());
+        }
         let device = burn::tensor::Device::flex().autodiff();
         let model = LanguageModel::load(&self.config.model, &device)?;
-        let summary = training::fine_tune(
-            model,
-            &train,
-            &held_out,
-            &self.config.train,
-            &self.folder(StageName::Train),
-            &self.model(),
-            self.progress,
-        )?;
+        let progress = self.progress;
+        let summary =
+            training::fine_tune(model, &train, &held_out, config, &folder, &output, progress)?;
         Ok(summary.to_string())
     }
 

@@ -27,15 +27,13 @@ use engines::{
 };
 use models::{beam_search::BeamOptions, comet::CometOptions, kernels::WeightFormat};
 
-use crate::config::{
-    AnswerEngine, Config, EncoderWeights, QualityEngine, TranslateEngine, TranslatePrecision,
-};
+use crate::config::{AnswerEngine, Config, QualityEngine, TranslateEngine};
 
 /// The LLM as the answer stage asks it.
 pub fn answerer(config: &Config) -> Result<Box<dyn Answerer>> {
     let answer = &config.answer;
     Ok(match answer.engine {
-        AnswerEngine::Local => Box::new(LocalLlm::load(
+        AnswerEngine::Local => Box::new(LocalLlm::open(
             &config.model,
             LocalLlmOptions {
                 max_new_tokens: answer.max_new_tokens,
@@ -77,7 +75,7 @@ pub fn subject(config: &Config, model: &std::path::Path) -> Result<LocalLlm> {
         system_prompt: config.answer.system.clone(),
         ..LocalLlmOptions::default()
     };
-    Ok(LocalLlm::load(model, options)?)
+    Ok(LocalLlm::open(model, options)?)
 }
 
 /// The translator from the source into every target language.
@@ -157,8 +155,8 @@ fn any_direction(config: &Config) -> Result<Box<dyn Translator>> {
                 weights: WeightFormat::Bf16,
                 ..LocalLlmOptions::default()
             };
-            let path = translate.llm.as_ref().unwrap_or(&config.model);
-            let llm = LlmTranslator::new(LocalLlm::load(path, options)?);
+            let path = translate.model.as_ref().unwrap_or(&config.model);
+            let llm = LlmTranslator::new(LocalLlm::open(path, options)?);
             Box::new(llm.with_examples(examples(config)?))
         }
         TranslateEngine::OpenAi => {
@@ -185,15 +183,12 @@ fn nllb(config: &Config) -> Result<Arc<NllbTranslator>> {
     }
     let translate = &config.translate;
     let options = NllbOptions {
-        weights: match translate.precision {
-            TranslatePrecision::F32 => WeightFormat::F32,
-            TranslatePrecision::Bf16 => WeightFormat::Bf16,
-            TranslatePrecision::Int8 => WeightFormat::Int8,
-        },
+        weights: translate.precision.into(),
         search: BeamOptions {
             beam_size: translate.beam_size,
             max_new_tokens: translate.max_new_tokens,
             length_penalty: translate.length_penalty,
+            early_stopping: translate.early_stopping.into(),
             no_repeat_ngram_size: translate.no_repeat_ngram_size,
             repetition_penalty: translate.repetition_penalty,
             batch_size: translate.batch_size,
@@ -272,10 +267,7 @@ pub fn estimator(config: &Config) -> Result<Option<Box<dyn QualityEstimator>>> {
         (QualityEngine::CometKiwi, Some(model)) => {
             let options = CometOptions {
                 encoder: quality.encoder.clone(),
-                weights: match quality.weights {
-                    EncoderWeights::F32 => WeightFormat::F32,
-                    EncoderWeights::Bf16 => WeightFormat::Bf16,
-                },
+                weights: quality.precision.into(),
             };
             Ok(Some(Box::new(CometKiwi::load_reference_free(
                 model, &options,

@@ -62,22 +62,31 @@ fn a_killed_run_ends_with_the_bytes_of_an_undisturbed_one() {
     assert!(run(&undisturbed).status().unwrap().success());
     let whole = started.elapsed();
 
-    // Moments spread over the whole run; each victim goes on where the one before it fell, and
-    // the folders of stages that are done are taken away at times so that all stages are hit.
-    let mut kills = 0;
-    for attempt in 0..4 * KILLS {
+    // Each victim goes on where the one before it fell. One that ends before its moment says how
+    // long that takes, and loses its folders from some stage on, so that all stages are hit.
+    const STAGES: [&str; 5] = ["answer", "translate", "filter", "code_switch", "mix"];
+    let mut usual = [whole; STAGES.len()];
+    let (mut kills, mut first) = (0, 0);
+    for attempt in 0..8 * KILLS {
         if kills == KILLS {
             break;
         }
+        let started = Instant::now();
         let mut victim = run(&killed).spawn().unwrap();
-        let share = ((attempt * 7 + 3) % 20) as u32;
-        thread::sleep(whole * share / 20 + Duration::from_millis(50));
+        let moment =
+            usual[first] * ((attempt * 7 + 3) % 20) as u32 / 20 + Duration::from_millis(30);
+        while victim.try_wait().unwrap().is_none() && started.elapsed() < moment {
+            thread::sleep(Duration::from_millis(5));
+        }
         if victim.try_wait().unwrap().is_none() {
             victim.kill().unwrap();
             kills += 1;
         } else {
-            let stage = ["translate", "filter", "code_switch", "mix", "answer"][attempt % 5];
-            let _ = fs::remove_dir_all(killed.join(stage));
+            usual[first] = started.elapsed();
+            first = attempt % STAGES.len();
+            for stage in &STAGES[first..] {
+                let _ = fs::remove_dir_all(killed.join(stage));
+            }
         }
         victim.wait().unwrap();
     }

@@ -52,10 +52,16 @@ impl Tally {
         let count = |mut tally: Tally, text: &&str| {
             for word in finder.words(text) {
                 let word = text[word].to_lowercase();
-                let known = !dictionary.translations(&word).is_empty();
+                let known = match tally.seen.get(&word) {
+                    Some(&known) => known,
+                    None => {
+                        let known = !dictionary.translations(&word).is_empty();
+                        tally.seen.insert(word, known);
+                        known
+                    }
+                };
                 tally.words += 1;
                 tally.known_words += usize::from(known);
-                tally.seen.insert(word, known);
             }
             tally
         };

@@ -1,10 +1,9 @@
 //! Loops that change a little each time, seen by how well a text compresses (as Whisper's decoder
 //! does).
 
-use std::io::Write;
+use std::cell::RefCell;
 
-use flate2::Compression;
-use flate2::write::DeflateEncoder;
+use flate2::{Compress, Compression, FlushCompress};
 use rustc_hash::FxHashMap;
 
 /// Characters below which compression says nothing.
@@ -56,9 +55,24 @@ fn ratio(text: &str) -> Option<f64> {
     if characters < FEW {
         return None;
     }
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
-    // Writing to memory does not fail.
-    encoder.write_all(&symbols).ok()?;
-    let compressed = encoder.finish().ok()?;
-    Some(characters as f64 / compressed.len() as f64)
+    Some(characters as f64 / deflated(&symbols)? as f64)
+}
+
+/// Length of `bytes` after compression.
+fn deflated(bytes: &[u8]) -> Option<u64> {
+    thread_local! {
+        // A compressor is some 300 KiB: making one takes longer than compressing a text.
+        static COMPRESSOR: RefCell<Compress> =
+            RefCell::new(Compress::new(Compression::default(), false));
+    }
+    COMPRESSOR.with_borrow_mut(|compressor| {
+        compressor.reset();
+        // Incompressible bytes are stored, at five bytes for a block of at least 16 KiB.
+        let mut output = Vec::with_capacity(bytes.len() + bytes.len() / 1024 + 64);
+        let status = compressor.compress_vec(bytes, &mut output, FlushCompress::Finish);
+        match status {
+            Ok(flate2::Status::StreamEnd) => Some(compressor.total_out()),
+            _ => None,
+        }
+    })
 }

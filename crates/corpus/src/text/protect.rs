@@ -41,6 +41,8 @@ pub enum Kind {
     Pictograph,
     /// A run of 40 or more letters and digits without a space: hash, base64, sequence.
     LongToken,
+    /// A word with digits inside: password, part number, `H2O`.
+    MixedToken,
     /// Control characters and replacement characters.
     Control,
     /// Markdown emphasis or link syntax around words: `**`, `_`, `[`, `](url)`.
@@ -106,6 +108,10 @@ const PATTERNS: &[(Kind, &str)] = &[
     ),
     (Kind::Handle, r"[@#][A-Za-z_][A-Za-z0-9_]+"),
     (Kind::LongToken, r"[A-Za-z0-9+/=_-]{40,}"),
+    (
+        Kind::MixedToken,
+        r"(?-u:\b)(?:[A-Za-z]+[0-9]+[A-Za-z][A-Za-z0-9]*|[0-9]+[A-Za-z]+[0-9][A-Za-z0-9]*)(?-u:\b)",
+    ),
     (
         Kind::Identifier,
         r"(?-u:\b)[A-Za-z][A-Za-z0-9_]*(?:(?:::|->)[A-Za-z0-9_]+)+(?:\([^()\s]*\))?",
@@ -188,6 +194,12 @@ fn needs_scan(line: &str) -> bool {
             b'.' => next == b'.' || next.is_ascii_alphanumeric(),
             b':' => next == b':',
             b'-' => next == b'>' || next.is_ascii_digit(),
+            b'0'..=b'9' if next.is_ascii_alphabetic() => {
+                bytes[word_start..i].iter().any(u8::is_ascii_alphabetic)
+            }
+            b'A'..=b'Z' | b'a'..=b'z' if next.is_ascii_digit() => {
+                bytes[word_start..i].iter().any(u8::is_ascii_digit)
+            }
             b'(' => i > 0 && bytes[i - 1] != b' ' || next.is_ascii_digit(),
             0..=0x1f => byte != b'\t',
             // Lead bytes of the controls, symbols, Greek letters and pictographs in the patterns.

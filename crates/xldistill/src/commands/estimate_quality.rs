@@ -4,14 +4,11 @@ use std::{io::Write, path::Path};
 
 use anyhow::{Result, bail};
 use engines::comet_kiwi::CometKiwi;
-use models::{
-    comet::{CometOptions, Sample},
-    kernels::WeightFormat,
-};
+use models::comet::{CometOptions, Sample};
 use serde_json::json;
 
 use crate::{
-    arguments::{EstimateQualityArguments, Weights, language},
+    arguments::{EstimateQualityArguments, language},
     lines,
 };
 
@@ -40,10 +37,7 @@ pub fn run(arguments: &EstimateQualityArguments) -> Result<()> {
     };
     let options = CometOptions {
         encoder: arguments.encoder.clone(),
-        weights: match arguments.weights {
-            Weights::F32 => WeightFormat::F32,
-            Weights::Bf16 => WeightFormat::Bf16,
-        },
+        weights: arguments.precision.into(),
     };
     let metric = match references {
         Some(_) => CometKiwi::load(&arguments.model, &options)?,

@@ -23,10 +23,7 @@ use models::{beam_search::BeamOptions, kernels::WeightFormat};
 use serde_json::json;
 
 use crate::{
-    arguments::{
-        LanguageCodesArgument, PrecisionArgument, TranslateTextArguments, TranslationEngine,
-        language,
-    },
+    arguments::{LanguageCodesArgument, TranslateTextArguments, TranslationEngine, language},
     lines,
 };
 
@@ -94,7 +91,7 @@ fn translator(
                 weights: WeightFormat::Bf16,
                 ..LocalLlmOptions::default()
             };
-            Box::new(LlmTranslator::new(LocalLlm::load(&model, options)?))
+            Box::new(LlmTranslator::new(LocalLlm::open(&model, options)?))
         }
         TranslationEngine::OpenAi => {
             let options = OpenAiOptions {
@@ -121,11 +118,7 @@ fn nllb(
     to: Language,
 ) -> Result<NllbTranslator> {
     let options = NllbOptions {
-        weights: match arguments.precision {
-            PrecisionArgument::F32 => WeightFormat::F32,
-            PrecisionArgument::Bf16 => WeightFormat::Bf16,
-            PrecisionArgument::Int8 => WeightFormat::Int8,
-        },
+        weights: arguments.precision.into(),
         search: BeamOptions {
             beam_size: arguments.beam_size,
             max_new_tokens: arguments.max_new_tokens,

@@ -1,0 +1,39 @@
+"""Training speed and memory against threads, sequence length and batch, ours alone.
+
+usage: scaling.py --gguf FILE.gguf [--precision bf16] [--steps 2] [--output results.json]
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+
+root = pathlib.Path(__file__).resolve().parent.parent
+parser = argparse.ArgumentParser()
+parser.add_argument("--gguf", type=pathlib.Path, required=True)
+parser.add_argument("--precision", default="bf16")
+parser.add_argument("--steps", type=int, default=2)
+parser.add_argument("--output", type=pathlib.Path)
+options = parser.parse_args()
+
+subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "-p", "training", "--example", "step"], cwd=root, check=True)
+metadata = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=root, check=True, capture_output=True)
+step = pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / "release" / "examples" / "step"
+cores = os.cpu_count()
+
+settings = [("full", cores, batch, 256) for batch in (1, 2, 4, 8, 16)]
+settings += [("full", cores, 1, length) for length in (512, 1024, 2048, 4096)]
+settings += [("full", threads, 4, 256) for threads in range(1, cores)]
+settings += [("lora", cores, batch, 256) for batch in (1, 4, 16)] + [("lora", cores, 1, 4096)]
+results = []
+print(f"{'method':8}{'threads':>8}{'batch':>7}{'length':>8}{'tokens/s':>10}{'peak GB':>9}")
+for method, threads, batch, length in settings:
+    command = [str(step), "--model", str(options.gguf), "--precision", options.precision, "--method", method,
+               "--batch", str(batch), "--length", str(length), "--steps", str(options.steps)]
+    output = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "RAYON_NUM_THREADS": str(threads)}).stdout
+    result = json.loads(output.strip().splitlines()[-1])
+    print(f"{method:8}{threads:8}{batch:7}{length:8}{result['tokens_per_second']:10.0f}{result['peak_bytes'] / 1e9:9.2f}", flush=True)
+    results.append({"method": method, "threads": threads, "batch": batch, "length": length, **result})
+if options.output:
+    options.output.write_text(json.dumps(results, indent=1) + "\n")
