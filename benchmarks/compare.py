@@ -14,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 
+import programs
+
 here = pathlib.Path(__file__).resolve().parent
-root = here.parent
 parser = argparse.ArgumentParser()
 parser.add_argument("--gguf", type=pathlib.Path, required=True)
 parser.add_argument("--transfer-set", type=pathlib.Path, help="of a run: mix/part-00000-of-00001.jsonl")
@@ -28,10 +29,7 @@ parser.add_argument("--only", default="", help="only works whose name contains t
 options = parser.parse_args()
 gguf = str(options.gguf.resolve())
 
-subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "-p", "training", "--example", "step",
-                "-p", "models", "--example", "generate", "--example", "translate"], cwd=root, check=True)
-metadata = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=root, check=True, capture_output=True)
-examples = pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / "release" / "examples"
+examples = programs.build()
 
 
 def ours_train(precision, *more):
@@ -70,8 +68,8 @@ works = {
 if options.transfer_set:
     encoded = tempfile.NamedTemporaryFile(suffix=".json")
 
-    def ours_transfer_set(precision):
-        return [str(examples / "step"), "--model", gguf, "--precision", precision, "--batch", "8", "--steps", "10",
+    def ours_transfer_set(precision, method="full"):
+        return [str(examples / "step"), "--model", gguf, "--precision", precision, "--method", method, "--batch", "8", "--steps", "10",
                 "--transfer-set", str(options.transfer_set.resolve()), "--encoded", encoded.name]
 
     def peer_transfer_set(dtype):
@@ -81,6 +79,10 @@ if options.transfer_set:
     works["train SmolLM2-135M on a transfer set, 8 examples a step, full, AdamW, supervised tokens"] = {
         "xldistill f32": ours_transfer_set("f32"), "PyTorch f32, padded": peer_transfer_set("float32"),
         "xldistill bf16": ours_transfer_set("bf16"), "PyTorch bf16, padded": peer_transfer_set("bfloat16"),
+    }
+    works["train the transfer set with LoRA, r = 16, supervised tokens"] = {
+        "xldistill f32": ours_transfer_set("f32", "lora"), "full f32": ours_transfer_set("f32"),
+        "xldistill bf16": ours_transfer_set("bf16", "lora"), "full bf16": ours_transfer_set("bf16"),
     }
 for batch in (1, 16):
     works[f"generate SmolLM2-135M, 64 + 128 tokens, batch {batch}"] = {

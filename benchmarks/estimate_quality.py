@@ -10,8 +10,9 @@ import statistics
 import subprocess
 import sys
 
+import programs
+
 here = pathlib.Path(__file__).resolve().parent
-root = here.parent
 parser = argparse.ArgumentParser()
 parser.add_argument("folder", type=pathlib.Path)
 parser.add_argument("--repeat", type=int, default=3)
@@ -19,9 +20,7 @@ parser.add_argument("--output", type=pathlib.Path)
 options = parser.parse_args()
 folder = options.folder.resolve()
 
-subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "-p", "models", "--example", "estimate_quality"], cwd=root, check=True)
-metadata = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=root, check=True, capture_output=True)
-example = pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / "release" / "examples" / "estimate_quality"
+example = programs.build() / "estimate_quality"
 peer = [sys.executable, str(here / "peers" / "comet_kiwi.py"), str(folder)]
 contenders = {
     "xldistill f32": [str(example), str(folder), str(folder / "pairs.tsv"), "f32"],

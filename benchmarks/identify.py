@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 
+import programs
+
 here = pathlib.Path(__file__).resolve().parent
 root = here.parent
 parser = argparse.ArgumentParser()
@@ -25,9 +27,7 @@ parser.add_argument("--repeat", type=int, default=3)
 options = parser.parse_args()
 work = pathlib.Path(tempfile.mkdtemp())
 
-subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "-p", "engines", "--example", "identify"], cwd=root, check=True)
-metadata = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=root, check=True, capture_output=True)
-ours = pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / "release/examples/identify"
+ours = programs.build() / "identify"
 
 
 def last_line(command):

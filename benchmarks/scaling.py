@@ -9,7 +9,8 @@ import os
 import pathlib
 import subprocess
 
-root = pathlib.Path(__file__).resolve().parent.parent
+import programs
+
 parser = argparse.ArgumentParser()
 parser.add_argument("--gguf", type=pathlib.Path, required=True)
 parser.add_argument("--precision", default="bf16")
@@ -17,9 +18,7 @@ parser.add_argument("--steps", type=int, default=2)
 parser.add_argument("--output", type=pathlib.Path)
 options = parser.parse_args()
 
-subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "-p", "training", "--example", "step"], cwd=root, check=True)
-metadata = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=root, check=True, capture_output=True)
-step = pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / "release" / "examples" / "step"
+step = programs.build() / "step"
 cores = os.cpu_count()
 
 settings = [("full", cores, batch, 256) for batch in (1, 2, 4, 8, 16)]

@@ -1,0 +1,14 @@
+"""Our examples, built once for all benchmarks: the same set of packages each time, so that nothing is built twice."""
+
+import json
+import pathlib
+import subprocess
+
+root = pathlib.Path(__file__).resolve().parent.parent
+
+
+def build():
+    """The folder of the release build's examples."""
+    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "--workspace", "--examples"], cwd=root, check=True)
+    metadata = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=root, check=True, capture_output=True)
+    return pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / "release" / "examples"
