@@ -25,7 +25,9 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-pub use config::{FilterConfig, MinQuality, default_min_quality};
+pub use config::{
+    FilterConfig, MinQuality, default_min_language_probability, default_min_quality,
+};
 
 use crate::language::Language;
 use crate::record::{TextPair, Translated};
@@ -62,7 +64,7 @@ impl<'a> FilterStage<'a> {
     ) -> Self {
         let voice = language::Voice {
             identifier,
-            min_probability: config.min_language_probability,
+            min_probability: min_language_probability(identifier, &config),
         };
         let rules: Vec<Box<dyn Rule + 'a>> = vec![
             Box::new(copied::SourceCopied {
@@ -141,6 +143,12 @@ impl<'a> FilterStage<'a> {
     }
 }
 
+/// The probability from which the identifier's word counts.
+fn min_language_probability(identifier: &dyn LanguageIdentifier, config: &FilterConfig) -> f64 {
+    let chosen = config.min_language_probability;
+    chosen.unwrap_or_else(|| default_min_language_probability(&identifier.identity().engine))
+}
+
 /// What the rules say of one translation.
 enum Verdict {
     /// There is none, or an earlier stage rejected it.
@@ -179,11 +187,12 @@ impl RowStage for FilterStage<'_> {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn parameters(&self) -> Value {
         let mut config = self.config.clone();
+        config.min_language_probability = Some(min_language_probability(self.identifier, &config));
         // The calibrated scores say what a quantile means, the engine what a default is.
         config.min_quality = match (self.estimator, config.min_quality) {
             (Some(estimator), None) => {

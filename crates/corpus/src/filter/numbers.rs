@@ -7,7 +7,7 @@ use super::pair::Pair;
 ///
 /// Numbers are compared as digits alone, since languages group and point them differently, in
 /// any of the decimal digits of Unicode that languages of FLORES-200 write; those of one digit are
-/// left out, since they may be spelt.
+/// left out, since they may be spelt. Roman numerals count: the 14th century is `o século XIV`.
 pub(super) struct NumbersLost {
     /// The largest share of the numbers that may be missing.
     pub(super) max_share: f64,
@@ -30,12 +30,49 @@ impl Rule for NumbersLost {
                 Some(found) => {
                     translated.swap_remove(found);
                 }
+                None if has_roman(&pair.translation.plain, number) => {}
                 None => lost.push(number.as_str()),
             }
         }
         (lost.len() as f64 > self.max_share * numbers.len() as f64)
             .then(|| format!("missing {}", lost.join(", ")))
     }
+}
+
+/// Whether `text` has a number as a Roman numeral, standing alone.
+fn has_roman(text: &str, number: &str) -> bool {
+    let numeral = match number.parse() {
+        Ok(number @ 1..=3999) => roman(number),
+        _ => return false,
+    };
+    text.split(|c: char| !c.is_alphanumeric())
+        .any(|word| word == numeral)
+}
+
+fn roman(mut number: u32) -> String {
+    const STEPS: [(u32, &str); 13] = [
+        (1000, "M"),
+        (900, "CM"),
+        (500, "D"),
+        (400, "CD"),
+        (100, "C"),
+        (90, "XC"),
+        (50, "L"),
+        (40, "XL"),
+        (10, "X"),
+        (9, "IX"),
+        (5, "V"),
+        (4, "IV"),
+        (1, "I"),
+    ];
+    let mut numeral = String::new();
+    for (value, letters) in STEPS {
+        while number >= value {
+            numeral.push_str(letters);
+            number -= value;
+        }
+    }
+    numeral
 }
 
 /// The numbers of two and more digits, as ASCII digits without separators.
@@ -86,7 +123,7 @@ fn decimal_digit(c: char) -> Option<char> {
 
 #[cfg(test)]
 mod tests {
-    use super::numbers;
+    use super::{has_roman, numbers, roman};
 
     #[test]
     fn numbers_are_digits_without_separators() {
@@ -96,5 +133,13 @@ mod tests {
         );
         assert_eq!(numbers("20.000,50 ١٩٦٩ 一 ๑๒"), ["2000050", "1969", "12"]);
         assert_eq!(numbers("3 apples."), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn centuries_may_be_roman() {
+        assert_eq!([14, 17, 20, 1999].map(roman), ["XIV", "XVII", "XX", "MCMXCIX"]);
+        assert!(has_roman("desde o século XIV até hoje", "14"));
+        assert!(!has_roman("desde o século XIV até hoje", "4"));
+        assert!(!has_roman("desde o século XIV até hoje", "40000"));
     }
 }
