@@ -25,9 +25,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-pub use config::{
-    FilterConfig, MinQuality, default_min_language_probability, default_min_quality,
-};
+pub use config::{FilterConfig, MinQuality, default_min_language_probability, default_min_quality};
 
 use crate::language::Language;
 use crate::record::{TextPair, Translated};

@@ -137,7 +137,10 @@ mod tests {
 
     #[test]
     fn centuries_may_be_roman() {
-        assert_eq!([14, 17, 20, 1999].map(roman), ["XIV", "XVII", "XX", "MCMXCIX"]);
+        assert_eq!(
+            [14, 17, 20, 1999].map(roman),
+            ["XIV", "XVII", "XX", "MCMXCIX"]
+        );
         assert!(has_roman("desde o século XIV até hoje", "14"));
         assert!(!has_roman("desde o século XIV até hoje", "4"));
         assert!(!has_roman("desde o século XIV até hoje", "40000"));
