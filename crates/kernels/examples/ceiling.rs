@@ -19,17 +19,6 @@ fn main() {
     memory(threads);
 }
 
-/// The shortest of several runs of `body` on every thread at once, in seconds.
-fn best(body: impl Fn() + Sync) -> f64 {
-    let run = || {
-        let start = Instant::now();
-        rayon::broadcast(|_| body());
-        start.elapsed().as_secs_f64()
-    };
-    run();
-    (0..7).map(|_| run()).fold(f64::INFINITY, f64::min)
-}
-
 /// Reading, and copying, arrays far larger than the caches.
 fn memory(threads: usize) {
     let elements = threads << 26;
@@ -74,7 +63,18 @@ mod registers {
     use std::arch::x86_64::*;
     use std::hint::black_box;
 
-    use super::best;
+    use std::time::Instant;
+
+    /// The shortest of several runs of `body` on every thread at once, in seconds.
+    fn best(body: impl Fn() + Sync) -> f64 {
+        let run = || {
+            let start = Instant::now();
+            rayon::broadcast(|_| body());
+            start.elapsed().as_secs_f64()
+        };
+        run();
+        (0..7).map(|_| run()).fold(f64::INFINITY, f64::min)
+    }
 
     /// Independent sums: enough to hide the latency of any of the instructions.
     const SUMS: usize = 24;

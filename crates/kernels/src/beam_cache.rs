@@ -7,14 +7,13 @@
 use burn::Tensor;
 use burn::backend::Flex;
 use burn::tensor::{Int, TensorData};
-use rayon::prelude::*;
 
 use crate::Segments;
 use crate::attention::{Direction, Heads, HeadsMut, attend, check};
-use crate::cache::{PARALLEL_WORK, Slot};
+use crate::cache::Slot;
 use crate::cpu::attention::query_of_path;
-use crate::flex::{dims, is_fast, values};
-use crate::packed::{plain, primitive};
+use crate::cpu::parallel::for_each_task;
+use crate::flex::{constant_on, dims, is_fast, plain, primitive, values};
 use crate::pool::Values;
 
 /// Keys and values by layer and search. Searches come and go independently.
@@ -214,12 +213,7 @@ pub fn portable(
     if outputs.is_empty() {
         return q;
     }
-    let output = Tensor::cat(outputs, 0);
-    if q.is_autodiff() {
-        Tensor::from_inner(output)
-    } else {
-        output
-    }
+    constant_on(&q.device(), Tensor::cat(outputs, 0))
 }
 
 #[expect(clippy::too_many_arguments, reason = "those of `beam_attention`")]
@@ -292,18 +286,9 @@ fn fast(
     let paths = slots.iter().flat_map(|&slot| &cache.search(slot).paths);
     let work: usize = paths.map(|path| path.len() + 1).sum();
     let tasks = 0..slots.len() * heads;
-    if work * heads * head_dim < PARALLEL_WORK {
-        tasks.for_each(run);
-    } else {
-        tasks
-            .into_par_iter()
-            .with_min_len(heads.div_ceil(2).max(1))
-            .for_each(run);
-    }
-    let output = Tensor::from_primitive::<Flex>(output.into_tensor(shape));
-    if device.is_autodiff() {
-        Tensor::from_inner(output)
-    } else {
-        output
-    }
+    for_each_task(tasks, work * heads * head_dim, heads.div_ceil(2), run);
+    constant_on(
+        &device,
+        Tensor::from_primitive::<Flex>(output.into_tensor(shape)),
+    )
 }

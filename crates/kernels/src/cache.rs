@@ -2,12 +2,11 @@
 
 use burn::Tensor;
 use burn::backend::Flex;
-use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
 use crate::attention::{Direction, Heads, HeadsMut, attend};
 use crate::cpu::attention::{Scoring, forward};
-use crate::flex::{contiguous, dims, is_fast, values};
+use crate::cpu::parallel::for_each_task;
+use crate::flex::{constant_on, dims, is_fast, plain, primitive, values};
 use crate::pool::Values;
 use crate::{Precision, Segments};
 
@@ -269,9 +268,6 @@ pub fn portable(
     }
 }
 
-/// Multiplications that make another thread worth waking.
-pub(crate) const PARALLEL_WORK: usize = 1 << 18;
-
 #[expect(clippy::too_many_arguments, reason = "those of `cached_attention`")]
 fn fast(
     q: Tensor<3>,
@@ -284,7 +280,7 @@ fn fast(
     scale: f32,
 ) -> Tensor<3> {
     let device = q.device();
-    let [q, k, v] = [q, k, v].map(host);
+    let [q, k, v] = [q, k, v].map(|x| primitive(plain(x)));
     let shape @ [tokens, heads, head_dim] = dims(&q);
     let [_, kv_heads, _]: [usize; 3] = dims(&k);
     let width = kv_heads * head_dim;
@@ -348,28 +344,9 @@ fn fast(
     let work: usize = (segments.iter().zip(slots))
         .map(|(range, &slot)| range.len() * cache.layer_length(slot, layer) * heads * head_dim)
         .sum();
-    if work < PARALLEL_WORK {
-        tasks.for_each(run);
-    } else {
-        tasks.into_par_iter().for_each(run);
-    }
-    let output = Tensor::from_primitive::<Flex>(output.into_tensor(shape));
-    if device.is_autodiff() {
-        Tensor::from_inner(output)
-    } else {
-        output
-    }
-}
-
-/// The tensor's contiguous primitive, without autodiff.
-fn host(tensor: Tensor<3>) -> FlexTensor {
-    let tensor = if tensor.is_autodiff() {
-        tensor.inner()
-    } else {
-        tensor
-    };
-    let primitive = tensor
-        .try_into_primitive::<Flex>()
-        .expect("a CPU tensor without autodiff");
-    contiguous(&primitive)
+    for_each_task(tasks, work, 1, run);
+    constant_on(
+        &device,
+        Tensor::from_primitive::<Flex>(output.into_tensor(shape)),
+    )
 }

@@ -2,13 +2,11 @@
 
 use burn::Tensor;
 use burn::backend::Flex;
-use rayon::prelude::*;
 
 use crate::attention::{Direction, Heads, HeadsMut, attend};
-use crate::cache::PARALLEL_WORK;
 use crate::cpu::attention::{Scoring, forward, one_query};
-use crate::flex::{dims, is_fast, values};
-use crate::packed::{plain, primitive};
+use crate::cpu::parallel::for_each_task;
+use crate::flex::{constant_on, dims, is_fast, plain, primitive, values};
 use crate::pool::Values;
 use crate::{Precision, Segments};
 
@@ -177,18 +175,9 @@ fn fast(q: Tensor<3>, queries: &Segments, attended: &[&KeyValues], scale: f32) -
     let keys = queries.iter().zip(attended);
     let work: usize = keys.map(|(range, keys)| range.len() * keys.tokens).sum();
     let tasks = 0..queries.len() * heads;
-    if work * heads * head_dim < PARALLEL_WORK {
-        tasks.for_each(run);
-    } else {
-        tasks
-            .into_par_iter()
-            .with_min_len(heads.div_ceil(2).max(1))
-            .for_each(run);
-    }
-    let output = Tensor::from_primitive::<Flex>(output.into_tensor(shape));
-    if device.is_autodiff() {
-        Tensor::from_inner(output)
-    } else {
-        output
-    }
+    for_each_task(tasks, work * heads * head_dim, heads.div_ceil(2), run);
+    constant_on(
+        &device,
+        Tensor::from_primitive::<Flex>(output.into_tensor(shape)),
+    )
 }

@@ -78,7 +78,7 @@ pub fn decoder_block(x: Tensor<2>, weights: BlockWeights, plan: &BlockPlan<'_>) 
         weights.down,
     ];
     let precision = Precision::current();
-    let adapter = |layer: &Projection| layer.adapter.clone();
+    let adapters = layers.each_ref().map(|layer| layer.adapter.as_ref());
     let owned = Plan {
         turn: Turn {
             table: plan.rotary.clone(),
@@ -96,12 +96,8 @@ pub fn decoder_block(x: Tensor<2>, weights: BlockWeights, plan: &BlockPlan<'_>) 
         head_dim: plan.head_dim,
         epsilon: plan.epsilon as f32,
         recompute: plan.recompute,
-        ranks: layers
-            .each_ref()
-            .map(|layer| adapter(layer).map_or(0, |adapter| adapter.a.dims()[0])),
-        scales: layers
-            .each_ref()
-            .map(|layer| adapter(layer).map_or(0.0, |adapter| adapter.scale as f32)),
+        ranks: adapters.map(|adapter| adapter.map_or(0, |adapter| adapter.a.dims()[0])),
+        scales: adapters.map(|adapter| adapter.map_or(0.0, |adapter| adapter.scale as f32)),
         dropout: plan.dropout,
         frozen: layers.each_ref().map(|layer| {
             let frozen = layer.frozen.clone();

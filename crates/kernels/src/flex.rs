@@ -1,6 +1,7 @@
 //! Between Burn's CPU tensors and slices.
 
-use burn::backend::DispatchDevice;
+use burn::Tensor;
+use burn::backend::{DispatchDevice, Flex};
 use burn::tensor::{DType, Device};
 use burn_flex::FlexTensor;
 
@@ -25,7 +26,7 @@ pub fn is_cpu(device: &Device) -> bool {
 }
 
 /// Whether a tensor is one the fast forms take: on the CPU, of f32.
-pub fn is_fast<const D: usize>(tensor: &burn::Tensor<D>) -> bool {
+pub fn is_fast<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && is_cpu(&tensor.device())
 }
 
@@ -70,4 +71,34 @@ pub fn owned(mut tensor: FlexTensor) -> FlexTensor {
     let mut copy = Values::take(elements);
     copy.copy_from_slice(values(&source));
     copy.into_tensor(shape)
+}
+
+/// The tensor without autodiff.
+pub fn plain<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    if tensor.is_autodiff() {
+        tensor.inner()
+    } else {
+        tensor
+    }
+}
+
+/// The primitive of a CPU tensor without autodiff.
+pub fn host<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+    tensor
+        .try_into_primitive::<Flex>()
+        .expect("a CPU tensor without autodiff")
+}
+
+/// The contiguous primitive of a CPU tensor without autodiff.
+pub fn primitive<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+    contiguous(&host(tensor))
+}
+
+/// A tensor without autodiff as one of `device`, which may have it; it carries no gradient.
+pub fn constant_on<const D: usize>(device: &Device, tensor: Tensor<D>) -> Tensor<D> {
+    if device.is_autodiff() {
+        Tensor::from_inner(tensor)
+    } else {
+        tensor
+    }
 }

@@ -6,8 +6,7 @@ use burn::Tensor;
 
 use crate::Precision;
 use crate::cpu::gemm::{Matrix, PackedMatrix};
-use crate::flex::{dims, is_fast, values};
-use crate::packed::{plain, primitive};
+use crate::flex::{dims, is_fast, plain, primitive, values};
 
 /// A weight [out, in] packed as the right factor of the forward pass and of the gradient of the
 /// layer's input. In bf16 both together take the memory of the weight itself; in f32 twice that.

@@ -7,11 +7,10 @@ use burn::Tensor;
 use burn::backend::Flex;
 use burn::tensor::activation::relu;
 use burn::tensor::{Int, TensorData};
-use burn_flex::FlexTensor;
 
 use crate::Precision;
 use crate::cpu::gemm::{Finish, Matrix, MatrixMut, PackedMatrix, Threads, Update};
-use crate::flex::{contiguous, dims, is_fast, owned, values};
+use crate::flex::{constant_on, dims, host, is_fast, owned, plain, primitive, values};
 use crate::pool::Values;
 
 /// How a [`PackedLinear`] holds its weight.
@@ -125,11 +124,8 @@ impl PackedLinear {
             let c = MatrixMut::dense(&mut output, tokens, columns);
             let finish = finish_of(bias, 0..columns);
             weight.multiply_columns(&left, 0..columns, c, finish, Threads::All);
-            let output = Tensor::from_primitive::<Flex>(output.into_tensor([tokens, columns]));
-            match device.is_autodiff() {
-                true => Tensor::from_inner(output),
-                false => output,
-            }
+            let output = output.into_tensor([tokens, columns]);
+            constant_on(&device, Tensor::from_primitive::<Flex>(output))
         })
     }
 
@@ -186,11 +182,7 @@ impl PackedLinear {
                 Tensor::from_primitive::<Flex>(output)
             }
         };
-        if device.is_autodiff() {
-            Tensor::from_inner(output)
-        } else {
-            output
-        }
+        constant_on(&device, output)
     }
 
     /// Rows `ids` of the weight as products see it, [T, in]: of an output layer that is the token
@@ -235,25 +227,4 @@ pub(crate) fn finish_of(bias: Option<&[f32]>, range: Range<usize>) -> Finish<'_>
         bias: bias.map(|bias| &bias[range]),
         relu: false,
     }
-}
-
-/// The tensor without autodiff.
-pub(crate) fn plain<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-    if tensor.is_autodiff() {
-        tensor.inner()
-    } else {
-        tensor
-    }
-}
-
-/// The primitive of a CPU tensor without autodiff.
-fn host<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
-    tensor
-        .try_into_primitive::<Flex>()
-        .expect("input and weight live on the same device")
-}
-
-/// The contiguous primitive of a CPU tensor without autodiff.
-pub(crate) fn primitive<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
-    contiguous(&host(tensor))
 }

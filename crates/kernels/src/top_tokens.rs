@@ -7,8 +7,8 @@ use crate::PackedLinear;
 use crate::cpu::gemm::{Left, Matrix, MatrixMut, PANEL, PackedMatrix, Threads};
 use crate::cpu::parallel::for_each_simd;
 use crate::cpu::vector::{exp_sum, max};
-use crate::flex::{dims, values};
-use crate::packed::{finish_of, plain, primitive};
+use crate::flex::{dims, plain, primitive, values};
+use crate::packed::finish_of;
 use crate::pool::Values;
 
 /// What an output layer says after one hidden state.

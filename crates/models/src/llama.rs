@@ -366,17 +366,23 @@ impl Block {
         x + self.mlp.forward(normed, dropout)
     }
 
-    /// Share of the adapters' inputs that is dropped, which is one in a whole model.
-    fn dropout(&self) -> Option<f64> {
+    /// Its linear layers, in the order in which they are used.
+    pub(crate) fn linears(&self) -> [&Linear; 7] {
         let (attention, mlp) = (&self.self_attn, &self.mlp);
-        let attention = [
+        [
             &attention.q_proj,
             &attention.k_proj,
             &attention.v_proj,
             &attention.o_proj,
-        ];
-        let layers = (attention.into_iter()).chain([&mlp.gate_proj, &mlp.up_proj, &mlp.down_proj]);
-        let mut adapters = layers.filter_map(|layer| layer.lora.as_ref());
+            &mlp.gate_proj,
+            &mlp.up_proj,
+            &mlp.down_proj,
+        ]
+    }
+
+    /// Share of the adapters' inputs that is dropped, which is one in a whole model.
+    fn dropout(&self) -> Option<f64> {
+        let mut adapters = (self.linears().into_iter()).filter_map(|layer| layer.lora.as_ref());
         let share = adapters.next()?.dropout;
         (share > 0.0).then_some(share)
     }

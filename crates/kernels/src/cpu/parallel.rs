@@ -1,5 +1,7 @@
 //! Loops over long slices on all threads, and loop bodies compiled for the widest SIMD present.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 /// Elements of work that make a task worth handing to another thread.
@@ -10,6 +12,27 @@ pub fn fill(values: &mut [f32], value: f32) {
     values
         .par_chunks_mut(1 << 18)
         .for_each(|part| part.fill(value));
+}
+
+/// Multiplications that make another thread worth waking.
+const PARALLEL_WORK: usize = 1 << 18;
+
+/// Runs all tasks, which are so many multiplications together: on all threads if that is worth
+/// it, each thread at least `least` of them.
+pub fn for_each_task(
+    tasks: Range<usize>,
+    work: usize,
+    least: usize,
+    run: impl Fn(usize) + Send + Sync,
+) {
+    if work < PARALLEL_WORK {
+        tasks.for_each(run);
+    } else {
+        tasks
+            .into_par_iter()
+            .with_min_len(least.max(1))
+            .for_each(run);
+    }
 }
 
 /// Rows for each task, for rows of `width` elements.

@@ -104,18 +104,8 @@ impl Llama {
 
     /// Whether any layer has an adapter.
     pub fn has_lora(&self) -> bool {
-        self.model.layers.iter().any(|block| {
-            let (attention, mlp) = (&block.self_attn, &block.mlp);
-            [
-                &attention.q_proj,
-                &attention.k_proj,
-                &attention.v_proj,
-                &attention.o_proj,
-            ]
-            .into_iter()
-            .chain([&mlp.gate_proj, &mlp.up_proj, &mlp.down_proj])
-            .any(|layer| layer.lora.is_some())
-        })
+        let mut layers = self.model.layers.iter().flat_map(|block| block.linears());
+        layers.any(|layer| layer.lora.is_some())
     }
 
     /// Replaces each linear layer of the blocks; the closure sees its full name.
