@@ -11,7 +11,7 @@ use burn::tensor::activation as burn_activation;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use crate::cpu::parallel::{TASK, for_each_simd};
+use crate::cpu::parallel::{TASK, for_each_chunk, for_each_simd};
 use crate::cpu::vector::{erf, exp};
 use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
@@ -74,10 +74,9 @@ impl ActivationKernel for Flex {
             Activation::GeluTanh => gelu_tanh_values,
         };
         let mut output = Values::take(shape[0] * shape[1]);
-        output
-            .par_chunks_mut(TASK)
-            .zip(values(&x).par_chunks(TASK))
-            .for_each(|(y, x)| apply(x, y));
+        for_each_chunk(&mut output, TASK, |index, y| {
+            apply(&values(&x)[index * TASK..][..y.len()], y);
+        });
         output.into_tensor(shape)
     }
 }

@@ -10,7 +10,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use crate::cpu::parallel::{for_each_simd, rows_per_task};
+use crate::cpu::parallel::{for_each_chunk, for_each_simd, rows_per_task};
 use crate::cpu::vector::sum_of;
 use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
@@ -59,11 +59,11 @@ impl LayerNormKernel for Flex {
         let [x, weight, bias] = [x, weight, bias].map(|tensor| contiguous(&tensor));
         let [tokens, width] = dims(&x);
         let mut output = Values::take(tokens * width);
-        let rows = (rows_per_task(width) * width).max(1);
-        output
-            .par_chunks_mut(rows)
-            .zip(values(&x).par_chunks(rows))
-            .for_each(|(y, x)| normalise(x, values(&weight), values(&bias), epsilon as f32, y));
+        let part = rows_per_task(width) * width;
+        for_each_chunk(&mut output, part, |index, y| {
+            let x = &values(&x)[index * part..][..y.len()];
+            normalise(x, values(&weight), values(&bias), epsilon as f32, y);
+        });
         output.into_tensor([tokens, width])
     }
 }

@@ -42,6 +42,7 @@ pub use adamw::{AdamWState, AdamWStep, adamw, sum_of_squares};
 pub use attention::{attention, bidirectional_attention};
 pub use beam_cache::{BeamCache, beam_attention};
 pub use cache::{KvCache, Slot, cached_attention};
+pub use cpu::team::together;
 pub use cross_attention::{KeyValues, cross_attention};
 pub use cross_entropy::{CrossEntropy, IGNORE, linear_cross_entropy};
 pub use decoder_block::{Adapter, BlockPlan, BlockWeights, Projection, decoder_block};

@@ -10,7 +10,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use crate::cpu::parallel::{for_each_simd, rows_per_task};
+use crate::cpu::parallel::{for_each_chunk, for_each_simd, rows_per_task};
 use crate::cpu::vector::dot;
 use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
@@ -53,11 +53,11 @@ impl RmsNormKernel for Flex {
 pub(crate) fn forward(x: &FlexTensor, weight: &FlexTensor, epsilon: f32) -> FlexTensor {
     let [tokens, width] = dims(x);
     let mut output = Values::take(tokens * width);
-    let rows = rows_per_task(width) * width;
-    output
-        .par_chunks_mut(rows.max(1))
-        .zip(values(x).par_chunks(rows.max(1)))
-        .for_each(|(y, x)| normalise(x, values(weight), epsilon, y));
+    let part = rows_per_task(width) * width;
+    for_each_chunk(&mut output, part, |index, y| {
+        let x = &values(x)[index * part..][..y.len()];
+        normalise(x, values(weight), epsilon, y);
+    });
     output.into_tensor([tokens, width])
 }
 

@@ -11,9 +11,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::TensorData;
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
-use crate::cpu::parallel::{for_each_simd, rows_per_task};
+use crate::cpu::parallel::{for_each_chunk, for_each_simd, rows_per_task};
 use crate::flex::{dims, is_fast, owned};
 
 /// Cosines and sines of every position, shared by all layers.
@@ -142,15 +141,13 @@ impl Turn {
     pub fn apply(&self, heads: &mut [f32], width: usize) {
         let tokens = rows_per_task(width);
         let direction = if self.backwards { -1.0 } else { 1.0 };
-        heads
-            .par_chunks_mut((tokens * width).max(1))
-            .zip(self.positions.par_chunks(tokens))
-            .for_each(|(rows, positions)| {
-                for (row, &position) in rows.chunks_exact_mut(width).zip(positions) {
-                    let (cosines, sines) = self.table.row(position);
-                    rotate(row, cosines, sines, direction);
-                }
-            });
+        for_each_chunk(heads, tokens * width, |index, rows| {
+            let positions = &self.positions[index * tokens..];
+            for (row, &position) in rows.chunks_exact_mut(width).zip(positions) {
+                let (cosines, sines) = self.table.row(position);
+                rotate(row, cosines, sines, direction);
+            }
+        });
     }
 }
 

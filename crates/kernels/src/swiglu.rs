@@ -11,7 +11,7 @@ use burn::tensor::activation::silu;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use crate::cpu::parallel::{TASK, for_each_simd};
+use crate::cpu::parallel::{TASK, for_each_chunk, for_each_simd};
 use crate::cpu::vector::exp;
 use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
@@ -46,11 +46,10 @@ impl SwigluKernel for Flex {
 pub(crate) fn forward(gate: &FlexTensor, up: &FlexTensor) -> FlexTensor {
     let shape: [usize; 2] = dims(gate);
     let mut output = Values::take(shape[0] * shape[1]);
-    output
-        .par_chunks_mut(TASK)
-        .zip(values(gate).par_chunks(TASK))
-        .zip(values(up).par_chunks(TASK))
-        .for_each(|((y, gate), up)| activate(gate, up, y));
+    for_each_chunk(&mut output, TASK, |index, y| {
+        let part = index * TASK..index * TASK + y.len();
+        activate(&values(gate)[part.clone()], &values(up)[part], y);
+    });
     output.into_tensor(shape)
 }
 

@@ -1,10 +1,10 @@
 //! The most probable tokens after a hidden state, without the logits of all others in memory.
 
 use burn::Tensor;
-use rayon::prelude::*;
 
 use crate::PackedLinear;
 use crate::cpu::gemm::{Left, Matrix, MatrixMut, PANEL, PackedMatrix, Threads};
+use crate::cpu::parallel::for_each_chunk;
 use crate::cpu::parallel::for_each_simd;
 use crate::cpu::vector::{exp_sum, max};
 use crate::flex::{dims, plain, primitive, values};
@@ -55,14 +55,8 @@ pub fn top_tokens(
     let runs = 4 * rayon::current_num_threads();
     let run = columns.div_ceil(runs).next_multiple_of(CHUNK).max(CHUNK);
     let of_run = |index: usize| projection.run(index * run, columns.min((index + 1) * run));
-    let parts: Vec<Vec<Partial>> = match columns.div_ceil(run) {
-        1 => vec![of_run(0)],
-        parts => (0..parts)
-            .into_par_iter()
-            .with_max_len(1)
-            .map(of_run)
-            .collect(),
-    };
+    let mut parts = vec![Vec::new(); columns.div_ceil(run)];
+    for_each_chunk(&mut parts, 1, |index, part| part[0] = of_run(index));
     let mut merged = vec![Partial::default(); rows];
     for part in parts {
         for (row, part) in merged.iter_mut().zip(part) {

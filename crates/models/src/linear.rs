@@ -98,22 +98,31 @@ impl Linear {
         }
     }
 
-    /// `residual` [T, out] + [`Linear::forward`].
-    pub fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
+    /// `residual` [T, out] + [`Linear::forward_with_dropout`].
+    pub fn forward_onto(
+        &self,
+        x: Tensor<2>,
+        residual: Tensor<2>,
+        dropout: Option<Dropout>,
+    ) -> Tensor<2> {
         match &self.packed {
             Some(packed) => packed.forward_onto(x, residual),
-            None => residual + self.forward(x),
+            None => residual + self.forward_with_dropout(x, dropout),
         }
     }
 
-    /// [`Linear::forward`] of several layers that read the same input: packed ones prepare it
-    /// once.
-    pub fn forward_each<const N: usize>(layers: [&Self; N], x: Tensor<2>) -> [Tensor<2>; N] {
+    /// [`Linear::forward_with_dropout`] of several layers that read the same input: packed ones
+    /// prepare it once.
+    pub fn forward_each<const N: usize>(
+        layers: [&Self; N],
+        x: Tensor<2>,
+        dropout: Option<Dropout>,
+    ) -> [Tensor<2>; N] {
         let packed = layers.map(|layer| layer.packed.as_ref());
         if packed.iter().all(Option::is_some) {
             return PackedLinear::forward_each(packed.map(|layer| layer.expect("packed")), x);
         }
-        layers.map(|layer| layer.forward(x.clone()))
+        layers.map(|layer| layer.forward_with_dropout(x.clone(), dropout))
     }
 
     /// The layer as inference reads it, if it is packed.

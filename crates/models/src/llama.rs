@@ -361,9 +361,9 @@ impl Block {
             return kernels::decoder_block(x, weights, &plan);
         }
         let normed = self.input_layernorm.forward(x.clone());
-        let x = x + self.self_attn.forward(normed, index, pass, dropout);
+        let x = (self.self_attn).forward_onto(normed, x, index, pass, dropout);
         let normed = self.post_attention_layernorm.forward(x.clone());
-        x + self.mlp.forward(normed, dropout)
+        self.mlp.forward_onto(normed, x, dropout)
     }
 
     /// Its linear layers, in the order in which they are used.
@@ -432,9 +432,11 @@ impl Attention {
         })
     }
 
-    fn forward(
+    /// `residual` + attention of `x`.
+    fn forward_onto(
         &self,
         x: Tensor<2>,
+        residual: Tensor<2>,
         layer: usize,
         pass: &mut Pass,
         dropout: Option<Dropout>,
@@ -445,12 +447,8 @@ impl Attention {
             let [_, width] = x.dims();
             x.reshape([tokens, width / self.head_dim, self.head_dim])
         };
-        let project = |layer: &Linear| heads(layer.forward_with_dropout(x.clone(), input_dropout));
-        let (q, k, v) = (
-            project(&self.q_proj),
-            project(&self.k_proj),
-            project(&self.v_proj),
-        );
+        let layers = [&self.q_proj, &self.k_proj, &self.v_proj];
+        let [q, k, v] = Linear::forward_each(layers, x, input_dropout).map(heads);
         let q = kernels::rotary(q, pass.rotary, pass.positions);
         let k = kernels::rotary(k, pass.rotary, pass.positions);
         let scale = 1.0 / (self.head_dim as f32).sqrt();
@@ -462,7 +460,7 @@ impl Attention {
         };
         let [_, heads, head_dim] = attended.dims();
         let attended = attended.reshape([tokens, heads * head_dim]);
-        self.o_proj.forward_with_dropout(attended, output_dropout)
+        self.o_proj.forward_onto(attended, residual, output_dropout)
     }
 }
 
@@ -485,12 +483,18 @@ impl Mlp {
         })
     }
 
-    fn forward(&self, x: Tensor<2>, dropout: Option<Dropout>) -> Tensor<2> {
+    /// `residual` + the MLP of `x`.
+    fn forward_onto(
+        &self,
+        x: Tensor<2>,
+        residual: Tensor<2>,
+        dropout: Option<Dropout>,
+    ) -> Tensor<2> {
         let [input_dropout, inner_dropout] = [4, 6].map(|place| dropout.map(|d| d.at(place)));
-        let gate = (self.gate_proj).forward_with_dropout(x.clone(), input_dropout);
-        let up = self.up_proj.forward_with_dropout(x, input_dropout);
+        let layers = [&self.gate_proj, &self.up_proj];
+        let [gate, up] = Linear::forward_each(layers, x, input_dropout);
         let inner = kernels::swiglu(gate, up);
-        self.down_proj.forward_with_dropout(inner, inner_dropout)
+        (self.down_proj).forward_onto(inner, residual, inner_dropout)
     }
 }
 

@@ -284,7 +284,8 @@ impl Block {
             .attention_norm
             .forward(self.attention.forward_onto(x, segments));
         let inner = kernels::activate(self.intermediate.forward(x.clone()), self.activation);
-        self.output_norm.forward(self.output.forward_onto(inner, x))
+        self.output_norm
+            .forward(self.output.forward_onto(inner, x, None))
     }
 
     fn packed(self, format: WeightFormat) -> Self {
@@ -323,6 +324,6 @@ impl Attention {
         let scale = 1.0 / (self.head_dim as f32).sqrt();
         let attended = kernels::bidirectional_attention(q, k, v, segments, scale);
         self.output
-            .forward_onto(attended.reshape([tokens, width]), x)
+            .forward_onto(attended.reshape([tokens, width]), x, None)
     }
 }

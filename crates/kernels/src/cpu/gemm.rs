@@ -21,9 +21,6 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 use std::ops::Range;
 
-#[cfg(target_arch = "x86_64")]
-use rayon::prelude::*;
-
 pub use self::finish::Finish;
 pub use self::int8::{Int8Left, Int8Matrix};
 pub use self::matrix::{Matrix, MatrixMut};
@@ -32,6 +29,8 @@ pub use self::packed::{Left, PANEL, PackedMatrix};
 use self::{avx512::Kernel, parts::multiply_parts, parts::oversized};
 #[cfg(target_arch = "x86_64")]
 use super::buffer::Buffer;
+#[cfg(target_arch = "x86_64")]
+use super::parallel::{TASK, for_each, for_each_chunk, is_worth_threads};
 use crate::Precision;
 
 /// What happens to the former content of the result.
@@ -48,7 +47,7 @@ pub enum Update {
 pub enum Threads {
     /// The caller is one of many tasks already.
     One,
-    /// All of rayon's current pool.
+    /// All of rayon's current pool, or the team that the caller leads.
     All,
 }
 
@@ -212,13 +211,12 @@ fn pack(kernel: Kernel, side: Side, source: Matrix<'_>, words: &mut [u32], threa
             .enumerate()
             .for_each(pack_panel),
         Threads::All => {
-            // A task packs at least 16 Ki words: less is not worth handing to another thread.
-            let least = (1_usize << 14).div_ceil(panel_words);
-            words
-                .par_chunks_mut(panel_words)
-                .enumerate()
-                .with_min_len(least)
-                .for_each(pack_panel);
+            // Less than a task's words are not worth handing to another thread.
+            let panels = TASK.div_ceil(panel_words);
+            for_each_chunk(words, panels * panel_words, |part, words| {
+                let panels = (part * panels..).zip(words.chunks_mut(panel_words));
+                panels.for_each(pack_panel);
+            });
         }
     }
 }
@@ -331,7 +329,7 @@ fn for_each_part(
 ) {
     let block = BLOCK_ROWS / tall;
     let row_blocks = left_panels.div_ceil(block);
-    if threads == Threads::One || work < (1 << 17) {
+    if threads == Threads::One || !is_worth_threads(work) {
         for first in (0..left_panels).step_by(block) {
             run(first..left_panels.min(first + block), 0..right_panels);
         }
@@ -343,14 +341,12 @@ fn for_each_part(
         .div_ceil(wanted.div_ceil(row_blocks))
         .max(if left_panels * tall > 64 { 4 } else { 1 });
     let column_blocks = right_panels.div_ceil(columns_each);
-    (0..row_blocks * column_blocks)
-        .into_par_iter()
-        .for_each(|task| {
-            let (row_block, column_block) = (task / column_blocks, task % column_blocks);
-            let (first, start) = (row_block * block, column_block * columns_each);
-            run(
-                first..left_panels.min(first + block),
-                start..right_panels.min(start + columns_each),
-            );
-        });
+    for_each(row_blocks * column_blocks, |task| {
+        let (row_block, column_block) = (task / column_blocks, task % column_blocks);
+        let (first, start) = (row_block * block, column_block * columns_each);
+        run(
+            first..left_panels.min(first + block),
+            start..right_panels.min(start + columns_each),
+        );
+    });
 }

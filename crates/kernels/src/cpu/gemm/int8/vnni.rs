@@ -11,6 +11,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::super::super::buffer::Buffer;
+use super::super::super::parallel::{for_each_chunk_pair, is_worth_threads};
 use super::super::{Finish, Matrix, MatrixMut, Output, Threads, Update, for_each_part};
 use super::{quantise, scale_of};
 
@@ -60,7 +61,7 @@ impl Kernel {
         let mut words = Buffer::take(panels * TALL * steps);
         let mut scales = vec![0.0; panels * TALL];
         let panel_words = (TALL * steps).max(1);
-        let pack = |(panel, (words, scales)): (usize, (&mut [u32], &mut [f32]))| {
+        let pack = |panel: usize, words: &mut [u32], scales: &mut [f32]| {
             for (row, scale) in scales.iter_mut().enumerate() {
                 let index = panel * TALL + row;
                 if index < a.rows {
@@ -76,15 +77,13 @@ impl Kernel {
                 }
             }
         };
-        if threads == Threads::One || a.rows * a.columns < (1 << 15) {
+        if threads == Threads::One || !is_worth_threads(a.rows * a.columns * 8) {
             let panels = words.chunks_mut(panel_words).zip(scales.chunks_mut(TALL));
-            panels.enumerate().for_each(pack);
+            for (panel, (words, scales)) in panels.enumerate() {
+                pack(panel, words, scales);
+            }
         } else {
-            words
-                .par_chunks_mut(panel_words)
-                .zip(scales.par_chunks_mut(TALL))
-                .enumerate()
-                .for_each(pack);
+            for_each_chunk_pair(&mut words, panel_words, &mut scales, TALL, pack);
         }
         scales.truncate(a.rows);
         (words, scales)

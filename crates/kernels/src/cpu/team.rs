@@ -1,0 +1,258 @@
+//! Threads that stay awake from one parallel loop to the next.
+//!
+//! A token at batch 1 is some three hundred loops of a few microseconds each, and waking a sleeping
+//! thread takes longer than most of them. For the length of a [`together`], the pool's threads
+//! therefore look for the next loop without going to sleep. No loop waits for a thread that has not
+//! come: whoever is there takes the tasks.
+
+use std::any::Any;
+use std::cell::{Cell, UnsafeCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr::NonNull;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+/// Looks for work before a thread lets others run: some 50 µs.
+const LOOKS: u32 = 1 << 10;
+
+type Body = dyn Fn(usize) + Sync;
+
+/// What the threads of one [`together`] share. One of them, the leader, opens loops; all take tasks.
+pub struct Team {
+    /// In the lower half, the tasks of the loop that nobody has taken yet; in the upper half, the
+    /// number of the loop, so that a count seen in one loop is never taken from another.
+    open: AtomicU64,
+    /// What a task does; written between loops, read by those who have taken a task.
+    body: UnsafeCell<Option<NonNull<Body>>>,
+    /// Tasks of the loop that have not ended.
+    unfinished: AtomicUsize,
+    over: AtomicBool,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+// SAFETY: `body` is written by the leader while no task is unfinished, and read only between the
+// taking and the end of a task (see `Team::take`); everything else is atomic or locked.
+unsafe impl Sync for Team {}
+
+thread_local! {
+    /// The team that this thread leads.
+    static LED: Cell<Option<NonNull<Team>>> = const { Cell::new(None) };
+}
+
+/// Runs `work`, whose parallel loops find the pool's threads awake.
+///
+/// For work of many short loops, like a pass over few tokens; the threads are kept from sleeping
+/// until it ends.
+pub fn together<R>(work: impl FnOnce() -> R) -> R {
+    let helpers = rayon::current_num_threads() - 1;
+    if helpers == 0 || LED.get().is_some() {
+        return work();
+    }
+    let team = Team {
+        open: AtomicU64::new(0),
+        body: UnsafeCell::new(None),
+        unfinished: AtomicUsize::new(0),
+        over: AtomicBool::new(false),
+        panic: Mutex::new(None),
+    };
+    rayon::in_place_scope(|scope| {
+        let _lead = Lead::new(&team);
+        for _ in 0..helpers {
+            scope.spawn(|_| team.help());
+        }
+        work()
+    })
+}
+
+/// While it lives, this thread leads the team; then the helpers go.
+struct Lead<'a>(&'a Team);
+
+impl<'a> Lead<'a> {
+    fn new(team: &'a Team) -> Self {
+        LED.set(Some(NonNull::from(team)));
+        Self(team)
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        LED.set(None);
+        self.0.over.store(true, Ordering::Release);
+    }
+}
+
+/// Whether loops of this thread find others awake.
+pub fn is_led() -> bool {
+    LED.get().is_some()
+}
+
+/// Runs all tasks with the team that this thread leads, if it leads one; whether it did.
+pub fn for_each(tasks: usize, run: &(dyn Fn(usize) + Sync)) -> bool {
+    let Some(team) = LED.take() else {
+        return false;
+    };
+    // A loop inside a task is not the team's: `LED` is empty until this one ends.
+    let panic = {
+        // SAFETY: `together` keeps the team alive for as long as `LED` names it.
+        let team = unsafe { team.as_ref() };
+        team.run(tasks, run);
+        team.panic.lock().map_or(None, |mut panic| panic.take())
+    };
+    LED.set(Some(team));
+    if let Some(panic) = panic {
+        resume_unwind(panic);
+    }
+    true
+}
+
+impl Team {
+    /// Runs a loop; every task has ended when it returns.
+    fn run(&self, tasks: usize, run: &(dyn Fn(usize) + Sync)) {
+        let count = u64::from(u32::try_from(tasks).expect("fewer than 2^32 tasks"));
+        // SAFETY: only the lifetime is changed. The pointer is followed by those who have taken a
+        // task of this loop only, and this function does not return before all of these have ended.
+        let body = unsafe {
+            std::mem::transmute::<NonNull<dyn Fn(usize) + Sync + '_>, NonNull<Body>>(NonNull::from(
+                run,
+            ))
+        };
+        // SAFETY: the former loop's tasks have all ended, so nobody reads it.
+        unsafe { *self.body.get() = Some(body) };
+        self.unfinished.store(tasks, Ordering::Relaxed);
+        let number = (self.open.load(Ordering::Relaxed) >> 32).wrapping_add(1);
+        self.open.store((number << 32) | count, Ordering::Release);
+        while self.take() {}
+        let mut looks = 0;
+        while self.unfinished.load(Ordering::Acquire) > 0 {
+            wait(&mut looks);
+        }
+    }
+
+    /// Takes tasks until the team's work is over.
+    fn help(&self) {
+        let mut looks = 0;
+        loop {
+            if self.take() {
+                looks = 0;
+            } else if self.over.load(Ordering::Acquire) {
+                return;
+            } else {
+                wait(&mut looks);
+            }
+        }
+    }
+
+    /// Takes a task and runs it; false if there is none.
+    fn take(&self) -> bool {
+        let mut open = self.open.load(Ordering::Acquire);
+        loop {
+            let left = open as u32;
+            if left == 0 {
+                return false;
+            }
+            match (self.open).compare_exchange_weak(
+                open,
+                open - 1,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => break,
+                Err(other) => open = other,
+            }
+        }
+        let task = (open as u32 - 1) as usize;
+        // SAFETY: a task of the open loop is ours, so the loop cannot end and its body not be
+        // replaced before `unfinished` is counted down below; the body was written before the loop
+        // was opened (release), which was seen (acquire).
+        let body = unsafe { (*self.body.get()).expect("a loop is open").as_ref() };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(task)))
+            && let Ok(mut first) = self.panic.lock()
+        {
+            first.get_or_insert(panic);
+        }
+        self.unfinished.fetch_sub(1, Ordering::Release);
+        true
+    }
+}
+
+fn wait(looks: &mut u32) {
+    if *looks < LOOKS {
+        *looks += 1;
+        std::hint::spin_loop();
+    } else {
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::parallel::for_each;
+    use super::{is_led, together};
+
+    /// Many loops of changing length: each task runs once, and has ended when its loop has.
+    #[test]
+    fn every_task_runs_once() {
+        together(|| {
+            for round in 0..2000 {
+                let counts: Vec<AtomicUsize> =
+                    (0..round % 37).map(|_| AtomicUsize::new(0)).collect();
+                for_each(counts.len(), |task| {
+                    counts[task].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(
+                    counts
+                        .iter()
+                        .all(|count| count.load(Ordering::Relaxed) == 1)
+                );
+            }
+        });
+        assert!(!is_led());
+    }
+
+    /// Loops inside tasks, teams inside teams, and teams of several threads at once.
+    #[test]
+    fn teams_do_not_wait_for_each_other() {
+        let total = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    together(|| {
+                        for_each(10, |_| {
+                            for_each(10, |_| {
+                                total.fetch_add(1, Ordering::Relaxed);
+                            });
+                        });
+                        together(|| {
+                            for_each(10, |_| {
+                                total.fetch_add(1, Ordering::Relaxed);
+                            })
+                        });
+                    });
+                });
+            }
+        });
+        assert_eq!(total.load(Ordering::Relaxed), 4 * 110);
+    }
+
+    #[test]
+    fn a_panic_reaches_the_leader() {
+        let done = AtomicUsize::new(0);
+        let result = std::panic::catch_unwind(|| {
+            together(|| {
+                for_each(100, |task| {
+                    assert_ne!(task, 50, "the panic of a task");
+                    done.fetch_add(1, Ordering::Relaxed);
+                });
+            });
+        });
+        assert!(result.is_err());
+        assert_eq!(
+            done.load(Ordering::Relaxed),
+            99,
+            "the other tasks still ran"
+        );
+        assert!(!is_led());
+    }
+}
