@@ -9,9 +9,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::activation as burn_activation;
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
-use crate::cpu::parallel::{TASK, for_each_chunk, for_each_simd};
+use crate::cpu::parallel::{TASK, for_each_item, for_each_simd};
 use crate::cpu::vector::{erf, exp};
 use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
@@ -74,9 +73,8 @@ impl ActivationKernel for Flex {
             Activation::GeluTanh => gelu_tanh_values,
         };
         let mut output = Values::take(shape[0] * shape[1]);
-        for_each_chunk(&mut output, TASK, |index, y| {
-            apply(&values(&x)[index * TASK..][..y.len()], y);
-        });
+        let parts = output.chunks_mut(TASK).zip(values(&x).chunks(TASK));
+        for_each_item(parts, |(y, x)| apply(x, y));
         output.into_tensor(shape)
     }
 }
@@ -117,10 +115,10 @@ impl Backward<Flex, 1> for ActivationBackward {
             Activation::GeluTanh => gelu_tanh_gradient,
         };
         let mut dx = Values::take(shape[0] * shape[1]);
-        dx.par_chunks_mut(TASK)
-            .zip(values(&x).par_chunks(TASK))
-            .zip(values(&gradient).par_chunks(TASK))
-            .for_each(|((dx, x), dy)| differentiate(x, dy, dx));
+        let inputs = values(&x).chunks(TASK).zip(values(&gradient).chunks(TASK));
+        for_each_item(dx.chunks_mut(TASK).zip(inputs), |(dx, (x, dy))| {
+            differentiate(x, dy, dx)
+        });
         grads.register::<Flex>(node.id, dx.into_tensor(shape));
     }
 }

@@ -3,9 +3,8 @@
 use burn::Tensor;
 use burn::backend::Flex;
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
-use crate::cpu::parallel::{TASK, for_each_simd};
+use crate::cpu::parallel::{TASK, for_each_item, for_each_simd};
 use crate::cpu::vector::dot;
 use crate::flex::{contiguous, is_fast, owned, values};
 
@@ -87,20 +86,23 @@ pub fn adamw<const D: usize>(
     let gradient = contiguous(&take(gradient));
     let [mut parameter, mut first_moment, mut second_moment] =
         [parameter, first_moment, second_moment].map(|tensor| owned(take(tensor)));
-    parameter
-        .storage_mut::<f32>()
-        .par_chunks_mut(TASK)
-        .zip(first_moment.storage_mut::<f32>().par_chunks_mut(TASK))
-        .zip(second_moment.storage_mut::<f32>().par_chunks_mut(TASK))
-        .zip(values(&gradient).par_chunks(TASK))
-        .for_each(|(((parameter, first), second), gradient)| {
+    let moments = parts(&mut first_moment).zip(parts(&mut second_moment));
+    let parameters = parts(&mut parameter).zip(values(&gradient).chunks(TASK));
+    for_each_item(
+        parameters.zip(moments),
+        |((parameter, gradient), (first, second))| {
             update(parameter, first, second, gradient, step);
-        });
+        },
+    );
     AdamWState {
         parameter: Tensor::from_primitive::<Flex>(parameter),
         first_moment: Tensor::from_primitive::<Flex>(first_moment),
         second_moment: Tensor::from_primitive::<Flex>(second_moment),
     }
+}
+
+fn parts(tensor: &mut FlexTensor) -> impl Iterator<Item = &mut [f32]> {
+    tensor.storage_mut::<f32>().chunks_mut(TASK)
 }
 
 for_each_simd! {
@@ -161,11 +163,12 @@ pub fn sum_of_squares<const D: usize>(tensor: &Tensor<D>) -> f64 {
         .expect("a CPU tensor without autodiff");
     let tensor = contiguous(&tensor);
     // Parts are summed in order, so that threads do not change the result.
-    let parts: Vec<f64> = values(&tensor)
-        .par_chunks(TASK)
-        .map(|part| f64::from(squares(part)))
-        .collect();
-    parts.iter().sum()
+    let all = values(&tensor);
+    let mut sums = vec![0.0; all.len().div_ceil(TASK)];
+    for_each_item(sums.iter_mut().zip(all.chunks(TASK)), |(sum, part)| {
+        *sum = f64::from(squares(part));
+    });
+    sums.iter().sum()
 }
 
 for_each_simd! {

@@ -13,11 +13,11 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Int};
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
 use crate::cpu::attention::{self as cpu, Scoring};
 use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::{Matrix, MatrixMut};
+use crate::cpu::parallel::for_each_item;
 use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
 use crate::{Precision, Segments};
@@ -422,26 +422,24 @@ fn forward(
     // [H, T] read as one head of H · T tokens of one element each.
     let log_sums = log_sums.map(|sums| HeadsMut::new(sums, [heads * tokens, 1, 1]));
     let segments = (0..plan.segments.len()).filter(|&index| !plan.segments.range(index).is_empty());
-    tasks(segments, heads)
-        .into_par_iter()
-        .for_each(|(segment, head)| {
-            let (range, path) = (plan.segments.range(segment), plan.segments.path(segment));
-            // SAFETY: each (segment, head) pair occurs once, so the matrices are disjoint.
-            let output = unsafe { rows.matrix(range.clone(), head) };
-            let sums = log_sums.as_ref().map(|sums| {
-                let start = head * tokens + range.start;
-                // SAFETY: as above; the range lies inside row `head` of [H, T].
-                unsafe { sums.matrix(start..start + range.len(), 0) }
-            });
-            cpu::forward(
-                q.matrix(range, head),
-                k.along(&path, head / group).matrix(),
-                v.along(&path, head / group).matrix(),
-                plan.scoring,
-                output,
-                sums.map(MatrixMut::into_slice),
-            );
+    for_each_item(tasks(segments, heads), |(segment, head)| {
+        let (range, path) = (plan.segments.range(segment), plan.segments.path(segment));
+        // SAFETY: each (segment, head) pair occurs once, so the matrices are disjoint.
+        let output = unsafe { rows.matrix(range.clone(), head) };
+        let sums = log_sums.as_ref().map(|sums| {
+            let start = head * tokens + range.start;
+            // SAFETY: as above; the range lies inside row `head` of [H, T].
+            unsafe { sums.matrix(start..start + range.len(), 0) }
         });
+        cpu::forward(
+            q.matrix(range, head),
+            k.along(&path, head / group).matrix(),
+            v.along(&path, head / group).matrix(),
+            plan.scoring,
+            output,
+            sums.map(MatrixMut::into_slice),
+        );
+    });
     output.into_tensor(shape)
 }
 
@@ -510,23 +508,24 @@ pub(crate) fn backward(saved: &Saved, gradient: &[f32]) -> [Values; 3] {
             unsafe { part.add_along(&path, head, sum) };
         }
     };
-    tasks(segments.families().iter(), heads)
-        .into_par_iter()
-        .for_each(|(family, head)| {
+    for_each_item(
+        tasks(segments.families().iter(), heads),
+        |(family, head)| {
             for &segment in family {
                 run(segment, head);
             }
-        });
+        },
+    );
     let share = |per_head: Values| {
         if group == 1 {
             return per_head;
         }
         let mut shared = Values::take(tokens * kv_heads * head_dim);
-        shared
-            .par_chunks_mut(head_dim)
-            .zip(per_head.par_chunks(group * head_dim))
-            .with_min_len(64)
-            .for_each(|(sum, heads)| {
+        let part = 64 * head_dim;
+        let parts = shared.chunks_mut(part).zip(per_head.chunks(group * part));
+        for_each_item(parts, |(sums, heads)| {
+            let heads = heads.chunks_exact(group * head_dim);
+            for (sum, heads) in sums.chunks_exact_mut(head_dim).zip(heads) {
                 let (first, rest) = heads.split_at(head_dim);
                 sum.copy_from_slice(first);
                 for head in rest.chunks_exact(head_dim) {
@@ -534,7 +533,8 @@ pub(crate) fn backward(saved: &Saved, gradient: &[f32]) -> [Values; 3] {
                         *sum += value;
                     }
                 }
-            });
+            }
+        });
         shared
     };
     [dq, share(dk), share(dv)]

@@ -10,11 +10,10 @@ use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, backend_
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, TensorData};
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
 use crate::Precision;
 use crate::cpu::gemm::{Matrix, MatrixMut, Threads, Update, gemm};
-use crate::cpu::parallel::{TASK, for_each_simd};
+use crate::cpu::parallel::{TASK, for_each_item, for_each_simd};
 use crate::cpu::vector::{exp_sum, max};
 use crate::flex::{contiguous, dims, is_fast, owned, values};
 use crate::pool::Values;
@@ -244,10 +243,9 @@ fn scaled(tensor: FlexTensor, factor: f32) -> FlexTensor {
         return tensor;
     }
     let mut tensor = owned(tensor);
-    tensor
-        .storage_mut::<f32>()
-        .par_chunks_mut(TASK)
-        .for_each(|part| part.iter_mut().for_each(|value| *value *= factor));
+    for_each_item(tensor.storage_mut::<f32>().chunks_mut(TASK), |part| {
+        part.iter_mut().for_each(|value| *value *= factor);
+    });
     tensor
 }
 
@@ -259,7 +257,7 @@ struct Computed {
 }
 
 /// Logits of one chunk of rows take about this many elements.
-const CHUNK: usize = 18 << 20;
+const CHUNK: usize = 50 << 20;
 
 fn compute(hidden: &FlexTensor, weight: &FlexTensor, task: &Task, wanted: [bool; 2]) -> Computed {
     let (hidden, weight) = (contiguous(hidden), contiguous(weight));
@@ -295,14 +293,16 @@ fn compute(hidden: &FlexTensor, weight: &FlexTensor, task: &Task, wanted: [bool;
             task.precision,
             Threads::All,
         );
-        logits
-            .par_chunks_mut(vocabulary)
-            .zip(&mut losses[chunk.clone()])
-            .zip(&task.classes[chunk.clone()])
-            .zip(&task.weights[chunk.clone()])
-            .for_each(|(((logits, loss), &class), &weight)| {
+        let results = logits
+            .chunks_mut(vocabulary)
+            .zip(&mut losses[chunk.clone()]);
+        let targets = (task.classes[chunk.clone()].iter()).zip(&task.weights[chunk.clone()]);
+        for_each_item(
+            results.zip(targets),
+            |((logits, loss), (&class, &weight))| {
                 *loss = row_loss(logits, class as usize, weight, gradients);
-            });
+            },
+        );
         let slopes = Matrix::dense(logits, rows, vocabulary);
         if let Some(gradient) = &mut hidden_gradient {
             let gradient = &mut gradient[start * width..];

@@ -3,9 +3,8 @@
 
 use burn::Tensor;
 use burn::tensor::TensorData;
-use rayon::prelude::*;
 
-use crate::cpu::parallel::{TASK, for_each_simd};
+use crate::cpu::parallel::{TASK, for_each_item, for_each_simd};
 use crate::pool::Values;
 
 /// Which values are dropped (Srivastava et al. 2014); the others are scaled up by 1 / (1 - share).
@@ -41,18 +40,16 @@ impl Dropout {
     }
 
     fn each(self, y: &mut [f32], x: &[f32], part: impl Fn(&mut [f32], &[f32], Mask) + Sync) {
-        y.par_chunks_mut(TASK)
-            .zip(x.par_chunks(TASK))
-            .enumerate()
-            .for_each(|(task, (y, x))| {
-                let mask = Mask {
-                    first: (task * TASK) as u32,
-                    seeds: [self.seed as u32, (self.seed >> 32) as u32],
-                    threshold: (self.share * 2.0_f64.powi(32)) as u32,
-                    factor: (1.0 / (1.0 - self.share)) as f32,
-                };
-                part(y, x, mask);
-            });
+        let parts = y.chunks_mut(TASK).zip(x.chunks(TASK)).enumerate();
+        for_each_item(parts, |(task, (y, x))| {
+            let mask = Mask {
+                first: (task * TASK / 2) as u32,
+                key: (self.seed ^ (self.seed >> 32)) as u32,
+                threshold: (self.share * 65536.0).round() as u32,
+                factor: (1.0 / (1.0 - self.share)) as f32,
+            };
+            part(y, x, mask);
+        });
     }
 }
 
@@ -65,31 +62,42 @@ pub fn drop_out(x: Tensor<2>, dropout: Dropout) -> Tensor<2> {
     x * Tensor::from_data(factors, &device)
 }
 
-/// The mask of a run of values that begins with number `first`.
+/// The mask of a run of values whose first pair is number `first`.
 #[derive(Debug, Clone, Copy)]
 struct Mask {
     first: u32,
-    seeds: [u32; 2],
+    key: u32,
+    /// Of 2^16, what is dropped.
     threshold: u32,
     factor: f32,
 }
 
+/// Values whose factors are computed side by side; a fixed number of them lets the compiler use
+/// vectors.
+const LANES: usize = 32;
+
 impl Mask {
-    /// The factors of the values from number `first` on: MurmurHash3's finaliser twice makes the
-    /// uniform bits of each.
+    /// The factors of as many values, of which `first` is the number of the first pair: each pair shares the
+    /// 32 uniform bits that MurmurHash3's finaliser makes of its number.
     #[inline(always)]
     fn factors(self, first: u32) -> [f32; LANES] {
         let mut factors = [0.0; LANES];
-        for (factor, index) in factors.iter_mut().zip(0..LANES as u32) {
-            let index = first.wrapping_add(index);
-            let bits = mixed(mixed(index ^ self.seeds[0]) ^ self.seeds[1]);
-            *factor = if bits < self.threshold {
-                0.0
-            } else {
-                self.factor
-            };
+        let (low, high) = factors.split_at_mut(LANES / 2);
+        for ((low, high), pair) in low.iter_mut().zip(high).zip(0..LANES as u32 / 2) {
+            let bits = mixed(first.wrapping_add(pair) ^ self.key);
+            *low = self.factor_of(bits & 0xFFFF);
+            *high = self.factor_of(bits >> 16);
         }
         factors
+    }
+
+    #[inline(always)]
+    fn factor_of(self, bits: u32) -> f32 {
+        if bits < self.threshold {
+            0.0
+        } else {
+            self.factor
+        }
     }
 }
 
@@ -100,31 +108,28 @@ fn mixed(mut bits: u32) -> u32 {
     bits ^ (bits >> 16)
 }
 
-/// Lanes computed side by side; a fixed number of them lets the compiler use vectors.
-const LANES: usize = 32;
-
 for_each_simd! {
     fn copy_kept(y: &mut [f32], x: &[f32], mask: Mask) {
-        let mut index = mask.first;
+        let mut pair = mask.first;
         for (y, x) in y.chunks_mut(LANES).zip(x.chunks(LANES)) {
-            let factors = mask.factors(index);
+            let factors = mask.factors(pair);
             for ((y, x), factor) in y.iter_mut().zip(x).zip(factors) {
                 *y = x * factor;
             }
-            index = index.wrapping_add(LANES as u32);
+            pair = pair.wrapping_add(LANES as u32 / 2);
         }
     }
 }
 
 for_each_simd! {
     fn add_kept(sum: &mut [f32], x: &[f32], mask: Mask) {
-        let mut index = mask.first;
+        let mut pair = mask.first;
         for (sum, x) in sum.chunks_mut(LANES).zip(x.chunks(LANES)) {
-            let factors = mask.factors(index);
+            let factors = mask.factors(pair);
             for ((sum, x), factor) in sum.iter_mut().zip(x).zip(factors) {
                 *sum += x * factor;
             }
-            index = index.wrapping_add(LANES as u32);
+            pair = pair.wrapping_add(LANES as u32 / 2);
         }
     }
 }

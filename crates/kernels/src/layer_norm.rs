@@ -8,9 +8,8 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
-use crate::cpu::parallel::{for_each_chunk, for_each_simd, rows_per_task};
+use crate::cpu::parallel::{for_each_item, for_each_simd, rows_per_task};
 use crate::cpu::vector::sum_of;
 use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
@@ -59,9 +58,9 @@ impl LayerNormKernel for Flex {
         let [x, weight, bias] = [x, weight, bias].map(|tensor| contiguous(&tensor));
         let [tokens, width] = dims(&x);
         let mut output = Values::take(tokens * width);
-        let part = rows_per_task(width) * width;
-        for_each_chunk(&mut output, part, |index, y| {
-            let x = &values(&x)[index * part..][..y.len()];
+        let rows = (rows_per_task(width) * width).max(1);
+        let parts = output.chunks_mut(rows).zip(values(&x).chunks(rows));
+        for_each_item(parts, |(y, x)| {
             normalise(x, values(&weight), values(&bias), epsilon as f32, y);
         });
         output.into_tensor([tokens, width])
@@ -108,17 +107,13 @@ impl Backward<Flex, 3> for LayerNormBackward {
         let [tokens, width] = dims(&x);
         let mut dx = Values::take(tokens * width);
         let rows = (rows_per_task(width) * width).max(1);
-        let parts: Vec<[Vec<f32>; 2]> = dx
-            .par_chunks_mut(rows)
-            .zip(values(&x).par_chunks(rows))
-            .zip(values(&gradient).par_chunks(rows))
-            .map(|((dx, x), dy)| {
-                let mut sums = [vec![0.0; width], vec![0.0; width]];
-                let [dw, db] = &mut sums;
-                differentiate(x, values(&weight), epsilon, dy, dx, dw, db);
-                sums
-            })
-            .collect();
+        let sums = || [vec![0.0; width], vec![0.0; width]];
+        let mut parts: Vec<_> = dx.chunks(rows).map(|_| sums()).collect();
+        let tasks = (parts.iter_mut().zip(dx.chunks_mut(rows)))
+            .zip(values(&x).chunks(rows).zip(values(&gradient).chunks(rows)));
+        for_each_item(tasks, |(([dw, db], dx), (x, dy))| {
+            differentiate(x, values(&weight), epsilon, dy, dx, dw, db);
+        });
         if let Some(node) = x_node {
             grads.register::<Flex>(node.id, dx.into_tensor([tokens, width]));
         }

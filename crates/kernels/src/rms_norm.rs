@@ -8,9 +8,8 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
-use crate::cpu::parallel::{for_each_chunk, for_each_simd, rows_per_task};
+use crate::cpu::parallel::{for_each_item, for_each_simd, rows_per_task};
 use crate::cpu::vector::dot;
 use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
@@ -53,11 +52,9 @@ impl RmsNormKernel for Flex {
 pub(crate) fn forward(x: &FlexTensor, weight: &FlexTensor, epsilon: f32) -> FlexTensor {
     let [tokens, width] = dims(x);
     let mut output = Values::take(tokens * width);
-    let part = rows_per_task(width) * width;
-    for_each_chunk(&mut output, part, |index, y| {
-        let x = &values(x)[index * part..][..y.len()];
-        normalise(x, values(weight), epsilon, y);
-    });
+    let rows = (rows_per_task(width) * width).max(1);
+    let parts = output.chunks_mut(rows).zip(values(x).chunks(rows));
+    for_each_item(parts, |(y, x)| normalise(x, values(weight), epsilon, y));
     output.into_tensor([tokens, width])
 }
 
@@ -71,16 +68,12 @@ pub(crate) fn backward(
     let [tokens, width] = dims(x);
     let mut dx = Values::take(tokens * width);
     let rows = (rows_per_task(width) * width).max(1);
-    let parts: Vec<Vec<f32>> = dx
-        .par_chunks_mut(rows)
-        .zip(values(x).par_chunks(rows))
-        .zip(gradient.par_chunks(rows))
-        .map(|((dx, x), dy)| {
-            let mut dw = vec![0.0; width];
-            differentiate(x, values(weight), epsilon, dy, dx, &mut dw);
-            dw
-        })
-        .collect();
+    let mut parts = vec![vec![0.0; width]; dx.len().div_ceil(rows)];
+    let tasks = (parts.iter_mut().zip(dx.chunks_mut(rows)))
+        .zip(values(x).chunks(rows).zip(gradient.chunks(rows)));
+    for_each_item(tasks, |((dw, dx), (x, dy))| {
+        differentiate(x, values(weight), epsilon, dy, dx, dw);
+    });
     let mut dw = Values::take(width);
     dw.fill(0.0);
     // In order of rows: the sum does not depend on which thread was quicker.

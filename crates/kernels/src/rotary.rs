@@ -12,7 +12,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::TensorData;
 use burn_flex::FlexTensor;
 
-use crate::cpu::parallel::{for_each_chunk, for_each_simd, rows_per_task};
+use crate::cpu::parallel::{for_each_item, for_each_simd, rows_per_task};
 use crate::flex::{dims, is_fast, owned};
 
 /// Cosines and sines of every position, shared by all layers.
@@ -141,13 +141,16 @@ impl Turn {
     pub fn apply(&self, heads: &mut [f32], width: usize) {
         let tokens = rows_per_task(width);
         let direction = if self.backwards { -1.0 } else { 1.0 };
-        for_each_chunk(heads, tokens * width, |index, rows| {
-            let positions = &self.positions[index * tokens..];
-            for (row, &position) in rows.chunks_exact_mut(width).zip(positions) {
-                let (cosines, sines) = self.table.row(position);
-                rotate(row, cosines, sines, direction);
-            }
-        });
+        let parts = heads.chunks_mut((tokens * width).max(1));
+        for_each_item(
+            parts.zip(self.positions.chunks(tokens)),
+            |(rows, positions)| {
+                for (row, &position) in rows.chunks_exact_mut(width).zip(positions) {
+                    let (cosines, sines) = self.table.row(position);
+                    rotate(row, cosines, sines, direction);
+                }
+            },
+        );
     }
 }
 

@@ -9,9 +9,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::activation::silu;
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
-use crate::cpu::parallel::{TASK, for_each_chunk, for_each_simd};
+use crate::cpu::parallel::{TASK, for_each_item, for_each_simd};
 use crate::cpu::vector::exp;
 use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
@@ -46,9 +45,9 @@ impl SwigluKernel for Flex {
 pub(crate) fn forward(gate: &FlexTensor, up: &FlexTensor) -> FlexTensor {
     let shape: [usize; 2] = dims(gate);
     let mut output = Values::take(shape[0] * shape[1]);
-    for_each_chunk(&mut output, TASK, |index, y| {
-        let part = index * TASK..index * TASK + y.len();
-        activate(&values(gate)[part.clone()], &values(up)[part], y);
+    let inputs = values(gate).chunks(TASK).zip(values(up).chunks(TASK));
+    for_each_item(output.chunks_mut(TASK).zip(inputs), |(y, (gate, up))| {
+        activate(gate, up, y);
     });
     output.into_tensor(shape)
 }
@@ -57,13 +56,12 @@ pub(crate) fn forward(gate: &FlexTensor, up: &FlexTensor) -> FlexTensor {
 pub(crate) fn backward(gate: &FlexTensor, up: &FlexTensor, gradient: &[f32]) -> [Values; 2] {
     let mut dgate = Values::take(gradient.len());
     let mut dup = Values::take(gradient.len());
-    dgate
-        .par_chunks_mut(TASK)
-        .zip(dup.par_chunks_mut(TASK))
-        .zip(values(gate).par_chunks(TASK))
-        .zip(values(up).par_chunks(TASK))
-        .zip(gradient.par_chunks(TASK))
-        .for_each(|((((dgate, dup), gate), up), dy)| differentiate(gate, up, dy, dgate, dup));
+    let outputs = dgate.chunks_mut(TASK).zip(dup.chunks_mut(TASK));
+    let inputs = values(gate).chunks(TASK).zip(values(up).chunks(TASK));
+    let tasks = outputs.zip(inputs).zip(gradient.chunks(TASK));
+    for_each_item(tasks, |(((dgate, dup), (gate, up)), dy)| {
+        differentiate(gate, up, dy, dgate, dup);
+    });
     [dgate, dup]
 }
 

@@ -4,7 +4,7 @@ use burn::Tensor;
 
 use crate::PackedLinear;
 use crate::cpu::gemm::{Left, Matrix, MatrixMut, PANEL, PackedMatrix, Threads};
-use crate::cpu::parallel::for_each_chunk;
+use crate::cpu::parallel::for_each_item;
 use crate::cpu::parallel::for_each_simd;
 use crate::cpu::vector::{exp_sum, max};
 use crate::flex::{dims, plain, primitive, values};
@@ -56,7 +56,9 @@ pub fn top_tokens(
     let run = columns.div_ceil(runs).next_multiple_of(CHUNK).max(CHUNK);
     let of_run = |index: usize| projection.run(index * run, columns.min((index + 1) * run));
     let mut parts = vec![Vec::new(); columns.div_ceil(run)];
-    for_each_chunk(&mut parts, 1, |index, part| part[0] = of_run(index));
+    for_each_item(parts.iter_mut().enumerate(), |(index, part)| {
+        *part = of_run(index)
+    });
     let mut merged = vec![Partial::default(); rows];
     for part in parts {
         for (row, part) in merged.iter_mut().zip(part) {

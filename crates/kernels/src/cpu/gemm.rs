@@ -30,7 +30,7 @@ use self::{avx512::Kernel, parts::multiply_parts, parts::oversized};
 #[cfg(target_arch = "x86_64")]
 use super::buffer::Buffer;
 #[cfg(target_arch = "x86_64")]
-use super::parallel::{TASK, for_each, for_each_chunk, is_worth_threads};
+use super::parallel::{TASK, for_each, for_each_item, is_worth_threads};
 use crate::Precision;
 
 /// What happens to the former content of the result.
@@ -213,7 +213,8 @@ fn pack(kernel: Kernel, side: Side, source: Matrix<'_>, words: &mut [u32], threa
         Threads::All => {
             // Less than a task's words are not worth handing to another thread.
             let panels = TASK.div_ceil(panel_words);
-            for_each_chunk(words, panels * panel_words, |part, words| {
+            let parts = words.chunks_mut(panels * panel_words).enumerate();
+            for_each_item(parts, |(part, words)| {
                 let panels = (part * panels..).zip(words.chunks_mut(panel_words));
                 panels.for_each(pack_panel);
             });

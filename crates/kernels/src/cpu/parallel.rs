@@ -1,7 +1,7 @@
 //! Loops over long slices on all threads, and loop bodies compiled for the widest SIMD present.
 
-use std::marker::PhantomData;
 use std::ops::Range;
+use std::sync::Mutex;
 
 use rayon::prelude::*;
 
@@ -12,7 +12,7 @@ pub const TASK: usize = 1 << 14;
 
 /// Sets every element.
 pub fn fill(values: &mut [f32], value: f32) {
-    for_each_chunk(values, 1 << 18, |_, part| part.fill(value));
+    for_each_item(values.chunks_mut(1 << 18), |part| part.fill(value));
 }
 
 /// Whether so many multiplications are worth another thread: one that is asleep, or one of a
@@ -49,78 +49,24 @@ pub fn for_each_task(
     });
 }
 
-/// Calls `run` with each part of `size` elements (the last may be shorter) and its place, on all
-/// threads.
-pub fn for_each_chunk<T: Send>(
-    values: &mut [T],
-    size: usize,
-    run: impl Fn(usize, &mut [T]) + Send + Sync,
-) {
-    let parts = Parts::new(values, size);
-    // SAFETY: each index is one task.
-    for_each(parts.count(), |index| {
-        run(index, unsafe { parts.part(index) })
+/// Runs `run` with each item on all threads: parts of slices, zipped as the work needs them.
+pub fn for_each_item<T: Send>(items: impl IntoIterator<Item = T>, run: impl Fn(T) + Send + Sync) {
+    let mut items = items.into_iter();
+    let (Some(first), second) = (items.next(), items.next()) else {
+        return;
+    };
+    let Some(second) = second else {
+        return run(first);
+    };
+    let items: Vec<Mutex<Option<T>>> = [first, second]
+        .into_iter()
+        .chain(items)
+        .map(|item| Mutex::new(Some(item)))
+        .collect();
+    for_each(items.len(), |index| {
+        let item = items[index].lock().map_or(None, |mut item| item.take());
+        run(item.expect("each item is taken once"));
     });
-}
-
-/// [`for_each_chunk`] of two slices of as many parts.
-pub fn for_each_chunk_pair<A: Send, B: Send>(
-    first: &mut [A],
-    first_size: usize,
-    second: &mut [B],
-    second_size: usize,
-    run: impl Fn(usize, &mut [A], &mut [B]) + Send + Sync,
-) {
-    let (first, second) = (
-        Parts::new(first, first_size),
-        Parts::new(second, second_size),
-    );
-    assert_eq!(first.count(), second.count(), "parts of both");
-    for_each(first.count(), |index| {
-        // SAFETY: each index is one task.
-        let (first, second) = unsafe { (first.part(index), second.part(index)) };
-        run(index, first, second);
-    });
-}
-
-/// A slice of which each task has a part of its own.
-struct Parts<'a, T> {
-    start: *mut T,
-    length: usize,
-    size: usize,
-    memory: PhantomData<&'a mut [T]>,
-}
-
-// SAFETY: parts are disjoint, and `Parts::part` hands each to one task.
-unsafe impl<T: Send> Send for Parts<'_, T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for Parts<'_, T> {}
-
-impl<'a, T> Parts<'a, T> {
-    fn new(values: &'a mut [T], size: usize) -> Self {
-        Self {
-            start: values.as_mut_ptr(),
-            length: values.len(),
-            size: size.max(1),
-            memory: PhantomData,
-        }
-    }
-
-    fn count(&self) -> usize {
-        self.length.div_ceil(self.size)
-    }
-
-    /// # Safety
-    /// No part is in use twice at a time.
-    #[expect(clippy::mut_from_ref, reason = "parts are disjoint")]
-    unsafe fn part(&self, index: usize) -> &mut [T] {
-        let first = index * self.size;
-        assert!(first < self.length);
-        let length = self.size.min(self.length - first);
-        // SAFETY: the part lies inside the slice, which is borrowed for 'a; nobody else has it
-        // (caller).
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(first), length) }
-    }
 }
 
 /// Rows for each task, for rows of `width` elements.

@@ -1,13 +1,12 @@
 //! The block on the CPU: its forward pass, and the gradients of its input, weights and adapters.
 
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
 use super::layers::{Group, WeightGradients};
 use super::{Operands, Plan};
 use crate::attention::{self, Saved as Attended};
 use crate::cpu::gemm::Update;
-use crate::cpu::parallel::TASK;
+use crate::cpu::parallel::{TASK, for_each_item};
 use crate::flex::{dims, values};
 use crate::pool::Values;
 use crate::rotary::Turn;
@@ -112,9 +111,8 @@ pub(super) fn finish(kept: &Kept, operands: &Operands, plan: &Plan) -> FlexTenso
 fn onto(residual: &FlexTensor, layer: &Group<'_, 1>, x: &[f32]) -> (FlexTensor, Values) {
     let shape: [usize; 2] = dims(residual);
     let mut sum = Values::take(shape[0] * shape[1]);
-    sum.par_chunks_mut(TASK)
-        .zip(values(residual).par_chunks(TASK))
-        .for_each(|(sum, residual)| sum.copy_from_slice(residual));
+    let parts = sum.chunks_mut(TASK).zip(values(residual).chunks(TASK));
+    for_each_item(parts, |(sum, residual)| sum.copy_from_slice(residual));
     let low = layer.multiply(x, [&mut sum], Update::Add);
     (sum.into_tensor(shape), low)
 }
@@ -243,11 +241,12 @@ fn asked(gradient: Option<Values>) -> Values {
 }
 
 fn add(sum: &mut [f32], other: &[f32]) {
-    sum.par_chunks_mut(TASK)
-        .zip(other.par_chunks(TASK))
-        .for_each(|(sum, other)| {
+    for_each_item(
+        sum.chunks_mut(TASK).zip(other.chunks(TASK)),
+        |(sum, other)| {
             for (sum, value) in sum.iter_mut().zip(other) {
                 *sum += value;
             }
-        });
+        },
+    );
 }

@@ -4,14 +4,13 @@
 use std::ops::Range;
 
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
 use super::{Operands, Plan};
 use crate::cpu::gemm::{
     Finish, Matrix, MatrixMut, PackedMatrix, Threads, Update, gemm, gemm_sharing_left,
     gemm_sharing_right,
 };
-use crate::cpu::parallel::rows_per_task;
+use crate::cpu::parallel::{for_each_item, rows_per_task};
 use crate::flex::{dims, values};
 use crate::pool::Values;
 use crate::{Dropout, FrozenWeight, Precision};
@@ -360,9 +359,11 @@ impl<'a, const N: usize> Group<'a, N> {
             .adapters()
             .flat_map(|(_, layer, _)| std::iter::repeat_n(layer.scale, layer.rank))
             .collect();
-        low.par_chunks_mut(rank * rows_per_task(rank))
-            .flat_map_iter(|rows| rows.chunks_exact_mut(rank))
-            .for_each(|row| row.iter_mut().zip(&factors).for_each(|(v, f)| *v *= f));
+        for_each_item(low.chunks_mut(rank * rows_per_task(rank)), |rows| {
+            for row in rows.chunks_exact_mut(rank) {
+                row.iter_mut().zip(&factors).for_each(|(v, f)| *v *= f);
+            }
+        });
     }
 
     fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, c: MatrixMut<'_>, update: Update) {

@@ -9,9 +9,7 @@ mod vnni;
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
-use super::super::parallel::for_each_simd;
+use super::super::parallel::{for_each_item, for_each_simd};
 use super::{Finish, Matrix, MatrixMut, Threads, Update};
 
 /// The number that the largest magnitude of a row becomes.
@@ -74,11 +72,10 @@ impl Int8Matrix {
         let (columns, depth) = (weight.rows, weight.columns);
         let mut numbers = vec![0; columns * depth];
         let mut scales = vec![0.0; columns];
-        numbers
-            .par_chunks_mut(depth.max(1))
-            .zip(&mut scales)
-            .enumerate()
-            .for_each(|(column, (numbers, scale))| *scale = quantise(weight.row(column), numbers));
+        let all = numbers.chunks_mut(depth.max(1)).zip(&mut scales);
+        for_each_item(all.enumerate(), |(column, (numbers, scale))| {
+            *scale = quantise(weight.row(column), numbers);
+        });
         Self {
             depth,
             columns,

@@ -8,10 +8,8 @@ use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::super::super::buffer::Buffer;
-use super::super::super::parallel::{for_each_chunk_pair, is_worth_threads};
+use super::super::super::parallel::{for_each_item, is_worth_threads};
 use super::super::{Finish, Matrix, MatrixMut, Output, Threads, Update, for_each_part};
 use super::{quantise, scale_of};
 
@@ -83,7 +81,10 @@ impl Kernel {
                 pack(panel, words, scales);
             }
         } else {
-            for_each_chunk_pair(&mut words, panel_words, &mut scales, TALL, pack);
+            let panels = words.chunks_mut(panel_words).zip(scales.chunks_mut(TALL));
+            for_each_item(panels.enumerate(), |(panel, (words, scales))| {
+                pack(panel, words, scales);
+            });
         }
         scales.truncate(a.rows);
         (words, scales)
@@ -136,22 +137,19 @@ impl Panels {
         let mut words = vec![0; panels * WIDE * steps];
         let mut scales = vec![0.0; panels * WIDE];
         let mut offsets = vec![0; panels * WIDE];
-        words
-            .par_chunks_mut((WIDE * steps).max(1))
-            .zip(scales.par_chunks_mut(WIDE))
-            .zip(offsets.par_chunks_mut(WIDE))
-            .enumerate()
-            .for_each(|(panel, ((words, scales), offsets))| {
-                let mut numbers = vec![0_i8; steps * 4];
-                for column in 0..WIDE.min(columns - panel * WIDE) {
-                    scales[column] = quantise(weight.row(panel * WIDE + column), &mut numbers);
-                    offsets[column] = 128 * numbers.iter().map(|&n| i32::from(n)).sum::<i32>();
-                    let (quads, _) = numbers.as_chunks::<4>();
-                    for (step, quad) in quads.iter().enumerate() {
-                        words[step * WIDE + column] = u32::from_le_bytes(quad.map(|n| n as u8));
-                    }
+        let panels = words.chunks_mut((WIDE * steps).max(1));
+        let panels = panels.zip(scales.chunks_mut(WIDE).zip(offsets.chunks_mut(WIDE)));
+        for_each_item(panels.enumerate(), |(panel, (words, (scales, offsets)))| {
+            let mut numbers = vec![0_i8; steps * 4];
+            for column in 0..WIDE.min(columns - panel * WIDE) {
+                scales[column] = quantise(weight.row(panel * WIDE + column), &mut numbers);
+                offsets[column] = 128 * numbers.iter().map(|&n| i32::from(n)).sum::<i32>();
+                let (quads, _) = numbers.as_chunks::<4>();
+                for (step, quad) in quads.iter().enumerate() {
+                    words[step * WIDE + column] = u32::from_le_bytes(quad.map(|n| n as u8));
                 }
-            });
+            }
+        });
         let packed = Self {
             kernel,
             words,
