@@ -100,7 +100,7 @@ pub fn train_step(
         subsets,
         gradients,
         tokens,
-    } = gradients(&llama, examples, plan, objective, config, step);
+    } = kernels::together(|| gradients(&llama, examples, plan, objective, config, step));
     let grad_norm = gradients.norm();
     let result = StepResult {
         loss,
@@ -119,7 +119,8 @@ pub fn train_step(
         gradient_scale: clipping_factor(grad_norm, config.max_grad_norm),
         ..AdamWStep::new(learning_rate, step as u32 + 1)
     };
-    (optimizer.step(llama, gradients, &update), result)
+    let llama = kernels::together(|| optimizer.step(llama, gradients, &update));
+    (llama, result)
 }
 
 /// Makes dropout a function of the seed and the place in the run, so that a resumed run drops
