@@ -89,12 +89,12 @@ pub fn beam_search(
                 tokens += sources[index].len();
                 entering.push(index);
             }
-            batch.enter(&entering, sources);
+            kernels::together(|| batch.enter(&entering, sources));
         }
         if batch.running.is_empty() {
             return batch.results;
         }
-        batch.step(finished);
+        kernels::together(|| batch.step(finished));
     }
 }
 

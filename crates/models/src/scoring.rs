@@ -64,10 +64,12 @@ pub fn log_probabilities(
                 targets[row - 1] = ids[row];
             }
         }
-        let hidden = model.llama.forward(&ids, &segments);
         let weights = vec![1.0; ids.len()];
-        let losses = linear_cross_entropy(hidden, model.llama.output_weight(), &targets, &weights)
-            .token_losses;
+        let losses = kernels::together(|| {
+            let hidden = model.llama.forward(&ids, &segments);
+            let output_weight = model.llama.output_weight();
+            linear_cross_entropy(hidden, output_weight, &targets, &weights).token_losses
+        });
         for (window, range) in pass.iter().zip(segments.iter()) {
             results[window.sequence].extend(
                 window
