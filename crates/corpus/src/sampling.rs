@@ -26,6 +26,10 @@ pub fn shuffle_key(seed: u64, purpose: &str, id: &str) -> u64 {
 /// Repeated draws for one purpose, e.g. one for every word of a question.
 pub struct Stream {
     reader: OutputReader,
+    /// What the reader gave last; it computes a block whatever is asked for.
+    block: [u8; blake3::BLOCK_LEN],
+    /// Bytes of the block that were drawn.
+    drawn: usize,
 }
 
 impl Stream {
@@ -38,14 +42,20 @@ impl Stream {
     pub fn for_id(seed: u64, purpose: &str, id: &str) -> Stream {
         Stream {
             reader: hasher(seed, purpose, id).finalize_xof(),
+            block: [0; blake3::BLOCK_LEN],
+            drawn: blake3::BLOCK_LEN,
         }
     }
 
     /// 64 uniform bits.
     pub fn bits(&mut self) -> u64 {
-        let mut bytes = [0; 8];
-        self.reader.fill(&mut bytes);
-        u64::from_le_bytes(bytes)
+        if self.drawn == self.block.len() {
+            self.reader.fill(&mut self.block);
+            self.drawn = 0;
+        }
+        let bytes = self.block[self.drawn..].first_chunk();
+        self.drawn += size_of::<u64>();
+        u64::from_le_bytes(*bytes.expect("a block is a multiple of 8 bytes"))
     }
 
     /// A uniform draw from [0, 1).

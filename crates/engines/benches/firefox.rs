@@ -11,6 +11,7 @@ use std::time::Instant;
 use corpus::seam::Translator;
 use engines::firefox::FirefoxTranslator;
 use fxtranslate::engine::Engine;
+use fxtranslate::shortlist::Shortlist;
 
 const BATCH: usize = 16;
 
@@ -38,6 +39,8 @@ fn main() {
     let vocabulary = file(folder, "vocab", ".spm");
     let peer =
         Engine::load(file(folder, "model", ".bin"), &vocabulary, &vocabulary).expect("a model");
+    let shortlist = fs::read(file(folder, "lex", ".bin")).expect("a shortlist");
+    let peer = peer.with_shortlist(Shortlist::from_bytes(&shortlist));
     let mut order: Vec<&str> = sentences.iter().map(String::as_str).collect();
     order.sort_by_key(|sentence| std::cmp::Reverse(sentence.len()));
 

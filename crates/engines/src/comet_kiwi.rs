@@ -7,9 +7,9 @@ mod parts;
 
 use std::path::Path;
 
-use burn::tensor::Device;
 use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, QualityEstimator};
+use models::ComputeDevice;
 use models::comet::{CometModel, CometOptions, EncodedSample, MetricClass, Sample, Transformation};
 use models::kernels::WeightFormat;
 
@@ -25,16 +25,25 @@ pub struct CometKiwi {
 }
 
 impl CometKiwi {
-    /// Loads the metric at `path` (see [`CometModel::load`]) onto the CPU.
-    pub fn load(path: &Path, options: &CometOptions) -> Result<Self, EngineError> {
-        let model = CometModel::load(path, options, &Device::flex()).map_err(failed)?;
+    /// Loads the metric at `path` (see [`CometModel::load`]).
+    pub fn load(
+        path: &Path,
+        options: &CometOptions,
+        device: ComputeDevice,
+    ) -> Result<Self, EngineError> {
+        let device = device.open().map_err(failed)?;
+        let model = CometModel::load(path, options, &device).map_err(failed)?;
         let weights = options.weights;
         Ok(Self { model, weights })
     }
 
     /// [`CometKiwi::load`], but fails for a metric that cannot do without references.
-    pub fn load_reference_free(path: &Path, options: &CometOptions) -> Result<Self, EngineError> {
-        let metric = Self::load(path, options)?;
+    pub fn load_reference_free(
+        path: &Path,
+        options: &CometOptions,
+        device: ComputeDevice,
+    ) -> Result<Self, EngineError> {
+        let metric = Self::load(path, options, device)?;
         if metric.model.needs_reference() {
             return Err(failed(format!(
                 "{} compares translations with references, of which there are none here; use \

@@ -3,17 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use burn::tensor::Device;
 use corpus::seam::{
     Answer, Answerer, EngineError, EngineIdentity, FinishReason, ScoredText, TextScorer,
     TokenScores,
 };
-use models::LanguageModel;
-use models::ModelIdentity;
 use models::chat_template::{ChatTemplate, Message};
 use models::generation::{self, GenerationOptions, Sampling, generate};
 use models::kernels::WeightFormat;
 use models::scoring::{ScoredSequence, log_probabilities};
+use models::{ComputeDevice, LanguageModel, ModelIdentity};
 
 /// Name of the engine in manifests and messages.
 const ENGINE: &str = "local-llm";
@@ -33,6 +31,8 @@ pub struct LocalLlmOptions {
     pub seed: u64,
     /// Format of the weights in memory; F32 is exact.
     pub weights: WeightFormat,
+    /// Where the model computes.
+    pub device: ComputeDevice,
 }
 
 impl Default for LocalLlmOptions {
@@ -45,6 +45,7 @@ impl Default for LocalLlmOptions {
             sampling: Sampling::Greedy,
             seed: 0,
             weights: WeightFormat::F32,
+            device: ComputeDevice::Cpu,
         }
     }
 }
@@ -59,7 +60,7 @@ pub struct LocalLlm {
 }
 
 impl LocalLlm {
-    /// The model at `path` (see [`LanguageModel::load`]), on the CPU.
+    /// The model at `path` (see [`LanguageModel::load`]).
     pub fn open(path: &Path, options: LocalLlmOptions) -> Result<Self, EngineError> {
         Ok(Self {
             path: path.into(),
@@ -74,7 +75,8 @@ impl LocalLlm {
         if let Some(model) = self.model.get() {
             return Ok(model);
         }
-        let model = LanguageModel::load(&self.path, &Device::flex()).map_err(failed)?;
+        let model = LanguageModel::load(&self.path, &self.options.device.open().map_err(failed)?);
+        let model = model.map_err(failed)?;
         let packed = model.packed(self.options.weights);
         Ok(self.model.get_or_init(|| packed))
     }

@@ -6,13 +6,12 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use burn::tensor::Device;
 use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, Translator};
 use corpus::text::budget;
-use models::TranslationModel;
 use models::beam_search::{BeamOptions, EarlyStopping};
 use models::kernels::WeightFormat;
+use models::{ComputeDevice, TranslationModel};
 
 const ENGINE: &str = "nllb";
 
@@ -25,6 +24,8 @@ const WINDOW: usize = 200;
 pub struct NllbOptions {
     /// How weights are held and multiplied.
     pub weights: WeightFormat,
+    /// Where the model computes.
+    pub device: ComputeDevice,
     /// The search; its forced first token is set to the target language.
     pub search: BeamOptions,
 }
@@ -33,6 +34,7 @@ impl Default for NllbOptions {
     fn default() -> Self {
         Self {
             weights: WeightFormat::Bf16,
+            device: ComputeDevice::Cpu,
             search: BeamOptions::default(),
         }
     }
@@ -52,8 +54,9 @@ impl NllbTranslator {
     pub fn load(folder: &Path, options: NllbOptions) -> Result<Self, EngineError> {
         let error = |error: &dyn std::fmt::Display| EngineError::new(ENGINE, error.to_string());
         options.search.check().map_err(|e| error(&e))?;
-        let model = TranslationModel::load(folder, options.weights, &Device::flex())
-            .map_err(|e| error(&e))?;
+        let device = options.device.open().map_err(|e| error(&e))?;
+        let model =
+            TranslationModel::load(folder, options.weights, &device).map_err(|e| error(&e))?;
         let identity = EngineIdentity {
             engine: ENGINE.into(),
             model: folder.display().to_string(),

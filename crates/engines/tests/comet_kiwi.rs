@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use corpus::language::Language;
 use corpus::seam::QualityEstimator;
 use engines::comet_kiwi::CometKiwi;
+use models::ComputeDevice;
 use models::comet::{CometOptions, Sample};
 use serde_json::Value;
 
@@ -15,7 +16,12 @@ fn folder(variant: &str) -> PathBuf {
 }
 
 fn kiwi() -> CometKiwi {
-    CometKiwi::load_reference_free(&folder("kiwi"), &CometOptions::default()).unwrap()
+    CometKiwi::load_reference_free(
+        &folder("kiwi"),
+        &CometOptions::default(),
+        ComputeDevice::Cpu,
+    )
+    .unwrap()
 }
 
 fn estimate(kiwi: &CometKiwi, pairs: &[(&str, &str)]) -> Vec<f64> {
@@ -134,12 +140,12 @@ fn any_text_has_a_score() {
 #[test]
 fn a_metric_that_needs_references_is_no_estimator() {
     let options = CometOptions::default();
-    let error = CometKiwi::load_reference_free(&folder("comet"), &options)
+    let error = CometKiwi::load_reference_free(&folder("comet"), &options, ComputeDevice::Cpu)
         .err()
         .unwrap()
         .to_string();
     assert!(error.contains("wmt22-cometkiwi-da"), "{error}");
-    assert!(CometKiwi::load(&folder("comet"), &options).is_ok());
+    assert!(CometKiwi::load(&folder("comet"), &options, ComputeDevice::Cpu).is_ok());
 }
 
 #[test]

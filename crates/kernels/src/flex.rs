@@ -5,6 +5,7 @@ use burn::backend::{DispatchDevice, Flex};
 use burn::tensor::{DType, Device};
 use burn_flex::FlexTensor;
 
+use crate::cpu::team;
 use crate::pool::Values;
 
 /// Whether the fast forms run here: the CPU (`Flex`) backend, with or without autodiff.
@@ -22,6 +23,16 @@ pub fn is_cpu(device: &Device) -> bool {
             reason = "other backends are features of the binary"
         )]
         _ => false,
+    }
+}
+
+/// Runs `work` of many short operations on `device`: those on the CPU find its threads awake, since
+/// waking one takes longer than most of them. On other devices just `work`.
+pub fn together<R>(device: &Device, work: impl FnOnce() -> R) -> R {
+    if is_cpu(device) {
+        team::together(work)
+    } else {
+        work()
     }
 }
 

@@ -76,6 +76,7 @@ pub fn beam_search(
         }
     }
     let batch_size = options.batch_size.max(1);
+    let device = model.device();
     loop {
         // A few at a time, so that the encoder has work worth its while.
         let free = batch_size - batch.running.len();
@@ -89,12 +90,12 @@ pub fn beam_search(
                 tokens += sources[index].len();
                 entering.push(index);
             }
-            kernels::together(|| batch.enter(&entering, sources));
+            kernels::together(&device, || batch.enter(&entering, sources));
         }
         if batch.running.is_empty() {
             return batch.results;
         }
-        kernels::together(|| batch.step(finished));
+        kernels::together(&device, || batch.step(finished));
     }
 }
 

@@ -283,7 +283,7 @@ impl CometModel {
                 sequences.len() - 1
             });
         }
-        let vectors = kernels::together(|| self.sentence_vectors(&sequences));
+        let vectors = kernels::together(&self.device, || self.sentence_vectors(&sequences));
         let vector = |ids: &Vec<u32>| {
             let place = places[ids.as_slice()];
             &vectors[place * self.width..][..self.width]

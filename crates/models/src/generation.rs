@@ -172,7 +172,7 @@ impl Batch<'_> {
 
     /// One token for every running sequence.
     fn step(&mut self, prompts: &[Vec<u32>], finished: &mut dyn FnMut(usize)) {
-        let logits = kernels::together(|| self.next_logits());
+        let logits = kernels::together(&self.model.llama.device(), || self.next_logits());
         let (options, model, results) = (self.options, self.model, &mut self.results);
         let cache = &mut self.cache;
         let width = model.config.vocab_size;

@@ -9,6 +9,7 @@
 //! executing anything. No data set is known here.
 
 mod adapter_directory;
+mod compute_device;
 mod identity;
 mod language_model;
 mod random_weights;
@@ -31,6 +32,7 @@ pub mod tokenizer;
 pub mod xlm_roberta;
 
 pub use adapter_directory::AdapterError;
+pub use compute_device::{ComputeDevice, DeviceError, GpuInterface};
 pub use identity::ModelIdentity;
 pub use kernels;
 pub use language_model::{LanguageModel, LoadError};

@@ -166,6 +166,11 @@ impl M2m100 {
             .forward_beams(self.embed(ids, &places), beams, sources, cache, slots)
     }
 
+    /// The device its weights are on.
+    pub fn device(&self) -> Device {
+        self.shared.device()
+    }
+
     /// Logits [T, V] of hidden states [T, C].
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         match (&self.lm_head, &self.packed_table) {

@@ -65,7 +65,7 @@ pub fn log_probabilities(
             }
         }
         let weights = vec![1.0; ids.len()];
-        let losses = kernels::together(|| {
+        let losses = kernels::together(&model.llama.device(), || {
             let hidden = model.llama.forward(&ids, &segments);
             let output_weight = model.llama.output_weight();
             linear_cross_entropy(hidden, output_weight, &targets, &weights).token_losses

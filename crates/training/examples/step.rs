@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --release -p training --example step -- --model PATH [--precision f32|bf16]
 //!     [--method full|lora] [--batch 4] [--length 256] [--steps 3]
-//!     [--transfer-set FILE] [--encoded FILE]
+//!     [--transfer-set FILE] [--encoded FILE] [--device cpu|vulkan|metal|cuda|rocm]
 //! cargo run --release -p training --example step -- --shape 2048,5632,22,32,4,32000 [...]
 //! ```
 //! A shape is that of a Llama with random weights: hidden and inner size, layers, heads, key-value
@@ -21,8 +21,8 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use corpus::record::{Example, Subset};
-use models::LanguageModel;
 use models::llama::{Family, Llama, LlamaConfig};
+use models::{ComputeDevice, DeviceError, LanguageModel};
 use training::TrainConfig;
 use training::config::{Method, Precision};
 use training::encode::{Encoded, Encoder};
@@ -38,6 +38,7 @@ fn main() {
     let (mut path, mut shape) = (None, None);
     let (mut batch_size, mut length, mut steps) = (4, 256, 3);
     let (mut transfer_set, mut encoded) = (None, None);
+    let mut device = ComputeDevice::Cpu;
     let mut config = TrainConfig {
         tokens_per_batch: usize::MAX,
         ..TrainConfig::default()
@@ -45,6 +46,11 @@ fn main() {
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().unwrap_or_else(|| usage(&argument));
         match argument.as_str() {
+            "--device" => {
+                device = value()
+                    .parse()
+                    .unwrap_or_else(|error: DeviceError| usage(&error.to_string()))
+            }
             "--precision" => {
                 config.precision = named(
                     &value(),
@@ -64,7 +70,9 @@ fn main() {
             other => usage(other),
         }
     }
-    let device = Device::flex();
+    let device = device
+        .open()
+        .unwrap_or_else(|error| usage(&error.to_string()));
     let (llama, examples) = match (path, shape) {
         (Some(path), None) => {
             let model = LanguageModel::load(&path, &device).unwrap_or_else(|error| {
@@ -232,7 +240,7 @@ fn number(text: &str) -> usize {
 fn usage(problem: &str) -> ! {
     eprintln!(
         "{problem}\nusage: step (--model PATH | --shape H,F,L,H,KV,V) [--precision f32|bf16] [--method full|lora] \
-         [--batch N] [--length N] [--steps N] [--transfer-set FILE] [--encoded FILE]"
+         [--batch N] [--length N] [--steps N] [--transfer-set FILE] [--encoded FILE] [--device DEVICE]"
     );
     std::process::exit(2)
 }

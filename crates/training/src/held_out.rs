@@ -55,7 +55,7 @@ pub fn held_out_loss(
         let members: Vec<&Encoded> = indices.iter().map(|&index| &examples[index]).collect();
         let batch = Batch::new(&members, config, |_| 1.0);
         let losses = Precision::from(config.precision).scope(|| {
-            kernels::together(|| {
+            kernels::together(&llama.device(), || {
                 let hidden = llama.forward(&batch.ids, &batch.segments);
                 batch_loss(hidden, llama.output_weight(), &batch).example_means
             })

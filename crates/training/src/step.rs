@@ -95,12 +95,15 @@ pub fn train_step(
     learning_rate: f64,
     step: usize,
 ) -> (Llama, StepResult) {
+    let device = llama.device();
     let StepGradients {
         loss,
         subsets,
         gradients,
         tokens,
-    } = kernels::together(|| gradients(&llama, examples, plan, objective, config, step));
+    } = kernels::together(&device, || {
+        gradients(&llama, examples, plan, objective, config, step)
+    });
     let grad_norm = gradients.norm();
     let result = StepResult {
         loss,
@@ -119,7 +122,7 @@ pub fn train_step(
         gradient_scale: clipping_factor(grad_norm, config.max_grad_norm),
         ..AdamWStep::new(learning_rate, step as u32 + 1)
     };
-    let llama = kernels::together(|| optimizer.step(llama, gradients, &update));
+    let llama = kernels::together(&device, || optimizer.step(llama, gradients, &update));
     (llama, result)
 }
 

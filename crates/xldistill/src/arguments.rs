@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use corpus::language::Language;
+use models::ComputeDevice;
 
-use crate::config::WeightPrecision;
+use crate::config::{Config, WeightPrecision};
 use crate::config_file::ConfigError;
 
 /// Teach an open LLM a language it is weak in, from what it already knows in one it is strong in.
@@ -114,6 +115,18 @@ pub struct ConfigArguments {
     /// Do only shard I of N of the row-wise stages, e.g. 0/8
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
+    /// What computes, instead of the config's device: cpu, vulkan, metal, cuda, rocm; cuda:1
+    #[arg(long)]
+    pub device: Option<ComputeDevice>,
+}
+
+impl ConfigArguments {
+    /// The config as the command line has it.
+    pub fn read(&self) -> Result<Config, ConfigError> {
+        let device = self.device.map(|device| format!("device={device}"));
+        let overrides: Vec<String> = self.overrides.iter().cloned().chain(device).collect();
+        Config::read(&self.config, &overrides)
+    }
 }
 
 /// The stages of a run, in their order.
@@ -143,6 +156,9 @@ pub struct GenerateArguments {
     /// GGUF file, Hugging Face directory or PEFT adapter
     #[arg(long)]
     pub model: PathBuf,
+    /// What computes: cpu, vulkan, metal, cuda, rocm; of several GPUs e.g. cuda:1
+    #[arg(long, default_value_t)]
+    pub device: ComputeDevice,
     /// One prompt per line; standard input where it is not given
     #[arg(long)]
     pub prompts: Option<PathBuf>,
@@ -175,6 +191,9 @@ pub struct PerplexityArguments {
     /// GGUF file, Hugging Face directory or PEFT adapter
     #[arg(long)]
     pub model: PathBuf,
+    /// What computes: cpu, vulkan, metal, cuda, rocm; of several GPUs e.g. cuda:1
+    #[arg(long, default_value_t)]
+    pub device: ComputeDevice,
     /// One JSON object per line, with tokens and log-probabilities
     #[arg(long)]
     pub json: bool,
@@ -189,6 +208,9 @@ pub struct TranslateTextArguments {
     /// firefox, nllb: directory of the model; llm: GGUF file, Hugging Face directory or PEFT adapter
     #[arg(long, required_if_eq_any([("engine", "firefox"), ("engine", "nllb"), ("engine", "llm")]))]
     pub model: Option<PathBuf>,
+    /// nllb, llm: what computes: cpu, vulkan, metal, cuda, rocm; of several GPUs e.g. cuda:1
+    #[arg(long, default_value_t)]
+    pub device: ComputeDevice,
     /// http, openai: address of the server
     #[arg(long, required_if_eq("engine", "http"))]
     pub url: Option<String>,
@@ -304,6 +326,9 @@ pub struct EstimateQualityArguments {
     /// Folder of a COMET model (hparams.yaml and checkpoints/model.ckpt), or its checkpoint
     #[arg(long)]
     pub model: PathBuf,
+    /// What computes: cpu, vulkan, metal, cuda, rocm; of several GPUs e.g. cuda:1
+    #[arg(long, default_value_t)]
+    pub device: ComputeDevice,
     /// Folder with the encoder's tokenizer.json and config.json, if they are not in the model's
     #[arg(long)]
     pub encoder: Option<PathBuf>,

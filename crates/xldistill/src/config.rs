@@ -18,6 +18,7 @@ use corpus::filter::FilterConfig;
 use corpus::language::Language;
 use corpus::mix::MixConfig;
 use corpus::source::ParallelSource;
+use models::ComputeDevice;
 use serde::{Deserialize, Serialize};
 use training::TrainConfig;
 
@@ -45,6 +46,10 @@ pub struct Config {
     pub targets: Vec<Language>,
     /// The run's folder.
     pub output: PathBuf,
+    /// What computes: `cpu`, or a GPU where the build knows its interface: `vulkan`, `metal`, `cuda`,
+    /// `rocm`, of several GPUs `cuda:1`.
+    #[serde(default)]
+    pub device: ComputeDevice,
     /// Decides every draw: the choice of answers, code-switching, the order of examples.
     #[serde(default)]
     pub seed: u64,

@@ -345,7 +345,7 @@ impl<'a> Pipeline<'a> {
         if let Some(summary) = training::finished(&folder, &output, &fingerprint)? {
             return Ok(summary.to_string());
         }
-        let device = burn::tensor::Device::flex().autodiff();
+        let device = self.config.device.open()?.autodiff();
         let model = LanguageModel::load(&self.config.model, &device)?;
         let progress = self.progress;
         let summary =

@@ -41,6 +41,7 @@ pub fn answerer(config: &Config) -> Result<Box<dyn Answerer>> {
                 system_prompt: answer.system.clone(),
                 seed: config.seed,
                 weights: WeightFormat::Bf16,
+                device: config.device,
                 ..LocalLlmOptions::default()
             },
         )?),
@@ -73,6 +74,7 @@ pub fn subject(config: &Config, model: &std::path::Path) -> Result<LocalLlm> {
         max_new_tokens: config.evaluate.max_new_tokens,
         batch_size: config.evaluate.batch_size,
         system_prompt: config.answer.system.clone(),
+        device: config.device,
         ..LocalLlmOptions::default()
     };
     Ok(LocalLlm::open(model, options)?)
@@ -153,6 +155,7 @@ fn any_direction(config: &Config) -> Result<Box<dyn Translator>> {
                 batch_size: translate.batch_size,
                 seed: config.seed,
                 weights: WeightFormat::Bf16,
+                device: config.device,
                 ..LocalLlmOptions::default()
             };
             let path = translate.model.as_ref().unwrap_or(&config.model);
@@ -184,6 +187,7 @@ fn nllb(config: &Config) -> Result<Arc<NllbTranslator>> {
     let translate = &config.translate;
     let options = NllbOptions {
         weights: translate.precision.into(),
+        device: config.device,
         search: BeamOptions {
             beam_size: translate.beam_size,
             max_new_tokens: translate.max_new_tokens,
@@ -270,7 +274,9 @@ pub fn estimator(config: &Config) -> Result<Option<Box<dyn QualityEstimator>>> {
                 weights: quality.precision.into(),
             };
             Ok(Some(Box::new(CometKiwi::load_reference_free(
-                model, &options,
+                model,
+                &options,
+                config.device,
             )?)))
         }
     }

@@ -3,6 +3,13 @@
 
 mod encoding;
 mod equivalence;
+#[cfg(any(
+    feature = "vulkan",
+    feature = "metal",
+    feature = "cuda",
+    feature = "rocm"
+))]
+mod gpu;
 mod gradients;
 mod resume;
 mod ten_steps;

@@ -11,7 +11,7 @@ use corpus::{
 use serde_json::json;
 
 use crate::{
-    arguments::CalibrateArguments, config::Config, config_file::ConfigError, pipeline::Pipeline,
+    arguments::CalibrateArguments, config_file::ConfigError, pipeline::Pipeline,
     terminal::Terminal, wiring,
 };
 
@@ -21,7 +21,7 @@ const QUANTILES: [f64; 7] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.95];
 /// Scores the held-out pairs of every target, and prints the quantiles of their scores and what the
 /// config's threshold and others would do.
 pub fn run(arguments: &CalibrateArguments, terminal: &Terminal) -> Result<()> {
-    let config = Config::read(&arguments.config.config, &arguments.config.overrides)?;
+    let config = arguments.config.read()?;
     if config.evaluate.pairs.is_empty() {
         return Err(ConfigError(
             "calibrate needs human translations: name some under [evaluate.pairs]".into(),

@@ -26,6 +26,8 @@ pub fn run(config: Option<&Path>) -> Result<()> {
     check("processor", Ok(processor()));
     if let Some(path) = config {
         let config = Config::read(path, &[])?;
+        let device = config.device.open().map(|_| config.device.to_string());
+        check("device", device.map_err(Into::into));
         check("model", model(&config));
         check("instructions", instructions(&config));
         check("translation", translation(&config));

@@ -40,8 +40,8 @@ pub fn run(arguments: &EstimateQualityArguments) -> Result<()> {
         weights: arguments.precision.into(),
     };
     let metric = match references {
-        Some(_) => CometKiwi::load(&arguments.model, &options)?,
-        None => CometKiwi::load_reference_free(&arguments.model, &options)?,
+        Some(_) => CometKiwi::load(&arguments.model, &options, arguments.device)?,
+        None => CometKiwi::load_reference_free(&arguments.model, &options, arguments.device)?,
     };
     let samples: Vec<Sample<'_>> = (0..sources.len())
         .map(|line| Sample {

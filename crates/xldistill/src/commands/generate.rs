@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use anyhow::{Result, bail};
-use burn::tensor::Device;
 use corpus::progress::Progress;
 use models::{
     LanguageModel,
@@ -21,7 +20,8 @@ pub fn run(arguments: &GenerateArguments, terminal: &Terminal) -> Result<()> {
         Some(path) => lines::of_file(path)?,
         None => lines::of_standard_input()?,
     };
-    let model = LanguageModel::load(&arguments.model, &Device::flex())?.packed(WeightFormat::F32);
+    let device = arguments.device.open()?;
+    let model = LanguageModel::load(&arguments.model, &device)?.packed(WeightFormat::F32);
     let encode = |prompt: &String| -> Result<Vec<u32>> {
         if arguments.raw {
             return Ok(model.tokenizer.encode_plain(prompt)?);

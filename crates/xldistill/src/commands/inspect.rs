@@ -7,12 +7,12 @@ use burn::tensor::Device;
 use corpus::{progress::Silent, stage::Shard};
 use models::LanguageModel;
 
-use crate::{arguments::ConfigArguments, config::Config, pipeline::Pipeline};
+use crate::{arguments::ConfigArguments, pipeline::Pipeline};
 
 /// Prints one decoded example of each subset, the supervised part marked: in colour on a terminal,
 /// between ⟦ and ⟧ elsewhere.
 pub fn run(arguments: &ConfigArguments) -> Result<()> {
-    let config = Config::read(&arguments.config, &arguments.overrides)?;
+    let config = arguments.read()?;
     let examples = Pipeline::new(&config, Shard::WHOLE, &Silent).transfer_set()?;
     let model = LanguageModel::load(&config.model, &Device::flex())?;
     let mut out = std::io::stdout().lock();

@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use anyhow::Result;
-use burn::tensor::Device;
 use models::{
     LanguageModel,
     kernels::WeightFormat,
@@ -18,7 +17,8 @@ use crate::{arguments::PerplexityArguments, lines};
 /// The BOS token is prepended where the tokenizer has one; every later token gets a natural-log
 /// probability. A line of fewer than two tokens has no perplexity.
 pub fn run(arguments: &PerplexityArguments) -> Result<()> {
-    let model = LanguageModel::load(&arguments.model, &Device::flex())?.packed(WeightFormat::F32);
+    let device = arguments.device.open()?;
+    let model = LanguageModel::load(&arguments.model, &device)?.packed(WeightFormat::F32);
     let lines = lines::of_standard_input()?;
     let sequences = lines
         .iter()

@@ -9,7 +9,6 @@ use corpus::{
 
 use crate::{
     arguments::{ConfigArguments, StageName},
-    config::Config,
     config_file::ConfigError,
     pipeline::{self, Pipeline},
     terminal::Terminal,
@@ -27,7 +26,7 @@ pub fn stages(
         let (first, last) = (pipeline::name(first), pipeline::name(last));
         return Err(ConfigError(format!("--from {first} comes after --until {last}")).into());
     }
-    let config = Config::read(&arguments.config, &arguments.overrides)?;
+    let config = arguments.read()?;
     let shard = match &arguments.shard {
         Some(text) => text
             .parse()

@@ -89,6 +89,7 @@ fn translator(
         TranslationEngine::Llm => {
             let options = LocalLlmOptions {
                 weights: WeightFormat::Bf16,
+                device: arguments.device,
                 ..LocalLlmOptions::default()
             };
             Box::new(LlmTranslator::new(LocalLlm::open(&model, options)?))
@@ -119,6 +120,7 @@ fn nllb(
 ) -> Result<NllbTranslator> {
     let options = NllbOptions {
         weights: arguments.precision.into(),
+        device: arguments.device,
         search: BeamOptions {
             beam_size: arguments.beam_size,
             max_new_tokens: arguments.max_new_tokens,

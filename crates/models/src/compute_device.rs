@@ -1,0 +1,206 @@
+//! Devices by name: `cpu`, `vulkan`, `metal`, `cuda`, `rocm`, or one of several GPUs, `cuda:1`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::Tensor;
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What computes: the processor, or a GPU through one of its interfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ComputeDevice {
+    /// The processor, with this project's own kernels.
+    #[default]
+    Cpu,
+    /// A GPU, with Burn's operations.
+    Gpu {
+        /// How it is spoken to.
+        interface: GpuInterface,
+        /// Which of several; the system's choice where there is none.
+        index: Option<usize>,
+    },
+}
+
+/// Interfaces of GPUs. Each is a feature of the build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "names of interfaces")]
+pub enum GpuInterface {
+    Vulkan,
+    Metal,
+    Cuda,
+    Rocm,
+}
+
+/// A name that names no device, or a device that is not there.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum DeviceError {
+    /// The name means nothing.
+    #[error(
+        "`{0}` is no device: cpu, vulkan, metal, cuda, rocm, or with the number of the GPU, as in cuda:0"
+    )]
+    Unknown(String),
+    /// The build has not the interface.
+    #[error(
+        "this xldistill was built without {0}: build it with --features {0}, or compute on the cpu"
+    )]
+    NotBuilt(GpuInterface),
+    /// The interface has no such device.
+    #[error("{device} cannot be used: {cause}; compute on the cpu, or check the driver")]
+    Unusable {
+        /// Its name.
+        device: ComputeDevice,
+        /// What the driver says.
+        cause: String,
+    },
+}
+
+const INTERFACES: [GpuInterface; 4] = [
+    GpuInterface::Vulkan,
+    GpuInterface::Metal,
+    GpuInterface::Cuda,
+    GpuInterface::Rocm,
+];
+
+impl GpuInterface {
+    /// As users write it, and as the feature of the build is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vulkan => "vulkan",
+            Self::Metal => "metal",
+            Self::Cuda => "cuda",
+            Self::Rocm => "rocm",
+        }
+    }
+}
+
+impl ComputeDevice {
+    /// The device, after a sum on it has come out right.
+    pub fn open(self) -> Result<Device, DeviceError> {
+        let Self::Gpu { interface, index } = self else {
+            return Ok(Device::flex());
+        };
+        let device = gpu(interface, index)?;
+        // Drivers are first spoken to, and fail by panicking, at a tensor's creation.
+        let sum = std::panic::catch_unwind(|| {
+            Tensor::<1>::from_floats([1.0, 2.0, 4.0], &device)
+                .sum()
+                .into_scalar::<f32>()
+        });
+        let cause = match sum {
+            Ok(sum) if sum == 7.0 => return Ok(device),
+            Ok(sum) => format!("it says that 1 + 2 + 4 is {sum}"),
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let text = text.or(panic.downcast_ref::<&str>().copied());
+                text.unwrap_or("no reason is given").to_owned()
+            }
+        };
+        Err(DeviceError::Unusable {
+            device: self,
+            cause,
+        })
+    }
+}
+
+#[allow(unused_variables, reason = "without an interface there is no index")]
+fn gpu(interface: GpuInterface, index: Option<usize>) -> Result<Device, DeviceError> {
+    #[cfg(any(feature = "vulkan", feature = "metal"))]
+    let kind = index.map_or(
+        burn::tensor::DeviceKind::DefaultDevice,
+        burn::tensor::DeviceKind::DiscreteGpu,
+    );
+    match interface {
+        #[cfg(feature = "vulkan")]
+        GpuInterface::Vulkan => Ok(Device::vulkan(kind)),
+        #[cfg(feature = "metal")]
+        GpuInterface::Metal => Ok(Device::metal(kind)),
+        #[cfg(feature = "cuda")]
+        GpuInterface::Cuda => Ok(Device::cuda(index.unwrap_or(0))),
+        #[cfg(feature = "rocm")]
+        GpuInterface::Rocm => Ok(Device::rocm(index.unwrap_or(0))),
+        #[allow(unreachable_patterns, reason = "a build may have all of them")]
+        interface => Err(DeviceError::NotBuilt(interface)),
+    }
+}
+
+impl fmt::Display for GpuInterface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for ComputeDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Gpu {
+                interface,
+                index: None,
+            } => write!(f, "{interface}"),
+            Self::Gpu {
+                interface,
+                index: Some(index),
+            } => write!(f, "{interface}:{index}"),
+        }
+    }
+}
+
+impl FromStr for ComputeDevice {
+    type Err = DeviceError;
+
+    fn from_str(text: &str) -> Result<Self, DeviceError> {
+        if text == "cpu" {
+            return Ok(Self::Cpu);
+        }
+        let unknown = || DeviceError::Unknown(text.to_owned());
+        let (name, index) = match text.split_once(':') {
+            Some((name, index)) => (name, Some(index.parse().map_err(|_| unknown())?)),
+            None => (text, None),
+        };
+        let interface = INTERFACES.into_iter().find(|it| it.name() == name);
+        let interface = interface.ok_or_else(unknown)?;
+        Ok(Self::Gpu { interface, index })
+    }
+}
+
+impl TryFrom<String> for ComputeDevice {
+    type Error = DeviceError;
+
+    fn try_from(text: String) -> Result<Self, DeviceError> {
+        text.parse()
+    }
+}
+
+impl From<ComputeDevice> for String {
+    fn from(device: ComputeDevice) -> Self {
+        device.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for name in ["cpu", "vulkan", "metal", "cuda:1", "rocm"] {
+            assert_eq!(name.parse::<ComputeDevice>().unwrap().to_string(), name);
+        }
+        for wrong in ["gpu", "cuda:", "cuda:x", "cpu:0", ""] {
+            let error = wrong.parse::<ComputeDevice>().unwrap_err();
+            assert_eq!(error, DeviceError::Unknown(wrong.into()));
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "cuda"))]
+    fn an_interface_that_is_not_built_is_named() {
+        let device: ComputeDevice = "cuda".parse().unwrap();
+        let error = device.open().unwrap_err().to_string();
+        assert!(error.contains("--features cuda"), "{error}");
+        assert!(ComputeDevice::Cpu.open().is_ok());
+    }
+}
