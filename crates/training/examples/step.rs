@@ -19,7 +19,6 @@
 
 use std::time::Instant;
 
-use burn::tensor::Device;
 use corpus::record::{Example, Subset};
 use models::llama::{Family, Llama, LlamaConfig};
 use models::{ComputeDevice, DeviceError, LanguageModel};
