@@ -77,21 +77,23 @@ impl GpuInterface {
 }
 
 impl ComputeDevice {
-    /// The device, after a sum on it has come out right.
+    /// The device, after a product on it has come out right: there are drivers that compute wrongly
+    /// without a word (`docs/gpu.md`).
     pub fn open(self) -> Result<Device, DeviceError> {
+        const SIZE: usize = 32;
         let Self::Gpu { interface, index } = self else {
             return Ok(Device::flex());
         };
         let device = gpu(interface, index)?;
         // Drivers are first spoken to, and fail by panicking, at a tensor's creation.
         let sum = std::panic::catch_unwind(|| {
-            Tensor::<1>::from_floats([1.0, 2.0, 4.0], &device)
-                .sum()
-                .into_scalar::<f32>()
+            let ones = Tensor::<2>::ones([SIZE, SIZE], &device);
+            ones.clone().matmul(ones).sum().into_scalar::<f32>()
         });
+        let expected = SIZE.pow(3) as f32;
         let cause = match sum {
-            Ok(sum) if sum == 7.0 => return Ok(device),
-            Ok(sum) => format!("it says that 1 + 2 + 4 is {sum}"),
+            Ok(sum) if sum == expected => return Ok(device),
+            Ok(sum) => format!("a matrix product on it sums to {sum} instead of {expected}"),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().map(String::as_str);
                 let text = text.or(panic.downcast_ref::<&str>().copied());
