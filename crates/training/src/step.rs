@@ -96,15 +96,17 @@ pub fn train_step(
     step: usize,
 ) -> (Llama, StepResult) {
     let device = llama.device();
+    let (step_gradients, grad_norm) = kernels::together(&device, || {
+        let computed = gradients(&llama, examples, plan, objective, config, step);
+        let norm = computed.gradients.norm();
+        (computed, norm)
+    });
     let StepGradients {
         loss,
         subsets,
         gradients,
         tokens,
-    } = kernels::together(&device, || {
-        gradients(&llama, examples, plan, objective, config, step)
-    });
-    let grad_norm = gradients.norm();
+    } = step_gradients;
     let result = StepResult {
         loss,
         subsets,
