@@ -5,6 +5,7 @@
 //! of them, norms and activations are computed again in the backward pass instead of kept, residuals
 //! are added where the products are written, and no gradient is copied to be summed.
 
+mod adapters;
 mod fast;
 mod layers;
 mod weights;
@@ -24,8 +25,8 @@ use crate::rotary::{RotaryTable, Turn};
 use crate::{Dropout, FrozenWeight, Precision, Segments, attention, drop_out};
 
 use fast::{Saved, differentiate, finish, up_to_activation};
-use weights::flat_adapters;
-pub use weights::{Adapter, BlockWeights, Projection};
+use weights::flat_additions;
+pub use weights::{Adapter, BlockWeights, Projection, ProjectionWeight};
 
 /// How a block is computed.
 #[derive(Debug, Clone)]
@@ -99,14 +100,19 @@ pub fn decoder_block(x: Tensor<2>, weights: BlockWeights, plan: &BlockPlan<'_>) 
         ranks: adapters.map(|adapter| adapter.map_or(0, |adapter| adapter.a.dims()[0])),
         scales: adapters.map(|adapter| adapter.map_or(0.0, |adapter| adapter.scale as f32)),
         dropout: plan.dropout,
-        frozen: layers.each_ref().map(|layer| {
-            let frozen = layer.frozen.clone();
-            frozen.filter(|frozen| frozen.precision() == precision)
+        biased: layers.each_ref().map(|layer| layer.bias.is_some()),
+        frozen: layers.each_ref().map(|layer| match &layer.weight {
+            ProjectionWeight::Plain(_) => None,
+            ProjectionWeight::Frozen(weight) => Some(weight.clone()),
         }),
     };
-    let adapters = flat_adapters(&layers, &x);
-    let [query, key, value, output, gate, up, down] =
-        layers.map(|layer| layer.weight.into_dispatch());
+    let additions = flat_additions(&layers, &x);
+    let device = x.device();
+    let [query, key, value, output, gate, up, down] = layers.map(|layer| match layer.weight {
+        ProjectionWeight::Plain(weight) => weight.into_dispatch(),
+        // The plan has it.
+        ProjectionWeight::Frozen(_) => Tensor::<2>::zeros([0, 0], &device).into_dispatch(),
+    });
     Tensor::from_dispatch(<Dispatch as BlockKernel>::block(
         x.into_dispatch(),
         weights.attention_norm.into_dispatch(),
@@ -118,12 +124,15 @@ pub fn decoder_block(x: Tensor<2>, weights: BlockWeights, plan: &BlockPlan<'_>) 
         gate,
         up,
         down,
-        adapters.into_dispatch(),
+        additions.into_dispatch(),
         owned,
     ))
 }
 
 /// [`decoder_block`] as a composition of the other operations.
+///
+/// # Panics
+/// If a weight is packed.
 pub fn portable(x: Tensor<2>, weights: BlockWeights, plan: &BlockPlan<'_>) -> Tensor<2> {
     let [tokens, _] = x.dims();
     let heads = |x: Tensor<2>| {
@@ -132,7 +141,7 @@ pub fn portable(x: Tensor<2>, weights: BlockWeights, plan: &BlockPlan<'_>) -> Te
     };
     let turned = |x| crate::rotary(heads(x), plan.rotary, plan.positions);
     let project = |x: &Tensor<2>, layer: Projection, place| {
-        let y = crate::linear(x.clone(), layer.weight, None);
+        let y = crate::linear(x.clone(), layer.weight.tensor(), layer.bias);
         let Some(Adapter { a, b, scale }) = layer.adapter else {
             return y;
         };
@@ -175,6 +184,8 @@ struct Plan {
     /// Of the seven layers' adapters: s.
     scales: [f32; 7],
     dropout: Option<Dropout>,
+    /// Which of the seven layers have a bias.
+    biased: [bool; 7],
     /// The layers' weights where they are packed already.
     frozen: [Option<FrozenWeight>; 7],
 }
@@ -190,10 +201,10 @@ impl Plan {
 struct Operands {
     attention_norm: FlexTensor,
     mlp_norm: FlexTensor,
-    /// Query, key, value, output, gate, up and down.
+    /// Query, key, value, output, gate, up and down; empty where the plan has the weight.
     layers: [FlexTensor; 7],
-    /// See [`flat_adapters`].
-    adapters: FlexTensor,
+    /// See [`flat_additions`].
+    additions: FlexTensor,
 }
 
 impl Operands {
@@ -209,13 +220,13 @@ impl Operands {
             gate,
             up,
             down,
-            adapters,
+            additions,
         ] = tensors.map(|tensor| contiguous(&tensor));
         Self {
             attention_norm,
             mlp_norm,
             layers: [query, key, value, output, gate, up, down],
-            adapters,
+            additions,
         }
     }
 }
@@ -234,7 +245,7 @@ trait BlockKernel: Backend {
         gate: FloatTensor<Self>,
         up: FloatTensor<Self>,
         down: FloatTensor<Self>,
-        adapters: FloatTensor<Self>,
+        additions: FloatTensor<Self>,
         plan: Plan,
     ) -> FloatTensor<Self>;
 }
@@ -251,7 +262,7 @@ impl BlockKernel for Flex {
         gate: FlexTensor,
         up: FlexTensor,
         down: FlexTensor,
-        adapters: FlexTensor,
+        additions: FlexTensor,
         plan: Plan,
     ) -> FlexTensor {
         let operands = Operands::new([
@@ -264,7 +275,7 @@ impl BlockKernel for Flex {
             gate,
             up,
             down,
-            adapters,
+            additions,
         ]);
         let x = contiguous(&x);
         let kept = up_to_activation(&x, &operands, &plan);
@@ -284,7 +295,7 @@ impl<C: CheckpointStrategy> BlockKernel for Autodiff<Flex, C> {
         gate: FloatTensor<Self>,
         up: FloatTensor<Self>,
         down: FloatTensor<Self>,
-        adapters: FloatTensor<Self>,
+        additions: FloatTensor<Self>,
         plan: Plan,
     ) -> FloatTensor<Self> {
         let tensors = [
@@ -298,7 +309,7 @@ impl<C: CheckpointStrategy> BlockKernel for Autodiff<Flex, C> {
             gate,
             up,
             down,
-            adapters,
+            additions,
         ];
         let nodes = tensors.each_ref().map(|tensor| tensor.node());
         let [x, operands @ ..] = tensors.map(|tensor| contiguous(tensor.primitive()));

@@ -44,7 +44,9 @@ pub use beam_cache::{BeamCache, beam_attention};
 pub use cache::{KvCache, Slot, cached_attention};
 pub use cross_attention::{KeyValues, cross_attention};
 pub use cross_entropy::{CrossEntropy, IGNORE, linear_cross_entropy};
-pub use decoder_block::{Adapter, BlockPlan, BlockWeights, Projection, decoder_block};
+pub use decoder_block::{
+    Adapter, BlockPlan, BlockWeights, Projection, ProjectionWeight, decoder_block,
+};
 pub use dropout::{Dropout, drop_out};
 pub use embedding::embedding;
 pub use flex::together;

@@ -26,6 +26,18 @@ pub enum WeightFormat {
     Int8,
 }
 
+impl WeightFormat {
+    /// The precision of products with weights in this format; those of bytes are exact sums, and have
+    /// none.
+    pub(crate) fn precision(self) -> Option<Precision> {
+        match self {
+            Self::F32 => Some(Precision::F32),
+            Self::Bf16 => Some(Precision::Bf16),
+            Self::Int8 => None,
+        }
+    }
+}
+
 /// A frozen linear layer for inference; clones share the weight.
 ///
 /// Decoding reads every weight for each token, so its speed is the memory's: the smaller the
@@ -68,10 +80,9 @@ impl PackedLinear {
         let weight = primitive(weight);
         let [out, width] = dims(&weight);
         let rows = Matrix::dense(values(&weight), out, width);
-        let weight = Arc::new(match format {
-            WeightFormat::F32 => PackedMatrix::new(rows.transposed(), Precision::F32),
-            WeightFormat::Bf16 => PackedMatrix::new(rows.transposed(), Precision::Bf16),
-            WeightFormat::Int8 => PackedMatrix::int8(rows),
+        let weight = Arc::new(match format.precision() {
+            Some(precision) => PackedMatrix::new(rows.transposed(), precision),
+            None => PackedMatrix::int8(rows),
         });
         let form = Form::Host { weight, bias };
         Self { form }

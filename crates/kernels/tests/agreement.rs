@@ -6,8 +6,8 @@ use burn::Tensor;
 use burn::tensor::{Device, TensorData, Tolerance};
 use kernels::{
     Activation, Adapter, BlockPlan, BlockWeights, Dropout, FrozenWeight, Precision, Projection,
-    RotaryTable, Segments, activation, attention, cross_entropy, decoder_block, layer_norm, linear,
-    rms_norm,
+    ProjectionWeight, RotaryTable, Segments, WeightFormat, activation, attention, cross_entropy,
+    decoder_block, layer_norm, linear, rms_norm,
 };
 
 /// Reproducible values in -1 … 1.
@@ -316,11 +316,13 @@ fn a_shared_beginning_equals_sequences_of_their_own() {
     }
 }
 
-/// A block of width 24 with heads of 8; the closure makes the adapters of [out, in] layers.
+/// A block of width 24 with heads of 8, whose layers before attention have biases; the closure makes
+/// the adapters of [out, in] layers.
 fn block(adapter: impl Fn(usize, usize, u32) -> Option<Adapter>) -> BlockWeights {
     let gain = |seed| (frozen([24], seed) + 1.5).require_grad();
     let layer = |outputs, inputs, seed| Projection {
         adapter: adapter(outputs, inputs, seed),
+        bias: (seed < 6).then(|| random([outputs], 80 + seed)),
         ..random([outputs, inputs], seed).into()
     };
     BlockWeights {
@@ -349,6 +351,14 @@ fn layers(weights: &mut BlockWeights) -> [&mut Projection; 7] {
     ]
 }
 
+/// The weight as a tensor.
+fn plain(layer: &Projection) -> Tensor<2> {
+    match &layer.weight {
+        ProjectionWeight::Plain(weight) => weight.clone(),
+        ProjectionWeight::Frozen(_) => panic!("packed"),
+    }
+}
+
 #[test]
 fn decoder_block_agrees() {
     for segments in [tree(), Segments::new([1]), Segments::new([17, 0, 31])] {
@@ -368,7 +378,9 @@ fn decoder_block_agrees() {
             let (attention_norm, mlp_norm) =
                 (weights.attention_norm.clone(), weights.mlp_norm.clone());
             let [query, key, value, output, gate, up, down] =
-                layers(&mut weights).map(|layer| layer.weight.clone());
+                layers(&mut weights).map(|layer| plain(layer));
+            let [query_bias, key_bias, value_bias] = [&weights.query, &weights.key, &weights.value]
+                .map(|layer| layer.bias.clone().unwrap());
             compare!(
                 1e-3,
                 [
@@ -377,6 +389,9 @@ fn decoder_block_agrees() {
                     query,
                     key,
                     value,
+                    query_bias,
+                    key_bias,
+                    value_bias,
                     output,
                     mlp_norm,
                     gate,
@@ -397,25 +412,13 @@ fn adapters_in_a_block_agree() {
     let positions = segments.positions();
     let x = random([segments.tokens(), 24], 1);
     for (packed, share, recompute) in [
-        (false, None, false),
-        (false, Some(0.3), true),
-        (true, Some(0.3), false),
+        (None, None, false),
+        (None, Some(0.3), true),
+        (Some(WeightFormat::F32), Some(0.3), false),
+        (Some(WeightFormat::Bf16), Some(0.3), true),
+        (Some(WeightFormat::Int8), None, false),
     ] {
-        let mut weights = block(|outputs, inputs, seed| {
-            let rank = [3, 0, 16, 5][seed as usize % 4];
-            (rank > 0).then(|| Adapter {
-                a: random([rank, inputs], 20 + seed),
-                b: random([outputs, rank], 40 + seed),
-                scale: 0.02 * f64::from(seed),
-            })
-        });
-        for layer in layers(&mut weights) {
-            layer.weight = frozen(layer.weight.dims(), 60);
-            if packed {
-                layer.frozen = FrozenWeight::new(layer.weight.clone(), Precision::F32);
-                assert!(layer.frozen.is_some());
-            }
-        }
+        let mut weights = adapted_block();
         let plan = BlockPlan {
             segments: &segments,
             positions: &positions,
@@ -426,27 +429,72 @@ fn adapters_in_a_block_agree() {
             dropout: share.map(|share| Dropout { share, seed: 11 }),
         };
         let portable = decoder_block::portable(x.clone(), weights.clone(), &plan);
+        if let Some(format) = packed {
+            for layer in layers(&mut weights) {
+                let weight = FrozenWeight::new(plain(layer), format).unwrap();
+                assert_eq!(weight.shape(), plain(layer).dims());
+                layer.weight = ProjectionWeight::Frozen(weight);
+            }
+        }
         let fast = kernels::decoder_block(x.clone(), weights.clone(), &plan);
-        close(fast.clone(), portable.clone(), 1e-3);
+        // Rounding of the factors, relative to all values together; f32 value by value.
+        let rounding = match packed {
+            None | Some(WeightFormat::F32) => None,
+            Some(WeightFormat::Bf16) => Some(0.01),
+            Some(WeightFormat::Int8) => Some(0.025),
+        };
+        let agree = |fast: Tensor<2>, portable: Tensor<2>| match rounding {
+            None => close(fast, portable, 1e-3),
+            Some(rounding) => close_together(fast, portable, rounding),
+        };
+        agree(fast.clone(), portable.clone());
         let (portable, fast) = (gradients(portable), gradients(fast));
-        close(x.grad(&fast).unwrap(), x.grad(&portable).unwrap(), 1e-3);
+        agree(x.grad(&fast).unwrap(), x.grad(&portable).unwrap());
         let norm = &weights.mlp_norm;
-        close(
-            norm.grad(&fast).unwrap(),
-            norm.grad(&portable).unwrap(),
-            1e-3,
+        agree(
+            norm.grad(&fast).unwrap().unsqueeze(),
+            norm.grad(&portable).unwrap().unsqueeze(),
         );
         let mut adapted = 0;
         for layer in layers(&mut weights) {
-            assert!(layer.weight.grad(&fast).is_none());
             if let Some(Adapter { a, b, .. }) = &layer.adapter {
-                close(a.grad(&fast).unwrap(), a.grad(&portable).unwrap(), 1e-3);
-                close(b.grad(&fast).unwrap(), b.grad(&portable).unwrap(), 1e-3);
+                agree(a.grad(&fast).unwrap(), a.grad(&portable).unwrap());
+                agree(b.grad(&fast).unwrap(), b.grad(&portable).unwrap());
                 adapted += 1;
+            }
+            if let Some(bias) = &layer.bias {
+                let [fast, portable] =
+                    [&fast, &portable].map(|all| bias.grad(all).unwrap().unsqueeze());
+                agree(fast, portable);
             }
         }
         assert_eq!(adapted, 5);
     }
+}
+
+/// A [`block`] of frozen weights with adapters of several ranks.
+fn adapted_block() -> BlockWeights {
+    let mut weights = block(|outputs, inputs, seed| {
+        let rank = [3, 0, 16, 5][seed as usize % 4];
+        (rank > 0).then(|| Adapter {
+            a: random([rank, inputs], 20 + seed),
+            b: random([outputs, rank], 40 + seed),
+            scale: 0.02 * f64::from(seed),
+        })
+    });
+    for (index, layer) in layers(&mut weights).into_iter().enumerate() {
+        // Small, as weights are: the softmax would magnify rounding otherwise.
+        let weight = frozen(plain(layer).dims(), 60 + index as u32) * 0.2;
+        layer.weight = ProjectionWeight::Plain(weight);
+    }
+    weights
+}
+
+/// Whether the difference is at most this share of the values, each by their L2 norm.
+fn close_together(fast: Tensor<2>, portable: Tensor<2>, share: f32) {
+    let norm = |values: Tensor<2>| values.square().sum().sqrt().into_scalar::<f32>();
+    let (difference, all) = (norm(fast - portable.clone()), norm(portable));
+    assert!(difference <= share * all, "{difference} of {all}");
 }
 
 /// Gradients are computed for what asks for them and nothing else.
@@ -474,8 +522,8 @@ fn a_frozen_block_passes_its_gradient_on() {
         recompute: false,
         dropout: None,
     };
-    let value = weights.value.weight.clone();
-    let frozen = weights.query.weight.clone();
+    let value = plain(&weights.value);
+    let frozen = plain(&weights.query);
     let portable = gradients(decoder_block::portable(x.clone(), weights.clone(), &plan));
     let fast = gradients(kernels::decoder_block(x.clone(), weights, &plan));
     close(x.grad(&fast).unwrap(), x.grad(&portable).unwrap(), 1e-4);

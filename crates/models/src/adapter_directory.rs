@@ -154,7 +154,8 @@ pub(crate) fn load(directory: &Path, device: &Device) -> Result<LanguageModel, A
         target_modules: Vec::new(), // The weights themselves say which layers are adapted.
     };
     let weights = SafetensorsCheckpoint::open_files(directory, &[directory.join(ADAPTER_WEIGHTS)])?;
-    model.llama = attach(model.llama, &lora, &weights, device)?;
+    // The base may be an adapter itself.
+    model.llama = attach(model.llama.merge_lora(), &lora, &weights, device)?;
     model.identity = identity::with_adapter(&model.identity, directory)?;
     Ok(model)
 }

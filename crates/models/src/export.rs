@@ -36,8 +36,10 @@ pub enum ExportError {
     /// A full model was to be saved as an adapter.
     #[error("the model has no LoRA adapter; save it as a Hugging Face directory")]
     NoAdapter,
-    /// A copy for inference was to be saved.
-    #[error("the model was packed for inference and holds no weights to save; save the original")]
+    /// A model that let its weights go was to be saved.
+    #[error(
+        "the model's weights were let go once they were packed; save the model they were loaded from"
+    )]
     Packed,
     /// Adapter files in a model's directory: loaders would attach them to the merged weights.
     #[error("{0} holds the files of an adapter; choose another directory for the model")]

@@ -3,25 +3,32 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Distribution, TensorData};
 use burn::{Tensor, tensor::Device};
-use kernels::{Adapter, Dropout, FrozenWeight, PackedLinear, Precision, Projection, WeightFormat};
+use kernels::{Adapter, FrozenWeight, PackedLinear, Projection, ProjectionWeight, WeightFormat};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
 /// y = x·Wᵀ + b, and with an adapter y = x·Wᵀ + b + s·(dropout(x)·Aᵀ)·Bᵀ.
 #[derive(Module, Debug)]
 pub struct Linear {
-    /// W [out, in].
+    /// W [out, in]; empty where the layer is held in another form.
     pub weight: Param<Tensor<2>>,
     /// b \[out\].
     pub bias: Option<Param<Tensor<1>>>,
     /// The low-rank adapter, if one is attached.
     pub lora: Option<Lora>,
-    /// The layer as inference reads it. Never present in a model that is trained.
     #[module(skip)]
-    packed: Option<PackedLinear>,
-    /// The weight as training with adapters multiplies by it. Never present in a copy for inference.
-    #[module(skip)]
-    frozen: Option<FrozenWeight>,
+    form: Form,
+}
+
+/// How a [`Linear`] holds its weight.
+#[derive(Debug, Clone)]
+enum Form {
+    /// In its parameter.
+    Parameter,
+    /// With its bias, as inference reads it.
+    Packed(PackedLinear),
+    /// As training with adapters multiplies by it.
+    Frozen(FrozenWeight),
 }
 
 /// A low-rank adapter (Hu et al. 2021, arXiv 2106.09685): adds s·B·A to a frozen weight.
@@ -67,75 +74,80 @@ impl Linear {
             weight,
             bias,
             lora: None,
-            packed: None,
-            frozen: None,
+            form: Form::Parameter,
         })
     }
 
     /// [T, in] → [T, out].
+    ///
+    /// # Panics
+    /// If the layer is [frozen](Linear::frozen).
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.forward_with_dropout(x, None)
-    }
-
-    /// [`Linear::forward`] with dropout of what the adapter reads.
-    pub fn forward_with_dropout(&self, x: Tensor<2>, dropout: Option<Dropout>) -> Tensor<2> {
-        if let Some(packed) = &self.packed {
+        if let Some(packed) = self.packed_form() {
             return packed.forward(x);
         }
         let bias = self.bias.as_ref().map(Param::val);
-        let base = kernels::linear(x.clone(), self.weight.val(), bias);
+        let base = kernels::linear(x.clone(), self.held_weight(), bias);
         match &self.lora {
-            Some(lora) => base + lora.forward(x, dropout),
+            Some(lora) => base + lora.forward(x),
             None => base,
         }
     }
 
     /// max([`Linear::forward`], 0).
     pub fn forward_relu(&self, x: Tensor<2>) -> Tensor<2> {
-        match &self.packed {
+        match self.packed_form() {
             Some(packed) => packed.forward_relu(x),
             None => kernels::relu(self.forward(x)),
         }
     }
 
-    /// `residual` [T, out] + [`Linear::forward_with_dropout`].
-    pub fn forward_onto(
-        &self,
-        x: Tensor<2>,
-        residual: Tensor<2>,
-        dropout: Option<Dropout>,
-    ) -> Tensor<2> {
-        match &self.packed {
+    /// `residual` [T, out] + [`Linear::forward`].
+    pub fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
+        match self.packed_form() {
             Some(packed) => packed.forward_onto(x, residual),
-            None => residual + self.forward_with_dropout(x, dropout),
+            None => residual + self.forward(x),
         }
     }
 
-    /// [`Linear::forward_with_dropout`] of several layers that read the same input: packed ones
-    /// prepare it once.
-    pub fn forward_each<const N: usize>(
-        layers: [&Self; N],
-        x: Tensor<2>,
-        dropout: Option<Dropout>,
-    ) -> [Tensor<2>; N] {
-        let packed = layers.map(|layer| layer.packed.as_ref());
+    /// [`Linear::forward`] of several layers that read the same input: packed ones prepare it once.
+    pub fn forward_each<const N: usize>(layers: [&Self; N], x: Tensor<2>) -> [Tensor<2>; N] {
+        let packed = layers.map(Self::packed_form);
         if packed.iter().all(Option::is_some) {
             return PackedLinear::forward_each(packed.map(|layer| layer.expect("packed")), x);
         }
-        layers.map(|layer| layer.forward_with_dropout(x.clone(), dropout))
+        layers.map(|layer| layer.forward(x.clone()))
     }
 
     /// The layer as inference reads it, if it is packed.
     pub(crate) fn packed_form(&self) -> Option<&PackedLinear> {
-        self.packed.as_ref()
+        match &self.form {
+            Form::Packed(packed) => Some(packed),
+            Form::Parameter | Form::Frozen(_) => None,
+        }
     }
 
-    /// [out, in], of a packed layer too.
+    /// Whether its weight is in its parameter, as saving and merging need it.
+    pub fn holds_parameter(&self) -> bool {
+        matches!(self.form, Form::Parameter)
+    }
+
+    /// [out, in], in whatever form.
     pub fn shape(&self) -> [usize; 2] {
-        match &self.packed {
-            Some(packed) => packed.shape(),
-            None => self.weight.dims(),
+        match &self.form {
+            Form::Parameter => self.weight.dims(),
+            Form::Packed(packed) => packed.shape(),
+            Form::Frozen(weight) => weight.shape(),
         }
+    }
+
+    /// W out of its parameter.
+    fn held_weight(&self) -> Tensor<2> {
+        assert!(
+            self.holds_parameter(),
+            "the weight was let go once it was packed"
+        );
+        self.weight.val()
     }
 
     /// Freezes the layer and attaches an adapter of `rank`: A uniform in ±1/√in as PEFT
@@ -168,48 +180,64 @@ impl Linear {
     }
 
     /// The layer with its adapter added into the weight: W + s·B·A.
+    ///
+    /// # Panics
+    /// If its weight is not in its parameter.
     pub fn merged(self) -> Self {
         let weight = self.effective_weight();
         Self {
             weight: Param::from_tensor(weight),
             bias: self.bias,
             lora: None,
-            packed: None,
-            frozen: None,
+            form: Form::Parameter,
         }
     }
 
     /// The layer as inference reads it fastest; its adapter is merged and the weight itself let
     /// go, so that it is in memory once. Not differentiable.
+    ///
+    /// # Panics
+    /// If its weight is not in its parameter.
     pub fn packed(self, format: WeightFormat) -> Self {
         let bias = self.bias.as_ref().map(Param::val);
         let packed = PackedLinear::new(self.effective_weight(), bias, format);
+        Self {
+            lora: None,
+            ..self.held_as(Form::Packed(packed))
+        }
+    }
+
+    /// The layer, whose weight is not to be trained, as training with adapters multiplies by it;
+    /// the weight itself is let go. Only a decoder block can compute it then. Nothing changes on
+    /// devices other than the CPU.
+    ///
+    /// # Panics
+    /// If its weight is not in its parameter.
+    pub(crate) fn frozen(self, format: WeightFormat) -> Self {
+        match FrozenWeight::new(self.held_weight(), format) {
+            Some(weight) => self.held_as(Form::Frozen(weight)),
+            None => self,
+        }
+    }
+
+    fn held_as(self, form: Form) -> Self {
         let nothing = Tensor::zeros([0, 0], &self.weight.device());
         Self {
-            weight: Param::from_tensor(nothing),
-            bias: self.bias,
-            lora: None,
-            packed: Some(packed),
-            frozen: None,
+            weight: Param::from_tensor(nothing).set_require_grad(false),
+            form,
+            ..self
         }
     }
 
-    /// The layer, which is not to be trained, with its weight packed for products in `precision`
-    /// besides.
-    pub(crate) fn with_frozen_weight(self, precision: Precision) -> Self {
-        let frozen = FrozenWeight::new(self.weight.val(), precision);
-        Self { frozen, ..self }
-    }
-
-    /// The layer as a decoder block multiplies by it; nothing with a bias, or for inference.
+    /// The layer as a decoder block multiplies by it; nothing for inference.
     pub(crate) fn projection(&self) -> Option<Projection> {
-        if self.bias.is_some() || self.packed.is_some() {
-            return None;
-        }
-        let trained = self.weight.is_require_grad();
         Some(Projection {
-            weight: self.weight.val(),
-            frozen: self.frozen.clone().filter(|_| !trained),
+            weight: match &self.form {
+                Form::Parameter => ProjectionWeight::Plain(self.weight.val()),
+                Form::Frozen(weight) => ProjectionWeight::Frozen(weight.clone()),
+                Form::Packed(_) => return None,
+            },
+            bias: self.bias.as_ref().map(Param::val),
             adapter: self.lora.as_ref().map(|lora| Adapter {
                 a: lora.lora_a.val(),
                 b: lora.lora_b.val(),
@@ -219,8 +247,11 @@ impl Linear {
     }
 
     /// W, with the adapter added where there is one.
+    ///
+    /// # Panics
+    /// If its weight is not in its parameter.
     pub fn effective_weight(&self) -> Tensor<2> {
-        let weight = self.weight.val();
+        let weight = self.held_weight();
         match &self.lora {
             Some(lora) => weight + lora.lora_b.val().matmul(lora.lora_a.val()) * lora.scale,
             None => weight,
@@ -229,11 +260,7 @@ impl Linear {
 }
 
 impl Lora {
-    fn forward(&self, x: Tensor<2>, dropout: Option<Dropout>) -> Tensor<2> {
-        let x = match dropout {
-            Some(dropout) => kernels::drop_out(x, dropout),
-            None => x,
-        };
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let low = kernels::linear(x, self.lora_a.val(), None);
         kernels::linear(low, self.lora_b.val(), None) * self.scale
     }

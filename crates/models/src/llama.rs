@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use burn::Tensor;
 use burn::module::{Module, Param};
 use burn::tensor::Device;
-use kernels::{KvCache, Precision, Segments, Slot, WeightFormat};
+use kernels::{KvCache, Segments, Slot, WeightFormat};
 
 pub use adapter::{LINEAR_LAYERS, LoraConfig, LoraTargetError};
 use block::Pass;
@@ -185,24 +185,20 @@ impl Llama {
         }
     }
 
-    /// The model, whose blocks' weights are not trained, with these weights packed for products in
-    /// `precision` besides: adapters are trained faster for it.
-    pub fn with_frozen_weights(self, precision: Precision) -> Self {
-        self.map_linears(|_, layer| layer.with_frozen_weight(precision))
+    /// The model, of whose blocks only adapters are trained, with the blocks' weights packed for
+    /// their products and let go themselves: they can be neither merged nor saved. Nothing changes
+    /// on devices other than the CPU.
+    ///
+    /// # Panics
+    /// If it was packed before.
+    pub fn frozen(self, format: WeightFormat) -> Self {
+        self.map_linears(|_, layer| layer.frozen(format))
     }
 
-    /// With `recompute`, blocks without biases keep only their input for the backward
-    /// pass and compute the rest again: less memory, a third more work.
+    /// With `recompute`, blocks keep only their input for the backward pass and compute the rest
+    /// again: less memory, a third more work.
     pub fn recomputing(self, recompute: bool) -> Self {
         Self { recompute, ..self }
-    }
-
-    /// Whether every block can be [computed again](Llama::recomputing).
-    pub fn can_recompute(&self) -> bool {
-        self.model
-            .layers
-            .iter()
-            .all(|block| block.weights().is_some())
     }
 
     /// An empty cache for this model.
@@ -222,9 +218,11 @@ impl Llama {
         copy
     }
 
-    /// Whether this is a copy for inference.
+    /// Whether the blocks' weights were let go once they were packed, for inference or for the
+    /// training of adapters.
     pub fn is_packed(&self) -> bool {
-        self.packed_output.is_some()
+        let mut layers = self.model.layers.iter().flat_map(Block::linears);
+        layers.any(|layer| !layer.holds_parameter())
     }
 
     /// The device its weights are on.

@@ -284,8 +284,7 @@ impl Block {
             .attention_norm
             .forward(self.attention.forward_onto(x, segments));
         let inner = kernels::activate(self.intermediate.forward(x.clone()), self.activation);
-        self.output_norm
-            .forward(self.output.forward_onto(inner, x, None))
+        self.output_norm.forward(self.output.forward_onto(inner, x))
     }
 
     fn packed(self, format: WeightFormat) -> Self {
@@ -324,6 +323,6 @@ impl Attention {
         let scale = 1.0 / (self.head_dim as f32).sqrt();
         let attended = kernels::bidirectional_attention(q, k, v, segments, scale);
         self.output
-            .forward_onto(attended.reshape([tokens, width]), x, None)
+            .forward_onto(attended.reshape([tokens, width]), x)
     }
 }

@@ -1,7 +1,7 @@
 //! Speed and memory of optimiser steps on a real model.
 //!
 //! ```text
-//! cargo run --release -p training --example step -- --model PATH [--precision f32|bf16]
+//! cargo run --release -p training --example step -- --model PATH [--precision f32|bf16|int8]
 //!     [--method full|lora] [--batch 4] [--length 256] [--steps 3]
 //!     [--transfer-set FILE] [--encoded FILE] [--device cpu|vulkan|metal|cuda|rocm]
 //! cargo run --release -p training --example step -- --shape 2048,5632,22,32,4,32000 [...]
@@ -53,7 +53,11 @@ fn main() {
             "--precision" => {
                 config.precision = named(
                     &value(),
-                    [("f32", Precision::F32), ("bf16", Precision::Bf16)],
+                    [
+                        ("f32", Precision::F32),
+                        ("bf16", Precision::Bf16),
+                        ("int8", Precision::Int8),
+                    ],
                 )
             }
             "--method" => {
@@ -238,7 +242,7 @@ fn number(text: &str) -> usize {
 
 fn usage(problem: &str) -> ! {
     eprintln!(
-        "{problem}\nusage: step (--model PATH | --shape H,F,L,H,KV,V) [--precision f32|bf16] [--method full|lora] \
+        "{problem}\nusage: step (--model PATH | --shape H,F,L,H,KV,V) [--precision f32|bf16|int8] [--method full|lora] \
          [--batch N] [--length N] [--steps N] [--transfer-set FILE] [--encoded FILE] [--device DEVICE]"
     );
     std::process::exit(2)

@@ -40,14 +40,28 @@ pub enum ExcessLength {
     Raise,
 }
 
-/// A number format.
+/// The number format of the factors of matrix products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// Single precision: the reference.
     #[default]
     F32,
-    /// bfloat16; as factors of products that are summed in f32.
+    /// bfloat16, summed in f32.
+    Bf16,
+    /// Bytes where a product is that of a frozen weight of a block, bfloat16 elsewhere: for
+    /// adapters, at half the memory of bfloat16.
+    Int8,
+}
+
+/// The number format of exported weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExportPrecision {
+    /// Single precision: exactly what was trained.
+    #[default]
+    F32,
+    /// bfloat16: half the size.
     Bf16,
 }
 
@@ -156,7 +170,7 @@ pub struct TrainConfig {
     /// Default true; never changes the loss.
     pub share_prompts: bool,
     /// Keep only the input of each block for the backward pass and compute the rest again: less
-    /// memory, a third more work. Default false; has no effect on adapters.
+    /// memory, a third more work. Default false.
     pub recompute: bool,
     /// Most tokens in one example, prompt and answer together. Default 1024.
     pub max_length: usize,
@@ -164,12 +178,12 @@ pub struct TrainConfig {
     pub excess_length: ExcessLength,
     /// `example` or `token`. Default `example`.
     pub reduction: Reduction,
-    /// Factors of the matrix products, `f32` or `bf16`; parameters, gradients and moments are
-    /// always f32. Default `f32`.
+    /// Factors of the matrix products, `f32`, `bf16` or, with `method = "lora"`, `int8`; what is
+    /// trained, gradients and moments are always f32. Default `f32`.
     pub precision: Precision,
     /// Number format of the exported weights: `f32`, exactly what was trained, or `bf16` at half
     /// the size. Default `f32`.
-    pub export_precision: Precision,
+    pub export_precision: ExportPrecision,
     /// Seed of the order of examples, of adapter initialisation and of dropout. Default 0.
     pub seed: u64,
     /// Optimiser steps between two evaluations of the held-out loss; 0 evaluates after every
@@ -222,7 +236,7 @@ impl Default for TrainConfig {
             excess_length: ExcessLength::Drop,
             reduction: Reduction::Example,
             precision: Precision::F32,
-            export_precision: Precision::F32,
+            export_precision: ExportPrecision::F32,
             seed: 0,
             evaluate_every: 0,
             early_stopping_patience: 2,
@@ -251,7 +265,7 @@ impl TrainConfig {
         let probability = |x: f64| (0.0..1.0).contains(&x);
         let positive = |x: f64| x.is_finite() && x > 0.0;
         let not_negative = |x: f64| x.is_finite() && x >= 0.0;
-        let checks: [(&'static str, String, bool, &'static str); 17] = [
+        let checks: [(&'static str, String, bool, &'static str); 18] = [
             (
                 "epochs",
                 self.epochs.to_string(),
@@ -335,6 +349,12 @@ impl TrainConfig {
                 self.keep_checkpoints.to_string(),
                 self.keep_checkpoints > 0,
                 "at least 1, or a killed run could not go on",
+            ),
+            (
+                "precision",
+                "\"int8\"".to_string(),
+                self.method == Method::Lora || self.precision != Precision::Int8,
+                "\"f32\" or \"bf16\" with method = \"full\": only frozen weights can be bytes",
             ),
             (
                 "lora_rank",

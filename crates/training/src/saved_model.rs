@@ -9,8 +9,9 @@ use models::LanguageModel;
 use models::export::{ExportError, StoredFormat, save_huggingface, save_peft_adapter};
 use models::llama::Llama;
 
-use crate::config::{Method, Precision, TrainConfig};
+use crate::config::{ExportPrecision, Method, TrainConfig};
 use crate::parameters::{ParameterFileError, read_tensors, replace_trainable};
+use crate::trainer::TrainError;
 
 /// File names and tensor names of Transformers and PEFT.
 const MODEL_WEIGHTS: &str = "model.safetensors";
@@ -61,21 +62,23 @@ pub fn export(
     model: &LanguageModel,
     config: &TrainConfig,
     output: &Path,
-) -> Result<(), ExportError> {
+) -> Result<(), TrainError> {
     let format = match config.export_precision {
-        Precision::F32 => StoredFormat::F32,
-        Precision::Bf16 => StoredFormat::BF16,
+        ExportPrecision::F32 => StoredFormat::F32,
+        ExportPrecision::Bf16 => StoredFormat::BF16,
     };
     match config.method {
-        Method::Full => save_huggingface(model, output, format),
+        Method::Full => save_huggingface(model, output, format)?,
         Method::Lora => {
             save_peft_adapter(model, &model.identity.path, output)?;
-            match config.lora_merge {
-                true => save_huggingface(model, &merged_directory(output), format),
-                false => Ok(()),
+            if config.lora_merge {
+                // Training may have let the exact weights go.
+                let merged = LanguageModel::load(output, &model.llama.device().inner())?;
+                save_huggingface(&merged, &merged_directory(output), format)?;
             }
         }
     }
+    Ok(())
 }
 
 /// Where the merged model goes: loaders attach adapter files that lie beside weights, so it cannot

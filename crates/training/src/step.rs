@@ -42,7 +42,8 @@ impl From<config::Precision> for Precision {
     fn from(precision: config::Precision) -> Self {
         match precision {
             config::Precision::F32 => Precision::F32,
-            config::Precision::Bf16 => Precision::Bf16,
+            // Frozen weights multiply in their own format.
+            config::Precision::Bf16 | config::Precision::Int8 => Precision::Bf16,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use burn::module::Module;
 use corpus::progress::Progress;
 use corpus::record::Example;
+use kernels::WeightFormat;
 use models::LanguageModel;
 use models::llama::{Llama, LoraConfig, LoraTargetError};
 
@@ -102,7 +103,8 @@ pub fn prepare(llama: Llama, config: &TrainConfig) -> Result<Llama, LoraTargetEr
             match config.precision {
                 // In f32 packing is little beside the products, and the packs twice the weights.
                 Precision::F32 => llama,
-                Precision::Bf16 => llama.with_frozen_weights(kernels::Precision::Bf16),
+                Precision::Bf16 => llama.frozen(WeightFormat::Bf16),
+                Precision::Int8 => llama.frozen(WeightFormat::Int8),
             }
         }
     };

@@ -94,13 +94,13 @@ pub fn gemm(
 }
 
 /// Products `a` · `b` → `c` of one left factor with each of several right ones, on all threads; the
-/// left factor is packed once.
+/// left factor is packed once, and each product has a finish of its own.
 ///
 /// # Panics
 /// As [`gemm`].
 pub fn gemm_sharing_left(
     a: Matrix<'_>,
-    products: Vec<(Matrix<'_>, MatrixMut<'_>, Update)>,
+    products: Vec<(Matrix<'_>, MatrixMut<'_>, Finish<'_>)>,
     precision: Precision,
 ) {
     #[cfg(target_arch = "x86_64")]
@@ -110,23 +110,17 @@ pub fn gemm_sharing_left(
             .all(|(b, _, _)| oversized(kernel, a, *b).is_none())
     {
         let left = packed(kernel, Side::Left, a, Threads::All);
-        for (b, c, update) in products {
+        for (b, c, finish) in products {
             check(a, b, &c);
             let right = packed(kernel, Side::Right, b.transposed(), Threads::All);
-            multiply_panels(
-                kernel,
-                &left,
-                &right,
-                a.columns,
-                c,
-                Finish::of(update),
-                Threads::All,
-            );
+            multiply_panels(kernel, &left, &right, a.columns, c, finish, Threads::All);
         }
         return;
     }
-    for (b, c, update) in products {
-        gemm(a, b, c, update, precision, Threads::All);
+    for (b, mut c, finish) in products {
+        let all = c.rows_mut(0..a.rows);
+        gemm(a, b, all, finish.update, precision, Threads::All);
+        finish.apply(c, 0);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The block on the CPU: its forward pass, and the gradients of its input, weights and adapters.
+//! The block on the CPU: its forward pass, and the gradients of its input, weights, adapters and biases.
 
 use burn_flex::FlexTensor;
 
@@ -117,7 +117,7 @@ fn onto(residual: &FlexTensor, layer: &Group<'_, 1>, x: &[f32]) -> (FlexTensor, 
     (sum.into_tensor(shape), low)
 }
 
-/// Gradients of the input, the weights and the adapters, in the order of the operation's arguments.
+/// Gradients of the input, the weights and what the layers have besides, in the order of the operation's arguments.
 pub(super) fn differentiate(
     saved: Saved,
     dy: &FlexTensor,
@@ -140,13 +140,13 @@ pub(super) fn differentiate(
         wanted_gate,
         wanted_up,
         wanted_down,
-        wanted_adapters,
+        wanted_additions,
     ] = wanted;
     let kept = kept.unwrap_or_else(|| up_to_activation(&x, &operands, &plan));
     let groups = Groups::new(&operands, &plan);
     let [tokens, width] = dims(&x);
-    let adapters_size = values(&operands.adapters).len();
-    let mut adapters = wanted_adapters.then(|| Values::take(adapters_size));
+    let additions_size = values(&operands.additions).len();
+    let mut additions = wanted_additions.then(|| Values::take(additions_size));
 
     // The MLP: y = middle + down(swiglu(gate(n), up(n))), n = norm(middle).
     let activated = swiglu::forward(&kept.gate, &kept.up);
@@ -157,7 +157,7 @@ pub(super) fn differentiate(
         &low,
         [wanted_down],
         true,
-        adapters.as_deref_mut(),
+        additions.as_deref_mut(),
     );
     drop((activated, low));
     let [d_gate, d_up] = swiglu::backward(&kept.gate, &kept.up, &asked(d_activated));
@@ -168,7 +168,7 @@ pub(super) fn differentiate(
         values(&kept.low.mlp),
         [wanted_gate, wanted_up],
         true,
-        adapters.as_deref_mut(),
+        additions.as_deref_mut(),
     );
     drop((normed, d_gate, d_up));
     let (mut d_middle, d_mlp_norm) = rms_norm::backward(
@@ -186,7 +186,7 @@ pub(super) fn differentiate(
         values(&kept.low.output),
         [wanted_output],
         true,
-        adapters.as_deref_mut(),
+        additions.as_deref_mut(),
     );
     let [mut dq, mut dk, dv] = attention::backward(&kept.attended, &asked(d_attended));
     let low = kept.low.attention.clone();
@@ -206,7 +206,7 @@ pub(super) fn differentiate(
         values(&low),
         [wanted_query, wanted_key, wanted_value],
         wanted_x || wanted_attention_norm,
-        adapters.as_deref_mut(),
+        additions.as_deref_mut(),
     );
     let [d_query, d_key, d_value] = weights;
     drop(normed);
@@ -231,7 +231,7 @@ pub(super) fn differentiate(
         d_gate_weight,
         d_up_weight,
         d_down,
-        adapters.map(|adapters| adapters.into_tensor([adapters_size])),
+        additions.map(|additions| additions.into_tensor([additions_size])),
     ]
 }
 

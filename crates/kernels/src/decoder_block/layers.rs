@@ -1,5 +1,5 @@
-//! The linear layers of a block that read the same input, with their adapters: products and
-//! gradients of all of them together.
+//! The linear layers of a block that read the same input: products and gradients of all of them
+//! together.
 
 use std::ops::Range;
 
@@ -10,82 +10,107 @@ use crate::cpu::gemm::{
     Finish, Matrix, MatrixMut, PackedMatrix, Threads, Update, gemm, gemm_sharing_left,
     gemm_sharing_right,
 };
-use crate::cpu::parallel::{for_each_item, rows_per_task};
+use crate::cpu::parallel::{fill, for_each_item, for_each_simd, rows_per_task};
 use crate::flex::{dims, values};
 use crate::pool::Values;
 use crate::{Dropout, FrozenWeight, Precision};
 
 /// Layers `[first, first + N)` of the block, all of which read the same input.
 pub(super) struct Group<'a, const N: usize> {
-    layers: [Layer<'a>; N],
-    tokens: usize,
+    pub layers: [Layer<'a>; N],
+    pub tokens: usize,
     /// Size of the input.
-    width: usize,
+    pub width: usize,
     precision: Precision,
     /// The A of all adapters, one below the other [R, in].
-    a: &'a [f32],
-    /// Where the group's adapters are in the tensor of all adapters.
+    pub a: &'a [f32],
+    /// Where the group's adapters and biases are in the tensor of all of them.
     place: Range<usize>,
-    dropout: Option<Dropout>,
+    pub dropout: Option<Dropout>,
 }
 
 #[derive(Clone, Copy)]
-struct Layer<'a> {
-    /// [out, in].
-    weight: &'a FlexTensor,
-    frozen: Option<&'a FrozenWeight>,
+pub(super) struct Layer<'a> {
+    weight: Weight<'a>,
+    pub outputs: usize,
+    /// `[out]`; empty without.
+    bias: &'a [f32],
     /// Of the adapter; 0 without.
-    rank: usize,
+    pub rank: usize,
     /// s.
-    scale: f32,
+    pub scale: f32,
     /// [out, r].
-    b: &'a [f32],
+    pub b: &'a [f32],
+}
+
+#[derive(Clone, Copy)]
+enum Weight<'a> {
+    Plain(Matrix<'a>),
+    Frozen(&'a FrozenWeight),
 }
 
 impl Layer<'_> {
-    fn outputs(&self) -> usize {
-        let [outputs, _] = dims(self.weight);
-        outputs
-    }
-
-    fn matrix(&self) -> Matrix<'_> {
-        let [outputs, width] = dims(self.weight);
-        Matrix::dense(values(self.weight), outputs, width)
+    fn finish(&self, update: Update) -> Finish<'_> {
+        Finish {
+            bias: Some(self.bias).filter(|bias| !bias.is_empty()),
+            ..Finish::of(update)
+        }
     }
 }
 
 /// Gradients of a group's weights, where they are wanted.
 pub(super) type WeightGradients<const N: usize> = [Option<FlexTensor>; N];
 
+/// The beginning of `rest` of this length, which is taken off.
+fn next<'a>(rest: &mut &'a [f32], length: usize) -> &'a [f32] {
+    let (part, after) = rest.split_at(length);
+    *rest = after;
+    part
+}
+
 impl<'a, const N: usize> Group<'a, N> {
     /// The group of the `N` layers from number `first` on: queries are 0, down is 6.
     pub fn new(operands: &'a Operands, plan: &'a Plan, first: usize) -> Self {
-        let weights = &operands.layers;
-        let [_, width]: [usize; 2] = dims(&weights[first]);
+        let shape = |index: usize| -> [usize; 2] {
+            match &plan.frozen[index] {
+                Some(weight) => weight.shape(),
+                None => dims(&operands.layers[index]),
+            }
+        };
         let size_before = |end: usize| -> usize {
             let size = |index: usize| {
-                let [outputs, inputs]: [usize; 2] = dims(&weights[index]);
-                plan.ranks[index] * (outputs + inputs)
+                let [outputs, inputs] = shape(index);
+                let bias = if plan.biased[index] { outputs } else { 0 };
+                plan.ranks[index] * (outputs + inputs) + bias
             };
             (0..end).map(size).sum()
         };
+        let [_, width] = shape(first);
         let place = size_before(first)..size_before(first + N);
-        let ranks: [usize; N] = std::array::from_fn(|index| plan.ranks[first + index]);
-        let all = &values(&operands.adapters)[place.clone()];
-        let (a, mut rest) = all.split_at(ranks.iter().sum::<usize>() * width);
-        let layers = std::array::from_fn(|index| {
-            let weight = &weights[first + index];
-            let [outputs, _]: [usize; 2] = dims(weight);
-            let (b, after) = rest.split_at(ranks[index] * outputs);
-            rest = after;
+        let ranks = &plan.ranks[first..first + N];
+        let mut rest = &values(&operands.additions)[place.clone()];
+        let a = next(&mut rest, ranks.iter().sum::<usize>() * width);
+        let mut layers: [Layer<'a>; N] = std::array::from_fn(|index| {
+            let number = first + index;
+            let [outputs, _] = shape(number);
             Layer {
-                weight,
-                frozen: plan.frozen[first + index].as_ref(),
+                weight: match &plan.frozen[number] {
+                    Some(weight) => Weight::Frozen(weight),
+                    None => {
+                        let weight = values(&operands.layers[number]);
+                        Weight::Plain(Matrix::dense(weight, outputs, width))
+                    }
+                },
+                outputs,
+                bias: &[],
                 rank: ranks[index],
-                scale: plan.scales[first + index],
-                b,
+                scale: plan.scales[number],
+                b: next(&mut rest, ranks[index] * outputs),
             }
         });
+        for (layer, biased) in layers.iter_mut().zip(&plan.biased[first..]) {
+            layer.bias = next(&mut rest, if *biased { layer.outputs } else { 0 });
+        }
         Self {
             layers,
             tokens: plan.turn.positions.len(),
@@ -102,7 +127,7 @@ impl<'a, const N: usize> Group<'a, N> {
     pub fn forward(&self, x: &[f32]) -> ([Values; N], Values) {
         let mut outputs = self
             .layers
-            .map(|layer| Values::take(self.tokens * layer.outputs()));
+            .map(|layer| Values::take(self.tokens * layer.outputs));
         let low = self.multiply(x, outputs.each_mut().map(|y| &mut y[..]), Update::Overwrite);
         (outputs, low)
     }
@@ -110,91 +135,35 @@ impl<'a, const N: usize> Group<'a, N> {
     /// Writes or adds `x` [T, in] through each layer to `outputs` [T, out]. Returns
     /// [`Group::low_projections`].
     pub fn multiply(&self, x: &[f32], outputs: [&mut [f32]; N], update: Update) -> Values {
-        let input = Matrix::dense(x, self.tokens, self.width);
         let mut outputs = outputs.into_iter();
         let mut outputs: [MatrixMut<'_>; N] = std::array::from_fn(|index| {
             let output = outputs.next().expect("an output for each layer");
-            MatrixMut::dense(output, self.tokens, self.layers[index].outputs())
+            MatrixMut::dense(output, self.tokens, self.layers[index].outputs)
         });
-        let first = self.layers[0].frozen;
-        match first.filter(|_| self.layers.iter().all(|layer| layer.frozen.is_some())) {
-            Some(first) => {
-                let left = first.forward().prepare(input, Threads::All);
-                for (layer, output) in self.layers.iter().zip(&mut outputs) {
-                    let right = layer.frozen.expect("all are frozen").forward();
-                    let output = output.rows_mut(0..self.tokens);
-                    let finish = Finish::of(update);
-                    right.multiply_columns(&left, 0..right.columns(), output, finish, Threads::All);
+        // What several plain weights, or several packed ones, multiply is packed once for them.
+        let (mut plain, mut left) = (Vec::new(), None);
+        for (layer, output) in self.layers.iter().zip(&mut outputs) {
+            let output = output.rows_mut(0..self.tokens);
+            let finish = layer.finish(update);
+            match layer.weight {
+                Weight::Plain(weight) => plain.push((weight.transposed(), output, finish)),
+                Weight::Frozen(weight) => {
+                    let right = weight.forward();
+                    let left =
+                        left.get_or_insert_with(|| right.prepare(self.input(x), Threads::All));
+                    right.multiply_columns(left, 0..right.columns(), output, finish, Threads::All);
                 }
             }
-            None => {
-                let products = self.layers.iter().zip(&mut outputs);
-                let products = products
-                    .map(|(layer, output)| {
-                        (
-                            layer.matrix().transposed(),
-                            output.rows_mut(0..self.tokens),
-                            update,
-                        )
-                    })
-                    .collect();
-                gemm_sharing_left(input, products, self.precision);
-            }
+        }
+        if !plain.is_empty() {
+            gemm_sharing_left(self.input(x), plain, self.precision);
         }
         self.adapt(x, outputs)
     }
 
-    /// R, the ranks of all adapters added up.
-    fn rank(&self) -> usize {
-        self.layers.iter().map(|layer| layer.rank).sum()
-    }
-
-    /// Each adapter with its columns of the low-rank projections.
-    fn adapters(&self) -> impl Iterator<Item = (usize, Layer<'a>, Range<usize>)> {
-        let mut end = 0;
-        let layers = self.layers.into_iter().enumerate();
-        let columns = layers.map(move |(index, layer)| {
-            end += layer.rank;
-            (index, layer, end - layer.rank..end)
-        });
-        columns.filter(|(_, layer, _)| layer.rank > 0)
-    }
-
-    /// s · dropout(x) · Aᵀ [T, R] of all adapters.
-    pub fn low_projections(&self, x: &[f32]) -> Values {
-        let mut low = Values::take(self.tokens * self.rank());
-        if self.rank() == 0 {
-            return low;
-        }
-        let dropped = self.dropout.map(|dropout| dropout.applied(x));
-        self.gemm(
-            self.input(dropped.as_deref().unwrap_or(x)),
-            self.a().transposed(),
-            MatrixMut::dense(&mut low, self.tokens, self.rank()),
-            Update::Overwrite,
-        );
-        self.scale(&mut low);
-        low
-    }
-
-    fn adapt(&self, x: &[f32], mut outputs: [MatrixMut<'_>; N]) -> Values {
-        let low = self.low_projections(x);
-        for (index, layer, columns) in self.adapters() {
-            let b = Matrix::dense(layer.b, layer.outputs(), layer.rank);
-            let output = outputs[index].rows_mut(0..self.tokens);
-            self.gemm(
-                self.low(&low).part(0..self.tokens, columns),
-                b.transposed(),
-                output,
-                Update::Add,
-            );
-        }
-        low
-    }
-
-    /// Gradients of the weights and the adapters, and that of the input [T, in] where it is
-    /// `wanted_input`, given those of the outputs [T, out], the input and the low-rank projections;
-    /// the adapters' go into `adapters`, the tensor of all of them.
+    /// Gradients of the weights, and that of the input [T, in] where it is `wanted_input`, given
+    /// those of the outputs [T, out], the input and the low-rank projections; the adapters' and
+    /// biases' go into `additions`, the tensor of all of them.
     pub fn backward(
         &self,
         outputs: [&[f32]; N],
@@ -202,63 +171,69 @@ impl<'a, const N: usize> Group<'a, N> {
         low: &[f32],
         wanted: [bool; N],
         wanted_input: bool,
-        adapters: Option<&mut [f32]>,
+        additions: Option<&mut [f32]>,
     ) -> (WeightGradients<N>, Option<Values>) {
         let weights = self.weight_gradients(outputs, x, wanted);
         let mut dx = wanted_input.then(|| Values::take(self.tokens * self.width));
-        let wanted_low = dx.is_some() || adapters.is_some();
+        let wanted_low = dx.is_some() || additions.is_some();
         let mut d_low = Values::take(if wanted_low {
             self.tokens * self.rank()
         } else {
             0
         });
         self.multiply_back(outputs, dx.as_deref_mut(), &mut d_low);
-        if self.rank() > 0 {
-            if let Some(adapters) = adapters {
-                self.adapter_gradients(outputs, x, low, &d_low, adapters);
-            }
-            if let Some(dx) = &mut dx {
-                self.add_adapters_input_gradient(&d_low, dx);
-            }
+        if let Some(additions) = additions {
+            let place = &mut additions[self.place.clone()];
+            let adapters = self.adapters().map(|(_, layer, _)| layer.b.len());
+            let (adapters, biases) = place.split_at_mut(self.a.len() + adapters.sum::<usize>());
+            self.adapter_gradients(outputs, x, low, &d_low, adapters);
+            self.bias_gradients(outputs, biases);
+        }
+        if let Some(dx) = &mut dx {
+            self.add_adapters_input_gradient(&d_low, dx);
         }
         (weights, dx)
     }
 
     /// Σ dy · W [T, in] where it is wanted, and s · dy · B [T, R] unless that is empty; each dy is
-    /// packed once for both.
+    /// packed once for both, except beside weights of bytes.
     fn multiply_back(&self, outputs: [&[f32]; N], mut dx: Option<&mut [f32]>, d_low: &mut [f32]) {
         let mut columns = [const { None }; N];
         self.adapters()
             .for_each(|(index, _, range)| columns[index] = Some(range));
         for (index, (dy, layer)) in outputs.into_iter().zip(self.layers).enumerate() {
-            let dy = Matrix::dense(dy, self.tokens, layer.outputs());
+            let dy = Matrix::dense(dy, self.tokens, layer.outputs);
             let update = match index {
                 0 => Update::Overwrite,
                 _ => Update::Add,
             };
             let dx = (dx.as_deref_mut()).map(|dx| MatrixMut::dense(dx, self.tokens, self.width));
-            let b = Matrix::dense(layer.b, layer.outputs(), layer.rank);
+            let b = Matrix::dense(layer.b, layer.outputs, layer.rank);
             let mut d_low = (!d_low.is_empty())
                 .then(|| MatrixMut::dense(&mut *d_low, self.tokens, self.rank()));
             let columns = columns[index].take();
             let d_low = (d_low.as_mut().zip(columns)).map(|(all, range)| all.columns_mut(range));
-            match layer.frozen {
-                Some(frozen) => {
-                    let right = frozen.backward();
+            match layer.weight {
+                Weight::Frozen(weight) => {
+                    let right = weight.backward();
                     let left = right.prepare(dy, Threads::All);
                     let multiply = |right: &PackedMatrix, c, update| {
                         let finish = Finish::of(update);
                         right.multiply_columns(&left, 0..right.columns(), c, finish, Threads::All);
                     };
                     dx.into_iter().for_each(|dx| multiply(right, dx, update));
-                    if let Some(d_low) = d_low {
-                        let b = PackedMatrix::new(b, self.precision);
-                        multiply(&b, d_low, Update::Overwrite);
+                    match (d_low, weight.precision()) {
+                        (Some(d_low), Some(precision)) => {
+                            let b = PackedMatrix::new(b, precision);
+                            multiply(&b, d_low, Update::Overwrite);
+                        }
+                        (Some(d_low), None) => self.gemm(dy, b, d_low, Update::Overwrite),
+                        (None, _) => {}
                     }
                 }
-                None => {
-                    let dx = dx.map(|dx| (layer.matrix(), dx, update));
-                    let d_low = d_low.map(|d_low| (b, d_low, Update::Overwrite));
+                Weight::Plain(weight) => {
+                    let dx = dx.map(|dx| (weight, dx, Finish::of(update)));
+                    let d_low = d_low.map(|d_low| (b, d_low, Finish::of(Update::Overwrite)));
                     let products = dx.into_iter().chain(d_low).collect();
                     gemm_sharing_left(dy, products, self.precision);
                 }
@@ -273,7 +248,7 @@ impl<'a, const N: usize> Group<'a, N> {
         x: &[f32],
         wanted: [bool; N],
     ) -> WeightGradients<N> {
-        let sizes = self.layers.map(|layer| layer.outputs());
+        let sizes = self.layers.map(|layer| layer.outputs);
         let mut gradients: [Option<Values>; N] =
             std::array::from_fn(|i| wanted[i].then(|| Values::take(sizes[i] * self.width)));
         let products: Vec<_> = gradients
@@ -295,78 +270,47 @@ impl<'a, const N: usize> Group<'a, N> {
         })
     }
 
-    fn adapter_gradients(
-        &self,
-        outputs: [&[f32]; N],
-        x: &[f32],
-        low: &[f32],
-        d_low: &[f32],
-        adapters: &mut [f32],
-    ) {
-        let place = &mut adapters[self.place.clone()];
-        let (d_a, mut rest) = place.split_at_mut(self.a.len());
-        let dropped = self.dropout.map(|dropout| dropout.applied(x));
-        self.gemm(
-            self.low(d_low).transposed(),
-            self.input(dropped.as_deref().unwrap_or(x)),
-            MatrixMut::dense(d_a, self.rank(), self.width),
-            Update::Overwrite,
-        );
-        for (index, layer, columns) in self.adapters() {
-            let (d_b, after) = rest.split_at_mut(layer.b.len());
-            rest = after;
-            let dy = Matrix::dense(outputs[index], self.tokens, layer.outputs());
-            self.gemm(
-                dy.transposed(),
-                self.low(low).part(0..self.tokens, columns),
-                MatrixMut::dense(d_b, layer.outputs(), layer.rank),
-                Update::Overwrite,
-            );
+    /// Sums over the tokens, one bias after the other.
+    fn bias_gradients(&self, outputs: [&[f32]; N], mut biases: &mut [f32]) {
+        for (dy, layer) in outputs.into_iter().zip(self.layers) {
+            let (gradient, after) = biases.split_at_mut(layer.bias.len());
+            biases = after;
+            if !gradient.is_empty() {
+                sum_rows(dy, gradient);
+            }
         }
     }
 
-    /// dx += dropout(d_low · A).
-    fn add_adapters_input_gradient(&self, d_low: &[f32], dx: &mut [f32]) {
-        let Some(dropout) = self.dropout else {
-            let dx = MatrixMut::dense(dx, self.tokens, self.width);
-            return self.gemm(self.low(d_low), self.a(), dx, Update::Add);
-        };
-        let mut undropped = Values::take(dx.len());
-        let product = MatrixMut::dense(&mut undropped, self.tokens, self.width);
-        self.gemm(self.low(d_low), self.a(), product, Update::Overwrite);
-        dropout.add_kept(dx, &undropped);
-    }
-
-    fn input<'x>(&self, x: &'x [f32]) -> Matrix<'x> {
+    pub fn input<'x>(&self, x: &'x [f32]) -> Matrix<'x> {
         Matrix::dense(x, self.tokens, self.width)
     }
 
-    fn low<'x>(&self, low: &'x [f32]) -> Matrix<'x> {
-        Matrix::dense(low, self.tokens, self.rank())
-    }
-
-    fn a(&self) -> Matrix<'a> {
-        Matrix::dense(self.a, self.rank(), self.width)
-    }
-
-    /// Multiplies the columns of each adapter by its s.
-    fn scale(&self, low: &mut [f32]) {
-        let rank = self.rank();
-        if rank == 0 {
-            return;
-        }
-        let factors: Vec<f32> = self
-            .adapters()
-            .flat_map(|(_, layer, _)| std::iter::repeat_n(layer.scale, layer.rank))
-            .collect();
-        for_each_item(low.chunks_mut(rank * rows_per_task(rank)), |rows| {
-            for row in rows.chunks_exact_mut(rank) {
-                row.iter_mut().zip(&factors).for_each(|(v, f)| *v *= f);
-            }
-        });
-    }
-
-    fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, c: MatrixMut<'_>, update: Update) {
+    pub fn gemm(&self, a: Matrix<'_>, b: Matrix<'_>, c: MatrixMut<'_>, update: Update) {
         gemm(a, b, c, update, self.precision, Threads::All);
+    }
+}
+
+/// The sum of all rows of `all`. In order of rows: it does not depend on which thread was quicker.
+fn sum_rows(all: &[f32], sum: &mut [f32]) {
+    let width = sum.len();
+    let rows = all.chunks(width * rows_per_task(width));
+    let mut parts = vec![vec![0.0; width]; rows.len()];
+    for_each_item(parts.iter_mut().zip(rows), |(part, rows)| {
+        add_rows(rows, part)
+    });
+    fill(sum, 0.0);
+    for part in &parts {
+        add_rows(part, sum);
+    }
+}
+
+for_each_simd! {
+    /// Adds each row to `sum`.
+    fn add_rows(rows: &[f32], sum: &mut [f32]) {
+        for row in rows.chunks_exact(sum.len()) {
+            for (sum, value) in sum.iter_mut().zip(row) {
+                *sum += value;
+            }
+        }
     }
 }

@@ -27,24 +27,46 @@ pub struct BlockWeights {
     pub down: Projection,
 }
 
-/// A linear layer of a block: y = x·Wᵀ, and with an adapter y = x·Wᵀ + s·(dropout(x)·Aᵀ)·Bᵀ.
+/// A linear layer of a block: y = x·Wᵀ + b, and with an adapter + s·(dropout(x)·Aᵀ)·Bᵀ.
 #[derive(Debug, Clone)]
 pub struct Projection {
     /// W [out, in], as in checkpoints.
-    pub weight: Tensor<2>,
-    /// The same weight packed, if it is not trained. Used by products in its precision.
-    pub frozen: Option<FrozenWeight>,
+    pub weight: ProjectionWeight,
+    /// b `[out]`.
+    pub bias: Option<Tensor<1>>,
     /// The adapter, if there is one.
     pub adapter: Option<Adapter>,
 }
 
+/// The weight of a [`Projection`].
+#[derive(Debug, Clone)]
+pub enum ProjectionWeight {
+    /// Trained or not, on any device; multiplied in the current precision.
+    Plain(Tensor<2>),
+    /// Not trained, on the CPU; multiplied in its own format.
+    Frozen(FrozenWeight),
+}
+
 impl From<Tensor<2>> for Projection {
-    /// The plain layer of this weight.
+    /// The layer of this weight alone.
     fn from(weight: Tensor<2>) -> Self {
         Self {
-            weight,
-            frozen: None,
+            weight: ProjectionWeight::Plain(weight),
+            bias: None,
             adapter: None,
+        }
+    }
+}
+
+impl ProjectionWeight {
+    /// The weight as a tensor.
+    ///
+    /// # Panics
+    /// If it is packed.
+    pub(super) fn tensor(self) -> Tensor<2> {
+        match self {
+            Self::Plain(weight) => weight,
+            Self::Frozen(_) => panic!("a packed weight multiplies on the CPU only"),
         }
     }
 }
@@ -60,22 +82,24 @@ pub struct Adapter {
     pub scale: f64,
 }
 
-/// All adapters in one tensor: for each group of layers that read the same input (queries, keys and
-/// values; output; gate and up; down) every A, then every B.
-pub(super) fn flat_adapters(layers: &[Projection; 7], x: &Tensor<2>) -> Tensor<1> {
+/// All that the layers have besides their weights in one tensor: for each group of layers that read
+/// the same input (queries, keys and values; output; gate and up; down) every A, then every B, then
+/// every bias.
+pub(super) fn flat_additions(layers: &[Projection; 7], x: &Tensor<2>) -> Tensor<1> {
     let groups = [&layers[..3], &layers[3..4], &layers[4..6], &layers[6..]];
-    let mut parts = Vec::new();
-    for group in groups {
-        let adapters = || group.iter().filter_map(|layer| layer.adapter.as_ref());
-        parts.extend(adapters().map(|adapter| &adapter.a));
-        parts.extend(adapters().map(|adapter| &adapter.b));
-    }
-    if parts.is_empty() {
-        return Tensor::zeros([0], &x.device());
-    }
     let flat = |part: &Tensor<2>| {
         let [rows, columns] = part.dims();
         part.clone().reshape([rows * columns])
     };
-    Tensor::cat(parts.into_iter().map(flat).collect(), 0)
+    let mut parts: Vec<Tensor<1>> = Vec::new();
+    for group in groups {
+        let adapters = || group.iter().filter_map(|layer| layer.adapter.as_ref());
+        parts.extend(adapters().map(|adapter| flat(&adapter.a)));
+        parts.extend(adapters().map(|adapter| flat(&adapter.b)));
+        parts.extend(group.iter().filter_map(|layer| layer.bias.clone()));
+    }
+    if parts.is_empty() {
+        return Tensor::zeros([0], &x.device());
+    }
+    Tensor::cat(parts, 0)
 }

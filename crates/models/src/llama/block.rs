@@ -108,13 +108,13 @@ impl Block {
     }
 
     pub(super) fn forward(&self, x: Tensor<2>, index: usize, pass: &mut Pass) -> Tensor<2> {
-        let dropout = pass.dropout_seed.and_then(|seed| {
-            let share = self.dropout()?;
-            Some(Dropout { share, seed }.at(index as u64))
-        });
         if pass.cache.is_none()
             && let Some(weights) = self.weights()
         {
+            let dropout = pass.dropout_seed.and_then(|seed| {
+                let share = self.dropout()?;
+                Some(Dropout { share, seed }.at(index as u64))
+            });
             let plan = BlockPlan {
                 segments: pass.segments,
                 positions: pass.positions,
@@ -127,9 +127,9 @@ impl Block {
             return kernels::decoder_block(x, weights, &plan);
         }
         let normed = self.input_layernorm.forward(x.clone());
-        let x = (self.self_attn).forward_onto(normed, x, index, pass, dropout);
+        let x = self.self_attn.forward_onto(normed, x, index, pass);
         let normed = self.post_attention_layernorm.forward(x.clone());
-        self.mlp.forward_onto(normed, x, dropout)
+        self.mlp.forward_onto(normed, x)
     }
 
     /// Its linear layers, in the order in which they are used.
@@ -153,8 +153,8 @@ impl Block {
         (share > 0.0).then_some(share)
     }
 
-    /// The weights, where there is nothing to the block but them and their adapters: no bias.
-    pub(super) fn weights(&self) -> Option<BlockWeights> {
+    /// The weights as training multiplies by them; nothing of a copy for inference.
+    fn weights(&self) -> Option<BlockWeights> {
         let (attention, mlp) = (&self.self_attn, &self.mlp);
         Some(BlockWeights {
             attention_norm: self.input_layernorm.weight.val(),
@@ -205,16 +205,14 @@ impl Attention {
         residual: Tensor<2>,
         layer: usize,
         pass: &mut Pass,
-        dropout: Option<Dropout>,
     ) -> Tensor<2> {
         let [tokens, _] = x.dims();
-        let [input_dropout, output_dropout] = [0, 3].map(|place| dropout.map(|d| d.at(place)));
         let heads = |x: Tensor<2>| {
             let [_, width] = x.dims();
             x.reshape([tokens, width / self.head_dim, self.head_dim])
         };
         let layers = [&self.q_proj, &self.k_proj, &self.v_proj];
-        let [q, k, v] = Linear::forward_each(layers, x, input_dropout).map(heads);
+        let [q, k, v] = Linear::forward_each(layers, x).map(heads);
         let q = kernels::rotary(q, pass.rotary, pass.positions);
         let k = kernels::rotary(k, pass.rotary, pass.positions);
         let scale = 1.0 / (self.head_dim as f32).sqrt();
@@ -226,7 +224,7 @@ impl Attention {
         };
         let [_, heads, head_dim] = attended.dims();
         let attended = attended.reshape([tokens, heads * head_dim]);
-        self.o_proj.forward_onto(attended, residual, output_dropout)
+        self.o_proj.forward_onto(attended, residual)
     }
 }
 
@@ -250,16 +248,10 @@ impl Mlp {
     }
 
     /// `residual` + the MLP of `x`.
-    fn forward_onto(
-        &self,
-        x: Tensor<2>,
-        residual: Tensor<2>,
-        dropout: Option<Dropout>,
-    ) -> Tensor<2> {
-        let [input_dropout, inner_dropout] = [4, 6].map(|place| dropout.map(|d| d.at(place)));
+    fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
         let layers = [&self.gate_proj, &self.up_proj];
-        let [gate, up] = Linear::forward_each(layers, x, input_dropout);
-        let inner = kernels::swiglu(gate, up);
-        (self.down_proj).forward_onto(inner, residual, inner_dropout)
+        let [gate, up] = Linear::forward_each(layers, x);
+        self.down_proj
+            .forward_onto(kernels::swiglu(gate, up), residual)
     }
 }

@@ -42,7 +42,7 @@ impl Attention {
 
     /// Queries, keys and values of the same tokens: [T, H, D] each.
     fn projections(&self, x: Tensor<2>) -> [Tensor<3>; 3] {
-        Linear::forward_each([&self.q_proj, &self.k_proj, &self.v_proj], x, None)
+        Linear::forward_each([&self.q_proj, &self.k_proj, &self.v_proj], x)
             .map(|projected| self.split(projected))
     }
 
@@ -55,7 +55,7 @@ impl Attention {
     fn join(&self, attended: Tensor<3>, residual: Tensor<2>) -> Tensor<2> {
         let [tokens, heads, head_dim] = attended.dims();
         let attended = attended.reshape([tokens, heads * head_dim]);
-        self.out_proj.forward_onto(attended, residual, None)
+        self.out_proj.forward_onto(attended, residual)
     }
 
     fn scale(&self) -> f32 {
@@ -113,7 +113,7 @@ impl Attention {
 
     /// Keys and values of each sequence, for [`Attention::cross`].
     pub fn key_values(&self, hidden: Tensor<2>, sequences: &Segments) -> Vec<KeyValues> {
-        let [k, v] = Linear::forward_each([&self.k_proj, &self.v_proj], hidden, None);
+        let [k, v] = Linear::forward_each([&self.k_proj, &self.v_proj], hidden);
         let (k, v) = (self.split(k), self.split(v));
         let part = |range: std::ops::Range<usize>| {
             let part = |x: &Tensor<3>| x.clone().slice_dim(0, range.clone());

@@ -39,8 +39,7 @@ pub struct FeedForward {
 impl FeedForward {
     /// `residual` + the layers' output: [T, C].
     pub fn forward(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
-        self.fc2
-            .forward_onto(self.fc1.forward_relu(x), residual, None)
+        self.fc2.forward_onto(self.fc1.forward_relu(x), residual)
     }
 }
 

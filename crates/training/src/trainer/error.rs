@@ -2,6 +2,7 @@
 
 use std::io;
 
+use models::LoadError;
 use models::export::ExportError;
 use models::llama::LoraTargetError;
 
@@ -58,4 +59,7 @@ pub enum TrainError {
     /// The trained model cannot be written.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// The adapter was written, but not the model with it folded in.
+    #[error("train.lora_merge: the adapter cannot be loaded with its base model: {0}")]
+    Merge(#[from] LoadError),
 }
