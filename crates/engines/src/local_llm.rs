@@ -11,7 +11,7 @@ use models::chat_template::{ChatTemplate, Message};
 use models::generation::{self, GenerationOptions, Sampling, generate};
 use models::kernels::WeightFormat;
 use models::scoring::{ScoredSequence, log_probabilities};
-use models::{ComputeDevice, LanguageModel, ModelIdentity};
+use models::{ComputeDevice, LanguageModel, ModelIdentity, WeightForm};
 
 /// Name of the engine in manifests and messages.
 const ENGINE: &str = "local-llm";
@@ -75,10 +75,10 @@ impl LocalLlm {
         if let Some(model) = self.model.get() {
             return Ok(model);
         }
-        let model = LanguageModel::load(&self.path, &self.options.device.open().map_err(failed)?);
-        let model = model.map_err(failed)?;
-        let packed = model.packed(self.options.weights);
-        Ok(self.model.get_or_init(|| packed))
+        let device = self.options.device.open().map_err(failed)?;
+        let form = WeightForm::Packed(self.options.weights);
+        let model = LanguageModel::load_as(&self.path, &device, form).map_err(failed)?;
+        Ok(self.model.get_or_init(|| model))
     }
 
     fn template(&self) -> Result<&ChatTemplate, EngineError> {

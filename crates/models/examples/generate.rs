@@ -8,9 +8,9 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
-use models::LanguageModel;
 use models::generation::{GenerationOptions, generate};
 use models::kernels::{WeightFormat, peak_memory, retain_memory};
+use models::{LanguageModel, WeightForm};
 
 /// Tokens before the first new one.
 const PROMPT_TOKENS: u32 = 64;
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(other) => return Err(format!("weights are f32, bf16 or int8, not {other}").into()),
     };
     let batch: u32 = arguments.next().map_or(Ok(1), |batch| batch.parse())?;
-    let model = LanguageModel::load(&path, &Device::flex())?.packed(format);
+    let model = LanguageModel::load_as(&path, &Device::flex(), WeightForm::Packed(format))?;
     let prompts: Vec<Vec<u32>> = (0..batch)
         .map(|row| {
             (0..PROMPT_TOKENS)

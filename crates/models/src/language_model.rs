@@ -12,6 +12,7 @@ use crate::checkpoint::CheckpointError;
 use crate::gguf::{Gguf, GgufError, LlamaCheckpoint, LlamaGgufError};
 use crate::huggingface;
 use crate::identity::{self, ModelIdentity};
+use crate::linear::WeightForm;
 use crate::llama::{ConfigError, Llama, LlamaConfig};
 use crate::m2m100::TranslationTokenizerError;
 use crate::tokenizer::{SpecialTokens, Tokenizer, TokenizerError};
@@ -83,10 +84,28 @@ impl LanguageModel {
     /// Loads what is at `path`: a GGUF file, a directory with one, a Hugging Face model directory,
     /// or a PEFT adapter directory whose base model is on disk.
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, LoadError> {
+        Self::load_as(path, device, WeightForm::Parameters)
+    }
+
+    /// [`LanguageModel::load`] with the blocks' weights in `form`, in which each is put as soon as
+    /// it is read. An adapter is merged for it, so its base model is loaded as parameters first.
+    pub fn load_as(
+        path: impl AsRef<Path>,
+        device: &Device,
+        form: WeightForm,
+    ) -> Result<Self, LoadError> {
         match Place::of(path.as_ref())? {
-            Place::Gguf(file) => Self::load_gguf(&file, device),
-            Place::Directory(directory) => Self::load_directory(directory, device),
-            Place::Adapter(directory) => Ok(adapter_directory::load(directory, device)?),
+            Place::Gguf(file) => Self::load_gguf(&file, device, form),
+            Place::Directory(directory) => Self::load_directory(directory, device, form),
+            Place::Adapter(directory) => {
+                let mut model = adapter_directory::load(directory, device)?;
+                model.llama = match form {
+                    WeightForm::Parameters => model.llama,
+                    WeightForm::Packed(format) => model.llama.packed(format),
+                    WeightForm::Frozen(format) => model.llama.merge_lora().frozen(format),
+                };
+                Ok(model)
+            }
         }
     }
 
@@ -99,7 +118,7 @@ impl LanguageModel {
         }
     }
 
-    fn load_gguf(path: &Path, device: &Device) -> Result<Self, LoadError> {
+    fn load_gguf(path: &Path, device: &Device, form: WeightForm) -> Result<Self, LoadError> {
         let file = Gguf::open(path)?;
         let config = file.llama_config().map_err(|error| match error {
             LlamaGgufError::Gguf(error) => LoadError::Gguf(error),
@@ -110,13 +129,14 @@ impl LanguageModel {
         })?;
         let tokenizer = Tokenizer::from_gguf(&file)?;
         tokenizer.check_vocabulary(config.vocab_size)?;
-        let llama = Llama::load(&config, &LlamaCheckpoint::new(&file, &config), device)?;
+        let checkpoint = LlamaCheckpoint::new(&file, &config);
+        let llama = Llama::load_as(&config, &checkpoint, device, form)?;
         let template = file.text("tokenizer.chat_template")?.map(str::to_owned);
         let identity = gguf_identity(path, &file)?;
         Self::assemble(config, llama, tokenizer, template, identity, None)
     }
 
-    fn load_directory(path: &Path, device: &Device) -> Result<Self, LoadError> {
+    fn load_directory(path: &Path, device: &Device, form: WeightForm) -> Result<Self, LoadError> {
         let config_path = path.join("config.json");
         let text = std::fs::read_to_string(&config_path)
             .map_err(|error| CheckpointError::file(&config_path, error))?;
@@ -138,7 +158,8 @@ impl LanguageModel {
         let tokenizer = Tokenizer::from_file(&path.join("tokenizer.json"), special)?;
         tokenizer.check_vocabulary(config.vocab_size)?;
         let template = huggingface::chat_template(path, tokenizer_config.as_ref())?;
-        let llama = Llama::load(&config, huggingface::open_weights(path)?.as_ref(), device)?;
+        let checkpoint = huggingface::open_weights(path)?;
+        let llama = Llama::load_as(&config, checkpoint.as_ref(), device, form)?;
         let identity = directory_identity(path)?;
         Self::assemble(
             config,

@@ -36,5 +36,5 @@ pub use compute_device::{ComputeDevice, DeviceError, GpuInterface};
 pub use identity::ModelIdentity;
 pub use kernels;
 pub use language_model::{LanguageModel, LoadError};
-pub use linear::{Linear, Lora};
+pub use linear::{Linear, Lora, WeightForm};
 pub use translation_model::TranslationModel;

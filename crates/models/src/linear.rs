@@ -1,4 +1,4 @@
-//! Linear layers, plain, with a LoRA adapter, or packed for inference.
+//! Linear layers: plain, with a LoRA adapter, packed for inference or frozen beside an adapter.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Distribution, TensorData};
@@ -18,6 +18,19 @@ pub struct Linear {
     pub lora: Option<Lora>,
     #[module(skip)]
     form: Form,
+}
+
+/// How a model is to hold the weights of its blocks' linear layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WeightForm {
+    /// As parameters: they can be trained, saved and merged with adapters.
+    #[default]
+    Parameters,
+    /// As inference reads them fastest; nothing can be trained, saved or merged.
+    Packed(WeightFormat),
+    /// As adapters beside them are trained fastest; the weights themselves are neither trained nor
+    /// merged. As parameters on devices other than the CPU.
+    Frozen(WeightFormat),
 }
 
 /// How a [`Linear`] holds its weight.
@@ -153,7 +166,7 @@ impl Linear {
     /// Freezes the layer and attaches an adapter of `rank`: A uniform in ±1/√in as PEFT
     /// initialises it (Kaiming with a = √5), B zero.
     pub fn with_lora(self, rank: usize, scale: f64, dropout: f64) -> Self {
-        let [outputs, inputs] = self.weight.dims();
+        let [outputs, inputs] = self.shape();
         let device = self.weight.device();
         let bound = 1.0 / (inputs as f64).sqrt();
         let a = Tensor::random(
@@ -209,14 +222,26 @@ impl Linear {
 
     /// The layer, whose weight is not to be trained, as training with adapters multiplies by it;
     /// the weight itself is let go. Only a decoder block can compute it then. Nothing changes on
-    /// devices other than the CPU.
+    /// devices other than the CPU, nor where it was done before.
     ///
     /// # Panics
-    /// If its weight is not in its parameter.
+    /// If it is packed for inference.
     pub(crate) fn frozen(self, format: WeightFormat) -> Self {
+        if let Form::Frozen(_) = self.form {
+            return self;
+        }
         match FrozenWeight::new(self.held_weight(), format) {
             Some(weight) => self.held_as(Form::Frozen(weight)),
             None => self,
+        }
+    }
+
+    /// The layer, just read, in this form.
+    pub(crate) fn held_in(self, form: WeightForm) -> Self {
+        match form {
+            WeightForm::Parameters => self,
+            WeightForm::Packed(format) => self.packed(format),
+            WeightForm::Frozen(format) => self.freeze().frozen(format),
         }
     }
 

@@ -27,7 +27,7 @@ pub use config::{ConfigError, Family, LlamaConfig, RopeScaling};
 use rotary::Rotary;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, reject_unexpected};
-use crate::linear::{Linear, parameter};
+use crate::linear::{Linear, WeightForm, parameter};
 
 /// A decoder with its output layer.
 #[derive(Module, Debug)]
@@ -72,6 +72,17 @@ impl Llama {
         checkpoint: &dyn Checkpoint,
         device: &Device,
     ) -> Result<Self, CheckpointError> {
+        Self::load_as(config, checkpoint, device, WeightForm::Parameters)
+    }
+
+    /// [`Llama::load`] with the blocks' weights in `form` as soon as they are read, so that only
+    /// one block's are in memory twice.
+    pub fn load_as(
+        config: &LlamaConfig,
+        checkpoint: &dyn Checkpoint,
+        device: &Device,
+        form: WeightForm,
+    ) -> Result<Self, CheckpointError> {
         let mut expected: HashSet<String> = tensor_names(config).into_iter().collect();
         expected.insert("lm_head.weight".into()); // A tied checkpoint may store it all the same.
         reject_unexpected(checkpoint, &expected, |name| {
@@ -80,13 +91,16 @@ impl Llama {
 
         let table = [config.vocab_size, config.hidden_size];
         let layers = (0..config.num_hidden_layers)
-            .map(|index| Block::load(config, checkpoint, index, device))
+            .map(|index| {
+                let block = Block::load(config, checkpoint, index, device)?;
+                Ok(block.map_linears(|_, layer| layer.held_in(form)))
+            })
             .collect::<Result<_, _>>()?;
         let lm_head = match config.tie_word_embeddings {
             true => None,
             false => Some(Linear::load(checkpoint, "lm_head", table, false, device)?),
         };
-        Ok(Self {
+        let mut llama = Self {
             model: Decoder {
                 embed_tokens: Embedding {
                     weight: parameter(checkpoint, "model.embed_tokens.weight", table, device)?,
@@ -98,7 +112,11 @@ impl Llama {
             rotary: Rotary::new(config),
             recompute: false,
             packed_output: None,
-        })
+        };
+        if let WeightForm::Packed(format) = form {
+            llama = llama.with_packed_output(format);
+        }
+        Ok(llama)
     }
 
     /// Rows of the token table for `ids`: [T, C].
@@ -185,12 +203,11 @@ impl Llama {
         }
     }
 
-    /// The model, of whose blocks only adapters are trained, with the blocks' weights packed for
-    /// their products and let go themselves: they can be neither merged nor saved. Nothing changes
-    /// on devices other than the CPU.
+    /// The model, of whose blocks only adapters are trained, in [`WeightForm::Frozen`]; one that is
+    /// frozen already stays as it is.
     ///
     /// # Panics
-    /// If it was packed before.
+    /// If it was packed for inference.
     pub fn frozen(self, format: WeightFormat) -> Self {
         self.map_linears(|_, layer| layer.frozen(format))
     }
@@ -209,13 +226,15 @@ impl Llama {
     /// A copy for inference: adapters merged, weights in the form that is read fastest. It can be
     /// neither trained nor saved. Drop this model afterwards to have the weights in memory once.
     pub fn packed(&self, format: WeightFormat) -> Self {
-        let output = kernels::PackedLinear::new(self.output_weight(), None, format);
-        let mut copy = self
-            .clone()
-            .valid()
-            .map_linears(|_, layer| layer.packed(format));
-        copy.packed_output = Some(output);
-        copy
+        let copy = self.clone().valid();
+        copy.map_linears(|_, layer| layer.packed(format))
+            .with_packed_output(format)
+    }
+
+    fn with_packed_output(mut self, format: WeightFormat) -> Self {
+        let weight = self.output_weight();
+        self.packed_output = Some(kernels::PackedLinear::new(weight, None, format));
+        self
     }
 
     /// Whether the blocks' weights were let go once they were packed, for inference or for the

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::Device;
-use models::LanguageModel;
 use models::export::{ExportError, StoredFormat, save_huggingface, save_peft_adapter};
 use models::kernels::{Segments, WeightFormat};
 use models::llama::{LlamaConfig, LoraConfig, LoraTargetError};
+use models::{LanguageModel, WeightForm};
 
 fn reference(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -100,6 +100,24 @@ fn a_copy_for_inference_is_not_saved() {
     assert!(matches!(error, ExportError::Packed), "{error}");
 }
 
+/// Packing each block as it is read gives what packing the whole model gives.
+#[test]
+fn weights_may_be_packed_while_they_are_read() {
+    for format in [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::Int8] {
+        let path = reference("gguf/bpe.gguf");
+        let form = WeightForm::Packed(format);
+        let read = LanguageModel::load_as(&path, &Device::flex(), form).unwrap();
+        assert!(read.llama.is_packed());
+        let later = load(&path).unwrap().packed(format);
+        assert_close(&hidden(&read), &hidden(&later), 0.0);
+        let logits = |model: &LanguageModel| {
+            let hidden = model.llama.forward(&IDS, &Segments::single(IDS.len()));
+            model.llama.logits(hidden).into_data()
+        };
+        assert_eq!(logits(&read), logits(&later));
+    }
+}
+
 fn with_adapter(mut model: LanguageModel) -> LanguageModel {
     let config = LoraConfig {
         r: 3,
@@ -145,6 +163,24 @@ fn an_adapter_comes_back_on_its_base() {
     assert!(matches!(error, ExportError::AdapterInTheWay(_)), "{error}");
     let error = save_peft_adapter(&plain, base.path(), merged.path()).unwrap_err();
     assert!(matches!(error, ExportError::NoAdapter), "{error}");
+}
+
+#[test]
+fn an_adapter_may_stand_on_another() {
+    let base = tempfile::tempdir().unwrap();
+    saved(base.path(), StoredFormat::F32);
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let model = with_adapter(load(base.path()).unwrap());
+    save_peft_adapter(&model, base.path(), first.path()).unwrap();
+    let mut model = load(first.path()).unwrap();
+    let below = hidden(&model);
+    model.llama = model.llama.merge_lora();
+    let model = with_adapter(model);
+    save_peft_adapter(&model, first.path(), second.path()).unwrap();
+    let again = load(second.path()).unwrap();
+    assert_close(&hidden(&again), &hidden(&model), 1e-4);
+    let moved = (hidden(&again).iter().zip(below)).any(|(a, b)| (a - b).abs() > 1e-2);
+    assert!(moved, "both adapters must act");
 }
 
 #[test]

@@ -29,7 +29,7 @@ use training::objective::Objective;
 use training::optimizer::AdamW;
 use training::pack::{StepPlan, first_fit_decreasing};
 use training::step::train_step;
-use training::trainer::prepare;
+use training::trainer::{prepare, weight_form};
 
 fn main() {
     kernels::retain_memory();
@@ -78,10 +78,11 @@ fn main() {
         .unwrap_or_else(|error| usage(&error.to_string()));
     let (llama, examples) = match (path, shape) {
         (Some(path), None) => {
-            let model = LanguageModel::load(&path, &device).unwrap_or_else(|error| {
-                eprintln!("{error}");
-                std::process::exit(1)
-            });
+            let model = LanguageModel::load_as(&path, &device, weight_form(&config))
+                .unwrap_or_else(|error| {
+                    eprintln!("{error}");
+                    std::process::exit(1)
+                });
             let examples = match &transfer_set {
                 Some(path) => read(path, &model, &config, (steps + 1) * batch_size),
                 None => sequences(batch_size, length, model.config.vocab_size as u32),

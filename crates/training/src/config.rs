@@ -426,6 +426,15 @@ mod tests {
         };
         let error = config.validate().unwrap_err().to_string();
         assert_eq!(error, "train.beta2 = 1: must be at least 0 and below 1");
+        let config = TrainConfig {
+            precision: Precision::Int8,
+            ..Default::default()
+        };
+        let error = config.validate().unwrap_err().to_string();
+        assert!(
+            error.contains("only frozen weights can be bytes"),
+            "{error}"
+        );
         assert_eq!(TrainConfig::default().validate(), Ok(()));
     }
 }

@@ -346,7 +346,8 @@ impl<'a> Pipeline<'a> {
             return Ok(summary.to_string());
         }
         let device = self.config.device.open()?.autodiff();
-        let model = LanguageModel::load(&self.config.model, &device)?;
+        let form = training::weight_form(config);
+        let model = LanguageModel::load_as(&self.config.model, &device, form)?;
         let progress = self.progress;
         let summary =
             training::fine_tune(model, &train, &held_out, config, &folder, &output, progress)?;

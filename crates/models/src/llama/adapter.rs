@@ -110,21 +110,11 @@ impl Llama {
 
     /// Replaces each linear layer of the blocks; the closure sees its full name.
     pub(crate) fn map_linears(mut self, mut map: impl FnMut(&str, Linear) -> Linear) -> Self {
-        for (index, block) in self.model.layers.iter_mut().enumerate() {
-            let (attention, mlp) = (&mut block.self_attn, &mut block.mlp);
-            let layers = [
-                ("self_attn.q_proj", &mut attention.q_proj),
-                ("self_attn.k_proj", &mut attention.k_proj),
-                ("self_attn.v_proj", &mut attention.v_proj),
-                ("self_attn.o_proj", &mut attention.o_proj),
-                ("mlp.gate_proj", &mut mlp.gate_proj),
-                ("mlp.up_proj", &mut mlp.up_proj),
-                ("mlp.down_proj", &mut mlp.down_proj),
-            ];
-            for (name, layer) in layers {
-                *layer = map(&format!("model.layers.{index}.{name}"), layer.clone());
-            }
-        }
+        let blocks = std::mem::take(&mut self.model.layers);
+        let blocks = blocks.into_iter().enumerate().map(|(index, block)| {
+            block.map_linears(|name, layer| map(&format!("model.layers.{index}.{name}"), layer))
+        });
+        self.model.layers = blocks.collect();
         self
     }
 }

@@ -132,6 +132,24 @@ impl Block {
         self.mlp.forward_onto(normed, x)
     }
 
+    /// Replaces each linear layer; the closure sees its name in the block.
+    pub(super) fn map_linears(mut self, mut map: impl FnMut(&str, Linear) -> Linear) -> Self {
+        let (attention, mlp) = (&mut self.self_attn, &mut self.mlp);
+        let layers = [
+            ("self_attn.q_proj", &mut attention.q_proj),
+            ("self_attn.k_proj", &mut attention.k_proj),
+            ("self_attn.v_proj", &mut attention.v_proj),
+            ("self_attn.o_proj", &mut attention.o_proj),
+            ("mlp.gate_proj", &mut mlp.gate_proj),
+            ("mlp.up_proj", &mut mlp.up_proj),
+            ("mlp.down_proj", &mut mlp.down_proj),
+        ];
+        for (name, layer) in layers {
+            *layer = map(name, layer.clone());
+        }
+        self
+    }
+
     /// Its linear layers, in the order in which they are used.
     pub(crate) fn linears(&self) -> [&Linear; 7] {
         let (attention, mlp) = (&self.self_attn, &self.mlp);

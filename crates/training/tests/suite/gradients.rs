@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kernels::AdamWStep;
 use models::llama::{Llama, tensor_names};
 use training::TrainConfig;
-use training::config::Method;
+use training::config::{Method, Precision};
 use training::encode::Encoded;
 use training::objective::Objective;
 use training::optimizer::AdamW;
@@ -78,5 +78,44 @@ fn lora_reaches_its_adapters_and_nothing_else() {
     let step = first_step(&llama, &examples, &config);
     for name in &trained {
         assert!(norm(&step, name) > 0.0, "{name} has no gradient");
+    }
+}
+
+/// Loss and gradients beside frozen weights that are rounded, against those beside exact ones.
+#[test]
+fn frozen_weights_of_any_format_train_alike() {
+    let _turn = tiny::random_generator();
+    let config = |precision| TrainConfig {
+        method: Method::Lora,
+        lora_rank: 4,
+        precision,
+        ..tiny::config()
+    };
+    let step = |precision| {
+        let model = tiny::model();
+        let examples = tiny::encoded(&model);
+        let llama = prepare(model.llama, &config(precision)).unwrap();
+        assert_eq!(llama.is_packed(), precision != Precision::F32);
+        let step = first_step(&llama, &examples, &config(precision));
+        let trained = trainable(&llama).into_keys();
+        // A gets no gradient as long as B is zero.
+        let trained: Vec<String> = trained.filter(|name| name.ends_with("lora_b")).collect();
+        (step, trained)
+    };
+    let (exact, trained) = step(Precision::F32);
+    assert_eq!(trained.len(), 7 * 2);
+    for (precision, loss, share) in [(Precision::Bf16, 2e-3, 0.02), (Precision::Int8, 5e-3, 0.05)] {
+        let (rounded, _) = step(precision);
+        assert!(
+            (rounded.loss / exact.loss - 1.0).abs() < loss,
+            "{precision:?}"
+        );
+        for name in &trained {
+            let [rounded, exact] = [&rounded, &exact]
+                .map(|step| step.gradients.get(name).expect("a gradient").clone());
+            let norm = |values| kernels::sum_of_squares(&values).sqrt();
+            let difference = norm(rounded - exact.clone()) / norm(exact);
+            assert!(difference < share, "{precision:?} {name}: {difference}");
+        }
     }
 }

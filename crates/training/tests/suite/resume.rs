@@ -6,8 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use burn::tensor::{Device, Tolerance};
 use corpus::progress::{Progress, Silent};
-use training::config::{LearningRate, Method};
+use kernels::Segments;
+use models::LanguageModel;
+use training::config::{LearningRate, Method, Precision};
 use training::metrics::{METRICS_FILE, Metric, read};
 use training::{TrainConfig, TrainError, TrainSummary, fine_tune};
 
@@ -94,8 +97,7 @@ fn ten_steps(method: Method) -> TrainConfig {
     }
 }
 
-fn a_killed_run_ends_as_an_undisturbed_one(method: Method) {
-    let config = ten_steps(method);
+fn a_killed_run_ends_as_an_undisturbed_one(config: TrainConfig) {
     let folder = tempfile::tempdir().unwrap();
     let undisturbed = folder.path().join("undisturbed");
     let summary = train(&undisturbed, &config, &Silent).unwrap();
@@ -126,13 +128,39 @@ fn a_killed_run_ends_as_an_undisturbed_one(method: Method) {
 
 #[test]
 fn full_fine_tuning_resumes_exactly() {
-    a_killed_run_ends_as_an_undisturbed_one(Method::Full);
+    a_killed_run_ends_as_an_undisturbed_one(ten_steps(Method::Full));
 }
 
 #[test]
 fn lora_with_dropout_resumes_exactly() {
     let _turn = tiny::random_generator();
-    a_killed_run_ends_as_an_undisturbed_one(Method::Lora);
+    for precision in [Precision::F32, Precision::Int8] {
+        a_killed_run_ends_as_an_undisturbed_one(TrainConfig {
+            precision,
+            ..ten_steps(Method::Lora)
+        });
+    }
+}
+
+/// The merged model is made of the exact weights, which training in bytes lets go.
+#[test]
+fn an_adapter_trained_beside_bytes_is_merged_into_exact_weights() {
+    let _turn = tiny::random_generator();
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig {
+        precision: Precision::Int8,
+        lora_merge: true,
+        ..ten_steps(Method::Lora)
+    };
+    let summary = train(folder.path(), &config, &Silent).unwrap();
+    assert!(summary.after.unwrap().loss < summary.before.unwrap().loss);
+    let hidden = |name: &str| {
+        let model = LanguageModel::load(folder.path().join(name), &Device::flex()).unwrap();
+        let hidden = model.llama.forward(&[1, 5, 9, 4], &Segments::single(4));
+        hidden.into_data()
+    };
+    let tolerance = Tolerance::<f32>::rel_abs(1e-4, 1e-4);
+    hidden("model-merged").assert_approx_eq(&hidden("model"), tolerance);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::{Result, bail};
 use corpus::progress::Progress;
 use models::{
-    LanguageModel,
+    LanguageModel, WeightForm,
     chat_template::Message,
     generation::{FinishReason, GenerationOptions, Sampling, generate},
     kernels::WeightFormat,
@@ -21,7 +21,8 @@ pub fn run(arguments: &GenerateArguments, terminal: &Terminal) -> Result<()> {
         None => lines::of_standard_input()?,
     };
     let device = arguments.device.open()?;
-    let model = LanguageModel::load(&arguments.model, &device)?.packed(WeightFormat::F32);
+    let form = WeightForm::Packed(WeightFormat::F32);
+    let model = LanguageModel::load_as(&arguments.model, &device, form)?;
     let encode = |prompt: &String| -> Result<Vec<u32>> {
         if arguments.raw {
             return Ok(model.tokenizer.encode_plain(prompt)?);

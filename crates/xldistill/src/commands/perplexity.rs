@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use models::{
-    LanguageModel,
+    LanguageModel, WeightForm,
     kernels::WeightFormat,
     scoring::{ScoredSequence, log_probabilities},
 };
@@ -18,7 +18,8 @@ use crate::{arguments::PerplexityArguments, lines};
 /// probability. A line of fewer than two tokens has no perplexity.
 pub fn run(arguments: &PerplexityArguments) -> Result<()> {
     let device = arguments.device.open()?;
-    let model = LanguageModel::load(&arguments.model, &device)?.packed(WeightFormat::F32);
+    let form = WeightForm::Packed(WeightFormat::F32);
+    let model = LanguageModel::load_as(&arguments.model, &device, form)?;
     let lines = lines::of_standard_input()?;
     let sequences = lines
         .iter()
