@@ -1,4 +1,4 @@
-//! Devices by name: `cpu`, `vulkan`, `metal`, `cuda`, `rocm`, or one of several GPUs, `cuda:1`.
+//! Devices by name: `cpu`, `vulkan`, `metal`, `cuda`, `rocm`, `wgpu`, or one of several GPUs, `cuda:1`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -32,6 +32,9 @@ pub enum GpuInterface {
     Metal,
     Cuda,
     Rocm,
+    /// Whatever of Vulkan, Metal and DirectX there is, with shaders in WGSL: works where the others'
+    /// do not.
+    Wgpu,
 }
 
 /// A name that names no device, or a device that is not there.
@@ -39,7 +42,7 @@ pub enum GpuInterface {
 pub enum DeviceError {
     /// The name means nothing.
     #[error(
-        "`{0}` is no device: cpu, vulkan, metal, cuda, rocm, or with the number of the GPU, as in cuda:0"
+        "`{0}` is no device: cpu, vulkan, metal, cuda, rocm, wgpu, or with the number of the GPU, as in cuda:0"
     )]
     Unknown(String),
     /// The build has not the interface.
@@ -57,11 +60,12 @@ pub enum DeviceError {
     },
 }
 
-const INTERFACES: [GpuInterface; 4] = [
+const INTERFACES: [GpuInterface; 5] = [
     GpuInterface::Vulkan,
     GpuInterface::Metal,
     GpuInterface::Cuda,
     GpuInterface::Rocm,
+    GpuInterface::Wgpu,
 ];
 
 impl GpuInterface {
@@ -72,6 +76,7 @@ impl GpuInterface {
             Self::Metal => "metal",
             Self::Cuda => "cuda",
             Self::Rocm => "rocm",
+            Self::Wgpu => "wgpu",
         }
     }
 }
@@ -117,7 +122,7 @@ impl ComputeDevice {
 
 #[allow(unused_variables, reason = "without an interface there is no index")]
 fn gpu(interface: GpuInterface, index: Option<usize>) -> Result<Device, DeviceError> {
-    #[cfg(any(feature = "vulkan", feature = "metal"))]
+    #[cfg(any(feature = "vulkan", feature = "metal", feature = "wgpu"))]
     let kind = index.map_or(
         burn::tensor::DeviceKind::DefaultDevice,
         burn::tensor::DeviceKind::DiscreteGpu,
@@ -131,6 +136,8 @@ fn gpu(interface: GpuInterface, index: Option<usize>) -> Result<Device, DeviceEr
         GpuInterface::Cuda => Ok(Device::cuda(index.unwrap_or(0))),
         #[cfg(feature = "rocm")]
         GpuInterface::Rocm => Ok(Device::rocm(index.unwrap_or(0))),
+        #[cfg(feature = "wgpu")]
+        GpuInterface::Wgpu => Ok(Device::wgpu(kind)),
         #[allow(unreachable_patterns, reason = "a build may have all of them")]
         interface => Err(DeviceError::NotBuilt(interface)),
     }
@@ -196,7 +203,7 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        for name in ["cpu", "vulkan", "metal", "cuda:1", "rocm"] {
+        for name in ["cpu", "vulkan", "metal", "cuda:1", "rocm", "wgpu"] {
             assert_eq!(name.parse::<ComputeDevice>().unwrap().to_string(), name);
         }
         for wrong in ["gpu", "cuda:", "cuda:x", "cpu:0", ""] {

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --release -p training --example step -- --model PATH [--precision f32|bf16|int8]
 //!     [--method full|lora] [--batch 4] [--length 256] [--steps 3]
-//!     [--transfer-set FILE] [--encoded FILE] [--device cpu|vulkan|metal|cuda|rocm]
+//!     [--transfer-set FILE] [--encoded FILE] [--device cpu|vulkan|metal|cuda|rocm|wgpu]
 //! cargo run --release -p training --example step -- --shape 2048,5632,22,32,4,32000 [...]
 //! ```
 //! A shape is that of a Llama with random weights: hidden and inner size, layers, heads, key-value

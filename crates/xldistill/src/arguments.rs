@@ -122,7 +122,7 @@ pub struct ConfigArguments {
     /// Do only shard I of N of the row-wise stages, e.g. 0/8
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
-    /// What computes, instead of the config's device: cpu, vulkan, metal, cuda, rocm; cuda:1
+    /// What computes, instead of the config's device: cpu, vulkan, metal, cuda, rocm, wgpu; cuda:1
     #[arg(long)]
     pub device: Option<ComputeDevice>,
 }
@@ -163,7 +163,7 @@ pub struct GenerateArguments {
     /// GGUF file, Hugging Face directory or PEFT adapter
     #[arg(long)]
     pub model: PathBuf,
-    /// What computes: cpu, vulkan, metal, cuda, rocm; of several GPUs e.g. cuda:1
+    /// What computes: cpu, vulkan, metal, cuda, rocm, wgpu; of several GPUs e.g. cuda:1
     #[arg(long, default_value_t)]
     pub device: ComputeDevice,
     /// One prompt per line; standard input where it is not given
@@ -198,7 +198,7 @@ pub struct PerplexityArguments {
     /// GGUF file, Hugging Face directory or PEFT adapter
     #[arg(long)]
     pub model: PathBuf,
-    /// What computes: cpu, vulkan, metal, cuda, rocm; of several GPUs e.g. cuda:1
+    /// What computes: cpu, vulkan, metal, cuda, rocm, wgpu; of several GPUs e.g. cuda:1
     #[arg(long, default_value_t)]
     pub device: ComputeDevice,
     /// One JSON object per line, with tokens and log-probabilities

@@ -47,7 +47,7 @@ pub struct Config {
     /// The run's folder.
     pub output: PathBuf,
     /// What computes: `cpu`, or a GPU where the build knows its interface: `vulkan`, `metal`, `cuda`,
-    /// `rocm`, of several GPUs `cuda:1`.
+    /// `rocm`, `wgpu`, of several GPUs `cuda:1`.
     #[serde(default)]
     pub device: ComputeDevice,
     /// Decides every draw: the choice of answers, code-switching, the order of examples.

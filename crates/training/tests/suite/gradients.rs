@@ -104,7 +104,7 @@ fn frozen_weights_of_any_format_train_alike() {
     };
     let (exact, trained) = step(Precision::F32);
     assert_eq!(trained.len(), 7 * 2);
-    for (precision, loss, share) in [(Precision::Bf16, 2e-3, 0.02), (Precision::Int8, 5e-3, 0.05)] {
+    for (precision, loss, share) in [(Precision::Bf16, 2e-3, 0.02), (Precision::Int8, 5e-3, 0.1)] {
         let (rounded, _) = step(precision);
         assert!(
             (rounded.loss / exact.loss - 1.0).abs() < loss,

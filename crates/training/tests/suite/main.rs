@@ -7,7 +7,8 @@ mod equivalence;
     feature = "vulkan",
     feature = "metal",
     feature = "cuda",
-    feature = "rocm"
+    feature = "rocm",
+    feature = "wgpu"
 ))]
 mod gpu;
 mod gradients;

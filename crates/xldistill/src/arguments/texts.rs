@@ -16,7 +16,7 @@ pub struct TranslateTextArguments {
     /// firefox, nllb: directory of the model; llm: GGUF file, Hugging Face directory or PEFT adapter
     #[arg(long, required_if_eq_any([("engine", "firefox"), ("engine", "nllb"), ("engine", "llm")]))]
     pub model: Option<PathBuf>,
-    /// nllb, llm: what computes: cpu, vulkan, metal, cuda, rocm; of several GPUs e.g. cuda:1
+    /// nllb, llm: what computes: cpu, vulkan, metal, cuda, rocm, wgpu; of several GPUs e.g. cuda:1
     #[arg(long, default_value_t)]
     pub device: ComputeDevice,
     /// http, openai: address of the server
@@ -120,7 +120,7 @@ pub struct EstimateQualityArguments {
     /// Folder of a COMET model (hparams.yaml and checkpoints/model.ckpt), or its checkpoint
     #[arg(long)]
     pub model: PathBuf,
-    /// What computes: cpu, vulkan, metal, cuda, rocm; of several GPUs e.g. cuda:1
+    /// What computes: cpu, vulkan, metal, cuda, rocm, wgpu; of several GPUs e.g. cuda:1
     #[arg(long, default_value_t)]
     pub device: ComputeDevice,
     /// Folder with the encoder's tokenizer.json and config.json, if they are not in the model's
