@@ -6,6 +6,7 @@
 pub mod induced;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -83,27 +84,37 @@ impl CodeSwitchStage {
             .and_then(|text| text.translation.as_ref());
         // A subset whose answers were all rejected has no use for its question.
         let answered = row.answer.translation.is_some() || generated.is_some();
-        let questions = [
-            (Subset::LL, source),
-            (Subset::TL, translation),
-            (Subset::LT, source.filter(|_| answered)),
-            (Subset::TT, translation.filter(|_| answered)),
-        ];
-        questions.map(|(subset, question)| question.map(|q| self.switch(row, subset, q)))
-    }
-
-    fn switch(&self, row: &Translated, subset: Subset, question: &str) -> String {
         let dictionary = self.dictionaries.get(&row.target);
         let (Some(dictionary), Some(target)) = (dictionary, self.targets.get(&row.target)) else {
-            return question.to_owned();
+            let [source, translation] = [source, translation].map(|text| text.map(str::to_owned));
+            return [
+                source.clone(),
+                translation.clone(),
+                source.filter(|_| answered),
+                translation.filter(|_| answered),
+            ];
         };
-        let (switcher, dictionary) = match subset {
-            Subset::TL | Subset::TT => (target, &dictionary.target_to_source),
-            _ => (&self.source, &dictionary.source_to_target),
+        let source = source.map(|text| self.source.open(text));
+        let translation = translation.map(|text| target.open(text));
+        let draws = |subset: Subset| {
+            let purpose = format!("code_switch {} {}", subset.name(), row.target);
+            Stream::for_id(self.config.seed, &purpose, &row.id)
         };
-        let purpose = format!("code_switch {} {}", subset.name(), row.target);
-        let draws = Stream::for_id(self.config.seed, &purpose, &row.id);
-        switcher.switch(question, dictionary, self.config.probability, draws)
+        let (into, back) = (&dictionary.source_to_target, &dictionary.target_to_source);
+        let switch = |question: &Option<Question>, dictionary, subset| {
+            let question = question.as_ref()?;
+            Some(question.switched(dictionary, self.config.probability, draws(subset)))
+        };
+        [
+            switch(&source, into, Subset::LL),
+            switch(&translation, back, Subset::TL),
+            answered
+                .then(|| switch(&source, into, Subset::LT))
+                .flatten(),
+            answered
+                .then(|| switch(&translation, back, Subset::TT))
+                .flatten(),
+        ]
     }
 }
 
@@ -227,45 +238,69 @@ impl Switcher {
         }
     }
 
-    /// Eq. 5 for every word of `text`.
-    fn switch(
-        &self,
-        text: &str,
-        dictionary: &Dictionary,
-        probability: f64,
-        mut draws: Stream,
-    ) -> String {
-        let mut switched = String::with_capacity(text.len() + text.len() / 4);
+    /// `text` with its words found.
+    fn open<'t>(&self, text: &'t str) -> Question<'t> {
+        let mut words = Vec::new();
+        let mut sentence_start = 0;
         for segment in self.segmenter.segment(text) {
             let sentence = match segment {
                 Segment::Keep(kept) => {
-                    switched.push_str(kept);
+                    sentence_start += kept.len();
                     continue;
                 }
                 Segment::Translate(sentence) => sentence,
             };
-            let mut end = 0;
-            for word in self.words.words(sentence.text) {
-                // Every word draws, so that a new dictionary entry changes its own word only.
-                let (replace, which) = (draws.uniform() < probability, draws.bits());
-                if !replace {
-                    continue;
-                }
-                let is_protected = sentence
-                    .protected
-                    .iter()
+            words.extend(self.words.words(sentence.text).into_iter().map(|word| {
+                let is_protected = (sentence.protected.iter())
                     .any(|span| span.start < word.end && word.start < span.end);
-                let translations = dictionary.translations(&sentence.text[word.clone()]);
-                if is_protected || translations.is_empty() {
-                    continue;
+                Word {
+                    range: sentence_start + word.start..sentence_start + word.end,
+                    is_protected,
                 }
-                let translation = &translations[(which % translations.len() as u64) as usize];
-                switched.push_str(&sentence.text[end..word.start]);
-                switched.push_str(&in_case_of(&sentence.text[word.clone()], translation));
-                end = word.end;
-            }
-            switched.push_str(&sentence.text[end..]);
+            }));
+            sentence_start += sentence.text.len();
         }
+        Question { text, words }
+    }
+}
+
+/// A text of which several versions are drawn.
+struct Question<'t> {
+    text: &'t str,
+    words: Vec<Word>,
+}
+
+struct Word {
+    range: Range<usize>,
+    is_protected: bool,
+}
+
+impl Question<'_> {
+    /// Eq. 5 for every word.
+    fn switched(&self, dictionary: &Dictionary, probability: f64, mut draws: Stream) -> String {
+        let mut switched = String::with_capacity(self.text.len() + self.text.len() / 4);
+        let mut end = 0;
+        for Word {
+            range,
+            is_protected,
+        } in &self.words
+        {
+            // Every word draws, so that a new dictionary entry changes its own word only.
+            let (replace, which) = (draws.uniform() < probability, draws.bits());
+            if !replace || *is_protected {
+                continue;
+            }
+            let word = &self.text[range.clone()];
+            let translations = dictionary.translations(word);
+            if translations.is_empty() {
+                continue;
+            }
+            let translation = &translations[(which % translations.len() as u64) as usize];
+            switched.push_str(&self.text[end..range.start]);
+            switched.push_str(&in_case_of(word, translation));
+            end = range.end;
+        }
+        switched.push_str(&self.text[end..]);
         switched
     }
 }

@@ -136,6 +136,7 @@ impl<'a> FilterStage<'a> {
         });
         match fault {
             Some(rejection) => Verdict::Rejected(rejection),
+            None if self.estimator.is_none() => Verdict::Passed,
             None => Verdict::Estimate(pair.aligned_lines()),
         }
     }
@@ -151,7 +152,7 @@ fn min_language_probability(identifier: &dyn LanguageIdentifier, config: &Filter
 enum Verdict {
     /// There is none, or an earlier stage rejected it.
     Absent,
-    /// Nothing in it was translated.
+    /// Nothing in it was translated, or its quality is not to be estimated.
     Passed,
     /// A rule found a fault.
     Rejected(Rejection),
@@ -262,7 +263,7 @@ impl RowStage for FilterStage<'_> {
                 )?;
             }
         }
-        let outcomes = rows.iter().zip(verdicts).map(|(row, verdicts)| {
+        let outcomes = rows.par_iter().zip(verdicts).map(|(row, verdicts)| {
             let mut row = row.clone();
             let mut rejections = Vec::new();
             for (verdict, text) in verdicts.into_iter().zip(texts_mut(&mut row)) {

@@ -12,7 +12,8 @@ use crate::checkpoint::{Checkpoint, CheckpointError, reject_unexpected};
 use crate::huggingface::SafetensorsCheckpoint;
 use crate::identity::{self, ModelIdentity};
 use crate::language_model::{LanguageModel, LoadError};
-use crate::llama::{Llama, LoraConfig};
+use crate::linear::Linear;
+use crate::llama::{LoraConfig, MapLayer};
 
 /// File name of an adapter's configuration.
 pub(crate) const ADAPTER_CONFIG: &str = "adapter_config.json";
@@ -142,11 +143,14 @@ pub(crate) fn identity(directory: &Path) -> Result<ModelIdentity, AdapterError> 
     Ok(identity::with_adapter(&base, directory)?)
 }
 
-/// Loads the base model and attaches the adapter.
-pub(crate) fn load(directory: &Path, device: &Device) -> Result<LanguageModel, AdapterError> {
+/// Loads the base model with the adapter attached to its layers, which `map` then replaces.
+pub(crate) fn load(
+    directory: &Path,
+    device: &Device,
+    map: &mut MapLayer<'_>,
+) -> Result<LanguageModel, AdapterError> {
     let (written, base) = read(directory)?;
-    let mut model = LanguageModel::load(&base, device).map_err(base_error(directory))?;
-    let lora = LoraConfig {
+    let config = LoraConfig {
         r: written.r,
         lora_alpha: written.lora_alpha,
         lora_dropout: written.lora_dropout,
@@ -154,55 +158,47 @@ pub(crate) fn load(directory: &Path, device: &Device) -> Result<LanguageModel, A
         target_modules: Vec::new(), // The weights themselves say which layers are adapted.
     };
     let weights = SafetensorsCheckpoint::open_files(directory, &[directory.join(ADAPTER_WEIGHTS)])?;
-    // The base may be an adapter itself.
-    model.llama = attach(model.llama.merge_lora(), &lora, &weights, device)?;
+    let mut used = HashSet::new();
+    let attach = &mut |name: &str, layer: Linear| {
+        // The base may be an adapter itself.
+        let layer = attached(name, layer.merged(), &config, &weights, &mut used)?;
+        map(name, layer)
+    };
+    let model = LanguageModel::load_mapped(&base, device, attach);
+    let mut model = model.map_err(|error| match error {
+        LoadError::Checkpoint(error) if error.path() == weights.path() => error.into(),
+        error => base_error(directory)(error),
+    })?;
+    reject_unexpected(&weights, &used, |_| false)?;
+    if used.is_empty() {
+        return Err(
+            CheckpointError::file(weights.path(), "the adapter holds no LoRA matrices").into(),
+        );
+    }
     model.identity = identity::with_adapter(&model.identity, directory)?;
     Ok(model)
 }
 
-/// Attaches an adapter to every layer that `weights` has matrices for.
-fn attach(
-    llama: Llama,
+/// The layer called `name` with the adapter that `weights` has for it, whose tensors are noted in
+/// `used`.
+fn attached(
+    name: &str,
+    layer: Linear,
     config: &LoraConfig,
     weights: &SafetensorsCheckpoint,
-    device: &Device,
-) -> Result<Llama, CheckpointError> {
-    let mut used = HashSet::new();
-    let mut failed = None;
-    let mut adapted = HashSet::new();
-    let llama = burn::module::Module::freeze(llama).map_linears(|name, layer| {
-        let [a, b] = ["lora_A", "lora_B"].map(|part| format!("{PREFIX}{name}.{part}.weight"));
-        if !weights.contains(&a) && !weights.contains(&b) {
-            return layer;
-        }
-        let [outputs, inputs] = layer.weight.dims();
-        let read = |name: &str, shape: [usize; 2]| -> Result<Tensor<2>, CheckpointError> {
-            let values = weights.tensor(name, &shape)?;
-            Ok(Tensor::from_data(TensorData::new(values, shape), device))
-        };
-        let pair =
-            read(&a, [config.r, inputs]).and_then(|a| Ok((a, read(&b, [outputs, config.r])?)));
-        match pair {
-            Ok((matrix_a, matrix_b)) => {
-                used.extend([a, b]);
-                adapted.insert(name.to_owned());
-                layer.with_adapter(matrix_a, matrix_b, config.scale(), config.lora_dropout)
-            }
-            Err(error) => {
-                failed.get_or_insert(error);
-                layer
-            }
-        }
-    });
-    if let Some(error) = failed {
-        return Err(error);
+    used: &mut HashSet<String>,
+) -> Result<Linear, CheckpointError> {
+    let names = ["lora_A", "lora_B"].map(|part| format!("{PREFIX}{name}.{part}.weight"));
+    if !names.iter().any(|name| weights.contains(name)) {
+        return Ok(layer);
     }
-    reject_unexpected(weights, &used, |_| false)?;
-    if adapted.is_empty() {
-        return Err(CheckpointError::file(
-            weights.path(),
-            "the adapter holds no LoRA matrices",
-        ));
-    }
-    Ok(llama)
+    let ([outputs, inputs], device) = (layer.shape(), layer.weight.device());
+    let read = |name: &str, shape: [usize; 2]| -> Result<Tensor<2>, CheckpointError> {
+        let values = weights.tensor(name, &shape)?;
+        Ok(Tensor::from_data(TensorData::new(values, shape), &device))
+    };
+    let a = read(&names[0], [config.r, inputs])?;
+    let b = read(&names[1], [outputs, config.r])?;
+    used.extend(names);
+    Ok(layer.with_adapter(a, b, config.scale(), config.lora_dropout))
 }

@@ -1,6 +1,6 @@
 //! Where weights come from: a file format that hands out tensors by their Hugging Face names.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
@@ -88,6 +88,17 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
+    /// The file or directory in which something is wrong.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Missing { path, .. }
+            | Self::Shape { path, .. }
+            | Self::Unexpected { path, .. }
+            | Self::Format { path, .. }
+            | Self::File { path, .. } => path,
+        }
+    }
+
     pub(crate) fn file(path: impl Into<PathBuf>, message: impl ToString) -> Self {
         Self::File {
             path: path.into(),

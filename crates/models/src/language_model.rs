@@ -12,8 +12,8 @@ use crate::checkpoint::CheckpointError;
 use crate::gguf::{Gguf, GgufError, LlamaCheckpoint, LlamaGgufError};
 use crate::huggingface;
 use crate::identity::{self, ModelIdentity};
-use crate::linear::WeightForm;
-use crate::llama::{ConfigError, Llama, LlamaConfig};
+use crate::linear::{Linear, WeightForm};
+use crate::llama::{ConfigError, Llama, LlamaConfig, MapLayer};
 use crate::m2m100::TranslationTokenizerError;
 use crate::tokenizer::{SpecialTokens, Tokenizer, TokenizerError};
 
@@ -88,24 +88,30 @@ impl LanguageModel {
     }
 
     /// [`LanguageModel::load`] with the blocks' weights in `form`, in which each is put as soon as
-    /// it is read. An adapter is merged for it, so its base model is loaded as parameters first.
+    /// it is read; adapters are merged for all but [`WeightForm::Parameters`].
     pub fn load_as(
         path: impl AsRef<Path>,
         device: &Device,
         form: WeightForm,
     ) -> Result<Self, LoadError> {
-        match Place::of(path.as_ref())? {
-            Place::Gguf(file) => Self::load_gguf(&file, device, form),
-            Place::Directory(directory) => Self::load_directory(directory, device, form),
-            Place::Adapter(directory) => {
-                let mut model = adapter_directory::load(directory, device)?;
-                model.llama = match form {
-                    WeightForm::Parameters => model.llama,
-                    WeightForm::Packed(format) => model.llama.packed(format),
-                    WeightForm::Frozen(format) => model.llama.merge_lora().frozen(format),
-                };
-                Ok(model)
-            }
+        let hold = &mut |_: &str, layer: Linear| Ok(layer.held_in(form));
+        let mut model = Self::load_mapped(path.as_ref(), device, hold)?;
+        if let WeightForm::Packed(format) = form {
+            model.llama = model.llama.with_packed_output(format);
+        }
+        Ok(model)
+    }
+
+    /// [`LanguageModel::load`] with each linear layer replaced as soon as it is read.
+    pub(crate) fn load_mapped(
+        path: &Path,
+        device: &Device,
+        map: &mut MapLayer<'_>,
+    ) -> Result<Self, LoadError> {
+        match Place::of(path)? {
+            Place::Gguf(file) => Self::load_gguf(&file, device, map),
+            Place::Directory(directory) => Self::load_directory(directory, device, map),
+            Place::Adapter(directory) => Ok(adapter_directory::load(directory, device, map)?),
         }
     }
 
@@ -118,7 +124,7 @@ impl LanguageModel {
         }
     }
 
-    fn load_gguf(path: &Path, device: &Device, form: WeightForm) -> Result<Self, LoadError> {
+    fn load_gguf(path: &Path, device: &Device, map: &mut MapLayer<'_>) -> Result<Self, LoadError> {
         let file = Gguf::open(path)?;
         let config = file.llama_config().map_err(|error| match error {
             LlamaGgufError::Gguf(error) => LoadError::Gguf(error),
@@ -130,13 +136,17 @@ impl LanguageModel {
         let tokenizer = Tokenizer::from_gguf(&file)?;
         tokenizer.check_vocabulary(config.vocab_size)?;
         let checkpoint = LlamaCheckpoint::new(&file, &config);
-        let llama = Llama::load_as(&config, &checkpoint, device, form)?;
+        let llama = Llama::load_mapped(&config, &checkpoint, device, map)?;
         let template = file.text("tokenizer.chat_template")?.map(str::to_owned);
         let identity = gguf_identity(path, &file)?;
         Self::assemble(config, llama, tokenizer, template, identity, None)
     }
 
-    fn load_directory(path: &Path, device: &Device, form: WeightForm) -> Result<Self, LoadError> {
+    fn load_directory(
+        path: &Path,
+        device: &Device,
+        map: &mut MapLayer<'_>,
+    ) -> Result<Self, LoadError> {
         let config_path = path.join("config.json");
         let text = std::fs::read_to_string(&config_path)
             .map_err(|error| CheckpointError::file(&config_path, error))?;
@@ -148,8 +158,8 @@ impl LanguageModel {
             config.eos_token_ids = ids;
         }
         let tokenizer_config = huggingface::read_json(&path.join("tokenizer_config.json"))?;
-        let map = huggingface::read_json(&path.join("special_tokens_map.json"))?;
-        let special = [&tokenizer_config, &map]
+        let special_map = huggingface::read_json(&path.join("special_tokens_map.json"))?;
+        let special = [&tokenizer_config, &special_map]
             .into_iter()
             .flatten()
             .map(SpecialTokens::from_json)
@@ -159,7 +169,7 @@ impl LanguageModel {
         tokenizer.check_vocabulary(config.vocab_size)?;
         let template = huggingface::chat_template(path, tokenizer_config.as_ref())?;
         let checkpoint = huggingface::open_weights(path)?;
-        let llama = Llama::load_as(&config, checkpoint.as_ref(), device, form)?;
+        let llama = Llama::load_mapped(&config, checkpoint.as_ref(), device, map)?;
         let identity = directory_identity(path)?;
         Self::assemble(
             config,

@@ -192,11 +192,14 @@ impl Linear {
         }
     }
 
-    /// The layer with its adapter added into the weight: W + s·B·A.
+    /// The layer with its adapter, if it has one, added into the weight: W + s·B·A.
     ///
     /// # Panics
-    /// If its weight is not in its parameter.
+    /// If it has one and its weight is not in its parameter.
     pub fn merged(self) -> Self {
+        if self.lora.is_none() {
+            return self;
+        }
         let weight = self.effective_weight();
         Self {
             weight: Param::from_tensor(weight),
@@ -236,12 +239,12 @@ impl Linear {
         }
     }
 
-    /// The layer, just read, in this form.
+    /// The layer, just read, in this form; its adapter is merged for all but the first.
     pub(crate) fn held_in(self, form: WeightForm) -> Self {
         match form {
             WeightForm::Parameters => self,
             WeightForm::Packed(format) => self.packed(format),
-            WeightForm::Frozen(format) => self.freeze().frozen(format),
+            WeightForm::Frozen(format) => self.merged().freeze().frozen(format),
         }
     }
 

@@ -27,7 +27,7 @@ pub use config::{ConfigError, Family, LlamaConfig, RopeScaling};
 use rotary::Rotary;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, reject_unexpected};
-use crate::linear::{Linear, WeightForm, parameter};
+use crate::linear::{Linear, parameter};
 
 /// A decoder with its output layer.
 #[derive(Module, Debug)]
@@ -64,6 +64,9 @@ pub struct Embedding {
     pub weight: Param<Tensor<2>>,
 }
 
+/// Replaces a linear layer, given its full name.
+pub(crate) type MapLayer<'a> = dyn FnMut(&str, Linear) -> Result<Linear, CheckpointError> + 'a;
+
 impl Llama {
     /// Reads a model of this shape. Tensors that are missing, of another shape or without a place
     /// are errors.
@@ -72,16 +75,16 @@ impl Llama {
         checkpoint: &dyn Checkpoint,
         device: &Device,
     ) -> Result<Self, CheckpointError> {
-        Self::load_as(config, checkpoint, device, WeightForm::Parameters)
+        Self::load_mapped(config, checkpoint, device, &mut |_, layer| Ok(layer))
     }
 
-    /// [`Llama::load`] with the blocks' weights in `form` as soon as they are read, so that only
-    /// one block's are in memory twice.
-    pub fn load_as(
+    /// [`Llama::load`] with each linear layer of a block replaced as soon as the block is read, so
+    /// that only one block's are in memory twice; the closure sees a layer's full name.
+    pub(crate) fn load_mapped(
         config: &LlamaConfig,
         checkpoint: &dyn Checkpoint,
         device: &Device,
-        form: WeightForm,
+        map: &mut MapLayer<'_>,
     ) -> Result<Self, CheckpointError> {
         let mut expected: HashSet<String> = tensor_names(config).into_iter().collect();
         expected.insert("lm_head.weight".into()); // A tied checkpoint may store it all the same.
@@ -93,14 +96,14 @@ impl Llama {
         let layers = (0..config.num_hidden_layers)
             .map(|index| {
                 let block = Block::load(config, checkpoint, index, device)?;
-                Ok(block.map_linears(|_, layer| layer.held_in(form)))
+                block.map_linears(|name, layer| map(&format!("model.layers.{index}.{name}"), layer))
             })
             .collect::<Result<_, _>>()?;
         let lm_head = match config.tie_word_embeddings {
             true => None,
             false => Some(Linear::load(checkpoint, "lm_head", table, false, device)?),
         };
-        let mut llama = Self {
+        Ok(Self {
             model: Decoder {
                 embed_tokens: Embedding {
                     weight: parameter(checkpoint, "model.embed_tokens.weight", table, device)?,
@@ -112,11 +115,7 @@ impl Llama {
             rotary: Rotary::new(config),
             recompute: false,
             packed_output: None,
-        };
-        if let WeightForm::Packed(format) = form {
-            llama = llama.with_packed_output(format);
-        }
-        Ok(llama)
+        })
     }
 
     /// Rows of the token table for `ids`: [T, C].
@@ -231,7 +230,7 @@ impl Llama {
             .with_packed_output(format)
     }
 
-    fn with_packed_output(mut self, format: WeightFormat) -> Self {
+    pub(crate) fn with_packed_output(mut self, format: WeightFormat) -> Self {
         let weight = self.output_weight();
         self.packed_output = Some(kernels::PackedLinear::new(weight, None, format));
         self

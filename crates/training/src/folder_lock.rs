@@ -8,7 +8,7 @@ use std::path::Path;
 /// ends.
 #[derive(Debug)]
 pub struct FolderLock {
-    _file: File,
+    file: File,
 }
 
 /// Why a folder could not be taken.
@@ -47,10 +47,17 @@ impl FolderLock {
             .open(folder.join(".lock"))
             .map_err(io_error)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(LockError::Taken { folder: name() }),
             Err(TryLockError::Error(source)) => Err(io_error(source)),
         }
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing the file is not enough while a process that is just being started has it too.
+        let _ = self.file.unlock();
     }
 }
 

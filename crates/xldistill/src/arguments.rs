@@ -4,11 +4,12 @@ mod texts;
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use corpus::language::Language;
-use models::ComputeDevice;
+use models::{ComputeDevice, LanguageModel, WeightForm};
 
-use crate::config::Config;
+use crate::config::{Config, WeightPrecision};
 use crate::config_file::ConfigError;
 
 pub use texts::{
@@ -157,15 +158,38 @@ pub enum StageName {
     Report,
 }
 
-/// `xldistill generate`
+/// A language model for inference.
 #[derive(Debug, Args)]
-pub struct GenerateArguments {
+pub struct ModelArguments {
     /// GGUF file, Hugging Face directory or PEFT adapter
-    #[arg(long)]
-    pub model: PathBuf,
+    #[arg(long = "model")]
+    pub path: PathBuf,
     /// What computes: cpu, vulkan, metal, cuda, rocm, wgpu; of several GPUs e.g. cuda:1
     #[arg(long, default_value_t)]
     pub device: ComputeDevice,
+    /// How the model's weights are held and multiplied: 4, 2 or 1 bytes each
+    #[arg(long, value_enum, default_value_t = WeightPrecision::F32)]
+    pub precision: WeightPrecision,
+}
+
+impl ModelArguments {
+    /// The model, packed for inference.
+    pub fn load(&self) -> Result<LanguageModel> {
+        let form = WeightForm::Packed(self.precision.into());
+        Ok(LanguageModel::load_as(
+            &self.path,
+            &self.device.open()?,
+            form,
+        )?)
+    }
+}
+
+/// `xldistill generate`
+#[derive(Debug, Args)]
+pub struct GenerateArguments {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArguments,
     /// One prompt per line; standard input where it is not given
     #[arg(long)]
     pub prompts: Option<PathBuf>,
@@ -195,12 +219,9 @@ pub struct GenerateArguments {
 /// `xldistill perplexity`
 #[derive(Debug, Args)]
 pub struct PerplexityArguments {
-    /// GGUF file, Hugging Face directory or PEFT adapter
-    #[arg(long)]
-    pub model: PathBuf,
-    /// What computes: cpu, vulkan, metal, cuda, rocm, wgpu; of several GPUs e.g. cuda:1
-    #[arg(long, default_value_t)]
-    pub device: ComputeDevice,
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArguments,
     /// One JSON object per line, with tokens and log-probabilities
     #[arg(long)]
     pub json: bool,

@@ -25,7 +25,7 @@ use engines::{
     round_trip::RoundTripChrf,
     translation_cache::{CachedTranslator, TranslationCache},
 };
-use models::{beam_search::BeamOptions, comet::CometOptions, kernels::WeightFormat};
+use models::{beam_search::BeamOptions, comet::CometOptions};
 
 use crate::config::{AnswerEngine, Config, QualityEngine, TranslateEngine};
 
@@ -40,7 +40,7 @@ pub fn answerer(config: &Config) -> Result<Box<dyn Answerer>> {
                 batch_size: answer.batch_size,
                 system_prompt: answer.system.clone(),
                 seed: config.seed,
-                weights: WeightFormat::Bf16,
+                weights: answer.precision.into(),
                 device: config.device,
                 ..LocalLlmOptions::default()
             },
@@ -74,6 +74,7 @@ pub fn subject(config: &Config, model: &std::path::Path) -> Result<LocalLlm> {
         max_new_tokens: config.evaluate.max_new_tokens,
         batch_size: config.evaluate.batch_size,
         system_prompt: config.answer.system.clone(),
+        weights: config.evaluate.precision.into(),
         device: config.device,
         ..LocalLlmOptions::default()
     };
@@ -154,7 +155,7 @@ fn any_direction(config: &Config) -> Result<Box<dyn Translator>> {
                 max_new_tokens: translate.max_new_tokens,
                 batch_size: translate.batch_size,
                 seed: config.seed,
-                weights: WeightFormat::Bf16,
+                weights: translate.precision.into(),
                 device: config.device,
                 ..LocalLlmOptions::default()
             };

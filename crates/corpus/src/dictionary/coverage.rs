@@ -1,5 +1,6 @@
 //! How much of a text a dictionary knows.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use rayon::prelude::*;
@@ -51,12 +52,12 @@ impl Tally {
     pub fn add(&mut self, dictionary: &Dictionary, texts: &[&str], finder: &WordFinder) {
         let count = |mut tally: Tally, text: &&str| {
             for word in finder.words(text) {
-                let word = text[word].to_lowercase();
-                let known = match tally.seen.get(&word) {
+                let word = lowercase(&text[word]);
+                let known = match tally.seen.get(&*word) {
                     Some(&known) => known,
                     None => {
                         let known = !dictionary.translations(&word).is_empty();
-                        tally.seen.insert(word, known);
+                        tally.seen.insert(word.into_owned(), known);
                         known
                     }
                 };
@@ -92,6 +93,14 @@ impl Tally {
         large.known_words += small.known_words;
         large.seen.extend(small.seen);
         large
+    }
+}
+
+/// Most words are in lower case as they are.
+fn lowercase(word: &str) -> Cow<'_, str> {
+    match word.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        true => Cow::Borrowed(word),
+        false => Cow::Owned(word.to_lowercase()),
     }
 }
 

@@ -10,7 +10,7 @@ use super::shard::Shard;
 /// ends.
 #[derive(Debug)]
 pub struct Lock {
-    _files: Vec<File>,
+    files: Vec<File>,
 }
 
 impl Lock {
@@ -26,7 +26,16 @@ impl Lock {
             require(own.try_lock(), folder)?;
             files.push(own);
         }
-        Ok(Lock { _files: files })
+        Ok(Lock { files })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the files is not enough while a process that is just being started has them too.
+        for file in &self.files {
+            let _ = file.unlock();
+        }
     }
 }
 

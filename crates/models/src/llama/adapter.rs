@@ -1,5 +1,7 @@
 //! LoRA on a Llama: which layers are adapted, attaching, merging.
 
+use std::convert::Infallible;
+
 use burn::module::Module;
 
 use super::Llama;
@@ -93,13 +95,7 @@ impl Llama {
 
     /// The model with all adapters added into their weights.
     pub fn merge_lora(self) -> Self {
-        self.map_linears(|_, layer| {
-            if layer.lora.is_some() {
-                layer.merged()
-            } else {
-                layer
-            }
-        })
+        self.map_linears(|_, layer| layer.merged())
     }
 
     /// Whether any layer has an adapter.
@@ -112,7 +108,10 @@ impl Llama {
     pub(crate) fn map_linears(mut self, mut map: impl FnMut(&str, Linear) -> Linear) -> Self {
         let blocks = std::mem::take(&mut self.model.layers);
         let blocks = blocks.into_iter().enumerate().map(|(index, block)| {
-            block.map_linears(|name, layer| map(&format!("model.layers.{index}.{name}"), layer))
+            let mapped = block.map_linears(|name, layer| {
+                Ok::<_, Infallible>(map(&format!("model.layers.{index}.{name}"), layer))
+            });
+            mapped.unwrap_or_else(|never| match never {})
         });
         self.model.layers = blocks.collect();
         self

@@ -133,7 +133,10 @@ impl Block {
     }
 
     /// Replaces each linear layer; the closure sees its name in the block.
-    pub(super) fn map_linears(mut self, mut map: impl FnMut(&str, Linear) -> Linear) -> Self {
+    pub(super) fn map_linears<E>(
+        mut self,
+        mut map: impl FnMut(&str, Linear) -> Result<Linear, E>,
+    ) -> Result<Self, E> {
         let (attention, mlp) = (&mut self.self_attn, &mut self.mlp);
         let layers = [
             ("self_attn.q_proj", &mut attention.q_proj),
@@ -145,9 +148,9 @@ impl Block {
             ("mlp.down_proj", &mut mlp.down_proj),
         ];
         for (name, layer) in layers {
-            *layer = map(name, layer.clone());
+            *layer = map(name, layer.clone())?;
         }
-        self
+        Ok(self)
     }
 
     /// Its linear layers, in the order in which they are used.

@@ -5,10 +5,8 @@ use std::io::Write;
 use anyhow::{Result, bail};
 use corpus::progress::Progress;
 use models::{
-    LanguageModel, WeightForm,
     chat_template::Message,
     generation::{FinishReason, GenerationOptions, Sampling, generate},
-    kernels::WeightFormat,
 };
 use serde_json::json;
 
@@ -20,9 +18,7 @@ pub fn run(arguments: &GenerateArguments, terminal: &Terminal) -> Result<()> {
         Some(path) => lines::of_file(path)?,
         None => lines::of_standard_input()?,
     };
-    let device = arguments.device.open()?;
-    let form = WeightForm::Packed(WeightFormat::F32);
-    let model = LanguageModel::load_as(&arguments.model, &device, form)?;
+    let model = arguments.model.load()?;
     let encode = |prompt: &String| -> Result<Vec<u32>> {
         if arguments.raw {
             return Ok(model.tokenizer.encode_plain(prompt)?);
@@ -30,7 +26,7 @@ pub fn run(arguments: &GenerateArguments, terminal: &Terminal) -> Result<()> {
         let Some(template) = &model.chat_template else {
             bail!(
                 "{} has no chat template; --raw continues the prompt as plain text",
-                arguments.model.display()
+                arguments.model.path.display()
             );
         };
         let system = arguments.system.as_ref().map(Message::system);

@@ -3,11 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
-use models::{
-    LanguageModel, WeightForm,
-    kernels::WeightFormat,
-    scoring::{ScoredSequence, log_probabilities},
-};
+use models::scoring::{ScoredSequence, log_probabilities};
 use serde_json::json;
 
 use crate::{arguments::PerplexityArguments, lines};
@@ -17,9 +13,7 @@ use crate::{arguments::PerplexityArguments, lines};
 /// The BOS token is prepended where the tokenizer has one; every later token gets a natural-log
 /// probability. A line of fewer than two tokens has no perplexity.
 pub fn run(arguments: &PerplexityArguments) -> Result<()> {
-    let device = arguments.device.open()?;
-    let form = WeightForm::Packed(WeightFormat::F32);
-    let model = LanguageModel::load_as(&arguments.model, &device, form)?;
+    let model = arguments.model.load()?;
     let lines = lines::of_standard_input()?;
     let sequences = lines
         .iter()

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::WeightPrecision;
+
 /// `[answer]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -10,6 +12,8 @@ pub struct Answer {
     pub engine: AnswerEngine,
     /// Most tokens of an answer; a longer one is cut off and rejected.
     pub max_new_tokens: usize,
+    /// How the model's weights are held.
+    pub precision: WeightPrecision,
     /// Questions answered side by side.
     pub batch_size: usize,
     /// System message, instead of the chat template's own.
@@ -31,6 +35,7 @@ impl Default for Answer {
         Self {
             engine: AnswerEngine::Local,
             max_new_tokens: 256,
+            precision: WeightPrecision::Bf16,
             batch_size: 16,
             system: None,
             url: None,

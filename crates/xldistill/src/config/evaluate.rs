@@ -7,6 +7,8 @@ use corpus::language::Language;
 use evaluation::{suite::EvaluateConfig, task::translation::AnswerPart};
 use serde::{Deserialize, Serialize};
 
+use super::WeightPrecision;
+
 /// `[evaluate]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -21,6 +23,8 @@ pub struct Evaluate {
     pub limit: Option<usize>,
     /// Most tokens of an answer or translation.
     pub max_new_tokens: usize,
+    /// How the models' weights are held.
+    pub precision: WeightPrecision,
     /// Questions answered side by side.
     pub batch_size: usize,
     /// How much of an answer counts as a translation.
@@ -49,6 +53,7 @@ impl Default for Evaluate {
             texts: BTreeMap::new(),
             limit: None,
             max_new_tokens: 96,
+            precision: WeightPrecision::F32,
             batch_size,
             translation_answer,
             bleu_tokenizer,

@@ -24,7 +24,7 @@ pub struct Translate {
     /// nllb: directory of the model, which serves all directions; llm: the LLM, the run's own where
     /// none is named.
     pub model: Option<PathBuf>,
-    /// nllb: how weights are held and multiplied.
+    /// nllb, llm: how weights are held and multiplied.
     pub precision: WeightPrecision,
     /// nllb: beams of the search.
     pub beam_size: usize,
