@@ -1,7 +1,7 @@
 //! Burn's operations on a device beside the same on the processor: which of them differ?
 //!
 //! ```text
-//! cargo run --release -p models --features vulkan --example compare_device -- vulkan
+//! cargo run --release -p models --features wgpu --example compare_device -- wgpu
 //! ```
 //! One line for each operation, with the largest difference.
 

@@ -27,7 +27,7 @@ pub use config::{ConfigError, Family, LlamaConfig, RopeScaling};
 use rotary::Rotary;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, reject_unexpected};
-use crate::linear::{Linear, parameter};
+use crate::linear::{Linear, WeightForm, parameter};
 
 /// A decoder with its output layer.
 #[derive(Module, Debug)]
@@ -76,6 +76,22 @@ impl Llama {
         device: &Device,
     ) -> Result<Self, CheckpointError> {
         Self::load_mapped(config, checkpoint, device, &mut |_, layer| Ok(layer))
+    }
+
+    /// [`Llama::load`] with the blocks' weights in `form`, in which each is put as soon as it is
+    /// read.
+    pub fn load_as(
+        config: &LlamaConfig,
+        checkpoint: &dyn Checkpoint,
+        device: &Device,
+        form: WeightForm,
+    ) -> Result<Self, CheckpointError> {
+        let hold = &mut |_: &str, layer: Linear| Ok(layer.held_in(form));
+        let llama = Self::load_mapped(config, checkpoint, device, hold)?;
+        Ok(match form {
+            WeightForm::Packed(format) => llama.with_packed_output(format),
+            WeightForm::Parameters | WeightForm::Frozen(_) => llama,
+        })
     }
 
     /// [`Llama::load`] with each linear layer of a block replaced as soon as the block is read, so

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p training --example step -- --model PATH [--precision f32|bf16|int8]
-//!     [--method full|lora] [--batch 4] [--length 256] [--steps 3]
+//!     [--method full|lora] [--recompute] [--batch 4] [--length 256] [--steps 3]
 //!     [--transfer-set FILE] [--encoded FILE] [--device cpu|vulkan|metal|cuda|rocm|wgpu]
 //! cargo run --release -p training --example step -- --shape 2048,5632,22,32,4,32000 [...]
 //! ```
@@ -63,6 +63,7 @@ fn main() {
             "--method" => {
                 config.method = named(&value(), [("full", Method::Full), ("lora", Method::Lora)])
             }
+            "--recompute" => config.recompute = true,
             "--batch" => batch_size = number(&value()),
             "--length" => length = number(&value()),
             "--steps" => steps = number(&value()),
@@ -91,7 +92,8 @@ fn main() {
         }
         (None, Some(shape)) if transfer_set.is_none() => {
             let examples = sequences(batch_size, length, shape.vocab_size as u32);
-            (Llama::random(&shape, 0, &device), examples)
+            let form = weight_form(&config);
+            (Llama::random_as(&shape, 0, &device, form), examples)
         }
         _ => usage("name a model, or a shape and no transfer set"),
     };
@@ -244,7 +246,7 @@ fn number(text: &str) -> usize {
 fn usage(problem: &str) -> ! {
     eprintln!(
         "{problem}\nusage: step (--model PATH | --shape H,F,L,H,KV,V) [--precision f32|bf16|int8] [--method full|lora] \
-         [--batch N] [--length N] [--steps N] [--transfer-set FILE] [--encoded FILE] [--device DEVICE]"
+         [--recompute] [--batch N] [--length N] [--steps N] [--transfer-set FILE] [--encoded FILE] [--device DEVICE]"
     );
     std::process::exit(2)
 }

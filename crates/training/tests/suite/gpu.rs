@@ -1,6 +1,6 @@
 //! A GPU computes what the processor computes: gradients, and steps that learn.
 //!
-//! Built with a GPU's feature only. `XLDISTILL_TEST_DEVICE` names the device (vulkan); docs/gpu.md
+//! Built with a GPU's feature only. `XLDISTILL_TEST_DEVICE` names the device (wgpu); docs/gpu.md
 //! says how to run it without a GPU.
 
 use burn::tensor::{Device, Tolerance};
@@ -16,7 +16,7 @@ use training::{TrainConfig, pack::StepPlan};
 use crate::tiny;
 
 fn gpu() -> Device {
-    let name = std::env::var("XLDISTILL_TEST_DEVICE").unwrap_or_else(|_| "vulkan".into());
+    let name = std::env::var("XLDISTILL_TEST_DEVICE").unwrap_or_else(|_| "wgpu".into());
     let device: ComputeDevice = name.parse().unwrap();
     device.open().unwrap()
 }
