@@ -36,8 +36,8 @@ def ours_train(precision, *more):
     return [str(examples / "step"), "--model", gguf, "--precision", precision, "--batch", "4", "--length", "256", "--steps", "5", *more]
 
 
-def peer_train(dtype):
-    return [sys.executable, str(here / "peers" / "train.py"), "--dtype", dtype]
+def peer_train(dtype, *more):
+    return [sys.executable, str(here / "peers" / "train.py"), "--dtype", dtype, *more]
 
 
 def ours_generate(precision, batch):
@@ -61,8 +61,9 @@ works = {
         "xldistill bf16": ours_train("bf16"), "PyTorch bf16": peer_train("bfloat16"),
     },
     "train the same with LoRA, r = 16": {
-        "xldistill f32": ours_train("f32", "--method", "lora"), "full f32": ours_train("f32"),
-        "xldistill bf16": ours_train("bf16", "--method", "lora"), "full bf16": ours_train("bf16"),
+        "xldistill f32": ours_train("f32", "--method", "lora"), "full f32": ours_train("f32"), "PEFT f32": peer_train("float32", "--lora"),
+        "xldistill bf16": ours_train("bf16", "--method", "lora"), "full bf16": ours_train("bf16"), "PEFT bf16": peer_train("bfloat16", "--lora"),
+        "xldistill int8": ours_train("int8", "--method", "lora"),
     },
 }
 if options.transfer_set:
@@ -83,6 +84,7 @@ if options.transfer_set:
     works["train the transfer set with LoRA, r = 16, supervised tokens"] = {
         "xldistill f32": ours_transfer_set("f32", "lora"), "full f32": ours_transfer_set("f32"),
         "xldistill bf16": ours_transfer_set("bf16", "lora"), "full bf16": ours_transfer_set("bf16"),
+        "xldistill int8": ours_transfer_set("int8", "lora"),
     }
 for batch in (1, 16):
     works[f"generate SmolLM2-135M, 64 + 128 tokens, batch {batch}"] = {

@@ -4,8 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 ./quickstart.sh --models-only
 python=${PYTHON:-python3}
-if ! "$python" -c 'import torch, transformers, gguf' 2>/dev/null; then
-  echo "benchmarks/run.sh: $python lacks torch, transformers or gguf; pip install them, or name another with PYTHON=…" >&2
+if ! "$python" -c 'import torch, transformers, gguf, peft' 2>/dev/null; then
+  echo "benchmarks/run.sh: $python lacks torch, transformers, gguf or peft; pip install them, or name another with PYTHON=…" >&2
   exit 1
 fi
 exec "$python" benchmarks/compare.py --gguf models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf "$@"

@@ -1,6 +1,8 @@
 """Training speed and memory against threads, sequence length and batch, ours alone.
 
-usage: scaling.py --gguf FILE.gguf [--precision bf16] [--steps 2] [--output results.json]
+usage: scaling.py --gguf FILE.gguf [--precision bf16] [--large] [--steps 2] [--output results.json]
+
+With --large also adapters on larger models of random weights, of TinyLlama's and Llama-2-7B's shape: 18 GB of memory and ten minutes.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import programs
 parser = argparse.ArgumentParser()
 parser.add_argument("--gguf", type=pathlib.Path, required=True)
 parser.add_argument("--precision", default="bf16")
+parser.add_argument("--large", action="store_true")
 parser.add_argument("--steps", type=int, default=2)
 parser.add_argument("--output", type=pathlib.Path)
 options = parser.parse_args()
@@ -34,5 +37,13 @@ for method, threads, batch, length in settings:
     result = json.loads(output.strip().splitlines()[-1])
     print(f"{method:8}{threads:8}{batch:7}{length:8}{result['tokens_per_second']:10.0f}{result['peak_bytes'] / 1e9:9.2f}", flush=True)
     results.append({"method": method, "threads": threads, "batch": batch, "length": length, **result})
+large = {"TinyLlama": "2048,5632,22,32,4,32000", "Llama-2-7B": "4096,11008,32,32,32,32000"}
+for name, precision, batch, *more in [("TinyLlama", "bf16", 4), ("TinyLlama", "int8", 4), ("Llama-2-7B", "int8", 2),
+                                      ("Llama-2-7B", "int8", 4, "--recompute")] if options.large else []:
+    command = [str(step), "--shape", large[name], "--method", "lora", "--precision", precision, "--batch", str(batch), "--steps", str(options.steps), *more]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    result = json.loads(output.strip().splitlines()[-1])
+    print(f"{name}, LoRA {precision}, {batch} x 256 {' '.join(more)}: {result['tokens_per_second']:.0f} tokens/s, {result['peak_bytes'] / 1e9:.1f} GB", flush=True)
+    results.append({"shape": name, "method": "lora", "precision": precision, "batch": batch, "length": 256, "more": more, **result})
 if options.output:
     options.output.write_text(json.dumps(results, indent=1) + "\n")

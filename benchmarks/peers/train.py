@@ -1,6 +1,6 @@
-"""Training steps of a SmolLM2-135M-shaped Llama in PyTorch; prints one JSON line.
+"""Training steps of a SmolLM2-135M-shaped Llama in PyTorch, of all weights or of PEFT's adapters; prints one JSON line.
 
-usage: train.py --dtype float32|bfloat16 --batch 4 --length 256 --steps 5
+usage: train.py --dtype float32|bfloat16 [--lora] --batch 4 --length 256 --steps 5
 """
 
 import argparse
@@ -13,6 +13,7 @@ import transformers
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--dtype", default="float32")
+parser.add_argument("--lora", action="store_true", help="r = 16 on all linear layers of the blocks, dropout 0.05; adapters stay f32")
 parser.add_argument("--batch", type=int, default=4)
 parser.add_argument("--length", type=int, default=256)
 parser.add_argument("--steps", type=int, default=5)
@@ -23,7 +24,15 @@ shape = transformers.LlamaConfig(
     vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9,
     num_key_value_heads=3, tie_word_embeddings=True, max_position_embeddings=8192, rope_theta=100000.0)
 model = transformers.LlamaForCausalLM(shape).to(getattr(torch, options.dtype))
-optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
+if options.lora:
+    import peft
+
+    adapters = peft.LoraConfig(r=16, lora_alpha=32, lora_dropout=0.05, target_modules="all-linear", task_type="CAUSAL_LM")
+    model = peft.get_peft_model(model, adapters).train()
+    versions += f", peft {peft.__version__}"
+trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
 ids = torch.randint(0, shape.vocab_size, (options.batch, options.length))
 
 
@@ -31,7 +40,7 @@ def step():
     optimizer.zero_grad()
     loss = model(input_ids=ids, labels=ids).loss
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    torch.nn.utils.clip_grad_norm_(trained, 1.0)
     optimizer.step()
     return loss.item()
 
@@ -45,5 +54,5 @@ for _ in range(options.steps):
 print(json.dumps({
     "tokens_per_second": options.batch * options.length / sorted(seconds)[len(seconds) // 2],
     "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    "version": f"torch {torch.__version__}, transformers {transformers.__version__}",
+    "version": versions,
 }))
