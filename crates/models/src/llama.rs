@@ -9,6 +9,7 @@ mod adapter;
 mod block;
 mod config;
 mod random;
+mod rope_scaling;
 mod rotary;
 
 use std::collections::HashSet;
@@ -22,7 +23,8 @@ pub use adapter::{LINEAR_LAYERS, LoraConfig, LoraTargetError};
 use block::Pass;
 pub use block::{Attention, Block, Mlp, RmsNorm};
 pub(crate) use config::TokenIds;
-pub use config::{ConfigError, Family, LlamaConfig, RopeScaling};
+pub use config::{ConfigError, Family, LlamaConfig};
+pub use rope_scaling::RopeScaling;
 
 use rotary::Rotary;
 

@@ -1,8 +1,12 @@
 //! What a fine-tuning run is told: one flat table of keys, each with a default.
 
+mod check;
+mod learning_rate;
+
 use serde::{Deserialize, Serialize};
 
-use crate::schedule::automatic_learning_rate;
+pub use check::ConfigError;
+pub use learning_rate::LearningRate;
 
 /// Which parameters are trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -63,60 +67,6 @@ pub enum ExportPrecision {
     F32,
     /// bfloat16: half the size.
     Bf16,
-}
-
-/// The peak learning rate.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(from = "LearningRateKey", into = "LearningRateKey")]
-pub enum LearningRate {
-    /// Scaled with the square root of the supervised tokens per optimiser step
-    /// ([`automatic_learning_rate`]).
-    #[default]
-    Auto,
-    /// As given.
-    Value(f64),
-}
-
-/// How [`LearningRate`] is spelled in a config file: a number, or the word `auto`.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum LearningRateKey {
-    Value(f64),
-    Auto(AutoKeyword),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum AutoKeyword {
-    Auto,
-}
-
-impl From<LearningRateKey> for LearningRate {
-    fn from(key: LearningRateKey) -> Self {
-        match key {
-            LearningRateKey::Value(value) => LearningRate::Value(value),
-            LearningRateKey::Auto(AutoKeyword::Auto) => LearningRate::Auto,
-        }
-    }
-}
-
-impl From<LearningRate> for LearningRateKey {
-    fn from(rate: LearningRate) -> Self {
-        match rate {
-            LearningRate::Value(value) => LearningRateKey::Value(value),
-            LearningRate::Auto => LearningRateKey::Auto(AutoKeyword::Auto),
-        }
-    }
-}
-
-impl LearningRate {
-    /// The peak learning rate for steps of `supervised_tokens_per_step` answer tokens on average.
-    pub fn peak(self, supervised_tokens_per_step: f64) -> f64 {
-        match self {
-            LearningRate::Auto => automatic_learning_rate(supervised_tokens_per_step),
-            LearningRate::Value(value) => value,
-        }
-    }
 }
 
 /// The `[train]` section of a config.
@@ -243,145 +193,6 @@ impl Default for TrainConfig {
             early_stopping_min_delta: 0.0,
             checkpoint_every: 0,
             keep_checkpoints: 1,
-        }
-    }
-}
-
-/// A value of [`TrainConfig`] that makes no sense.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("train.{key} = {value}: must be {expected}")]
-pub struct ConfigError {
-    /// The key.
-    pub key: &'static str,
-    /// Its value as written.
-    pub value: String,
-    /// What would be accepted.
-    pub expected: &'static str,
-}
-
-impl TrainConfig {
-    /// Checks every value's range.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let probability = |x: f64| (0.0..1.0).contains(&x);
-        let positive = |x: f64| x.is_finite() && x > 0.0;
-        let not_negative = |x: f64| x.is_finite() && x >= 0.0;
-        let checks: [(&'static str, String, bool, &'static str); 18] = [
-            (
-                "epochs",
-                self.epochs.to_string(),
-                self.epochs > 0,
-                "at least 1",
-            ),
-            (
-                "learning_rate",
-                format!("{:?}", self.learning_rate),
-                !matches!(self.learning_rate, LearningRate::Value(x) if !positive(x)),
-                "\"auto\" or a number above 0",
-            ),
-            (
-                "final_learning_rate",
-                self.final_learning_rate.to_string(),
-                (0.0..=1.0).contains(&self.final_learning_rate),
-                "between 0 and 1",
-            ),
-            (
-                "warmup",
-                self.warmup.to_string(),
-                probability(self.warmup),
-                "at least 0 and below 1",
-            ),
-            (
-                "weight_decay",
-                self.weight_decay.to_string(),
-                not_negative(self.weight_decay),
-                "0 or more",
-            ),
-            (
-                "beta1",
-                self.beta1.to_string(),
-                probability(self.beta1),
-                "at least 0 and below 1",
-            ),
-            (
-                "beta2",
-                self.beta2.to_string(),
-                probability(self.beta2),
-                "at least 0 and below 1",
-            ),
-            (
-                "epsilon",
-                self.epsilon.to_string(),
-                positive(self.epsilon),
-                "above 0",
-            ),
-            (
-                "max_grad_norm",
-                self.max_grad_norm.to_string(),
-                not_negative(self.max_grad_norm),
-                "0 (no clipping) or more",
-            ),
-            (
-                "examples_per_step",
-                self.examples_per_step.to_string(),
-                self.examples_per_step > 0,
-                "at least 1",
-            ),
-            (
-                "tokens_per_batch",
-                self.tokens_per_batch.to_string(),
-                self.tokens_per_batch > 0,
-                "at least 1",
-            ),
-            (
-                "max_length",
-                self.max_length.to_string(),
-                self.max_length > 1,
-                "at least 2",
-            ),
-            (
-                "early_stopping_min_delta",
-                self.early_stopping_min_delta.to_string(),
-                not_negative(self.early_stopping_min_delta),
-                "0 or more",
-            ),
-            (
-                "keep_checkpoints",
-                self.keep_checkpoints.to_string(),
-                self.keep_checkpoints > 0,
-                "at least 1, or a killed run could not go on",
-            ),
-            (
-                "precision",
-                "\"int8\"".to_string(),
-                self.method == Method::Lora || self.precision != Precision::Int8,
-                "\"f32\" or \"bf16\" with method = \"full\": only frozen weights can be bytes",
-            ),
-            (
-                "lora_rank",
-                self.lora_rank.to_string(),
-                self.lora_rank > 0,
-                "at least 1",
-            ),
-            (
-                "lora_dropout",
-                self.lora_dropout.to_string(),
-                probability(self.lora_dropout),
-                "at least 0 and below 1",
-            ),
-            (
-                "lora_targets",
-                format!("{:?}", self.lora_targets),
-                self.method == Method::Full || !self.lora_targets.is_empty(),
-                "at least one layer name",
-            ),
-        ];
-        match checks.into_iter().find(|(_, _, valid, _)| !valid) {
-            Some((key, value, _, expected)) => Err(ConfigError {
-                key,
-                value,
-                expected,
-            }),
-            None => Ok(()),
         }
     }
 }
