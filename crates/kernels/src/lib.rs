@@ -53,7 +53,7 @@ pub use flex::together;
 pub use frozen::FrozenWeight;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
-pub use memory::{peak_memory, resident_memory, retain_memory};
+pub use memory::{available_memory, peak_memory, resident_memory, retain_memory};
 pub use packed::{PackedLinear, WeightFormat};
 pub use precision::Precision;
 pub use rms_norm::rms_norm;

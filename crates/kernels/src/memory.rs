@@ -29,9 +29,19 @@ pub fn resident_memory() -> u64 {
     process_status("VmRSS:")
 }
 
+/// Memory that is free for programs now, in bytes; 0 where the system does not tell.
+pub fn available_memory() -> u64 {
+    kilobytes_in("/proc/meminfo", "MemAvailable:")
+}
+
 /// A number of kilobytes that Linux says of this process, in bytes.
 fn process_status(name: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    kilobytes_in("/proc/self/status", name)
+}
+
+/// The number of kilobytes called `name` in a file of Linux, in bytes; 0 without.
+fn kilobytes_in(path: &str, name: &str) -> u64 {
+    let status = std::fs::read_to_string(path).unwrap_or_default();
     let kilobytes = status.lines().find_map(|line| {
         let kilobytes = line.strip_prefix(name)?.trim().strip_suffix("kB")?;
         kilobytes.trim().parse::<u64>().ok()

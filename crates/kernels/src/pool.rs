@@ -146,6 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(any(miri, sanitized), ignore = "the pool serves nothing here")]
     fn memory_comes_back() {
         let length = 12_345_678;
         let first = Values::take(length);
@@ -157,6 +158,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(any(miri, sanitized), ignore = "the pool serves nothing here")]
     fn tensors_of_the_pool_copy_on_write() {
         let mut values = Values::zeros(SMALLEST);
         values[0] = 1.0;

@@ -13,7 +13,7 @@ use crate::huggingface::SafetensorsCheckpoint;
 use crate::identity::{self, ModelIdentity};
 use crate::language_model::{LanguageModel, LoadError};
 use crate::linear::Linear;
-use crate::llama::{LoraConfig, MapLayer};
+use crate::llama::{LlamaConfig, LoraConfig, MapLayer};
 
 /// File name of an adapter's configuration.
 pub(crate) const ADAPTER_CONFIG: &str = "adapter_config.json";
@@ -141,6 +141,12 @@ pub(crate) fn identity(directory: &Path) -> Result<ModelIdentity, AdapterError> 
     let (_, base) = read(directory)?;
     let base = LanguageModel::identity_of(&base).map_err(base_error(directory))?;
     Ok(identity::with_adapter(&base, directory)?)
+}
+
+/// The base model's shape.
+pub(crate) fn shape(directory: &Path) -> Result<LlamaConfig, AdapterError> {
+    let (_, base) = read(directory)?;
+    LanguageModel::shape_of(&base).map_err(base_error(directory))
 }
 
 /// Loads the base model with the adapter attached to its layers, which `map` then replaces.

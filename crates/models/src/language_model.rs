@@ -124,15 +124,18 @@ impl LanguageModel {
         }
     }
 
+    /// The shape of the model at `path`, without its weights; of an adapter, its base model's.
+    pub fn shape_of(path: impl AsRef<Path>) -> Result<LlamaConfig, LoadError> {
+        match Place::of(path.as_ref())? {
+            Place::Gguf(file) => gguf_shape(&file, &Gguf::open(&file)?),
+            Place::Directory(directory) => directory_shape(directory),
+            Place::Adapter(directory) => Ok(adapter_directory::shape(directory)?),
+        }
+    }
+
     fn load_gguf(path: &Path, device: &Device, map: &mut MapLayer<'_>) -> Result<Self, LoadError> {
         let file = Gguf::open(path)?;
-        let config = file.llama_config().map_err(|error| match error {
-            LlamaGgufError::Gguf(error) => LoadError::Gguf(error),
-            LlamaGgufError::Config(source) => LoadError::Config {
-                path: path.into(),
-                source,
-            },
-        })?;
+        let config = gguf_shape(path, &file)?;
         let tokenizer = Tokenizer::from_gguf(&file)?;
         tokenizer.check_vocabulary(config.vocab_size)?;
         let checkpoint = LlamaCheckpoint::new(&file, &config);
@@ -147,13 +150,7 @@ impl LanguageModel {
         device: &Device,
         map: &mut MapLayer<'_>,
     ) -> Result<Self, LoadError> {
-        let config_path = path.join("config.json");
-        let text = std::fs::read_to_string(&config_path)
-            .map_err(|error| CheckpointError::file(&config_path, error))?;
-        let mut config = LlamaConfig::from_json(&text).map_err(|source| LoadError::Config {
-            path: config_path,
-            source,
-        })?;
+        let mut config = directory_shape(path)?;
         if let Some(ids) = huggingface::generation_eos(path)? {
             config.eos_token_ids = ids;
         }
@@ -272,6 +269,23 @@ impl<'p> Place<'p> {
             ))),
         }
     }
+}
+
+fn gguf_shape(path: &Path, file: &Gguf) -> Result<LlamaConfig, LoadError> {
+    file.llama_config().map_err(|error| match error {
+        LlamaGgufError::Gguf(error) => LoadError::Gguf(error),
+        LlamaGgufError::Config(source) => LoadError::Config {
+            path: path.into(),
+            source,
+        },
+    })
+}
+
+fn directory_shape(path: &Path) -> Result<LlamaConfig, LoadError> {
+    let path = path.join("config.json");
+    let text =
+        std::fs::read_to_string(&path).map_err(|error| CheckpointError::file(&path, error))?;
+    LlamaConfig::from_json(&text).map_err(|source| LoadError::Config { path, source })
 }
 
 fn gguf_identity(path: &Path, file: &Gguf) -> Result<ModelIdentity, LoadError> {

@@ -16,6 +16,7 @@ pub mod gradient;
 pub mod held_out;
 pub mod inspect;
 pub mod loss;
+pub mod memory;
 pub mod metrics;
 pub mod objective;
 pub mod optimizer;

@@ -156,4 +156,18 @@ impl LlamaConfig {
         }
         Ok(())
     }
+
+    /// Number of weights of all blocks.
+    pub fn block_weights(&self) -> usize {
+        let (width, head) = (self.hidden_size, self.head_dim);
+        let (queries, keys) = (self.num_attention_heads, self.num_key_value_heads);
+        let attention = 2 * width * queries * head + 2 * width * keys * head;
+        self.num_hidden_layers * (attention + 3 * width * self.intermediate_size)
+    }
+
+    /// Number of weights of the token table and of the output layer, where that is another.
+    pub fn table_weights(&self) -> usize {
+        let table = self.vocab_size * self.hidden_size;
+        table * if self.tie_word_embeddings { 1 } else { 2 }
+    }
 }

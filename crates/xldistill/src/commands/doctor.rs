@@ -9,7 +9,8 @@ use corpus::{
     seam::Translator,
     source::{self, LoadOptions},
 };
-use models::LanguageModel;
+use models::{ComputeDevice, LanguageModel, WeightForm, kernels::available_memory};
+use training::memory;
 
 use crate::{config::Config, wiring};
 
@@ -28,6 +29,7 @@ pub fn run(config: Option<&Path>) -> Result<()> {
         let config = Config::read(path, &[])?;
         let device = config.device.open().map(|_| config.device.to_string());
         check("device", device.map_err(Into::into));
+        check("memory", memory(&config));
         check("model", model(&config));
         check("instructions", instructions(&config));
         check("translation", translation(&config));
@@ -102,8 +104,26 @@ fn processor() -> String {
     format!("{threads} threads, {}", features.join(", "))
 }
 
+/// What training is expected to take, beside what is free.
+fn memory(config: &Config) -> Result<String> {
+    let shape = LanguageModel::shape_of(&config.model)?;
+    let available = available_memory();
+    if config.device == ComputeDevice::Cpu
+        && let Some(warning) = memory::warning(&shape, &config.train, available)
+    {
+        bail!(warning);
+    }
+    Ok(format!(
+        "training takes about {}, {} are free",
+        memory::gigabytes(memory::expected(&shape, &config.train)),
+        memory::gigabytes(available)
+    ))
+}
+
 fn model(config: &Config) -> Result<String> {
-    let model = LanguageModel::load(&config.model, &Device::flex())?;
+    // In the form in which it answers: all of its weights are read, and no more held than then.
+    let form = WeightForm::Packed(config.answer.precision.into());
+    let model = LanguageModel::load_as(&config.model, &Device::flex(), form)?;
     let Some(template) = &model.chat_template else {
         bail!(
             "{} has no chat template: it cannot answer instructions",

@@ -7,7 +7,7 @@ use evaluation::{
     suite,
     task::Subject,
 };
-use models::LanguageModel;
+use models::{ComputeDevice, LanguageModel, kernels::available_memory};
 use training::Fingerprint;
 
 use super::Pipeline;
@@ -26,6 +26,12 @@ impl Pipeline<'_> {
         let fingerprint = Fingerprint::new(config, &revision, &train, &held_out);
         if let Some(summary) = training::finished(&folder, &output, &fingerprint)? {
             return Ok(summary.to_string());
+        }
+        if self.config.device == ComputeDevice::Cpu {
+            let shape = LanguageModel::shape_of(&self.config.model)?;
+            if let Some(warning) = training::memory::warning(&shape, config, available_memory()) {
+                self.progress.note(&format!("warning: {warning}"));
+            }
         }
         let device = self.config.device.open()?.autodiff();
         let form = training::weight_form(config);

@@ -1,0 +1,178 @@
+//! How much memory training will hold, told before it begins.
+
+use models::WeightForm;
+use models::kernels::WeightFormat;
+use models::llama::LlamaConfig;
+
+use crate::config::{Method, TrainConfig};
+use crate::trainer::weight_form;
+
+/// A weight that is trained, its gradient and its two moments, in f32.
+const TRAINED: u64 = 16;
+/// Most logits that are held at once, by number.
+const LOGITS: u64 = 50 << 20;
+
+/// Bytes that fine-tuning a model of this shape is expected to hold at its peak, on the processor;
+/// within a fifth of what was measured from 135 million to 7 billion weights.
+pub fn expected(model: &LlamaConfig, config: &TrainConfig) -> u64 {
+    let [blocks, tables] = [model.block_weights(), model.table_weights()].map(|n| n as u64);
+    let held = match (config.method, weight_form(config)) {
+        (Method::Full, _) => TRAINED * (blocks + tables),
+        // Packed for either pass, and the tables as they are.
+        (Method::Lora, WeightForm::Frozen(WeightFormat::Int8)) => 2 * blocks + 4 * tables,
+        (Method::Lora, _) => 4 * blocks + 4 * tables,
+    };
+    held + pass(model, config)
+}
+
+/// Bytes of one forward and backward pass.
+fn pass(model: &LlamaConfig, config: &TrainConfig) -> u64 {
+    let tokens = config.tokens_per_batch as u64;
+    let [width, inner, heads, kv_heads, head, layers, vocabulary] = [
+        model.hidden_size,
+        model.intermediate_size,
+        model.num_attention_heads,
+        model.num_key_value_heads,
+        model.head_dim,
+        model.num_hidden_layers,
+        model.vocab_size,
+    ]
+    .map(|size| size as u64);
+    // Input and middle, queries, keys and values, what they attend to, gate and up.
+    let block = 2 * width + (heads + 2 * kv_heads) * head + heads * head + 2 * inner;
+    let kept = match config.recompute {
+        true => layers * width,
+        false => layers * block,
+    };
+    // What one block holds while it goes backward.
+    let backward = block + 3 * inner + 3 * width;
+    let logits = LOGITS.min(tokens * vocabulary);
+    // The output layer is packed as it is used.
+    4 * (tokens * (kept + backward) + logits + vocabulary * width)
+}
+
+/// A warning where that is more than `available` bytes, with what would need less.
+pub fn warning(model: &LlamaConfig, config: &TrainConfig, available: u64) -> Option<String> {
+    let expected = expected(model, config);
+    if available == 0 || expected <= available {
+        return None;
+    }
+    let lighter = |change: &str, config: TrainConfig| {
+        let needed = self::expected(model, &config);
+        (needed < expected).then(|| format!("{change} needs {}", gigabytes(needed)))
+    };
+    let int8 = TrainConfig {
+        method: Method::Lora,
+        precision: crate::config::Precision::Int8,
+        ..config.clone()
+    };
+    let recompute = TrainConfig {
+        recompute: true,
+        ..int8.clone()
+    };
+    let advice = [
+        lighter("method = \"lora\" with precision = \"int8\"", int8),
+        lighter("that with recompute = true", recompute),
+        Some("a lower tokens_per_batch needs less too".to_owned()),
+    ];
+    Some(format!(
+        "training is expected to take {} of memory, and {} are free; {}",
+        gigabytes(expected),
+        gigabytes(available),
+        advice.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    ))
+}
+
+/// For people to read.
+pub fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
+}
+
+#[cfg(test)]
+mod tests {
+    use models::llama::Family;
+
+    use super::*;
+    use crate::config::Precision;
+
+    fn shape(sizes: [usize; 6], tied: bool) -> LlamaConfig {
+        let [hidden, inner, layers, heads, kv_heads, vocabulary] = sizes;
+        LlamaConfig {
+            family: Family::Llama,
+            vocab_size: vocabulary,
+            hidden_size: hidden,
+            intermediate_size: inner,
+            num_hidden_layers: layers,
+            num_attention_heads: heads,
+            num_key_value_heads: kv_heads,
+            head_dim: hidden / heads,
+            rms_norm_eps: 1e-5,
+            rope_theta: 10_000.0,
+            rope_scaling: None,
+            max_position_embeddings: 2048,
+            tie_word_embeddings: tied,
+            qkv_bias: false,
+            output_bias: false,
+            mlp_bias: false,
+            bos_token_id: None,
+            eos_token_ids: Vec::new(),
+        }
+    }
+
+    /// Peaks of the benchmark's steps (docs/performance.md).
+    #[test]
+    fn measured_peaks_are_met() {
+        let smollm = shape([576, 1536, 30, 9, 3, 49_152], true);
+        let tiny_llama = shape([2048, 5632, 22, 32, 4, 32_000], false);
+        let llama_7b = shape([4096, 11_008, 32, 32, 32, 32_000], false);
+        for (model, method, precision, tokens, recompute, measured) in [
+            (&smollm, Method::Full, Precision::Bf16, 1024, false, 2.88),
+            (&smollm, Method::Full, Precision::Bf16, 4096, false, 4.99),
+            (&smollm, Method::Lora, Precision::Bf16, 1024, false, 1.61),
+            (
+                &tiny_llama,
+                Method::Lora,
+                Precision::Bf16,
+                1024,
+                false,
+                6.74,
+            ),
+            (
+                &tiny_llama,
+                Method::Lora,
+                Precision::Int8,
+                1024,
+                false,
+                4.76,
+            ),
+            (&llama_7b, Method::Lora, Precision::Int8, 512, false, 17.98),
+            (&llama_7b, Method::Lora, Precision::Int8, 1024, true, 15.70),
+        ] {
+            let config = TrainConfig {
+                method,
+                precision,
+                tokens_per_batch: tokens,
+                recompute,
+                ..TrainConfig::default()
+            };
+            let ratio = expected(model, &config) as f64 / 1e9 / measured;
+            let what = (model.hidden_size, method, precision, tokens);
+            assert!((0.8..1.2).contains(&ratio), "{what:?}: {ratio}");
+        }
+    }
+
+    #[test]
+    fn too_little_memory_is_said_with_what_needs_less() {
+        let model = shape([4096, 11_008, 32, 32, 32, 32_000], false);
+        let config = TrainConfig::default();
+        let warning = warning(&model, &config, 24_000_000_000).unwrap();
+        assert!(warning.contains("and 24.0 GB are free"), "{warning}");
+        assert!(
+            warning.contains("precision = \"int8\" needs 2"),
+            "{warning}"
+        );
+        assert!(warning.contains("recompute = true needs 1"), "{warning}");
+        assert_eq!(super::warning(&model, &config, u64::MAX), None);
+        assert_eq!(super::warning(&model, &config, 0), None, "not known");
+    }
+}
