@@ -35,6 +35,10 @@ pub enum WeightForm {
 
 /// How a [`Linear`] holds its weight.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a model has a few hundred layers"
+)]
 enum Form {
     /// In its parameter.
     Parameter,

@@ -38,8 +38,12 @@ pub struct Projection {
     pub adapter: Option<Adapter>,
 }
 
-/// The weight of a [`Projection`].
+/// The weight of a [`Projection`]; all of those of a block that are packed are in one format.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are seven at a time, and none is stored"
+)]
 pub enum ProjectionWeight {
     /// Trained or not, on any device; multiplied in the current precision.
     Plain(Tensor<2>),
