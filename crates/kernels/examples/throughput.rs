@@ -87,20 +87,24 @@ fn best(mut body: impl FnMut()) -> (f64, f64) {
     (wall, cpu)
 }
 
-/// Times forward, and forward with backward, of `body`; `work` is the forward pass's
-/// multiplications and additions, or 0 where bytes count.
-fn differentiable<const D: usize>(name: &str, work: f64, body: impl Fn() -> Tensor<D>) {
+/// Times forward, and forward with backward, of `body`, whose multiplications and additions are `work` and
+/// `work_both`; 0 where bytes count.
+fn differentiable<const D: usize>(
+    name: &str,
+    [work, work_both]: [f64; 2],
+    body: impl Fn() -> Tensor<D>,
+) {
     let (wall, cpu) = best(|| drop(body()));
     let (wall_both, cpu_both) = best(|| drop(body().backward()));
-    let rate = |factor: f64, seconds: f64| factor * work / seconds / 1e9;
+    let rate = |work: f64, seconds: f64| work / seconds / 1e9;
     println!(
         "{name:32} forward {:8.3} ms ({:7.3} CPU, {:4.0} GFLOP/s)  with backward {:8.3} ms ({:7.3} CPU, {:4.0} GFLOP/s)",
         wall * 1e3,
         cpu * 1e3,
-        rate(1.0, wall),
+        rate(work, wall),
         wall_both * 1e3,
         cpu_both * 1e3,
-        rate(3.0, wall_both),
+        rate(work_both, wall_both),
     );
 }
 
@@ -116,7 +120,7 @@ fn operations(wanted: &dyn Fn(&str) -> bool) {
         if wanted(name) {
             let (x, weight) = (random([tokens, width]), random([out, width]));
             let work = 2.0 * (tokens * width * out) as f64;
-            differentiable(name, work, || {
+            differentiable(name, [work, 3.0 * work], || {
                 kernels::linear(x.clone(), weight.clone(), None)
             });
         }
@@ -129,36 +133,38 @@ fn operations(wanted: &dyn Fn(&str) -> bool) {
         );
         // Two products over half of the square.
         let work = 2.0 * (tokens * 256 * HEADS * HEAD_DIM) as f64;
-        differentiable("attention 4 x 256", work, || {
+        differentiable("attention 4 x 256", [work, 3.0 * work], || {
             kernels::attention(q.clone(), k.clone(), v.clone(), &segments, 0.125)
         });
     }
     if wanted("rms_norm") {
         let (x, weight) = (random([tokens, WIDTH]), random([WIDTH]));
-        differentiable("rms_norm", 0.0, || {
+        differentiable("rms_norm", [0.0; 2], || {
             kernels::rms_norm(x.clone(), weight.clone(), 1e-5)
         });
     }
     if wanted("swiglu") {
         let (gate, up) = (random([tokens, MLP]), random([tokens, MLP]));
-        differentiable("swiglu", 0.0, || kernels::swiglu(gate.clone(), up.clone()));
+        differentiable("swiglu", [0.0; 2], || {
+            kernels::swiglu(gate.clone(), up.clone())
+        });
     }
     if wanted("rotary") {
         let x = random([tokens, HEADS, HEAD_DIM]);
         let table = RotaryTable::plain(1e4, HEAD_DIM, 256);
         let positions = segments.positions();
-        differentiable("rotary", 0.0, || {
+        differentiable("rotary", [0.0; 2], || {
             kernels::rotary(x.clone(), &table, &positions)
         });
     }
     if wanted("add") {
         let (a, b) = (random([tokens, WIDTH]), random([tokens, WIDTH]));
-        differentiable("add (Burn's)", 0.0, || a.clone() + b.clone());
+        differentiable("add (Burn's)", [0.0; 2], || a.clone() + b.clone());
     }
     if wanted("embedding") {
         let weight = random([VOCABULARY, WIDTH]);
         let ids: Vec<u32> = (0..tokens as u32).map(|i| i * 47).collect();
-        differentiable("embedding", 0.0, || {
+        differentiable("embedding", [0.0; 2], || {
             kernels::embedding(weight.clone(), &ids)
         });
     }
@@ -168,7 +174,7 @@ fn operations(wanted: &dyn Fn(&str) -> bool) {
         let weights = vec![1.0; tokens];
         // All three products are in the forward pass.
         let work = 6.0 * (tokens * WIDTH * VOCABULARY) as f64;
-        differentiable("cross_entropy (3 products)", work, || {
+        differentiable("cross_entropy (3 products)", [work, work], || {
             kernels::linear_cross_entropy(hidden.clone(), weight.clone(), &targets, &weights).loss
         });
     }

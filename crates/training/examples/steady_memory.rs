@@ -1,12 +1,13 @@
-//! Memory over many optimiser steps with sequences of varying length.
+//! Memory over many optimiser steps with sequences of varying length, or of one.
 //!
 //! ```text
-//! cargo run --release -p training --example steady_memory -- [--steps 2000] [--every 100]
+//! cargo run --release -p training --example steady_memory -- [--steps 2000] [--every 100] [--length 64]
 //! ```
 //! Trains a small random Llama as real training does: examples of many lengths, packed into passes
 //! that differ from step to step, an evaluation now and then. Prints one JSON object a line: the
 //! step, resident and peak memory, the page faults of a step and the tokens a second since the
-//! line before. Steps 10 and later must not differ in memory.
+//! line before. With one length steps 10 and later must not differ in memory; with many, as long as a
+//! pass may still be the largest yet, they can.
 
 use std::time::Instant;
 
@@ -29,14 +30,15 @@ const VOCABULARY: usize = 2048;
 fn main() {
     kernels::retain_memory();
     let mut arguments = std::env::args().skip(1);
-    let (mut steps, mut every) = (2000_usize, 100_usize);
+    let (mut steps, mut every, mut length) = (2000_usize, 100_usize, None);
     while let Some(argument) = arguments.next() {
         let value = arguments.next().and_then(|text| text.parse().ok());
         match (argument.as_str(), value) {
             ("--steps", Some(value)) => steps = value,
             ("--every", Some(value)) => every = value.max(1),
+            ("--length", Some(value)) => length = Some(value.max(4)),
             _ => {
-                eprintln!("usage: steady_memory [--steps N] [--every N]");
+                eprintln!("usage: steady_memory [--steps N] [--every N] [--length N]");
                 std::process::exit(2)
             }
         }
@@ -47,7 +49,7 @@ fn main() {
         tokens_per_batch: 512,
         ..TrainConfig::default()
     };
-    let examples = examples(1024);
+    let examples = examples(1024, length);
     let objective = Objective::new(config.reduction, &examples);
     let llama = Llama::random(&shape(), 0, &Device::flex());
     let mut llama = prepare(llama, &config).expect("all parameters can be trained");
@@ -111,12 +113,13 @@ fn shape() -> LlamaConfig {
     }
 }
 
-/// Examples whose lengths are spread as those of instruction data: mostly short, some long.
-fn examples(count: usize) -> Vec<Encoded> {
+/// Examples of one length, or of lengths spread as those of instruction data: mostly short, some long.
+fn examples(count: usize, length: Option<usize>) -> Vec<Encoded> {
     let mut draws = Stream::new(0, "steady memory");
     (0..count)
         .map(|index| {
-            let length = (16.0 * (draws.uniform() * 3.0).exp()) as usize;
+            let spread = (16.0 * (draws.uniform() * 3.0).exp()) as usize;
+            let length = length.unwrap_or(spread);
             let ids: Vec<u32> = (0..length)
                 .map(|_| draws.choose(VOCABULARY) as u32)
                 .collect();

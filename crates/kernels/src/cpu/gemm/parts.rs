@@ -6,6 +6,9 @@ use crate::Precision;
 /// Words a packed factor may take: what scratch memory, and about what the level-3 cache, holds.
 const LARGEST_PACKED: usize = 1 << 21;
 
+// A part along k that is one unit long must fit whatever axis is the longest, or cutting never ends.
+const _: () = assert!((2 * PASS_STEPS) * (2 * PASS_STEPS + 32) < LARGEST_PACKED);
+
 /// An axis of a product.
 #[derive(Debug, Clone, Copy)]
 pub enum Axis {
