@@ -3,7 +3,8 @@
 //! A token at batch 1 is some three hundred loops of a few microseconds each, and waking a sleeping
 //! thread takes longer than most of them. For the length of a [`together`], the pool's threads
 //! therefore look for the next loop without going to sleep. No loop waits for a thread that has not
-//! come: whoever is there takes the tasks.
+//! come: whoever is there takes the tasks. And no thread stays for good: one that finds nothing goes
+//! back to the pool, which others may be waiting for, and is called again with the next loop.
 
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
@@ -11,9 +12,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// Looks for work before a thread lets others run: some 50 µs.
 const LOOKS: u32 = 1 << 10;
+
+/// How long a helper looks in vain before it goes.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 type Body = dyn Fn(usize) + Sync;
 
@@ -28,6 +33,10 @@ pub struct Team {
     unfinished: AtomicUsize,
     over: AtomicBool,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
+    /// Helpers that may be here at a time.
+    helpers: usize,
+    /// Those that were called and have not gone.
+    present: AtomicUsize,
 }
 
 // SAFETY: `body` is written by the leader while no task is unfinished, and read only between the
@@ -36,7 +45,14 @@ unsafe impl Sync for Team {}
 
 thread_local! {
     /// The team that this thread leads.
-    static LED: Cell<Option<NonNull<Team>>> = const { Cell::new(None) };
+    static LED: Cell<Option<Led>> = const { Cell::new(None) };
+}
+
+/// A team, and what calls a helper from the pool.
+#[derive(Clone, Copy)]
+struct Led {
+    team: NonNull<Team>,
+    call: NonNull<dyn Fn()>,
 }
 
 /// Runs `work`, whose parallel loops find the pool's threads awake.
@@ -54,12 +70,12 @@ pub fn together<R>(work: impl FnOnce() -> R) -> R {
         unfinished: AtomicUsize::new(0),
         over: AtomicBool::new(false),
         panic: Mutex::new(None),
+        helpers,
+        present: AtomicUsize::new(0),
     };
     rayon::in_place_scope(|scope| {
-        let _lead = Lead::new(&team);
-        for _ in 0..helpers {
-            scope.spawn(|_| team.help());
-        }
+        let call = || scope.spawn(|_| team.help());
+        let _lead = Lead::new(&team, &call);
         work()
     })
 }
@@ -68,8 +84,16 @@ pub fn together<R>(work: impl FnOnce() -> R) -> R {
 struct Lead<'a>(&'a Team);
 
 impl<'a> Lead<'a> {
-    fn new(team: &'a Team) -> Self {
-        LED.set(Some(NonNull::from(team)));
+    fn new(team: &'a Team, call: &'a (dyn Fn() + 'a)) -> Self {
+        // SAFETY: only the lifetime is changed, and `LED` is emptied before it ends.
+        let call = unsafe {
+            std::mem::transmute::<NonNull<dyn Fn() + 'a>, NonNull<dyn Fn()>>(NonNull::from(call))
+        };
+        let team_address = NonNull::from(team);
+        LED.set(Some(Led {
+            team: team_address,
+            call,
+        }));
         Self(team)
     }
 }
@@ -88,17 +112,18 @@ pub fn is_led() -> bool {
 
 /// Runs all tasks with the team that this thread leads, if it leads one; whether it did.
 pub fn for_each(tasks: usize, run: &(dyn Fn(usize) + Sync)) -> bool {
-    let Some(team) = LED.take() else {
+    let Some(led) = LED.take() else {
         return false;
     };
     // A loop inside a task is not the team's: `LED` is empty until this one ends.
     let panic = {
-        // SAFETY: `together` keeps the team alive for as long as `LED` names it.
-        let team = unsafe { team.as_ref() };
+        // SAFETY: `together` keeps both alive for as long as `LED` names them.
+        let (team, call) = unsafe { (led.team.as_ref(), led.call.as_ref()) };
+        team.call_helpers(call);
         team.run(tasks, run);
         team.panic.lock().map_or(None, |mut panic| panic.take())
     };
-    LED.set(Some(team));
+    LED.set(Some(led));
     if let Some(panic) = panic {
         resume_unwind(panic);
     }
@@ -106,6 +131,14 @@ pub fn for_each(tasks: usize, run: &(dyn Fn(usize) + Sync)) -> bool {
 }
 
 impl Team {
+    /// Calls as many helpers as are not here; they come when the pool has time.
+    fn call_helpers(&self, call: &dyn Fn()) {
+        while self.present.load(Ordering::Relaxed) < self.helpers {
+            self.present.fetch_add(1, Ordering::Relaxed);
+            call();
+        }
+    }
+
     /// Runs a loop; every task has ended when it returns.
     fn run(&self, tasks: usize, run: &(dyn Fn(usize) + Sync)) {
         let count = u64::from(u32::try_from(tasks).expect("fewer than 2^32 tasks"));
@@ -128,18 +161,21 @@ impl Team {
         }
     }
 
-    /// Takes tasks until the team's work is over.
+    /// Takes tasks until the team's work is over, or there are none for a while: the leader may be
+    /// waiting for the pool's threads, of which this is one.
     fn help(&self) {
-        let mut looks = 0;
-        loop {
+        let (mut looks, mut idle_since) = (0, None);
+        while !self.over.load(Ordering::Acquire) {
             if self.take() {
-                looks = 0;
-            } else if self.over.load(Ordering::Acquire) {
-                return;
-            } else {
-                wait(&mut looks);
+                (looks, idle_since) = (0, None);
+                continue;
+            }
+            wait(&mut looks);
+            if looks == LOOKS && idle_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                break;
             }
         }
+        self.present.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Takes a task and runs it; false if there is none.
@@ -211,29 +247,51 @@ mod tests {
         assert!(!is_led());
     }
 
-    /// Loops inside tasks, teams inside teams, and teams of several threads at once.
+    /// Loops inside tasks, teams inside teams, and more teams at once than the pool has threads; a
+    /// leader may wait for the pool inside a task and outside of one.
     #[test]
     fn teams_do_not_wait_for_each_other() {
-        let total = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    together(|| {
-                        for_each(10, |_| {
-                            for_each(10, |_| {
-                                total.fetch_add(1, Ordering::Relaxed);
-                            });
-                        });
+        for _ in 0..50 {
+            let total = AtomicUsize::new(0);
+            let count = || {
+                total.fetch_add(1, Ordering::Relaxed);
+            };
+            std::thread::scope(|scope| {
+                for _ in 0..2 + rayon::current_num_threads() {
+                    scope.spawn(|| {
                         together(|| {
-                            for_each(10, |_| {
-                                total.fetch_add(1, Ordering::Relaxed);
-                            })
+                            for_each(10, |_| for_each(10, |_| count()));
+                            rayon::join(count, count);
+                            together(|| for_each(10, |_| count()));
                         });
                     });
-                });
+                }
+            });
+            let teams = 2 + rayon::current_num_threads();
+            assert_eq!(total.load(Ordering::Relaxed), teams * 112);
+        }
+    }
+
+    /// A helper that went comes again.
+    #[test]
+    fn helpers_are_called_again_after_a_pause() {
+        together(|| {
+            for _ in 0..3 {
+                let helped = || {
+                    let leader = std::thread::current().id();
+                    let others = AtomicUsize::new(0);
+                    for_each(64, |_| {
+                        std::thread::sleep(std::time::Duration::from_micros(500));
+                        let other = std::thread::current().id() != leader;
+                        others.fetch_add(usize::from(other), Ordering::Relaxed);
+                    });
+                    others.into_inner() > 0
+                };
+                // The pool may be busy with other tests for a while.
+                assert!(rayon::current_num_threads() == 1 || (0..100).any(|_| helped()));
+                std::thread::sleep(4 * super::PATIENCE);
             }
         });
-        assert_eq!(total.load(Ordering::Relaxed), 4 * 110);
     }
 
     #[test]
