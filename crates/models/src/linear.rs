@@ -98,7 +98,7 @@ impl Linear {
     /// [T, in] → [T, out].
     ///
     /// # Panics
-    /// If the layer is [frozen](Linear::frozen).
+    /// If the layer is in [`WeightForm::Frozen`].
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         if let Some(packed) = self.packed_form() {
             return packed.forward(x);
