@@ -65,6 +65,25 @@ mod tests {
         }
     }
 
+    /// What only training uses is looked at when the config is read.
+    #[test]
+    fn a_value_that_training_refuses_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        run(&path, "pt", false).unwrap();
+        let overrides = ["train.precision=int8".to_owned()];
+        let error = Config::read(&path, &overrides).unwrap_err().to_string();
+        assert!(
+            error.contains("only frozen weights can be bytes"),
+            "{error}"
+        );
+        let lora = [
+            "train.precision=int8".to_owned(),
+            "train.method=lora".to_owned(),
+        ];
+        assert!(Config::read(&path, &lora).is_ok());
+    }
+
     #[test]
     fn an_existing_file_is_kept() {
         let folder = tempfile::tempdir().unwrap();

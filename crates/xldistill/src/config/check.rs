@@ -39,6 +39,8 @@ impl Config {
             _ => {}
         }
         self.check_servers()?;
+        // Training comes last: hours after the run began.
+        self.train.validate().map_err(|error| error.to_string())?;
         let quality = &self.estimate_quality;
         if quality.engine == QualityEngine::CometKiwi && quality.model.is_none() {
             return Err(
