@@ -76,8 +76,7 @@ impl CodeSwitchStage {
 
     /// The four questions of a row.
     fn questions(&self, row: &Translated) -> [Option<String>; 4] {
-        let source = Some(row.question.source.as_str());
-        let translation = row.question.translation.as_deref();
+        let (source, translation) = (&row.question.source, row.question.translation.as_deref());
         let generated = row
             .generated
             .as_ref()
@@ -86,34 +85,28 @@ impl CodeSwitchStage {
         let answered = row.answer.translation.is_some() || generated.is_some();
         let dictionary = self.dictionaries.get(&row.target);
         let (Some(dictionary), Some(target)) = (dictionary, self.targets.get(&row.target)) else {
-            let [source, translation] = [source, translation].map(|text| text.map(str::to_owned));
+            let translation = translation.map(str::to_owned);
             return [
-                source.clone(),
+                Some(source.clone()),
                 translation.clone(),
-                source.filter(|_| answered),
+                answered.then(|| source.clone()),
                 translation.filter(|_| answered),
             ];
         };
-        let source = source.map(|text| self.source.open(text));
+        let source = self.source.open(source);
         let translation = translation.map(|text| target.open(text));
-        let draws = |subset: Subset| {
-            let purpose = format!("code_switch {} {}", subset.name(), row.target);
-            Stream::for_id(self.config.seed, &purpose, &row.id)
-        };
         let (into, back) = (&dictionary.source_to_target, &dictionary.target_to_source);
-        let switch = |question: &Option<Question>, dictionary, subset| {
-            let question = question.as_ref()?;
-            Some(question.switched(dictionary, self.config.probability, draws(subset)))
+        let switch = |question: &Question, dictionary, subset: Subset| {
+            let purpose = format!("code_switch {} {}", subset.name(), row.target);
+            let draws = Stream::for_id(self.config.seed, &purpose, &row.id);
+            question.switched(dictionary, self.config.probability, draws)
         };
+        let of_translation = |subset| Some(switch(translation.as_ref()?, back, subset));
         [
-            switch(&source, into, Subset::LL),
-            switch(&translation, back, Subset::TL),
-            answered
-                .then(|| switch(&source, into, Subset::LT))
-                .flatten(),
-            answered
-                .then(|| switch(&translation, back, Subset::TT))
-                .flatten(),
+            Some(switch(&source, into, Subset::LL)),
+            of_translation(Subset::TL),
+            answered.then(|| switch(&source, into, Subset::LT)),
+            answered.then(|| of_translation(Subset::TT)).flatten(),
         ]
     }
 }

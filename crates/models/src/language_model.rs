@@ -96,9 +96,7 @@ impl LanguageModel {
     ) -> Result<Self, LoadError> {
         let hold = &mut |_: &str, layer: Linear| Ok(layer.held_in(form));
         let mut model = Self::load_mapped(path.as_ref(), device, hold)?;
-        if let WeightForm::Packed(format) = form {
-            model.llama = model.llama.with_packed_output(format);
-        }
+        model.llama = model.llama.with_output_in(form);
         Ok(model)
     }
 

@@ -89,11 +89,7 @@ impl Llama {
         form: WeightForm,
     ) -> Result<Self, CheckpointError> {
         let hold = &mut |_: &str, layer: Linear| Ok(layer.held_in(form));
-        let llama = Self::load_mapped(config, checkpoint, device, hold)?;
-        Ok(match form {
-            WeightForm::Packed(format) => llama.with_packed_output(format),
-            WeightForm::Parameters | WeightForm::Frozen(_) => llama,
-        })
+        Ok(Self::load_mapped(config, checkpoint, device, hold)?.with_output_in(form))
     }
 
     /// [`Llama::load`] with each linear layer of a block replaced as soon as the block is read, so
@@ -245,12 +241,15 @@ impl Llama {
     pub fn packed(&self, format: WeightFormat) -> Self {
         let copy = self.clone().valid();
         copy.map_linears(|_, layer| layer.packed(format))
-            .with_packed_output(format)
+            .with_output_in(WeightForm::Packed(format))
     }
 
-    pub(crate) fn with_packed_output(mut self, format: WeightFormat) -> Self {
-        let weight = self.output_weight();
-        self.packed_output = Some(kernels::PackedLinear::new(weight, None, format));
+    /// The model, whose blocks are in `form`, with its output layer as that needs it.
+    pub(crate) fn with_output_in(mut self, form: WeightForm) -> Self {
+        if let WeightForm::Packed(format) = form {
+            let weight = self.output_weight();
+            self.packed_output = Some(kernels::PackedLinear::new(weight, None, format));
+        }
         self
     }
 

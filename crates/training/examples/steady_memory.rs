@@ -14,7 +14,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use corpus::record::Subset;
 use corpus::sampling::Stream;
-use models::llama::{Family, Llama, LlamaConfig};
+use models::llama::{Llama, LlamaConfig};
 use training::TrainConfig;
 use training::config::Precision;
 use training::encode::Encoded;
@@ -92,24 +92,8 @@ fn main() {
 /// A Llama of half a million parameters.
 fn shape() -> LlamaConfig {
     LlamaConfig {
-        family: Family::Llama,
-        vocab_size: VOCABULARY,
-        hidden_size: 96,
-        intermediate_size: 256,
-        num_hidden_layers: 4,
-        num_attention_heads: 3,
-        num_key_value_heads: 1,
-        head_dim: 32,
-        rms_norm_eps: 1e-5,
-        rope_theta: 10_000.0,
-        rope_scaling: None,
-        max_position_embeddings: 2048,
         tie_word_embeddings: true,
-        qkv_bias: false,
-        output_bias: false,
-        mlp_bias: false,
-        bos_token_id: None,
-        eos_token_ids: Vec::new(),
+        ..LlamaConfig::of_sizes([96, 256, 4, 3, 1, VOCABULARY])
     }
 }
 

@@ -20,7 +20,7 @@
 use std::time::Instant;
 
 use corpus::record::{Example, Subset};
-use models::llama::{Family, Llama, LlamaConfig};
+use models::llama::{Llama, LlamaConfig};
 use models::{ComputeDevice, DeviceError, LanguageModel};
 use training::TrainConfig;
 use training::config::{Method, Precision};
@@ -29,7 +29,7 @@ use training::objective::Objective;
 use training::optimizer::AdamW;
 use training::pack::{StepPlan, first_fit_decreasing};
 use training::step::train_step;
-use training::trainer::{prepare, weight_form};
+use training::trainer::prepare;
 
 fn main() {
     kernels::retain_memory();
@@ -79,7 +79,7 @@ fn main() {
         .unwrap_or_else(|error| usage(&error.to_string()));
     let (llama, examples) = match (path, shape) {
         (Some(path), None) => {
-            let model = LanguageModel::load_as(&path, &device, weight_form(&config))
+            let model = LanguageModel::load_as(&path, &device, config.weight_form())
                 .unwrap_or_else(|error| {
                     eprintln!("{error}");
                     std::process::exit(1)
@@ -92,7 +92,7 @@ fn main() {
         }
         (None, Some(shape)) if transfer_set.is_none() => {
             let examples = sequences(batch_size, length, shape.vocab_size as u32);
-            let form = weight_form(&config);
+            let form = config.weight_form();
             (Llama::random_as(&shape, 0, &device, form), examples)
         }
         _ => usage("name a model, or a shape and no transfer set"),
@@ -177,30 +177,10 @@ fn sequences(count: usize, length: usize, vocabulary: u32) -> Vec<Encoded> {
 /// A Llama of this shape; its head size is that of its width.
 fn random_shape(text: &str) -> LlamaConfig {
     let sizes: Vec<usize> = text.split(',').map(number).collect();
-    let Ok([hidden, inner, layers, heads, kv_heads, vocabulary]) = <[usize; 6]>::try_from(sizes)
-    else {
+    let Ok(sizes) = sizes.try_into() else {
         usage(text)
     };
-    LlamaConfig {
-        family: Family::Llama,
-        vocab_size: vocabulary,
-        hidden_size: hidden,
-        intermediate_size: inner,
-        num_hidden_layers: layers,
-        num_attention_heads: heads,
-        num_key_value_heads: kv_heads,
-        head_dim: hidden / heads.max(1),
-        rms_norm_eps: 1e-5,
-        rope_theta: 10_000.0,
-        rope_scaling: None,
-        max_position_embeddings: 8192,
-        tie_word_embeddings: false,
-        qkv_bias: false,
-        output_bias: false,
-        mlp_bias: false,
-        bos_token_id: None,
-        eos_token_ids: Vec::new(),
-    }
+    LlamaConfig::of_sizes(sizes)
 }
 
 /// The first `count` examples of a transfer set.

@@ -3,6 +3,8 @@
 mod check;
 mod learning_rate;
 
+use kernels::WeightFormat;
+use models::WeightForm;
 use serde::{Deserialize, Serialize};
 
 pub use check::ConfigError;
@@ -193,6 +195,19 @@ impl Default for TrainConfig {
             early_stopping_min_delta: 0.0,
             checkpoint_every: 0,
             keep_checkpoints: 1,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// The form in which the model is best loaded: with adapters, weights that are not trained need
+    /// not be in memory as parameters at all.
+    pub fn weight_form(&self) -> WeightForm {
+        match (self.method, self.precision) {
+            // In f32 packing is little beside the products, and the packs twice the weights.
+            (Method::Full, _) | (Method::Lora, Precision::F32) => WeightForm::Parameters,
+            (Method::Lora, Precision::Bf16) => WeightForm::Frozen(WeightFormat::Bf16),
+            (Method::Lora, Precision::Int8) => WeightForm::Frozen(WeightFormat::Int8),
         }
     }
 }

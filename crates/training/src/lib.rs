@@ -34,4 +34,4 @@ pub mod trainer;
 pub use config::TrainConfig;
 pub use fingerprint::Fingerprint;
 pub use summary::TrainSummary;
-pub use trainer::{TrainError, fine_tune, finished, weight_form};
+pub use trainer::{TrainError, fine_tune, finished};

@@ -1,11 +1,10 @@
 //! How much memory training will hold, told before it begins.
 
+use kernels::WeightFormat;
 use models::WeightForm;
-use models::kernels::WeightFormat;
 use models::llama::LlamaConfig;
 
-use crate::config::{Method, TrainConfig};
-use crate::trainer::weight_form;
+use crate::config::{Method, Precision, TrainConfig};
 
 /// A weight that is trained, its gradient and its two moments, in f32.
 const TRAINED: u64 = 16;
@@ -16,7 +15,7 @@ const LOGITS: u64 = 50 << 20;
 /// within a fifth of what was measured from 135 million to 7 billion weights.
 pub fn expected(model: &LlamaConfig, config: &TrainConfig) -> u64 {
     let [blocks, tables] = [model.block_weights(), model.table_weights()].map(|n| n as u64);
-    let held = match (config.method, weight_form(config)) {
+    let held = match (config.method, config.weight_form()) {
         (Method::Full, _) => TRAINED * (blocks + tables),
         // Packed for either pass, and the tables as they are.
         (Method::Lora, WeightForm::Frozen(WeightFormat::Int8)) => 2 * blocks + 4 * tables,
@@ -63,7 +62,7 @@ pub fn warning(model: &LlamaConfig, config: &TrainConfig, available: u64) -> Opt
     };
     let int8 = TrainConfig {
         method: Method::Lora,
-        precision: crate::config::Precision::Int8,
+        precision: Precision::Int8,
         ..config.clone()
     };
     let recompute = TrainConfig {
@@ -90,41 +89,17 @@ pub fn gigabytes(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use models::llama::Family;
-
     use super::*;
-    use crate::config::Precision;
-
-    fn shape(sizes: [usize; 6], tied: bool) -> LlamaConfig {
-        let [hidden, inner, layers, heads, kv_heads, vocabulary] = sizes;
-        LlamaConfig {
-            family: Family::Llama,
-            vocab_size: vocabulary,
-            hidden_size: hidden,
-            intermediate_size: inner,
-            num_hidden_layers: layers,
-            num_attention_heads: heads,
-            num_key_value_heads: kv_heads,
-            head_dim: hidden / heads,
-            rms_norm_eps: 1e-5,
-            rope_theta: 10_000.0,
-            rope_scaling: None,
-            max_position_embeddings: 2048,
-            tie_word_embeddings: tied,
-            qkv_bias: false,
-            output_bias: false,
-            mlp_bias: false,
-            bos_token_id: None,
-            eos_token_ids: Vec::new(),
-        }
-    }
 
     /// Peaks of the benchmark's steps (docs/performance.md).
     #[test]
     fn measured_peaks_are_met() {
-        let smollm = shape([576, 1536, 30, 9, 3, 49_152], true);
-        let tiny_llama = shape([2048, 5632, 22, 32, 4, 32_000], false);
-        let llama_7b = shape([4096, 11_008, 32, 32, 32, 32_000], false);
+        let smollm = LlamaConfig {
+            tie_word_embeddings: true,
+            ..LlamaConfig::of_sizes([576, 1536, 30, 9, 3, 49_152])
+        };
+        let tiny_llama = LlamaConfig::of_sizes([2048, 5632, 22, 32, 4, 32_000]);
+        let llama_7b = LlamaConfig::of_sizes([4096, 11_008, 32, 32, 32, 32_000]);
         for (model, method, precision, tokens, recompute, measured) in [
             (&smollm, Method::Full, Precision::Bf16, 1024, false, 2.88),
             (&smollm, Method::Full, Precision::Bf16, 4096, false, 4.99),
@@ -163,7 +138,7 @@ mod tests {
 
     #[test]
     fn too_little_memory_is_said_with_what_needs_less() {
-        let model = shape([4096, 11_008, 32, 32, 32, 32_000], false);
+        let model = LlamaConfig::of_sizes([4096, 11_008, 32, 32, 32, 32_000]);
         let config = TrainConfig::default();
         let warning = warning(&model, &config, 24_000_000_000).unwrap();
         assert!(warning.contains("and 24.0 GB are free"), "{warning}");

@@ -5,13 +5,23 @@
 
 use std::path::{Path, PathBuf};
 
-use models::LanguageModel;
 use models::export::{ExportError, StoredFormat, save_huggingface, save_peft_adapter};
 use models::llama::Llama;
+use models::{LanguageModel, LoadError};
 
 use crate::config::{ExportPrecision, Method, TrainConfig};
 use crate::parameters::{ParameterFileError, read_tensors, replace_trainable};
-use crate::trainer::TrainError;
+
+/// Why what is to be taken away could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// The files.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The adapter was written, but not the model with it folded in.
+    #[error("train.lora_merge: the adapter cannot be loaded with its base model: {0}")]
+    Merge(#[from] LoadError),
+}
 
 /// File names and tensor names of Transformers and PEFT.
 const MODEL_WEIGHTS: &str = "model.safetensors";
@@ -58,11 +68,7 @@ pub fn read_checkpoint(
 
 /// Writes what the user takes away: a Hugging Face directory at `output`, or an adapter there and,
 /// with `lora_merge`, the merged model in the directory `<output>-merged` beside it.
-pub fn export(
-    model: &LanguageModel,
-    config: &TrainConfig,
-    output: &Path,
-) -> Result<(), TrainError> {
+pub fn export(model: &LanguageModel, config: &TrainConfig, output: &Path) -> Result<(), SaveError> {
     let format = match config.export_precision {
         ExportPrecision::F32 => StoredFormat::F32,
         ExportPrecision::Bf16 => StoredFormat::BF16,

@@ -9,12 +9,11 @@ use std::path::Path;
 use burn::module::Module;
 use corpus::progress::Progress;
 use corpus::record::Example;
-use kernels::WeightFormat;
 use models::llama::{Llama, LoraConfig, LoraTargetError};
 use models::{LanguageModel, WeightForm};
 
 use crate::checkpoint::{CheckpointError, TrainerState};
-use crate::config::{Method, Precision, TrainConfig};
+use crate::config::{Method, TrainConfig};
 use crate::encode::{EncodeError, Encoded, EncodedSet, Encoder};
 use crate::fingerprint::Fingerprint;
 use crate::folder_lock::FolderLock;
@@ -87,17 +86,6 @@ pub fn fine_tune(
     Ok(manifest.summary)
 }
 
-/// The form in which [`fine_tune`] is best given its model: with adapters, weights that are not
-/// trained need not be in memory as parameters at all.
-pub fn weight_form(config: &TrainConfig) -> WeightForm {
-    match (config.method, config.precision) {
-        // In f32 packing is little beside the products, and the packs twice the weights.
-        (Method::Full, _) | (Method::Lora, Precision::F32) => WeightForm::Parameters,
-        (Method::Lora, Precision::Bf16) => WeightForm::Frozen(WeightFormat::Bf16),
-        (Method::Lora, Precision::Int8) => WeightForm::Frozen(WeightFormat::Int8),
-    }
-}
-
 /// The network with the parameters that `config` trains requiring gradients, and no others.
 pub fn prepare(llama: Llama, config: &TrainConfig) -> Result<Llama, LoraTargetError> {
     let llama = match config.method {
@@ -111,7 +99,7 @@ pub fn prepare(llama: Llama, config: &TrainConfig) -> Result<Llama, LoraTargetEr
                 use_rslora: false,
             };
             let llama = llama.merge_lora().apply_lora(&lora, config.seed)?;
-            match weight_form(config) {
+            match config.weight_form() {
                 WeightForm::Frozen(format) => llama.frozen(format),
                 _ => llama,
             }

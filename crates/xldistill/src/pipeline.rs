@@ -4,6 +4,8 @@ mod model;
 mod texts;
 mod transfer_set;
 
+pub use model::memory;
+
 use std::{fs, path::PathBuf, time::Instant};
 
 use anyhow::{Context, Result};

@@ -89,9 +89,8 @@ impl<'a> Lead<'a> {
         let call = unsafe {
             std::mem::transmute::<NonNull<dyn Fn() + 'a>, NonNull<dyn Fn()>>(NonNull::from(call))
         };
-        let team_address = NonNull::from(team);
         LED.set(Some(Led {
-            team: team_address,
+            team: NonNull::from(team),
             call,
         }));
         Self(team)

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use models::LoadError;
 use models::export::ExportError;
 use models::llama::LoraTargetError;
 
@@ -11,6 +10,7 @@ use crate::config::ConfigError;
 use crate::encode::EncodeError;
 use crate::folder_lock::LockError;
 use crate::parameters::ParameterFileError;
+use crate::saved_model::SaveError;
 
 /// Why fine-tuning failed.
 #[derive(Debug, thiserror::Error)]
@@ -56,10 +56,10 @@ pub enum TrainError {
         /// Its learning rate.
         learning_rate: f64,
     },
-    /// The trained model cannot be written.
+    /// A checkpoint's model cannot be written.
     #[error(transparent)]
     Export(#[from] ExportError),
-    /// The adapter was written, but not the model with it folded in.
-    #[error("train.lora_merge: the adapter cannot be loaded with its base model: {0}")]
-    Merge(#[from] LoadError),
+    /// The trained model cannot be written.
+    #[error(transparent)]
+    Save(#[from] SaveError),
 }

@@ -2,17 +2,16 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use burn::tensor::Device;
 use corpus::{
     language::Language,
     seam::Translator,
     source::{self, LoadOptions},
 };
-use models::{ComputeDevice, LanguageModel, WeightForm, kernels::available_memory};
-use training::memory;
+use models::{LanguageModel, WeightForm};
 
-use crate::{config::Config, wiring};
+use crate::{config::Config, pipeline, wiring};
 
 /// Prints one line per check, and fails if any check did.
 pub fn run(config: Option<&Path>) -> Result<()> {
@@ -29,7 +28,10 @@ pub fn run(config: Option<&Path>) -> Result<()> {
         let config = Config::read(path, &[])?;
         let device = config.device.open().map(|_| config.device.to_string());
         check("device", device.map_err(Into::into));
-        check("memory", memory(&config));
+        check(
+            "memory",
+            pipeline::memory(&config).and_then(|memory| memory.map_err(Error::msg)),
+        );
         check("model", model(&config));
         check("instructions", instructions(&config));
         check("translation", translation(&config));
@@ -102,22 +104,6 @@ fn processor() -> String {
         features.push("portable kernels");
     }
     format!("{threads} threads, {}", features.join(", "))
-}
-
-/// What training is expected to take, beside what is free.
-fn memory(config: &Config) -> Result<String> {
-    let shape = LanguageModel::shape_of(&config.model)?;
-    let available = available_memory();
-    if config.device == ComputeDevice::Cpu
-        && let Some(warning) = memory::warning(&shape, &config.train, available)
-    {
-        bail!(warning);
-    }
-    Ok(format!(
-        "training takes about {}, {} are free",
-        memory::gigabytes(memory::expected(&shape, &config.train)),
-        memory::gigabytes(available)
-    ))
 }
 
 fn model(config: &Config) -> Result<String> {

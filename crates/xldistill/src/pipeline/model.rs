@@ -8,10 +8,10 @@ use evaluation::{
     task::Subject,
 };
 use models::{ComputeDevice, LanguageModel, kernels::available_memory};
-use training::Fingerprint;
+use training::{Fingerprint, memory};
 
 use super::Pipeline;
-use crate::{arguments::StageName, wiring};
+use crate::{arguments::StageName, config::Config, wiring};
 
 impl Pipeline<'_> {
     pub(super) fn train(&self) -> Result<String> {
@@ -27,14 +27,11 @@ impl Pipeline<'_> {
         if let Some(summary) = training::finished(&folder, &output, &fingerprint)? {
             return Ok(summary.to_string());
         }
-        if self.config.device == ComputeDevice::Cpu {
-            let shape = LanguageModel::shape_of(&self.config.model)?;
-            if let Some(warning) = training::memory::warning(&shape, config, available_memory()) {
-                self.progress.note(&format!("warning: {warning}"));
-            }
+        if let Err(warning) = memory(self.config)? {
+            self.progress.note(&format!("warning: {warning}"));
         }
         let device = self.config.device.open()?.autodiff();
-        let form = training::weight_form(config);
+        let form = config.weight_form();
         let model = LanguageModel::load_as(&self.config.model, &device, form)?;
         let progress = self.progress;
         let summary =
@@ -76,4 +73,22 @@ impl Pipeline<'_> {
         }
         Ok(format!("{documents} tasks"))
     }
+}
+
+/// What training is expected to take on the processor, beside what is free; an error where that is
+/// not enough.
+pub fn memory(config: &Config) -> Result<Result<String, String>> {
+    if config.device != ComputeDevice::Cpu {
+        return Ok(Ok(format!("that of {} is not looked at", config.device)));
+    }
+    let shape = LanguageModel::shape_of(&config.model)?;
+    let available = available_memory();
+    Ok(match memory::warning(&shape, &config.train, available) {
+        Some(warning) => Err(warning),
+        None => Ok(format!(
+            "training takes about {}, {} are free",
+            memory::gigabytes(memory::expected(&shape, &config.train)),
+            memory::gigabytes(available)
+        )),
+    })
 }
