@@ -1,10 +1,10 @@
 """Does Transformers load what we write, and say the same? Does PEFT?
 
-    cargo run --release -p models --example export -- FILE.gguf OUT
-    python reference/export/check.py FILE.gguf OUT
+    cargo run --release -p models --example export -- MODEL OUT
+    python reference/export/check.py MODEL OUT
 
-OUT/model must generate the ids that the GGUF file generates and tokenise alike; OUT/adapter must load in PEFT and
-give the last logits that OUT/expected.json holds.
+MODEL is a GGUF file or a Hugging Face directory. OUT/model must generate the ids that it generates and tokenise alike;
+OUT/adapter must load in PEFT and give the last logits that OUT/expected.json holds.
 """
 
 import json
@@ -22,24 +22,31 @@ TEXTS = ["Hello 2024!", " a  b\n\n\tc", "Olá, você", "<|im_start|>user\nHi<|im
 
 def answers(model, tokenizer):
     for question in QUESTIONS:
-        ids = tokenizer.apply_chat_template([{"role": "user", "content": question}], add_generation_prompt=True, return_dict=False)
+        if tokenizer.chat_template:
+            ids = tokenizer.apply_chat_template([{"role": "user", "content": question}], add_generation_prompt=True, return_dict=False)
+        else:
+            ids = tokenizer(question)["input_ids"]
         with torch.no_grad():
-            output = model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=32, attention_mask=torch.ones(1, len(ids), dtype=torch.long))
+            output = model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=24, attention_mask=torch.ones(1, len(ids), dtype=torch.long))
         yield ids, output[0, len(ids):].tolist()
 
 
-from_gguf = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+place = dict(pretrained_model_name_or_path=source)
+if source.is_file():
+    place = dict(pretrained_model_name_or_path=source.parent, gguf_file=source.name)
+original = AutoTokenizer.from_pretrained(**place)
 tokenizer = AutoTokenizer.from_pretrained(out / "model")
 for text in TEXTS:
-    assert from_gguf(text)["input_ids"] == tokenizer(text)["input_ids"], text
+    assert original(text)["input_ids"] == tokenizer(text)["input_ids"], text
     ids = tokenizer(text)["input_ids"]
-    assert from_gguf.decode(ids) == tokenizer.decode(ids), text
-assert (from_gguf.bos_token, from_gguf.eos_token) == (tokenizer.bos_token, tokenizer.eos_token)
+    assert original.decode(ids) == tokenizer.decode(ids), text
+assert (original.bos_token, original.eos_token) == (tokenizer.bos_token, tokenizer.eos_token)
 print("tokenizer: equal")
 
-reference = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32).eval()
-reference.generation_config.eos_token_id, reference.generation_config.pad_token_id = 2, 2
-expected = list(answers(reference, from_gguf))
+reference = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32).eval()
+if source.is_file():
+    reference.generation_config.eos_token_id, reference.generation_config.pad_token_id = original.eos_token_id, original.eos_token_id
+expected = list(answers(reference, original))
 del reference
 model = AutoModelForCausalLM.from_pretrained(out / "model", dtype=torch.float32).eval()
 assert list(answers(model, tokenizer)) == expected
