@@ -1,11 +1,13 @@
 //! The LLM's own answers: from D = {(x, y)} to G = {(x, ŷ)} (section 3.2.1).
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::record::{Answered, Instruction};
 use crate::repetition;
-use crate::seam::{Answer, Answerer, EngineIdentity, FinishReason};
-use crate::stage::{Outcome, Rejection, RowStage, StageError};
+use crate::seam::{Answer, Answerer, EngineIdentity, FinishReason, Request};
+use crate::stage::{Inputs, Outcome, Rejection, RowStage, StageError};
 
 /// Has an LLM answer every question.
 ///
@@ -13,6 +15,7 @@ use crate::stage::{Outcome, Rejection, RowStage, StageError};
 pub struct AnswerStage<'a> {
     answerer: &'a dyn Answerer,
     rows_at_once: usize,
+    left_out: BTreeMap<&'static str, u64>,
 }
 
 impl<'a> AnswerStage<'a> {
@@ -22,7 +25,14 @@ impl<'a> AnswerStage<'a> {
         Self {
             answerer,
             rows_at_once,
+            left_out: BTreeMap::new(),
         }
+    }
+
+    /// Has the manifest say what the source left out of usable rows
+    /// ([`Loaded::left_out`](crate::source::Loaded::left_out)).
+    pub fn with_left_out(self, left_out: BTreeMap<&'static str, u64>) -> Self {
+        Self { left_out, ..self }
     }
 }
 
@@ -46,13 +56,20 @@ impl RowStage for AnswerStage<'_> {
         vec![self.answerer.identity()]
     }
 
+    fn details(&self, _: &Inputs<'_, Instruction>) -> Result<Value, StageError> {
+        Ok(match self.left_out.is_empty() {
+            true => Value::Null,
+            false => json!({ "left_out": self.left_out }),
+        })
+    }
+
     fn chunk_rows(&self) -> usize {
         self.rows_at_once
     }
 
     fn process(&self, rows: &[Instruction]) -> Result<Vec<Outcome<Answered>>, StageError> {
-        let questions: Vec<String> = rows.iter().map(|row| row.question.clone()).collect();
-        let answers = self.answerer.answer(&questions)?;
+        let questions = rows.iter().map(|row| Request::question(&row.question));
+        let answers = self.answerer.answer(&questions.collect::<Vec<_>>())?;
         // A short list of answers must not pass for a short list of rows.
         if answers.len() != rows.len() {
             let (rows, outcomes) = (rows.len(), answers.len());
@@ -118,7 +135,7 @@ mod tests {
     use super::*;
     use crate::progress::Silent;
     use crate::seam::EngineError;
-    use crate::stage::{Inputs, StageOptions, run};
+    use crate::stage::{StageOptions, run};
 
     /// Answers with the question in upper case, in the manner that the question asks for.
     struct Parrot;
@@ -134,9 +151,9 @@ mod tests {
             }
         }
 
-        fn answer(&self, questions: &[String]) -> Result<Vec<Answer>, EngineError> {
-            let answer = |question: &String| {
-                let (text, finish_reason) = match question.as_str() {
+        fn answer(&self, requests: &[Request]) -> Result<Vec<Answer>, EngineError> {
+            let answer = |request: &Request| {
+                let (text, finish_reason) = match request.last() {
                     "empty" => (" \n".into(), FinishReason::Stop),
                     "long" => ("It is a long".into(), FinishReason::Length),
                     "loop" => ("so it goes ".repeat(20), FinishReason::Length),
@@ -148,7 +165,7 @@ mod tests {
                     tokens: 4,
                 }
             };
-            Ok(questions.iter().map(answer).collect())
+            Ok(requests.iter().map(answer).collect())
         }
     }
 
@@ -161,7 +178,8 @@ mod tests {
         };
         let rows = ["hello", "empty", "long", "loop", "bye"].map(row);
         let folder = tempfile::tempdir().unwrap();
-        let stage = AnswerStage::new(&Parrot, 2);
+        let left_out = [("system", 3)].into();
+        let stage = AnswerStage::new(&Parrot, 2).with_left_out(left_out);
         let options = StageOptions::default();
         let manifest = run(
             &stage,
@@ -183,14 +201,16 @@ mod tests {
             .collect();
         assert_eq!(generated, [Some("HELLO"), None, None, None, Some("BYE")]);
         assert!(answered.iter().map(|row| &row.instruction).eq(&rows));
+        assert_eq!(manifest.results.details["left_out"]["system"], 3);
         let reasons: Vec<_> = manifest
+            .results
             .counts
             .rejections
             .keys()
             .map(String::as_str)
             .collect();
         assert_eq!(reasons, ["cut_off", "empty", "looping"]);
-        assert_eq!(manifest.engines, [Parrot.identity()]);
+        assert_eq!(manifest.provenance.engines, [Parrot.identity()]);
         let rejected = std::fs::read_to_string(folder.path().join("rejected.jsonl")).unwrap();
         assert!(
             rejected.contains("cut off after 4 tokens: It is a long"),

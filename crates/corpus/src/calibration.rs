@@ -1,19 +1,21 @@
-//! What a quality estimator's score means in one direction: how it scores human translations, and
-//! what is no translation.
+//! The meaning of a quality estimator's scores in one direction: how it scores human translations,
+//! and what is no translation.
 //!
 //! Thresholds do not carry over between directions (arXiv 2606.00285): the same 0.8 that rejects
 //! nothing in one rejects half of all human translations in another.
 
-use std::path::Path;
-
+use artefacts::{Key, Place, Provenance};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::language::Language;
 use crate::progress::Progress;
 use crate::seam::{EngineError, EngineIdentity, QualityEstimator};
-use crate::stage::{StageError, atomic};
+use crate::stage::StageError;
 use crate::text::words::WordFinder;
+
+/// Raised whenever the same pairs get other scores.
+const VERSION: u32 = 1;
 
 /// Pairs that are scored between two signs of progress.
 const PAIRS_AT_ONCE: usize = 64;
@@ -25,7 +27,7 @@ pub struct Calibration {
     pub from: Language,
     /// Language of the translations.
     pub to: Language,
-    /// What scored them.
+    /// The estimator.
     pub estimator: EngineIdentity,
     /// Human translations.
     pub human: Vec<f64>,
@@ -37,7 +39,7 @@ pub struct Calibration {
     pub shuffled: Vec<f64>,
 }
 
-/// What becomes of translations under a threshold, as shares of each sort.
+/// Consequences of a threshold, as shares of each sort of translation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Consequences {
     /// The lowest score that passes.
@@ -97,39 +99,30 @@ impl Calibration {
         })
     }
 
-    /// As [`Calibration::of`]; the scores are kept in `folder`, and taken from there where they are
-    /// of the same estimator and pairs.
+    /// As [`Calibration::of`]; the scores are kept among the artefacts of the run, and taken from
+    /// there if they are of the same estimator and pairs.
     pub fn kept_in(
-        folder: &Path,
+        place: &Place,
         estimator: &dyn QualityEstimator,
         pairs: &[(String, String)],
         from: Language,
         to: Language,
         progress: &dyn Progress,
     ) -> Result<Self, StageError> {
-        /// What is kept.
-        #[derive(Serialize, Deserialize)]
-        struct Kept {
-            key: String,
-            calibration: Calibration,
-        }
-        let mut identity = estimator.identity();
-        identity.licence = None;
-        let key = json!([identity, from, to, pairs]).to_string();
-        let key = blake3::hash(key.as_bytes()).to_hex().to_string();
-        let path = folder.join(format!("calibration-{from}-{to}.json"));
-        let kept = std::fs::read(&path).ok();
-        let kept = kept.and_then(|json| serde_json::from_slice::<Kept>(&json).ok());
-        if let Some(kept) = kept.filter(|kept| kept.key == key) {
-            return Ok(kept.calibration);
-        }
-        let calibration = Self::of(estimator, pairs, from, to, progress)?;
-        std::fs::create_dir_all(folder).map_err(StageError::io("create", folder))?;
-        let kept = Kept { key, calibration };
-        let json = serde_json::to_vec(&kept)
-            .map_err(|error| StageError::Options(format!("calibration: {error}")))?;
-        atomic::write(&path, &json)?;
-        Ok(kept.calibration)
+        let provenance = Provenance {
+            stage: "calibration".into(),
+            version: VERSION,
+            parameters: json!({ "from": from, "to": to }),
+            engines: vec![estimator.identity()],
+            inputs: [("pairs".to_owned(), Key::of(&pairs).to_string())].into(),
+        };
+        let name = format!("calibration-{from}-{to}");
+        let malformed = |error| StageError::Options(format!("calibration: {error}"));
+        let scores = artefacts::kept(place, &name, "scores.json", provenance, || {
+            let scores = Self::of(estimator, pairs, from, to, progress)?;
+            serde_json::to_vec(&scores).map_err(malformed)
+        })?;
+        serde_json::from_slice(&scores).map_err(malformed)
     }
 
     /// The highest score below which at most the share `quantile` of the human translations is.
@@ -139,7 +132,7 @@ impl Calibration {
         self.human.get(index.min(last)).copied().unwrap_or(f64::NAN)
     }
 
-    /// What a threshold does.
+    /// The consequences of a threshold.
     pub fn consequences(&self, min_quality: f64) -> Consequences {
         let accepted = |scores: &[f64]| {
             let passing = scores.iter().filter(|score| **score >= min_quality);
@@ -258,9 +251,10 @@ mod tests {
     fn kept_scores_are_used_for_the_same_pairs_only() {
         let estimator = WordCount(AtomicUsize::new(0));
         let folder = tempfile::tempdir().unwrap();
+        let place = Place::new(folder.path(), None).unwrap();
         let (from, to) = (Language::ENGLISH, Language::PORTUGUESE);
         let scores = |pairs: &[(String, String)]| {
-            Calibration::kept_in(folder.path(), &estimator, pairs, from, to, &Silent).unwrap()
+            Calibration::kept_in(&place, &estimator, pairs, from, to, &Silent).unwrap()
         };
         let first = scores(&pairs());
         assert_eq!(scores(&pairs()), first);

@@ -1,7 +1,7 @@
 //! chrF and chrF++, the character n-gram F-score (Popović 2015, 2017), as sacrebleu 2.6 computes it.
 //!
-//! One implementation serves the round-trip quality estimate and the evaluation. White space is
-//! removed before character n-grams are counted, and only orders that both texts have enter the
+//! Both the round-trip quality estimate and the evaluation use this implementation. White space is
+//! removed before character n-grams are counted, and only orders that occur in both texts enter the
 //! average ("effective order"): sacrebleu's `nc:6|nw:0|space:no|eff:yes`, `nw:2` for chrF++.
 
 use std::iter::Sum;
@@ -19,15 +19,15 @@ pub const BETA: f64 = 2.0;
 /// Counts of one n-gram order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OrderCounts {
-    /// n-grams of the hypothesis; 0 where the reference has none of this order.
+    /// n-grams of the hypothesis; 0 if the reference has none of this order.
     pub hypothesis: u64,
     /// n-grams of the reference.
     pub reference: u64,
-    /// n-grams that match, clipped by their count in the reference.
+    /// Matching n-grams, clipped by their count in the reference.
     pub matched: u64,
 }
 
-/// Sufficient statistics of chrF: add up those of all sentences for the corpus score.
+/// Sufficient statistics of chrF: the sum over all sentences gives the corpus score.
 ///
 /// ```
 /// use corpus::chrf::{BETA, CHAR_ORDER, ChrfStatistics};
@@ -88,7 +88,7 @@ impl ChrfStatistics {
 }
 
 impl From<Vec<OrderCounts>> for ChrfStatistics {
-    /// Statistics that were counted before, e.g. read back from a file.
+    /// Statistics counted earlier, e.g. read from a file.
     fn from(orders: Vec<OrderCounts>) -> Self {
         Self { orders }
     }
@@ -117,11 +117,11 @@ impl<'a> Sum<&'a ChrfStatistics> for ChrfStatistics {
     }
 }
 
-/// What the chrF of two texts cannot exceed, at a fraction of the price: enough to say that
-/// they are not alike.
+/// Upper bound of the chrF of two texts, at a fraction of the cost: enough to show that they are
+/// not alike.
 ///
-/// A matching n-gram of order four and more holds a matching trigram for itself, and trigrams that
-/// are counted by hash match at least as often as they do.
+/// Every matching n-gram of order four or more contains a matching trigram of its own, and trigrams
+/// counted by hash match at least as often as the trigrams themselves.
 pub fn upper_bound(hypothesis: &str, reference: &str, beta: f64) -> f64 {
     let mut open = [0_u32; TRIGRAM_BUCKETS];
     let reference = each_trigram(reference, &mut open, |open| *open += 1);
@@ -156,7 +156,7 @@ fn each_trigram(
 ) -> u64 {
     let (mut trigram, mut length) = (0_u64, 0);
     for c in text.chars().filter(|&c| !is_space(c)) {
-        // A character has 21 bits.
+        // A character takes 21 bits.
         trigram = ((trigram << 21) & ((1 << 63) - 1)) | u64::from(c);
         length += 1;
         if length >= 3 {
@@ -169,8 +169,9 @@ fn each_trigram(
 
 /// Counts all orders up to `max_order` of two symbol sequences.
 ///
-/// An n-gram is named by the name of its first n-1 symbols and its last symbol, so that every
-/// order costs one map look-up a position and no n-gram is ever copied or hashed to a collision.
+/// An n-gram is identified by the number of its first n-1 symbols and its last symbol, so that
+/// every order costs one map lookup per position, and no n-gram is ever copied or confused by a
+/// hash collision.
 fn count_matches(
     hypothesis: &[u32],
     reference: &[u32],
@@ -223,15 +224,16 @@ fn count_matches(
     }
 }
 
-/// Name of a hypothesis n-gram that the reference lacks; no longer n-gram that begins with it
-/// can match either.
+/// Number of a hypothesis n-gram that the reference lacks; no longer n-gram that begins with it can
+/// match either.
 const ABSENT: u32 = u32::MAX;
 
 fn key(prefix: u32, last: u32) -> u64 {
     u64::from(prefix) << 32 | u64::from(last)
 }
 
-/// What Python's `str.split` takes for white space: Unicode's and the four separator controls.
+/// White space according to Python's `str.split`: Unicode's, and the four separator control
+/// characters.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
@@ -253,8 +255,8 @@ fn word_ids<'a>(text: &'a str, ids: &mut FxHashMap<&'a str, u32>) -> Vec<u32> {
         .collect()
 }
 
-/// Words with one leading or trailing ASCII punctuation mark cut off, as chrF++ defines them;
-/// the trailing mark goes first, and `(hi)` gives `(hi` and `)`.
+/// Words with one leading or trailing ASCII punctuation mark split off, as in chrF++; the trailing
+/// mark takes precedence, and `(hi)` gives `(hi` and `)`.
 fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     for word in text.split(is_space).filter(|word| !word.is_empty()) {

@@ -24,7 +24,7 @@ use crate::text::words::WordFinder;
 /// Rows whose words are counted at once.
 const BATCH: usize = 4096;
 
-/// How words are drawn.
+/// Settings of code-switching.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CodeSwitchConfig {
@@ -188,7 +188,7 @@ impl RowStage for CodeSwitchStage {
 /// The dictionaries' coverage in a finished stage's manifest as a line for the user, e.g.
 /// `dictionary of por_Latn: 52.7 % of the question words, 48.1 % of the translated ones`.
 pub fn coverage_summary(manifest: &Manifest) -> String {
-    let Some(Value::Object(languages)) = manifest.details.get("dictionary_coverage") else {
+    let Some(Value::Object(languages)) = manifest.results.details.get("dictionary_coverage") else {
         return String::new();
     };
     let line = |(language, directions): (&String, &Value)| {

@@ -1,17 +1,16 @@
-//! Finds text of evaluation sets in training text, so that nothing is taught that is tested.
+//! Finds text of evaluation sets in training text, so that the model is not trained on what it is
+//! tested on.
 //!
-//! A text is contaminated where it shares a run of 13 words with an evaluation text (as GPT-3's
-//! analysis had it), holds a short evaluation text as a whole, or is one. Case, punctuation and
-//! spacing do not matter. Scripts without spaces are compared by runs of characters. Only the
-//! evaluation texts are kept in memory, as hashes.
+//! A text is contaminated if it shares a run of 13 words with an evaluation text (as in GPT-3's
+//! analysis), contains a short evaluation text, or is one. Case, punctuation and spacing do not
+//! matter. Scripts without spaces are compared by runs of characters. Only the evaluation texts are
+//! kept in memory, as hashes.
 
 mod files;
 mod symbols;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-
-pub use files::EvaluationFileError;
 
 use symbols::{Kind, Symbols, windows};
 
@@ -35,8 +34,8 @@ impl Default for NgramSizes {
     }
 }
 
-/// The share of a run that an evaluation text shorter than one must have to be looked for inside
-/// other texts: `What is it?` is in too many.
+/// An evaluation text shorter than a run is looked for inside other texts only from this share of a
+/// run on: `What is it?` occurs in too many.
 const LEAST_SHARE: f64 = 0.6;
 /// The texts of evaluation sets, as hashes of their runs.
 #[derive(Debug, Clone)]
@@ -50,26 +49,26 @@ pub struct EvaluationIndex {
     content: blake3::Hasher,
 }
 
-/// What a text shares with an evaluation set.
+/// Overlap of a text with an evaluation set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overlap<'i> {
     /// Name of the set.
     pub set: &'i str,
-    /// The first run that is shared, as it stands in the text.
+    /// The first shared run, as written in the text.
     pub run: String,
 }
 
 /// Hashes of runs of one kind of symbol.
 #[derive(Debug, Clone, Default)]
 struct Runs {
-    /// The set that each run is of, by the run's length and hash.
+    /// The set that each run belongs to, by length and hash of the run.
     of_length: FxHashMap<usize, FxHashMap<u64, u32>>,
-    /// The same of whole texts.
+    /// The same for whole texts.
     whole: FxHashMap<u64, u32>,
 }
 
 impl EvaluationIndex {
-    /// An index without texts.
+    /// An empty index.
     pub fn new(sizes: NgramSizes) -> Self {
         Self {
             sizes,
@@ -120,7 +119,7 @@ impl EvaluationIndex {
         self.texts == 0
     }
 
-    /// Identity of the texts and sizes, for the hashes of what is made with them.
+    /// Hash of the texts and sizes, used in the hashes of everything made with them.
     pub fn content_hash(&self) -> String {
         let mut hasher = self.content.clone();
         hasher.update(&(self.sizes.words as u64).to_le_bytes());
@@ -128,7 +127,7 @@ impl EvaluationIndex {
         hasher.finalize().to_hex().to_string()
     }
 
-    /// What `text` shares with an evaluation set; in time linear in its length.
+    /// Overlap of `text` with an evaluation set, in time linear in its length.
     pub fn overlap(&self, text: &str) -> Option<Overlap<'_>> {
         let symbols = Symbols::of(text);
         let runs = match symbols.kind {
@@ -165,15 +164,6 @@ impl EvaluationIndex {
     }
 }
 
-/// The distinct texts of a file, for callers that count.
-pub(crate) fn distinct(texts: Vec<String>) -> Vec<String> {
-    let mut seen = FxHashSet::default();
-    texts
-        .into_iter()
-        .filter(|text| seen.insert(text.clone()))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,7 +188,7 @@ mod tests {
             "{}",
             overlap.run
         );
-        // Twelve words are anyone's ("doesn't" counts as two).
+        // Twelve words are too common ("doesn't" counts as two).
         assert_eq!(
             index.overlap("the sun doesn't have a crust like the Earth that you"),
             None
@@ -213,7 +203,7 @@ mod tests {
             "Yes.",
         ]);
         assert!(index.overlap("who wrote the novel war and peace").is_some());
-        // Seven words are looked for as a whole text only, eight also inside another.
+        // Seven words count only as a whole text; eight also inside another text.
         assert_eq!(
             index.overlap("Tell me: who wrote the novel war and peace, please"),
             None

@@ -11,33 +11,33 @@ use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
 
-/// Most words of a translation that still reads as the translation of one word.
+/// Maximum number of words in a translation of a single word.
 const MAX_TRANSLATION_WORDS: usize = 3;
 
 /// Words of one language and their translations into another.
 ///
-/// Words are looked up in any case. A word that is its own translation is left out: replacing it
-/// would switch nothing.
+/// Lookups ignore case. A word that is its own translation is left out, since replacing it would
+/// change nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dictionary {
     entries: FxHashMap<String, Vec<String>>,
 }
 
-/// What reading a dictionary file gave.
+/// Result of reading a dictionary file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Loaded {
     /// The dictionary.
     pub dictionary: Dictionary,
-    /// Entries that serve code-switching.
+    /// Number of entries usable for code-switching.
     pub used: usize,
-    /// Entries that do not: headwords of several words, words that translate to themselves,
-    /// definitions instead of translations.
+    /// Number of entries that are not: headwords of several words, words that translate to
+    /// themselves, definitions instead of translations.
     pub unused: usize,
-    /// Lines or entries that could not be read.
+    /// Number of lines or entries that could not be read.
     pub malformed: usize,
 }
 
-/// Why a dictionary could not be read.
+/// Error returned when a dictionary cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DictionaryError {
     /// A file could not be read.
@@ -45,22 +45,23 @@ pub enum DictionaryError {
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// The file is no dictionary in a known format.
+    /// The file is not a dictionary in a known format.
     #[error("{}: {message}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong and what is expected.
+        /// The problem, and the expected format.
         message: String,
     },
 }
 
 impl Dictionary {
-    /// Reads a dictionary by its name: dictd (`NAME.index` or `NAME.dict.dz`, each beside the
-    /// other), else lines of `word TAB translation` or MUSE's `word translation`.
+    /// Reads a dictionary; its format follows from its name: dictd (`NAME.index` or `NAME.dict.dz`,
+    /// with the other next to it), otherwise lines of `word TAB translation` or MUSE's `word
+    /// translation`.
     pub fn load(path: &Path) -> Result<Loaded, DictionaryError> {
         let name = path
             .file_name()
@@ -87,7 +88,7 @@ impl Dictionary {
         Ok(loaded)
     }
 
-    /// Translations of `word`, in the order they were added; empty where it has none.
+    /// Translations of `word`, in the order in which they were added; empty if there are none.
     pub fn translations(&self, word: &str) -> &[String] {
         let found = if word.chars().any(char::is_uppercase) {
             self.entries.get(&word.to_lowercase())
@@ -97,8 +98,8 @@ impl Dictionary {
         found.map_or(&[], Vec::as_slice)
     }
 
-    /// Adds a translation. Returns whether it can serve: a single word with a translation of a few
-    /// words that is not the word itself.
+    /// Adds a translation. Returns whether it is usable: a single word, with a translation of a few
+    /// words other than the word itself.
     pub fn insert(&mut self, word: &str, translation: &str) -> bool {
         let (word, translation) = (word.trim().to_lowercase(), translation.trim());
         let words = translation.split_whitespace().count();
@@ -117,7 +118,7 @@ impl Dictionary {
         serves
     }
 
-    /// Adds the entries of `other`, after those that are here.
+    /// Adds the entries of `other` after the present ones.
     pub fn merge(&mut self, other: &Dictionary) {
         for (word, translations) in &other.entries {
             for translation in translations {
@@ -126,8 +127,8 @@ impl Dictionary {
         }
     }
 
-    /// The dictionary of the other direction: every translation that is a single word, with the
-    /// words it translates in alphabetical order.
+    /// The dictionary of the opposite direction: every translation that is a single word, with the
+    /// words it translates, in alphabetical order.
     pub fn inverted(&self) -> Dictionary {
         let mut words: Vec<&String> = self.entries.keys().collect();
         words.sort_unstable();
@@ -150,7 +151,7 @@ impl Dictionary {
         self.entries.is_empty()
     }
 
-    /// Hash of all entries, for the hash of what was made with them.
+    /// Hash of all entries, used in the hash of everything made with them.
     pub fn revision(&self) -> String {
         let mut words: Vec<(&String, &Vec<String>)> = self.entries.iter().collect();
         words.sort_unstable();
@@ -175,7 +176,7 @@ pub struct BilingualDictionary {
 }
 
 impl BilingualDictionary {
-    /// Both directions; a direction that is empty becomes the inverse of the other.
+    /// Both directions; an empty direction becomes the inverse of the other.
     pub fn new(source_to_target: Dictionary, target_to_source: Dictionary) -> Self {
         match (source_to_target.is_empty(), target_to_source.is_empty()) {
             (true, false) => Self {

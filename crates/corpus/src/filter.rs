@@ -1,10 +1,10 @@
-//! Rejects translations that went wrong (sections 3.2.2 and 4.1).
+//! Rejects bad translations (sections 3.2.2 and 4.1).
 //!
-//! x, y and ŷ are judged apart: a rejected translation is dropped, the row stays, and only the
-//! subsets that need the translation lose it. Rules come first (after Zeng et al. 2021, and what
-//! users of machine-translated data report), then language identification, then the quality
-//! estimate, each on what the earlier ones left. Text without words to translate (`1969`, a code
-//! listing) passes as it is.
+//! x, y and ŷ are judged separately: a rejected translation is dropped, the row stays, and only the
+//! subsets that need the translation lose it. Rules come first (after Zeng et al. 2021 and problems
+//! reported by users of machine-translated data), then language identification, then the quality
+//! estimate, each on what the previous steps left. Text without words to translate (`1969`, a code
+//! listing) passes unchanged.
 
 mod config;
 mod copied;
@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-pub use config::{FilterConfig, MinQuality, default_min_language_probability, default_min_quality};
+pub use config::{FilterConfig, MinQuality};
 
 use crate::language::Language;
 use crate::record::{TextPair, Translated};
@@ -34,11 +34,11 @@ use crate::seam::{EngineIdentity, LanguageIdentifier, QualityEstimator};
 use crate::stage::{Outcome, RowStage, StageError};
 use pair::{Analyser, Pair};
 
-/// One reason to reject a translation.
+/// A reason to reject a translation.
 trait Rule: Sync {
-    /// The reason in rejected rows and manifests.
+    /// Name of the reason in rejected rows and manifests.
     fn reason(&self) -> &'static str;
-    /// What is wrong with the pair, for a human reader; `None` where nothing is.
+    /// Description of the fault for a human reader; `None` if there is none.
     fn fault(&self, pair: &Pair) -> Option<String>;
 }
 
@@ -53,7 +53,7 @@ pub struct FilterStage<'a> {
 }
 
 impl<'a> FilterStage<'a> {
-    /// A filter for translations from `from`. Without an `estimator`, quality is not judged.
+    /// A filter for translations from `from`. Without an `estimator`, quality is not checked.
     pub fn new(
         identifier: &'a dyn LanguageIdentifier,
         estimator: Option<&'a dyn QualityEstimator>,
@@ -99,13 +99,13 @@ impl<'a> FilterStage<'a> {
         }
     }
 
-    /// The lowest quality that passes of each target language, as it was calibrated: what
-    /// [`MinQuality::Quantile`] needs.
+    /// Minimum quality for each target language, from calibration: required by
+    /// [`MinQuality::Quantile`].
     pub fn with_min_quality(self, calibrated: BTreeMap<Language, f64>) -> Self {
         Self { calibrated, ..self }
     }
 
-    /// The lowest quality of a translation into `to` that passes.
+    /// The minimum quality of a translation into `to`.
     fn min_quality(
         &self,
         estimator: &dyn QualityEstimator,
@@ -115,9 +115,9 @@ impl<'a> FilterStage<'a> {
             (Some(&calibrated), _) => Ok(calibrated),
             (None, Some(MinQuality::Score(score))) => Ok(score),
             (None, Some(MinQuality::Quantile { .. })) => Err(StageError::Options(format!(
-                "filter.min_quality is a quantile, and nothing was calibrated for {to}"
+                "filter.min_quality is a quantile, but {to} was not calibrated"
             ))),
-            (None, None) => Ok(default_min_quality(&estimator.identity().engine)),
+            (None, None) => Ok(estimator.default_threshold()),
         }
     }
 
@@ -142,25 +142,25 @@ impl<'a> FilterStage<'a> {
     }
 }
 
-/// The probability from which the identifier's word counts.
+/// The probability from which the identifier's result counts.
 fn min_language_probability(identifier: &dyn LanguageIdentifier, config: &FilterConfig) -> f64 {
     let chosen = config.min_language_probability;
-    chosen.unwrap_or_else(|| default_min_language_probability(&identifier.identity().engine))
+    chosen.unwrap_or_else(|| identifier.default_min_probability())
 }
 
-/// What the rules say of one translation.
+/// Result of the rules for one translation.
 enum Verdict {
-    /// There is none, or an earlier stage rejected it.
+    /// There is no translation, or an earlier stage rejected it.
     Absent,
-    /// Nothing in it was translated, or its quality is not to be estimated.
+    /// It has no words to translate, or quality is not estimated.
     Passed,
     /// A rule found a fault.
     Rejected(Rejection),
-    /// The rules found nothing; the quality of these line pairs is to be estimated.
+    /// The rules found no fault; the quality of these line pairs has to be estimated.
     Estimate(Vec<(String, String)>),
 }
 
-/// The translations of a row with the fields their rejections name.
+/// The translations of a row, with the field names used in rejections.
 fn texts(row: &Translated) -> [(Option<&TextPair>, &'static str); 3] {
     [
         (Some(&row.question), "question.translation"),
@@ -192,12 +192,9 @@ impl RowStage for FilterStage<'_> {
     fn parameters(&self) -> Value {
         let mut config = self.config.clone();
         config.min_language_probability = Some(min_language_probability(self.identifier, &config));
-        // The calibrated scores say what a quantile means, the engine what a default is.
+        // The calibrated scores define what a quantile means; the engine defines the default.
         config.min_quality = match (self.estimator, config.min_quality) {
-            (Some(estimator), None) => {
-                let engine = estimator.identity().engine;
-                Some(MinQuality::Score(default_min_quality(&engine)))
-            }
+            (Some(estimator), None) => Some(MinQuality::Score(estimator.default_threshold())),
             (Some(_), chosen) => chosen,
             (None, _) => None,
         };
@@ -212,7 +209,7 @@ impl RowStage for FilterStage<'_> {
             .collect()
     }
 
-    /// Estimating quality can cost as much as translating.
+    /// Estimating quality can take as long as translating.
     fn chunk_rows(&self) -> usize {
         if self.estimator.is_some() { 64 } else { 1024 }
     }

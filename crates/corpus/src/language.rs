@@ -1,22 +1,24 @@
-//! Languages: one table, every naming scheme.
+//! Languages: one table for all naming schemes.
 //!
-//! Inside the project a language is always one of the 204 FLORES-200 entries, written as an
-//! ISO 639-3 code and an ISO 15924 script (`por_Latn`). Everything else (`pt`, `pt-BR`, `por`,
-//! `Portuguese`, and the labels of MUSE, whatlang, CLD3 and fastText) is translated at the border
-//! by the table in `language/flores200.tsv`.
+//! Within the project, a language is always one of the 204 entries of FLORES-200, written as an ISO
+//! 639-3 code and an ISO 15924 script (`por_Latn`). All other names (`pt`, `pt-BR`, `por`,
+//! `Portuguese`, and the labels of MUSE, whatlang, CLD3 and fastText) are translated on input and
+//! output by the table in `language/flores200.tsv`.
 
 mod parse;
 mod table;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use parse::UnknownLanguage;
 
 /// A language in a script, one of the 204 of FLORES-200. Serialised as its code, e.g. `por_Latn`;
-/// read from any name that [`Language::parse`] knows. Ordered by code.
+/// deserialised from any name that [`Language::parse`] accepts. Ordered by code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Language(u16);
 
@@ -26,11 +28,11 @@ impl Language {
     /// Portuguese, the language of the quickstart.
     pub const PORTUGUESE: Language = Language::with_code("por_Latn");
 
-    /// The language with a FLORES-200 code, looked up when the program is compiled.
+    /// The language with a given FLORES-200 code, looked up at compile time.
     ///
     /// # Panics
-    /// Where no language has the code; in a `const` this is a compile error. Use
-    /// [`Language::parse`] for codes that are read.
+    /// If no language has the code; in a `const` this is a compile error. Use [`Language::parse`]
+    /// for codes known only at run time.
     pub const fn with_code(code: &str) -> Language {
         Language(table::row_with_code(code))
     }
@@ -50,20 +52,19 @@ impl Language {
         self.row().name
     }
 
-    /// The English name one would use in a sentence: `Albanian` rather than `Tosk Albanian`.
-    /// Unique, like [`Language::name`].
+    /// The everyday English name: `Albanian` rather than `Tosk Albanian`. Unique, like
+    /// [`Language::name`].
     pub fn everyday_name(self) -> &'static str {
         self.row().everyday.unwrap_or(self.row().name)
     }
 
-    /// The two-letter ISO 639-1 code, where there is one: that of the macrolanguage for its
-    /// standard variety (`ar` of `arb_Arab`), nothing for other varieties.
+    /// The two-letter ISO 639-1 code, if there is one. The code of a macrolanguage belongs to its
+    /// standard variety (`ar` to `arb_Arab`); other varieties have none.
     pub fn iso639_1(self) -> Option<&'static str> {
         self.row().iso639_1
     }
 
-    /// The three-letter ISO 639-3 code, e.g. `por`. Several languages share one where they differ
-    /// in script alone.
+    /// The three-letter ISO 639-3 code, e.g. `por`. Languages that differ only in script share one.
     pub fn iso639_3(self) -> &'static str {
         &self.code()[..3]
     }
@@ -73,7 +74,7 @@ impl Language {
         &self.code()[4..]
     }
 
-    /// Whether words are written without spaces between them, so that finding them takes a
+    /// Whether words are written without spaces between them, so that segmentation needs a
     /// dictionary (Chinese, Japanese, Thai, Khmer, Lao, Burmese, Shan) or the tsheg (Tibetan).
     pub fn writes_without_spaces(self) -> bool {
         matches!(
@@ -87,7 +88,7 @@ impl Language {
         self.row().muse
     }
 
-    /// The code that the `whatlang` crate gives the language.
+    /// The language's code in the `whatlang` crate.
     pub fn whatlang(self) -> Option<&'static str> {
         self.row().whatlang
     }
@@ -107,8 +108,8 @@ impl Language {
         table::table().by_whatlang.get(code).copied().map(Language)
     }
 
-    /// The language of a CLD3 label. Romanised labels (`ru-Latn`) have no FLORES-200 language;
-    /// `zh` is Simplified Chinese, as CLD3 does not tell the scripts apart.
+    /// The language of a CLD3 label. Romanised labels (`ru-Latn`) have no FLORES-200 language; `zh`
+    /// is Simplified Chinese, since CLD3 does not distinguish the scripts.
     pub fn from_cld3(label: &str) -> Option<Language> {
         table::table().by_cld3.get(label).copied().map(Language)
     }
@@ -127,14 +128,14 @@ impl Language {
             .map(Language)
     }
 
-    /// The language that `text` names: a FLORES-200 code (`por_Latn`), an ISO 639-1, 639-2 or
-    /// 639-3 code (`pt`, `por`), a BCP-47 tag (`pt-BR`, `zh-Hant`, `zh-TW`) or an English name
-    /// (`Portuguese`). Case does not matter, `-` and `_` are the same.
+    /// Parses a language: a FLORES-200 code (`por_Latn`), an ISO 639-1, 639-2 or 639-3 code (`pt`,
+    /// `por`), a BCP-47 tag (`pt-BR`, `zh-Hant`, `zh-TW`) or an English name (`Portuguese`). Case
+    /// does not matter; `-` and `_` are equivalent.
     ///
-    /// A name that leaves the variety or script open takes the most widely written one: `zh` and
-    /// `Chinese` are `zho_Hans`, `ar` is `arb_Arab`, `no` is `nob_Latn`, `ms` is `zsm_Latn`,
-    /// `min` is `min_Latn`, `kas` is `kas_Arab`. A region chooses a script for Chinese (`TW`,
-    /// `HK` and `MO` write `Hant`) and is ignored otherwise, as FLORES-200 has no regions.
+    /// If the variety or script is left open, the most widely written one is taken: `zh` and
+    /// `Chinese` are `zho_Hans`, `ar` is `arb_Arab`, `no` is `nob_Latn`, `ms` is `zsm_Latn`, `min`
+    /// is `min_Latn`, `kas` is `kas_Arab`. A region selects the script of Chinese (`TW`, `HK` and
+    /// `MO` mean `Hant`) and is otherwise ignored, since FLORES-200 has no regions.
     pub fn parse(text: &str) -> Result<Language, UnknownLanguage> {
         parse::parse(text)
     }
@@ -167,6 +168,16 @@ impl FromStr for Language {
 impl Serialize for Language {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.code())
+    }
+}
+
+impl JsonSchema for Language {
+    fn schema_name() -> Cow<'static, str> {
+        "Language".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "language" })
     }
 }
 

@@ -6,12 +6,16 @@
 //! both languages into the questions, [`mix`] writes the transfer set. [`stage`] runs each of
 //! them over files so that a killed run goes on where it was. No tensor appears here.
 
+#![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used)]
+
 pub mod answer;
 pub mod calibration;
 pub mod chrf;
 pub mod code_switch;
 pub mod decontamination;
 pub mod dictionary;
+pub mod file_path;
 pub mod filter;
 pub mod language;
 pub mod mix;

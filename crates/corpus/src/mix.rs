@@ -1,4 +1,4 @@
-//! The transfer set: LL, TL, LT, TT, mt and comp with their weights (sections 3.2.1 to 3.2.5).
+//! The transfer set: LL, TL, LT, TT, mt and comp (sections 3.2.1 to 3.2.4).
 //!
 //! Every question takes its given answer y or the LLM's own ŷ; the subsets whose question and
 //! answer differ in language say so in the question ([`answer_in`]); sentence pairs become
@@ -12,12 +12,12 @@ mod contamination;
 mod directive;
 mod drafts;
 mod sentences;
-mod shuffle;
 mod write;
 
 use std::path::Path;
 use std::time::Instant;
 
+use artefacts::Key;
 use rayon::prelude::*;
 
 pub use config::{AnswerDirective, MixConfig, PairSelection};
@@ -26,7 +26,7 @@ pub use drafts::SubsetSummary;
 pub use sentences::{TargetPairs, TargetSentences};
 pub use write::HELD_OUT_FILE;
 
-use drafts::{Drafts, TransferSet};
+use drafts::{Draft, TransferSet};
 
 use crate::decontamination::EvaluationIndex;
 use crate::language::Language;
@@ -35,7 +35,7 @@ use crate::record::{CodeSwitched, Example};
 use crate::rejected::Rejected;
 use crate::stage::{Inputs, Manifest, StageError};
 
-/// What the transfer set is made of.
+/// Everything the transfer set is made of.
 #[derive(Debug, Clone)]
 pub struct MixInputs<'a> {
     /// The code-switched rows, for every target language.
@@ -46,7 +46,7 @@ pub struct MixInputs<'a> {
     pub pairs: &'a [TargetPairs],
     /// Text in the target languages alone, for further completion tasks.
     pub monolingual: &'a [TargetSentences],
-    /// Lines of the corpora that were rejected where they were read: they head `rejected.jsonl`.
+    /// Lines of the corpora that were rejected while reading: they head `rejected.jsonl`.
     pub rejected: &'a [Rejected],
     /// The evaluation sets; what shares text with them is rejected.
     pub evaluation: Option<&'a EvaluationIndex>,
@@ -55,7 +55,7 @@ pub struct MixInputs<'a> {
 /// Writes the transfer set of `inputs` to `folder`: the training part as a stage's output file, the
 /// held-out part as [`HELD_OUT_FILE`], both in an order shuffled by the seed.
 ///
-/// Returns at once where the folder holds the transfer set of the same inputs and `config`. The
+/// Returns at once if the folder holds the transfer set of the same inputs and `config`. The
 /// subsets' sizes are in the manifest's details, as a [`SubsetSummary`] by subset.
 pub fn mix(
     inputs: &MixInputs<'_>,
@@ -70,20 +70,25 @@ pub fn mix(
     }
     let started = Instant::now();
     progress.begin("mix", Some(inputs.rows.len()));
-    let set = transfer_set(inputs, config, &target, progress);
+    let set = transfer_set(inputs, config, progress);
     progress.end();
-    let (set, left_out) = set?;
-    target.write(set, &left_out, started)
+    let (mut set, left_out) = set?;
+    set.sort();
+    target.write(&set, &left_out, inputs, started)
+}
+
+/// The key of the transfer set that [`mix`] makes of `inputs`.
+pub fn key(inputs: &MixInputs<'_>, config: &MixConfig) -> Result<Key, StageError> {
+    Ok(write::provenance(inputs, config)?.key())
 }
 
 /// All examples, and the lines and rows that gave none.
 fn transfer_set(
     inputs: &MixInputs<'_>,
     config: &MixConfig,
-    target: &write::Target<'_>,
     progress: &dyn Progress,
 ) -> Result<(TransferSet, LeftOut), StageError> {
-    let mut set = target.begin();
+    let mut set = TransferSet::default();
     let mut left_out = LeftOut {
         rejected: inputs.rejected.to_vec(),
         contaminated_rows: 0,
@@ -92,35 +97,34 @@ fn transfer_set(
     for rows in inputs.rows.chunks(ROWS, 0..chunks)? {
         let rows = rows?;
         let drafts = rows.par_chunks(ROWS_PER_TASK).map(|rows| {
-            let mut contaminated = Vec::new();
-            let examples = rows.iter().flat_map(|row| {
-                let rejected = contamination::of_row(inputs.evaluation, row);
-                let examples = match &rejected {
-                    None => answers::examples(row, inputs.source, config),
-                    Some(_) => Vec::new(),
-                };
-                contaminated.extend(rejected);
-                let question = Some(row.row.id.as_str());
-                examples.into_iter().map(move |mixed| (mixed, question))
-            });
-            let drafts = Drafts::of(examples, config.seed)?;
+            let (mut drafts, mut contaminated) = (Vec::new(), Vec::new());
+            for row in rows {
+                if let Some(rejected) = contamination::of_row(inputs.evaluation, row) {
+                    contaminated.push(rejected);
+                    continue;
+                }
+                for mixed in answers::examples(row, inputs.source, config) {
+                    drafts.push(Draft::of(mixed, Some(&row.row.id), config.seed)?);
+                }
+            }
             Ok::<_, StageError>((drafts, contaminated))
         });
         for (drafts, contaminated) in drafts.collect::<Result<Vec<_>, _>>()? {
-            set.add(&drafts)?;
+            drafts.into_iter().for_each(|draft| set.add(draft));
             left_out.contaminated_rows += contaminated.len() as u64;
             left_out.rejected.extend(contaminated);
         }
         progress.advance(rows.len() as u64);
     }
     let tasks = SentenceTasks::of(inputs, config);
-    let examples = tasks.examples.into_iter().map(|mixed| (mixed, None));
-    set.add(&Drafts::of(examples, config.seed)?)?;
+    for mixed in tasks.examples {
+        set.add(Draft::of(mixed, None, config.seed)?);
+    }
     left_out.rejected.extend(tasks.rejected);
     Ok((set, left_out))
 }
 
-/// What the transfer set does without.
+/// Rows and lines that gave no example.
 struct LeftOut {
     rejected: Vec<Rejected>,
     /// Rows among them of which nothing was taken, since an evaluation set has text of theirs.

@@ -1,8 +1,8 @@
-//! How long work tells a watching user where it is, without knowing how that is shown.
+//! Progress of long work, reported without knowing how it is shown.
 
 /// Receives the progress of one piece of work. The binary shows it; tests ignore it.
 pub trait Progress: Send + Sync {
-    /// Work named `task` begins; `total` units (rows, steps) are expected where known.
+    /// Work named `task` begins; `total` units (rows, steps) are expected, if known.
     fn begin(&self, task: &str, total: Option<u64>);
     /// `units` more are done.
     fn advance(&self, units: u64);

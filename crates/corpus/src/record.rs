@@ -1,5 +1,6 @@
 //! The types that travel from one stage to the next: one question and what becomes of it.
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +36,7 @@ pub struct Answered {
     /// The instruction, unchanged.
     #[serde(flatten)]
     pub instruction: Instruction,
-    /// ŷ; `None` where the LLM's answer was rejected (empty, cut off, looping).
+    /// ŷ; `None` if the LLM's answer was rejected (empty, cut off, looping).
     pub generated: Option<String>,
 }
 
@@ -87,7 +88,7 @@ pub struct Translated {
     pub question: TextPair,
     /// y and T(y).
     pub answer: TextPair,
-    /// ŷ and T(ŷ), where the LLM gave an answer.
+    /// ŷ and T(ŷ), if the LLM gave an answer.
     pub generated: Option<TextPair>,
 }
 
@@ -107,7 +108,7 @@ pub struct CodeSwitched {
     /// The row as the filter left it.
     #[serde(flatten)]
     pub row: Translated,
-    /// Code-switched question of LL, TL, LT and TT, in this order; `None` where the subset lacks
+    /// Code-switched question of LL, TL, LT and TT, in this order; `None` if the subset lacks
     /// its translation.
     pub questions: [Option<String>; 4],
 }
@@ -145,7 +146,9 @@ impl Row for CodeSwitched {
 }
 
 /// The subsets of the transfer set, U = {LL, TL, LT, TT, mt, comp} (section 3.2.5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Subset {
     /// Question and answer in the source language.
     LL,
@@ -198,12 +201,10 @@ pub struct Example {
     pub question_language: Language,
     /// Language of the answer.
     pub answer_language: Language,
-    /// What the user says.
+    /// The user's message.
     pub question: String,
-    /// What the assistant is taught to say.
+    /// The answer that is trained on.
     pub answer: String,
-    /// w_d = N / (|U|·|D_d|): makes a plain mean over examples the loss of section 3.2.5.
-    pub weight: f64,
 }
 
 impl Row for Example {

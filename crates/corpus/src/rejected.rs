@@ -1,17 +1,17 @@
-//! Rows, or parts of rows, that were kept aside: never lost, always with a reason.
+//! Rejected rows and parts of rows: never lost, always with a reason.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Why a stage refuses a row or one of its texts. The stage's runner adds the row itself.
+/// The reason a stage rejects a row or one of its texts. The stage's runner adds the row itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// The field concerned, e.g. `answer.translation`, or `row` for the whole of it.
     pub field: &'static str,
     /// The reason in `snake_case`, one of a small set per stage: manifests and reports count it.
     pub reason: &'static str,
-    /// What was found, for a human reader.
+    /// The finding, for a human reader.
     pub detail: String,
 }
 
@@ -56,16 +56,16 @@ impl Rejection {
 /// One line of a `rejected.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rejected {
-    /// The row's identifier; `FILE:LINE` where the row was too broken to have one.
+    /// The row's identifier; `FILE:LINE` if the row was too broken to have one.
     pub id: String,
-    /// The stage that refused it, e.g. `source`, `filter`.
+    /// The stage that rejected it, e.g. `source`, `filter`.
     pub stage: String,
     /// The field concerned, or `row`.
     pub field: String,
     /// The reason in `snake_case`.
     pub reason: String,
-    /// What was found, for a human reader.
+    /// The finding, for a human reader.
     pub detail: String,
-    /// The row as the stage received it; the raw text where it could not be parsed.
+    /// The row as the stage received it; the raw text if it could not be parsed.
     pub row: Value,
 }

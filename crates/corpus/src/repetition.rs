@@ -1,4 +1,4 @@
-//! Texts that go round in circles, as small language models and translators do when they are lost.
+//! Loops in texts, as small language models and translators produce them when they fail.
 
 mod compression;
 
@@ -10,9 +10,9 @@ use std::hash::Hasher;
 /// The loop of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repetition {
-    /// What is repeated.
+    /// The repeated unit.
     pub unit: String,
-    /// How often it is said.
+    /// Number of times it occurs.
     pub count: usize,
 }
 
@@ -28,22 +28,22 @@ impl fmt::Display for Repetition {
     }
 }
 
-/// The longest unit, in words, whose immediate repetition is looked for.
+/// Maximum length, in words, of a unit whose immediate repetition is looked for.
 const LONGEST_UNIT: usize = 40;
-/// The longest unit, in characters, within text that has no spaces.
+/// Maximum length of a unit, in characters, in text without spaces.
 const LONGEST_CHARACTERS: usize = 64;
-/// Words that a phrase needs so that saying it again counts as a repetition.
+/// Number of words from which repeating a phrase counts as a repetition.
 const PHRASE: usize = 6;
-/// Fewer words are too few to judge by their repeated phrases.
+/// Number of words below which repeated phrases are not judged.
 const FEWEST_WORDS: usize = 40;
-/// The share of a text's words that may be in repeated phrases.
+/// Maximum share of a text's words in repeated phrases.
 const LARGEST_SHARE: f64 = 0.5;
 
-/// The loop of `text`, if it has one: a unit said again and again without a break, or phrases of
-/// six words that come back until they make up half of the text.
+/// The loop of `text`, if it has one: a unit repeated without a break, or phrases of six words that
+/// recur until they make up half of the text.
 ///
-/// Only words with letters count, so that neither the numbers of a list hide a loop nor tables and
-/// rows of numbers are taken for one. Case and punctuation do not matter.
+/// Only words with letters count, so that the numbers of a list do not hide a loop, and tables and
+/// rows of numbers are not taken for one. Case and punctuation do not matter.
 pub fn looping(text: &str) -> Option<Repetition> {
     let words: Vec<&str> = text
         .split_whitespace()
@@ -65,8 +65,8 @@ pub fn looping(text: &str) -> Option<Repetition> {
     words.iter().find_map(|word| within(word))
 }
 
-/// The loop that a translation has and its source has not: a unit said again and again
-/// ([`looping`]), or text that compresses far better than the source does.
+/// The loop that a translation has and its source does not: a repeated unit ([`looping`]), or text
+/// that compresses far better than the source.
 pub fn added(source: &str, translation: &str) -> Option<String> {
     match looping(translation) {
         Some(found) => looping(source).is_none().then(|| found.to_string()),
@@ -74,8 +74,8 @@ pub fn added(source: &str, translation: &str) -> Option<String> {
     }
 }
 
-/// Whether a translation compresses far better than each of `sources`: loops that change a little
-/// each time do.
+/// Whether a translation compresses far better than each of `sources`, as loops that vary slightly
+/// do.
 pub fn compresses_beyond<'s>(
     sources: impl IntoIterator<Item = &'s str>,
     translation: &str,
@@ -84,9 +84,9 @@ pub fn compresses_beyond<'s>(
         .map(|ratio| format!("{ratio:.1} characters for a compressed byte"))
 }
 
-/// A loop within one word: `hahahaha…`, or a sentence of a script without spaces.
+/// A loop within a single word: `hahahaha…`, or a sentence in a script without spaces.
 fn within(word: &str) -> Option<Repetition> {
-    // A loop of the least length has at least this many bytes.
+    // A loop of the minimum length has at least this many bytes.
     if word.len() < LEAST_CHARACTERS {
         return None;
     }
@@ -99,15 +99,15 @@ fn within(word: &str) -> Option<Repetition> {
         .then_some(Repetition { unit, count })
 }
 
-/// Characters that a loop within a word has at least.
+/// Minimum number of characters of a loop within a word.
 const LEAST_CHARACTERS: usize = 24;
 
 fn enough_characters(unit: usize, count: usize) -> bool {
     count >= 4 && unit * count >= LEAST_CHARACTERS
 }
 
-/// Whether saying a unit of so many words so often is a loop: the shorter, the more often speech
-/// repeats it on purpose ("no, no, no").
+/// Whether a unit of this many words, repeated this often, is a loop. The shorter the unit, the
+/// more often people repeat it on purpose ("no, no, no").
 fn enough_words(unit: usize, count: usize) -> bool {
     match unit {
         1 => count >= 8,
@@ -117,8 +117,7 @@ fn enough_words(unit: usize, count: usize) -> bool {
     }
 }
 
-/// The longest run of a unit that is repeated without a break, as (start, length of the unit,
-/// count).
+/// The longest run of a unit repeated without a break, as (start, length of the unit, count).
 fn immediate(
     symbols: &[u64],
     longest: usize,
@@ -149,8 +148,8 @@ fn immediate(
     None
 }
 
-/// The most frequent phrase, as (start, count), where the words of phrases that were said before
-/// make up too much of the text.
+/// The most frequent phrase, as (start, count), if the words of repeated phrases make up too much
+/// of the text.
 fn returning_phrases(hashes: &[u64]) -> Option<(usize, usize)> {
     if hashes.len() < FEWEST_WORDS {
         return None;
@@ -174,7 +173,7 @@ fn returning_phrases(hashes: &[u64]) -> Option<(usize, usize)> {
         .max_by_key(|&(start, count)| (count, std::cmp::Reverse(start)))
 }
 
-/// A word without regard to case and punctuation.
+/// A word with case and punctuation removed.
 fn fold(word: &str) -> u64 {
     let mut hasher = FxHasher::default();
     for c in word.chars().filter(|c| c.is_alphanumeric()) {

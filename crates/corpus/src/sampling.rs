@@ -1,7 +1,7 @@
-//! Randomness that is a function of what it decides.
+//! Random draws that are a function of what they decide.
 //!
-//! A draw depends on the seed, its purpose and the identifier of what is drawn for, never on what
-//! was drawn before it: sharding, resuming and reordering change nothing.
+//! A draw depends on the seed, its purpose and the id of the item concerned, never on earlier
+//! draws: sharding, resuming and reordering change nothing.
 
 use blake3::{Hasher, OutputReader};
 
@@ -26,14 +26,14 @@ pub fn shuffle_key(seed: u64, purpose: &str, id: &str) -> u64 {
 /// Repeated draws for one purpose, e.g. one for every word of a question.
 pub struct Stream {
     reader: OutputReader,
-    /// What the reader gave last; it computes a block whatever is asked for.
+    /// The reader's last block; it computes a whole block whatever the request.
     block: [u8; blake3::BLOCK_LEN],
-    /// Bytes of the block that were drawn.
+    /// Number of bytes of the block already used.
     drawn: usize,
 }
 
 impl Stream {
-    /// The stream of `seed` for `purpose`; include the identifier of what is drawn for.
+    /// The stream of `seed` for `purpose`, which includes the id of the item concerned.
     pub fn new(seed: u64, purpose: &str) -> Stream {
         Stream::for_id(seed, purpose, "")
     }
@@ -90,7 +90,7 @@ fn hasher(seed: u64, purpose: &str, id: &str) -> Hasher {
     hasher
 }
 
-/// The 53 bits that an f64 in [0, 1) holds exactly.
+/// An f64 in [0, 1) holds exactly 53 bits.
 fn unit_interval(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1u64 << 53) as f64
 }

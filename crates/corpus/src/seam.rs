@@ -2,32 +2,22 @@
 //!
 //! `engines` fills these traits; tests fill them with small deterministic stand-ins.
 
+mod request;
+
 use serde::{Deserialize, Serialize};
+
+pub use artefacts::{EngineIdentity, EngineKey};
+pub use request::{Prompt, Request, Speaker, Turn};
 
 use crate::language::Language;
 
-/// What produced a row. Part of every row's hash and of every manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EngineIdentity {
-    /// Engine name, e.g. `firefox`, `local-llm`.
-    pub engine: String,
-    /// Model name or path as the user wrote it.
-    pub model: String,
-    /// Content hash or repository revision of the model's files.
-    pub revision: String,
-    /// Every parameter that changes the output, e.g. `max_new_tokens=128 greedy`.
-    pub parameters: String,
-    /// Licence of the model where it is known, for the report.
-    pub licence: Option<String>,
-}
-
-/// Why an engine could not do its work. Concerns the engine as a whole, never a single row.
+/// Error returned when an engine cannot do its work. Concerns the engine as a whole, never a single row.
 #[derive(Debug, thiserror::Error)]
 #[error("{engine}: {message}")]
 pub struct EngineError {
     /// Engine name.
     pub engine: String,
-    /// What went wrong and what to change.
+    /// The problem and the remedy.
     pub message: String,
 }
 
@@ -41,7 +31,7 @@ impl EngineError {
     }
 }
 
-/// Why generation ended.
+/// The reason generation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
@@ -58,18 +48,21 @@ pub enum FinishReason {
 pub struct Answer {
     /// The text, without special tokens.
     pub text: String,
-    /// Why it ended.
+    /// The reason it ended.
     pub finish_reason: FinishReason,
     /// Number of tokens generated, the end-of-turn token included.
     pub tokens: usize,
 }
 
-/// An LLM that answers questions as a chat assistant.
+/// An LLM that answers.
 pub trait Answerer: Send + Sync {
-    /// What answers.
+    /// The engine.
     fn identity(&self) -> EngineIdentity;
-    /// One answer per question, in order.
-    fn answer(&self, questions: &[String]) -> Result<Vec<Answer>, EngineError>;
+    /// One answer per request, in order; their continuations are ignored.
+    ///
+    /// # Errors
+    /// If the engine cannot do what a request asks for; then nothing was generated.
+    fn answer(&self, requests: &[Request]) -> Result<Vec<Answer>, EngineError>;
 }
 
 impl<T: Answerer + ?Sized> Answerer for Box<T> {
@@ -77,42 +70,38 @@ impl<T: Answerer + ?Sized> Answerer for Box<T> {
         (**self).identity()
     }
 
-    fn answer(&self, questions: &[String]) -> Result<Vec<Answer>, EngineError> {
-        (**self).answer(questions)
+    fn answer(&self, requests: &[Request]) -> Result<Vec<Answer>, EngineError> {
+        (**self).answer(requests)
     }
 }
 
-/// One call of [`TextScorer::score`]: the log-probability of `continuation` after `context`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ScoredText {
-    /// Plain text, scored from its first token on (after BOS where the tokenizer has one).
-    Plain(String),
-    /// An answer to a question, rendered with the chat template; only the answer and its
-    /// end-of-turn token are scored.
-    Chat {
-        /// What the user says.
-        question: String,
-        /// What is scored.
-        answer: String,
-    },
-}
-
-/// Log-probabilities of one text.
+/// Log-probabilities of one continuation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenScores {
     /// Natural-log probability of every scored token, in order.
     pub log_probabilities: Vec<f32>,
 }
 
+impl TokenScores {
+    /// Natural-log probability of the whole continuation.
+    pub fn sum(&self) -> f64 {
+        self.log_probabilities.iter().copied().map(f64::from).sum()
+    }
+}
+
 /// An LLM that says how probable a text is.
 pub trait TextScorer: Send + Sync {
-    /// Scores every text, in order.
-    fn score(&self, texts: &[ScoredText]) -> Result<Vec<TokenScores>, EngineError>;
+    /// Scores every continuation of every request, in order.
+    ///
+    /// After a conversation, a continuation is an answer, scored with its end-of-turn token. After
+    /// plain text it is scored by its own tokens; with nothing before it, from its first token on
+    /// (after BOS if the tokenizer has one).
+    fn score(&self, requests: &[Request]) -> Result<Vec<Vec<TokenScores>>, EngineError>;
 }
 
 /// A machine translation system T.
 pub trait Translator: Send + Sync {
-    /// What translates.
+    /// The engine.
     fn identity(&self) -> EngineIdentity;
     /// Translates single sentences, in order. Splitting and protection happen before this call.
     fn translate(
@@ -122,7 +111,7 @@ pub trait Translator: Send + Sync {
         to: Language,
     ) -> Result<Vec<String>, EngineError>;
     /// Translates sentences whose first translation went round in circles: no run of
-    /// `no_repeat_ngram_size` tokens is said twice. In order; `None` where the engine cannot do that.
+    /// `no_repeat_ngram_size` tokens is said twice. In order; `None` if the engine cannot do that.
     fn translate_again(
         &self,
         sentences: &[String],
@@ -186,7 +175,7 @@ impl<T: Translator + ?Sized> Translator for std::sync::Arc<T> {
     }
 }
 
-/// What a language identifier says of a text.
+/// The result of identifying the language of a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Identification {
     /// Too short, numeric or name-only to tell.
@@ -202,7 +191,7 @@ pub enum Identification {
 
 /// A language identifier.
 pub trait LanguageIdentifier: Send + Sync {
-    /// What identifies.
+    /// The engine.
     fn identity(&self) -> EngineIdentity;
     /// Whether the identifier can name `language`. Its word against a language that it does not
     /// know says nothing.
@@ -210,14 +199,23 @@ pub trait LanguageIdentifier: Send + Sync {
         let _ = language;
         true
     }
+    /// The probability from which its word counts if the config names none.
+    fn default_min_probability(&self) -> f64 {
+        0.5
+    }
     /// The language of `text`, or an abstention.
     fn identify(&self, text: &str) -> Identification;
 }
 
 /// A reference-free estimate of translation quality.
 pub trait QualityEstimator: Send + Sync {
-    /// What estimates.
+    /// The engine.
     fn identity(&self) -> EngineIdentity;
+    /// The lowest score that passes if the config names none: that of the paper for CometKiwi and
+    /// estimators on its scale.
+    fn default_threshold(&self) -> f64 {
+        0.8
+    }
     /// One score per (source, translation) pair, in order, higher is better, 1.0 is best.
     fn estimate(
         &self,

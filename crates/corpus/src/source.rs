@@ -1,10 +1,9 @@
 //! Reads instruction data sets and parallel corpora as they are found in the wild.
 //!
 //! [`load`] reads a file or a folder of files: `.json` (an array), `.jsonl`, `.parquet`, laid out
-//! as Alpaca, ShareGPT, chat `messages`, prompt/completion or question/answer ([`Format`]). Which
+//! as Alpaca, ShareGPT, chat `messages`, prompt/completion or question/answer (`source::format`). Which
 //! one is told from the first rows of each file, or by an entry of LLaMA-Factory's
-//! `dataset_info.json` beside it. Rows that cannot be used are kept aside with their file, line and
-//! reason. [`parallel`] reads sentence pairs.
+//! `dataset_info.json` beside it. Unusable rows are rejected with their file, line and reason. [`parallel`] reads sentence pairs, [`lines`] plain text.
 
 mod dataset_info;
 mod error;
@@ -14,6 +13,7 @@ mod id;
 mod json;
 mod parallel;
 mod parquet;
+mod text;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,22 +22,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use error::SourceError;
-pub use format::{Columns, Format, Tags};
 pub use parallel::{LoadedPairs, ParallelSource, parallel};
+pub use text::{LoadedLines, lines};
+
+pub(crate) use text::Text;
 
 use crate::record::Instruction;
 use crate::rejected::Rejected;
 use exchange::Exchange;
 use format::Layout;
 
-/// How an instruction data set is read.
+/// Options for reading an instruction data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoadOptions {
-    /// The layout of the rows; told from the first rows of each file where it is not given.
-    pub format: Option<Format>,
-    /// Names of the columns that differ from the format's own.
-    pub columns: Columns,
     /// Loading stops when a larger share of the rows cannot be used.
     pub max_rejected_fraction: f64,
     /// Take the first so many usable rows only.
@@ -47,8 +45,6 @@ pub struct LoadOptions {
 impl Default for LoadOptions {
     fn default() -> Self {
         Self {
-            format: None,
-            columns: Columns::default(),
             max_rejected_fraction: 0.1,
             limit: None,
         }
@@ -62,24 +58,9 @@ pub struct Loaded {
     pub instructions: Vec<Instruction>,
     /// The others, with file, line and reason.
     pub rejected: Vec<Rejected>,
-    /// What usable rows had besides a question and an answer, and was left out, by kind: `system`
-    /// (prompts), `later_turns` (turns after the first answer).
+    /// Numbers of further parts of usable rows that were left out, by kind: `system` (prompts),
+    /// `later_turns` (turns after the first answer).
     pub left_out: BTreeMap<&'static str, u64>,
-    /// The files, in the order they were read.
-    pub files: Vec<SourceFile>,
-}
-
-/// One file of a data set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// How its rows are laid out.
-    pub format: Format,
-    /// Rows in it, usable or not.
-    pub rows: u64,
-    /// blake3 hash of its content.
-    pub hash: String,
 }
 
 /// A row that cannot be used.
@@ -119,7 +100,6 @@ pub fn load_all(paths: &[impl AsRef<Path>], options: &LoadOptions) -> Result<Loa
         instructions: Vec::new(),
         rejected: Vec::new(),
         left_out: BTreeMap::new(),
-        files: Vec::new(),
     };
     let mut ids = id::Ids::default();
     for path in paths.iter().map(AsRef::as_ref) {
@@ -160,30 +140,19 @@ fn load_file(
     loaded: &mut Loaded,
 ) -> Result<(), SourceError> {
     let bytes = std::fs::read(path).map_err(SourceError::io(path))?;
-    let hash = blake3::hash(&bytes).to_hex().to_string();
     let text;
     let rows = if extension(path) == Some("parquet") {
         Rows::Values(parquet::read(path, bytes)?)
     } else {
-        text = json::Text::new(path, bytes)?;
-        Rows::Json(text.rows(path)?)
+        text = Text::of(path, bytes)?;
+        Rows::Json(json::rows(&text, path)?)
     };
     let layout = match dataset_info::layout_of(path)? {
         Some(layout) => layout,
-        None => match options.format {
-            Some(format) => Layout::new(format, options.columns.clone(), Tags::default()),
-            None => Layout::detect(path, &rows.first(16), &options.columns)?,
-        },
+        None => Layout::detect(path, &rows.first(16))?,
     };
 
-    let exchanges = rows.exchanges(&layout);
-    loaded.files.push(SourceFile {
-        path: path.to_owned(),
-        format: layout.format,
-        rows: exchanges.len() as u64,
-        hash,
-    });
-    for (line, exchange) in exchanges {
+    for (line, exchange) in rows.exchanges(&layout) {
         if options
             .limit
             .is_some_and(|limit| loaded.instructions.len() == limit)
@@ -235,7 +204,7 @@ impl Rows<'_> {
         }
     }
 
-    /// What every row holds, with its line, in order.
+    /// The exchange of every row with its line, in order.
     fn exchanges(self, layout: &Layout) -> Vec<(u64, Result<Exchange, Broken>)> {
         match self {
             Rows::Json(rows) => rows.exchanges(layout),
@@ -258,24 +227,29 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
             }),
         };
     }
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(SourceError::io(path))? {
-        let file = entry.map_err(SourceError::io(path))?.path();
+    let mut files = entries(path)?;
+    files.retain(|file| {
         let is_data = matches!(
-            extension(&file),
+            extension(file),
             Some("json" | "jsonl" | "ndjson" | "parquet")
         );
-        if is_data && file.is_file() && !file.ends_with(dataset_info::FILE_NAME) {
-            files.push(file);
-        }
-    }
-    files.sort();
+        is_data && file.is_file() && !file.ends_with(dataset_info::FILE_NAME)
+    });
     if files.is_empty() {
         return Err(SourceError::NoFiles {
             path: path.to_owned(),
         });
     }
     Ok(files)
+}
+
+/// The entries of a folder in the order of their names.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    let entries = std::fs::read_dir(folder).map_err(SourceError::io(folder))?;
+    let paths = entries.map(|entry| Ok(entry.map_err(SourceError::io(folder))?.path()));
+    let mut paths = paths.collect::<Result<Vec<PathBuf>, SourceError>>()?;
+    paths.sort();
+    Ok(paths)
 }
 
 fn extension(path: &Path) -> Option<&str> {

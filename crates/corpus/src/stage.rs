@@ -1,11 +1,11 @@
-//! Stages over files: a killed run goes on where it was, and a re-run repeats only what changed.
+//! Stages over files: a killed run resumes, and a re-run repeats only what changed.
 //!
 //! A stage turns rows into rows ([`RowStage`]); [`run`] applies it to many of them and leaves in
 //! the stage's folder
 //!
 //! ```text
 //! part-00000-of-00001.jsonl   the output rows, in the order of the input
-//! rejected.jsonl              what was kept aside, each with its reason
+//! rejected.jsonl              rejected rows and texts, each with its reason
 //! rows.tsv                    one line an input row: its hash and the extent of its results
 //! manifest.json               written last: what was done, with what, and how long it took
 //! ```
@@ -18,32 +18,25 @@
 //! run.
 
 mod assemble;
-pub(crate) mod atomic;
 mod error;
 mod finished;
 mod inputs;
-mod journal;
-mod lock;
 mod manifest;
+mod names;
 mod options;
 mod run;
 mod shard;
-mod store;
 
 use serde_json::Value;
 
 pub use error::StageError;
 pub use inputs::Inputs;
-pub use lock::require_free;
-pub use manifest::{Counts, Files, Manifest};
+pub use manifest::{Counts, Manifest, RowResults, manifest, output_file, rejected_file};
 pub use options::StageOptions;
-pub use run::run;
-pub use shard::{InvalidShard, Shard};
+pub use run::{key, run};
+pub use shard::{InvalidShard, Shard, require_free};
 
-pub(crate) use assemble::seconds_since_1970;
-pub(crate) use atomic::AtomicFile;
-pub(crate) use finished::{Names, is_intact};
-pub(crate) use lock::Lock;
+pub(crate) use names::{Names, file_name};
 
 use crate::record::Row;
 pub use crate::rejected::{Rejected, Rejection};
@@ -55,9 +48,9 @@ use crate::seam::EngineIdentity;
 /// nothing else: not on its neighbours, the time, or randomness other than
 /// [`crate::sampling`]'s. This is what makes sharding and resuming exact.
 pub trait RowStage: Sync {
-    /// What comes in.
+    /// Rows that come in.
     type Input: Row;
-    /// What goes out.
+    /// Rows that go out.
     type Output: Row;
 
     /// Name of the stage and of its folder, in `snake_case`.
@@ -74,13 +67,13 @@ pub trait RowStage: Sync {
         Vec::new()
     }
 
-    /// What the manifest is to say of a finished stage beside its counts. Shapes no row.
+    /// Further numbers for the manifest of a finished stage. They shape no row.
     fn details(&self, inputs: &Inputs<'_, Self::Input>) -> Result<Value, StageError> {
         let _ = inputs;
         Ok(Value::Null)
     }
 
-    /// How many consecutive rows [`RowStage::process`] is given at once and the journal commits at
+    /// Number of consecutive rows that [`RowStage::process`] is given, and the journal commits, at
     /// once: the work that a kill loses at most. Engines that take long for a row want few.
     fn chunk_rows(&self) -> usize {
         1024
@@ -90,12 +83,12 @@ pub trait RowStage: Sync {
     fn process(&self, rows: &[Self::Input]) -> Result<Vec<Outcome<Self::Output>>, StageError>;
 }
 
-/// What became of one input row.
+/// Result of one input row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome<T> {
-    /// The rows that go on: usually one, none where the row was rejected as a whole.
+    /// The rows that go on: usually one, none if the row was rejected as a whole.
     pub outputs: Vec<T>,
-    /// What was refused of it. A row may go on without the texts that were refused.
+    /// The rejected texts. A row may go on without them.
     pub rejections: Vec<Rejection>,
 }
 

@@ -1,12 +1,12 @@
-//! Text in pieces: what is translated, what must come back unchanged, and where words are.
+//! Splits text into parts to translate, parts that must not change, and words.
 //!
-//! [`segment::Segmenter`] is the way in. It finds the lines and their marks ([`layout`]), program
-//! code among them ([`code`]), spans that no translator may touch ([`protect`]) and sentences
-//! ([`sentences`]), and cuts those that are too long ([`budget`]). [`words`] serves code-switching.
+//! The entry point is [`segment::Segmenter`]. It finds the lines and their marks ([`layout`]),
+//! lines of program code ([`code`]), spans that no translator may change ([`protect`]) and
+//! sentences ([`sentences`]), and splits those that are too long ([`budget`]). [`words`] serves
+//! code-switching.
 
 pub mod budget;
 pub mod code;
-mod latin;
 pub mod layout;
 pub mod protect;
 pub mod segment;

@@ -2,9 +2,9 @@
 //!
 //! Texts go to the engine sentence by sentence, since translation models lose sentences when they
 //! are given several, and come back with every separator, list mark, tag and line of code in its
-//! place. What must not change inside a sentence travels as a placeholder; where a model loses
+//! place. What must not change inside a sentence travels as a placeholder; if a model loses
 //! one, the sentence is translated in parts around it. A sentence whose translation goes round in
-//! circles is translated once more without repeated n-grams, where the engine can; what still
+//! circles is translated once more without repeated n-grams if the engine can do that; what still
 //! loops is left to the filter.
 
 use rayon::prelude::*;
@@ -164,7 +164,7 @@ impl RowStage for TranslateStage<'_> {
     }
 }
 
-/// Translates texts as the stage does; `None` where the engine returned nothing for a sentence.
+/// Translates texts as the stage does; `None` if the engine returned nothing for a sentence.
 pub fn translate_texts(
     translator: &dyn Translator,
     segmenter: &Segmenter,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use artefacts::Place;
 use corpus::code_switch::{self, CodeSwitchConfig, CodeSwitchStage, induced};
 use corpus::dictionary::{BilingualDictionary, Dictionary};
 use corpus::language::Language;
@@ -257,20 +258,20 @@ fn the_manifest_says_what_the_dictionaries_cover() {
     let options = StageOptions::default();
     let manifest = stage::run(&stage, &inputs, folder.path(), &options, &Silent)
         .unwrap_or_else(|e| panic!("{e}"));
-    let into = &manifest.details["dictionary_coverage"]["por_Latn"]["into"];
+    let into = &manifest.results.details["dictionary_coverage"]["por_Latn"]["into"];
     assert_eq!(
         (&into["words"], &into["known_words"]),
         (&7.into(), &4.into())
     );
     assert_eq!(into["different_words"], 5);
     assert_eq!(into["share"], 0.5714);
-    let back = &manifest.details["dictionary_coverage"]["por_Latn"]["from"];
+    let back = &manifest.results.details["dictionary_coverage"]["por_Latn"]["from"];
     assert_eq!(
         (&back["words"], &back["known_words"]),
         (&5.into(), &4.into())
     );
     assert_eq!(
-        manifest.details["dictionary_coverage"]["deu_Latn"]["into"]["share"],
+        manifest.results.details["dictionary_coverage"]["deu_Latn"]["into"]["share"],
         0.0
     );
     assert_eq!(
@@ -318,9 +319,10 @@ fn a_dictionary_is_induced_once() {
         revision,
     };
     let rows = [row("1", PORTUGUESE, "the cat saw a house", None)];
+    let place = Place::new(folder.path(), None).expect("a folder");
     let induce = |rows: &[Translated], mirror: &Mirror| {
         let inputs = Inputs::rows(rows);
-        induced::dictionary(&inputs, mirror, mirror, ENGLISH, PORTUGUESE, folder.path())
+        induced::dictionary(&inputs, mirror, mirror, ENGLISH, PORTUGUESE, &place)
             .unwrap_or_else(|e| panic!("{e}"))
     };
     let mirror = translator("1");
@@ -346,7 +348,7 @@ fn a_dictionary_is_induced_once() {
         "other questions"
     );
 
-    let path = folder.path().join("induced.por_Latn.tsv");
+    let path = folder.path().join("induced-eng_Latn-por_Latn/pairs.tsv");
     let kept = fs::read_to_string(&path).expect("the dictionary");
     for damaged in [
         kept.replace("dog", "cog"),
@@ -363,6 +365,7 @@ fn a_dictionary_is_induced_once() {
             "damaged"
         );
     }
-    let files = fs::read_dir(folder.path()).expect("the folder").count();
-    assert_eq!(files, 1, "nothing else is left behind");
+    let files = fs::read_dir(path.parent().expect("its folder")).expect("the folder");
+    let files = files.filter(|file| file.as_ref().expect("a file").file_name() != ".lock");
+    assert_eq!(files.count(), 2, "nothing but the manifest beside it");
 }

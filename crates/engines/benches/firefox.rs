@@ -1,8 +1,9 @@
-//! Sentences a second of the Firefox engine on all cores beside the `fxtranslate` crate on one.
+//! Sentences per second of the Firefox engine on all cores, compared with the `fxtranslate` crate
+//! on one.
 //!
-//! `cargo bench -p engines --bench firefox -- MODEL SENTENCES [ROUNDS]`, e.g. the 1,012 lines of
-//! FLORES devtest. Both get the same sentences in batches of the same size, sorted by length; the
-//! rounds take turns, and the medians are compared.
+//! `cargo bench -p engines --bench firefox -- MODEL SENTENCES [ROUNDS]`, e.g. with the 1,012 lines
+//! of FLORES devtest. Both get the same sentences in batches of the same size, sorted by length.
+//! The rounds alternate, and the medians are compared.
 
 use std::fs;
 use std::path::{Path, PathBuf};

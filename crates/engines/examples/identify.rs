@@ -4,14 +4,14 @@
 //! ```text
 //! cargo run --release -p engines --example identify -- whatlang|cld3|fasttext MODEL TEXTS [OUTPUT]
 //! ```
-//! One text a line of the file TEXTS; MODEL is `-` where the engine has none. Writes `label TAB
-//! probability` lines to OUTPUT, and prints one JSON object.
+//! TEXTS has one text per line; MODEL is `-` if the engine has none. Writes `label TAB probability`
+//! lines to OUTPUT, and prints one JSON object.
 
 use std::fmt::Write;
-use std::path::Path;
 use std::time::Instant;
 
-use engines::identifier::IdentifierEngine;
+use engines::choice::EngineSection;
+use engines::identifier::IdentifyEngine;
 use rayon::prelude::*;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,13 +19,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [engine, model, texts, output @ ..] = &arguments[..] else {
         return Err("usage: identify whatlang|cld3|fasttext MODEL TEXTS [OUTPUT]".into());
     };
-    let engine: IdentifierEngine = serde_json::from_value(engine.as_str().into())?;
+    let mut keys = serde_json::json!({ "engine": engine });
+    if model != "-" {
+        keys["model"] = model.as_str().into();
+    }
+    let engine = IdentifyEngine::read(keys.as_object().cloned().unwrap_or_default())?;
     let started = Instant::now();
-    let identifier = engine.load(Some(Path::new(model)).filter(|_| model != "-"))?;
+    let identifier = engine.open()?;
     let loading = started.elapsed().as_secs_f64();
     let texts = std::fs::read_to_string(texts)?;
     let lines: Vec<&str> = texts.lines().collect();
-    // Once over a part, so that tables and pages are there.
+    // A first pass over part of the texts warms up tables and pages.
     for line in lines.iter().take(200) {
         identifier.native_label(line);
     }

@@ -4,8 +4,8 @@
 //! cargo run --release -p engines --example text_chain -- \
 //!     INSTRUCTIONS.json MODELS/enpt MODELS/pten ROWS [DICTIONARY]
 //! ```
-//! The file is a JSON list of Alpaca rows. Prints every row with what became of it, and the
-//! counts, times and rates of the stages to standard error.
+//! The file is a JSON list of Alpaca rows. Prints every row with its result, and the counts, times
+//! and rates of the stages to standard error.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use corpus::code_switch::{CodeSwitchConfig, CodeSwitchStage};
 use corpus::dictionary::coverage::Coverage;
-use corpus::dictionary::induced::{induce, vocabulary};
+use corpus::dictionary::induced::{pairs, vocabulary};
 use corpus::dictionary::{BilingualDictionary, Dictionary};
 use corpus::filter::{FilterConfig, FilterStage};
 use corpus::record::{Answered, Instruction};
@@ -52,7 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         [] => {
             let start = Instant::now();
             let words = vocabulary(sources.iter().copied(), from, 20_000);
-            let induced = induce(&forward, &backward, &words, from, to)?;
+            let pairs = pairs(&forward, &backward, &words, from, to)?;
+            let induced = BilingualDictionary::from_pairs(&pairs);
             let (kept, seconds) = (
                 induced.source_to_target.len(),
                 start.elapsed().as_secs_f64(),
@@ -100,7 +101,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs a stage and says what it did.
+/// Runs a stage and prints its counts.
 fn timed<S: RowStage>(stage: &S, rows: &[S::Input]) -> Result<Vec<S::Output>, Box<dyn Error>> {
     let start = Instant::now();
     let mut outputs = Vec::new();
@@ -133,7 +134,7 @@ fn timed<S: RowStage>(stage: &S, rows: &[S::Input]) -> Result<Vec<S::Output>, Bo
     Ok(outputs)
 }
 
-/// The first rows of an Alpaca file; the given answer stands for the generated one, too.
+/// The first rows of an Alpaca file; the given answer also stands in for the generated one.
 fn read(path: &Path, rows: usize) -> Result<Vec<Answered>, Box<dyn Error>> {
     let values: Vec<BTreeMap<String, serde_json::Value>> =
         serde_json::from_slice(&std::fs::read(path)?)?;

@@ -1,27 +1,27 @@
-//! Texts that no identifier can tell the language of: answers such as `1969`, `Paris` or
-//! `Albert Einstein`, which filters reject for nothing where the identifier guesses.
+//! Texts whose language no identifier can tell: answers such as `1969`, `Paris` or `Albert
+//! Einstein`, which filters would reject for no reason if the identifier guessed.
 
 use unicode_script::{Script, UnicodeScript};
 
-/// Letters below which languages that share a script are not told apart.
+/// Number of letters below which languages that share a script cannot be told apart.
 const FEW_LETTERS: usize = 25;
-/// Letters below which not even the script says the language.
+/// Number of letters below which not even the script determines the language.
 const FEW_LETTERS_OF_OWN_SCRIPT: usize = 3;
-/// Most words that are taken for names where each begins with a capital.
+/// Maximum number of capitalised words that are taken for a name.
 const MANY_NAMES: usize = 6;
 
-/// Bytes of a text that are looked at: CLD3's own limit.
+/// Maximum number of bytes of a text that are read: CLD3's own limit.
 pub(crate) const MAX_BYTES: usize = 10_000;
 
-/// The beginning of a long text, which says its language as well as the whole.
+/// The beginning of a long text, which tells its language as well as the whole.
 pub(crate) fn beginning(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_BYTES)]
 }
 
-/// The rule in an engine's identity.
+/// The rule as part of an engine's identity.
 pub(crate) const RULE: &str = "letters>=25 no names";
 
-/// Whether `text` is too short, too numeric or no more than names.
+/// Whether `text` is too short, mostly numbers, or only names.
 pub(crate) fn is_too_little(text: &str) -> bool {
     let text = beginning(text);
     let mut letters = 0;
@@ -37,7 +37,7 @@ pub(crate) fn is_too_little(text: &str) -> bool {
     letters < few || is_names(text)
 }
 
-/// Scripts in which many languages are written. Han is Chinese's own but for the kana beside it.
+/// Scripts used by many languages. Han belongs to Chinese alone unless there is kana.
 fn is_shared(script: Script) -> bool {
     matches!(
         script,
@@ -55,7 +55,7 @@ fn is_shared(script: Script) -> bool {
     )
 }
 
-/// Every word begins with a capital, as in a name; a sentence has words that do not.
+/// Every word is capitalised, as in a name; sentences contain other words.
 fn is_names(text: &str) -> bool {
     let mut words = text
         .split_whitespace()

@@ -1,9 +1,9 @@
-//! Several single-direction translators behind one seam: a run may have several target languages.
+//! Several single-direction translators behind one seam, for runs with several target languages.
 
 use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, Translator};
 
-/// Chooses the translator of the direction that is asked for.
+/// Selects the translator of the requested direction.
 pub struct ByDirection {
     translators: Vec<(Language, Language, Box<dyn Translator>)>,
 }
@@ -28,7 +28,7 @@ impl ByDirection {
 }
 
 impl Translator for ByDirection {
-    /// The identity of a single translator is its own; several are listed in their order.
+    /// A single translator keeps its identity; several are listed in order.
     fn identity(&self) -> EngineIdentity {
         let identities: Vec<EngineIdentity> = self
             .translators

@@ -1,9 +1,9 @@
 //! CLD3, Google's Compact Language Detector 3: a small neural network over character n-grams,
 //! 109 labels; the paper's filter (section 4.1).
 //!
-//! The network is computed as the reference implementation does; its parameters are read from the
-//! source file that Google publishes them in, `lang_id_nn_params.cc`, which the package of the
-//! `cld3` crate 0.1.1 carries.
+//! The network is computed as in the reference implementation. Its parameters are read from the
+//! source file in which Google publishes them, `lang_id_nn_params.cc`, which is part of the package
+//! of the `cld3` crate 0.1.1.
 
 mod features;
 mod network;
@@ -18,20 +18,27 @@ use std::path::Path;
 use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, Identification, LanguageIdentifier};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::abstention::{self, MAX_BYTES as MAX_BYTES_READ, is_too_little};
+use crate::choice::KeyError;
+use crate::engine_config::IdentifierConfig;
+use crate::model_ref::{ModelRef, require};
 use crate::native_label::{NativeLabel, NativeLabels};
 use parameters::Parameters;
 use script::ScriptSpans;
 
 const ENGINE: &str = "cld3";
-/// The file that holds the parameters.
+/// Name of the file with the parameters.
 const FILE: &str = "lang_id_nn_params.cc";
 
-/// Bytes of cleaned text that the network sees; longer texts are represented by snippets. The
-/// Python packages' value; the library's own default is 700 and nothing below 140.
+/// Maximum number of bytes of cleaned text that the network reads; longer texts are represented by
+/// snippets. This is the value of the Python packages; the library's default is 700, and at least
+/// 140.
 const MAX_BYTES: usize = 1_000;
-/// Probability from which the reference calls an identification reliable, and the same for the
-/// two labels that are hardly told apart.
+/// Probability from which the reference implementation calls an identification reliable, and the
+/// same for the two labels that are hard to tell apart.
 const RELIABLE: f32 = 0.7;
 const RELIABLE_CROATIAN_BOSNIAN: f32 = 0.5;
 
@@ -47,6 +54,42 @@ pub const LABELS: [&str; 109] = [
     "ja-Latn", "ga", "lt", "sn", "yo", "pa", "ku",
 ];
 
+/// CLD3, the paper's: 98 languages of FLORES-200.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Cld3Config {
+    /// Google's parameter file `lang_id_nn_params.cc`, or the folder that holds it. It is in the
+    /// package of the crate `cld3` 0.1.1 (`cargo add cld3@0.1.1 && cargo fetch` in an empty project,
+    /// then `~/.cargo/registry/src/*/cld3-0.1.1/cld3/`) and in Google's repository `google/cld3`.
+    #[schemars(extend("default-text" = "required"))]
+    pub model: Option<ModelRef>,
+}
+
+impl Cld3Config {
+    fn model(&self) -> Result<&ModelRef, KeyError> {
+        require(&self.model, "CLD3's lang_id_nn_params.cc")
+    }
+}
+
+impl IdentifierConfig for Cld3Config {
+    fn check(&self) -> Result<(), KeyError> {
+        self.model().map(drop)
+    }
+
+    fn check_files(&self) -> Result<(), EngineError> {
+        let failed = |message: String| EngineError::new(ENGINE, message);
+        let model = self.model().map_err(|error| failed(error.to_string()))?;
+        model.check().map_err(failed)
+    }
+
+    fn open(&self) -> Result<Box<dyn NativeLabels>, EngineError> {
+        let model = self
+            .model()
+            .map_err(|error| EngineError::new(ENGINE, error.to_string()))?;
+        Ok(Box::new(Cld3Identifier::load(model)?))
+    }
+}
+
 /// Identifies 98 of the languages of FLORES-200.
 pub struct Cld3Identifier {
     identity: EngineIdentity,
@@ -54,7 +97,7 @@ pub struct Cld3Identifier {
 }
 
 impl Cld3Identifier {
-    /// Reads the parameters from `path`: `lang_id_nn_params.cc`, or a folder with it.
+    /// Reads the parameters from `path`: `lang_id_nn_params.cc`, or a folder that contains it.
     pub fn load(path: &Path) -> Result<Self, EngineError> {
         let file = match path.is_dir() {
             true => path.join(FILE),
@@ -64,12 +107,12 @@ impl Cld3Identifier {
             |cause: String| EngineError::new(ENGINE, format!("{}: {cause}", file.display()));
         let bytes = fs::read(&file).map_err(|e| {
             error(format!(
-                "cannot be read ({e}); name CLD3's {FILE}, which the package of the crate cld3 0.1.1 holds"
+                "cannot be read ({e}); name CLD3's {FILE}, which is part of the package of the crate cld3 0.1.1"
             ))
         })?;
         let source = str::from_utf8(&bytes).map_err(|e| {
             error(format!(
-                "byte {} is no text; this is not {FILE}",
+                "byte {} is not text; this is not {FILE}",
                 e.valid_up_to()
             ))
         })?;
@@ -88,8 +131,8 @@ impl Cld3Identifier {
         })
     }
 
-    /// CLD3's own answer (`FindLanguage` of the reference implementation with 0 and 1,000 as least
-    /// and most bytes): its label and the probability. It never abstains, even on an empty text.
+    /// CLD3's own label and its probability (`FindLanguage` of the reference implementation with a
+    /// minimum of 0 and a maximum of 1,000 bytes). It never abstains, even on an empty text.
     pub fn find_language(&self, text: &str) -> (&'static str, f32) {
         let limit = valid_bytes(text);
         let mut cleaned = String::with_capacity(limit + 16);
@@ -103,8 +146,8 @@ impl Cld3Identifier {
     }
 }
 
-/// Bytes of `text` to look at: whole characters up to the first that is not to be interchanged
-/// (controls but for white space, non-characters).
+/// Number of bytes of `text` to read: whole characters up to the first that is not valid for
+/// interchange (control characters other than white space, non-characters).
 fn valid_bytes(text: &str) -> usize {
     for (at, character) in text.char_indices() {
         if !may_be_interchanged(character) || at + character.len_utf8() > MAX_BYTES_READ {

@@ -1,17 +1,19 @@
-//! Quality estimation with CometKiwi, and scores of COMET where there are references.
+//! Quality estimation with CometKiwi, and COMET scores if there are references.
 //!
-//! A text that the encoder cannot read whole is never cut: it is scored sentence by sentence, and
-//! its score is the mean of those weighted by the pieces of the translation.
+//! A text too long for the encoder is never truncated: it is scored sentence by sentence, and its
+//! score is the mean of these, weighted by the number of pieces of the translation.
 
+mod config;
 mod parts;
 
 use std::path::Path;
 
 use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, QualityEstimator};
-use models::ComputeDevice;
 use models::comet::{CometModel, CometOptions, EncodedSample, MetricClass, Sample, Transformation};
-use models::kernels::WeightFormat;
+use models::{ComputeDevice, ModelIdentity, Precision};
+
+pub use self::config::CometKiwiConfig;
 
 use self::parts::Parts;
 
@@ -21,7 +23,7 @@ const ENGINE: &str = "cometkiwi";
 /// A COMET metric in this process.
 pub struct CometKiwi {
     model: CometModel,
-    weights: WeightFormat,
+    weights: Precision,
 }
 
 impl CometKiwi {
@@ -37,20 +39,14 @@ impl CometKiwi {
         Ok(Self { model, weights })
     }
 
-    /// [`CometKiwi::load`], but fails for a metric that cannot do without references.
+    /// Like [`CometKiwi::load`], but fails for a metric that needs references.
     pub fn load_reference_free(
         path: &Path,
         options: &CometOptions,
         device: ComputeDevice,
     ) -> Result<Self, EngineError> {
         let metric = Self::load(path, options, device)?;
-        if metric.model.needs_reference() {
-            return Err(failed(format!(
-                "{} compares translations with references, of which there are none here; use \
-                 wmt22-cometkiwi-da or another reference-free metric",
-                path.display()
-            )));
-        }
+        refuse_references(path, metric.model.needs_reference())?;
         Ok(metric)
     }
 
@@ -59,7 +55,7 @@ impl CometKiwi {
         &self.model
     }
 
-    /// Scores of translations from `from` into `to`, in order; a reference is in `to` too.
+    /// Scores of translations from `from` into `to`, in order; references are in `to` as well.
     pub fn score(
         &self,
         samples: &[Sample<'_>],
@@ -83,7 +79,7 @@ impl CometKiwi {
     }
 }
 
-/// Mean of the scores, each weighted by the pieces of its translation.
+/// Mean of the scores, each weighted by the number of pieces of its translation.
 fn mean<'a>(parts: impl Iterator<Item = (&'a EncodedSample, f32)>) -> f64 {
     let (mut sum, mut total) = (0.0, 0.0);
     for (part, score) in parts {
@@ -98,29 +94,52 @@ fn failed(error: impl std::fmt::Display) -> EngineError {
     EngineError::new(ENGINE, error.to_string())
 }
 
+/// Fails if a metric that compares with references is to work without them.
+fn refuse_references(path: &Path, needs_reference: bool) -> Result<(), EngineError> {
+    match needs_reference {
+        false => Ok(()),
+        true => Err(failed(format!(
+            "{} compares translations with references, of which there are none here; use \
+             wmt22-cometkiwi-da or another reference-free metric",
+            path.display()
+        ))),
+    }
+}
+
+fn identity(
+    model: &ModelIdentity,
+    class: MetricClass,
+    transformation: Transformation,
+    weights: Precision,
+) -> EngineIdentity {
+    let class = match class {
+        MetricClass::Unified => "unified_metric",
+        MetricClass::Regression => "regression_metric",
+        MetricClass::Referenceless => "referenceless_regression_metric",
+    };
+    // Implementations of one checkpoint differ in this: scores are comparable only within it.
+    let transformation = match transformation {
+        Transformation::Softmax => "softmax",
+        Transformation::Sparsemax => "sparsemax",
+    };
+    EngineIdentity {
+        engine: ENGINE.into(),
+        model: model.path.display().to_string(),
+        revision: model.revision.clone(),
+        parameters: format!("impl:xldistill {class} layers:{transformation} weights:{weights:?}"),
+        licence: model.licence.clone(),
+    }
+}
+
 impl QualityEstimator for CometKiwi {
     fn identity(&self) -> EngineIdentity {
-        let identity = self.model.identity();
-        let class = match self.model.class() {
-            MetricClass::Unified => "unified_metric",
-            MetricClass::Regression => "regression_metric",
-            MetricClass::Referenceless => "referenceless_regression_metric",
-        };
-        // Implementations of one checkpoint differ in this: scores are comparable only within it.
-        let transformation = match self.model.transformation() {
-            Transformation::Softmax => "softmax",
-            Transformation::Sparsemax => "sparsemax",
-        };
-        EngineIdentity {
-            engine: ENGINE.into(),
-            model: identity.path.display().to_string(),
-            revision: identity.revision.clone(),
-            parameters: format!(
-                "impl:xldistill {class} layers:{transformation} weights:{:?}",
-                self.weights
-            ),
-            licence: identity.licence.clone(),
-        }
+        let model = &self.model;
+        identity(
+            model.identity(),
+            model.class(),
+            model.transformation(),
+            self.weights,
+        )
     }
 
     fn estimate(

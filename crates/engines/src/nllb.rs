@@ -1,7 +1,9 @@
 //! NLLB-200: one model that translates between 200 languages.
 //!
-//! The network and its beam search are `models`'; here are the languages, and the cutting of
-//! sentences that are longer than the model reads.
+//! `models` has the network and its beam search; this module maps languages and splits sentences
+//! that are too long for the model.
+
+mod config;
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -9,43 +11,45 @@ use std::sync::Mutex;
 use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, Translator};
 use corpus::text::budget;
+use models::Precision;
 use models::beam_search::{BeamOptions, EarlyStopping};
-use models::kernels::WeightFormat;
-use models::{ComputeDevice, TranslationModel};
+use models::{ComputeDevice, ModelIdentity, TranslationModel};
+
+pub use config::NllbConfig;
 
 const ENGINE: &str = "nllb";
 
-/// Pieces of a source that are translated at once: translations get worse beyond what the model
-/// was trained on.
+/// Maximum number of pieces of a source: translations get worse beyond the lengths of the training
+/// data.
 const WINDOW: usize = 200;
 
-/// How an NLLB model is loaded and searched. The default multiplies in bfloat16.
+/// Settings of an NLLB model and its search. The default precision is bfloat16.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NllbOptions {
-    /// How weights are held and multiplied.
-    pub weights: WeightFormat,
-    /// Where the model computes.
+    /// Number format of the weights.
+    pub weights: Precision,
+    /// Device of the model.
     pub device: ComputeDevice,
-    /// The search; its forced first token is set to the target language.
+    /// The search, whose forced first token becomes that of the target language.
     pub search: BeamOptions,
 }
 
 impl Default for NllbOptions {
     fn default() -> Self {
         Self {
-            weights: WeightFormat::Bf16,
+            weights: Precision::Bf16,
             device: ComputeDevice::Cpu,
             search: BeamOptions::default(),
         }
     }
 }
 
-/// An NLLB-200 model of all its directions.
+/// An NLLB-200 model.
 pub struct NllbTranslator {
     model: TranslationModel,
     options: NllbOptions,
     identity: EngineIdentity,
-    /// A batch fills all cores: one at a time.
+    /// A batch uses all cores, so batches run one at a time.
     running: Mutex<()>,
 }
 
@@ -57,13 +61,7 @@ impl NllbTranslator {
         let device = options.device.open().map_err(|e| error(&e))?;
         let model =
             TranslationModel::load(folder, options.weights, &device).map_err(|e| error(&e))?;
-        let identity = EngineIdentity {
-            engine: ENGINE.into(),
-            model: folder.display().to_string(),
-            revision: model.identity.revision.clone(),
-            parameters: parameters(&options),
-            licence: model.identity.licence.clone(),
-        };
+        let identity = identity(&model.identity, &options);
         Ok(Self {
             model,
             options,
@@ -72,12 +70,12 @@ impl NllbTranslator {
         })
     }
 
-    /// Number of languages that the model translates between.
+    /// Number of the model's languages.
     pub fn languages(&self) -> usize {
         self.model.tokenizer.languages().len()
     }
 
-    /// Fails, naming the language, if the model lacks one of the two.
+    /// Fails with the name of the language if the model lacks one of the two.
     pub fn check(&self, from: Language, to: Language) -> Result<(), EngineError> {
         self.language(from)?;
         self.language(to)?;
@@ -89,8 +87,8 @@ impl NllbTranslator {
         token.map_err(|error| EngineError::new(ENGINE, error.to_string()))
     }
 
-    /// The sentence in parts of at most [`WINDOW`] pieces: itself, save where it is over-long.
-    /// Blank sentences have none.
+    /// The sentence, split into parts if it has more than [`WINDOW`] pieces. Blank sentences have
+    /// no parts.
     fn within_window<'s>(&self, sentence: &'s str) -> Result<Vec<&'s str>, EngineError> {
         let sentence = sentence.trim();
         if sentence.is_empty() {
@@ -98,7 +96,7 @@ impl NllbTranslator {
         }
         let fits = |text: &str| -> Result<bool, EngineError> {
             if text.len() <= WINDOW {
-                return Ok(true); // A piece has a byte at least, nearly always.
+                return Ok(true); // A piece nearly always has at least a byte.
             }
             let pieces = self.model.tokenizer.pieces(text);
             let pieces = pieces.map_err(|error| EngineError::new(ENGINE, error.to_string()))?;
@@ -118,7 +116,7 @@ impl NllbTranslator {
         }
     }
 
-    /// Translates with `search`, its forced first token set to the target language.
+    /// Translates with `search`, with the target language as forced first token.
     fn search(
         &self,
         sentences: &[String],
@@ -189,14 +187,20 @@ impl Translator for NllbTranslator {
     }
 }
 
-/// Everything that changes a translation. The number of sentences side by side does not.
+fn identity(model: &ModelIdentity, options: &NllbOptions) -> EngineIdentity {
+    EngineIdentity {
+        engine: ENGINE.into(),
+        model: model.path.display().to_string(),
+        revision: model.revision.clone(),
+        parameters: parameters(options),
+        licence: model.licence.clone(),
+    }
+}
+
+/// Everything that affects a translation, so not the number of sentences in parallel.
 fn parameters(options: &NllbOptions) -> String {
     let search = &options.search;
-    let weights = match options.weights {
-        WeightFormat::F32 => "f32",
-        WeightFormat::Bf16 => "bf16",
-        WeightFormat::Int8 => "int8",
-    };
+    let weights = options.weights;
     let early_stopping = match search.early_stopping {
         EarlyStopping::WhenUnlikely => "false",
         EarlyStopping::AtOnce => "true",

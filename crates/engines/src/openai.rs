@@ -1,33 +1,40 @@
 //! An LLM behind the OpenAI chat API (`/v1/chat/completions`): vLLM, SGLang, llama-server, Ollama,
 //! or a paid service.
 
+mod config;
+
 use std::env;
 
-use corpus::seam::{Answer, Answerer, EngineError, EngineIdentity, FinishReason};
+use corpus::seam::{
+    Answer, Answerer, EngineError, EngineIdentity, FinishReason, Prompt, Request, Speaker, Turn,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::http::{Failure, HttpOptions, JsonEndpoint, map_in_flight};
 
+pub use config::OpenAiAnswerConfig;
+pub(crate) use config::check_server_model;
+
 const ENGINE: &str = "openai";
 
-/// The address that the API's own clients use where none is named.
+/// The default address of the API's own clients.
 const DEFAULT_URL: &str = "https://api.openai.com/v1";
 
-/// How the server is asked.
+/// Settings of a chat server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenAiOptions {
-    /// The model's name at the server.
+    /// Name of the model at the server.
     pub model: String,
-    /// Tokens after which an answer is cut off.
+    /// Maximum number of tokens of an answer.
     pub max_new_tokens: usize,
-    /// What the model is told before each question.
+    /// System message.
     pub system_prompt: Option<String>,
-    /// 0 is greedy.
+    /// Sampling temperature; 0 is greedy.
     pub temperature: f32,
-    /// Seed of random choices, for servers that take one.
+    /// Seed of random choices, for servers that support it.
     pub seed: u64,
-    /// How requests are sent.
+    /// Settings of requests.
     pub http: HttpOptions,
 }
 
@@ -45,15 +52,15 @@ impl Default for OpenAiOptions {
     }
 }
 
-/// A chat server. Its key is read from `OPENAI_API_KEY`, and is sent to the server only.
+/// A chat server. Its key is read from `OPENAI_API_KEY` and sent to nobody else.
 pub struct OpenAiClient {
     endpoint: JsonEndpoint,
     options: OpenAiOptions,
 }
 
 impl OpenAiClient {
-    /// A server at `url`, with or without `/v1`; where none is named, `OPENAI_BASE_URL` names it.
-    /// Nothing is sent yet.
+    /// A server at `url`, with or without `/v1`; without one, at the address in `OPENAI_BASE_URL`.
+    /// Sends nothing yet.
     pub fn new(url: Option<&str>, options: OpenAiOptions) -> Result<Self, EngineError> {
         let set = |name| env::var(name).ok().filter(|value| !value.trim().is_empty());
         let url = url.map(str::to_owned).or_else(|| set("OPENAI_BASE_URL"));
@@ -70,7 +77,7 @@ impl OpenAiClient {
         let error = |message: String| EngineError::new(ENGINE, message);
         if options.model.is_empty() {
             return Err(error(
-                "name the model as the server knows it (server_model)".into(),
+                "set server_model to the name of the model at the server".into(),
             ));
         }
         let key = key.map(|key| key.trim().to_owned());
@@ -79,7 +86,7 @@ impl OpenAiClient {
             .is_some_and(|key| !key.bytes().all(|b| b.is_ascii_graphic()))
         {
             return Err(error(
-                "OPENAI_API_KEY holds white space or characters that no key has; set it again"
+                "OPENAI_API_KEY contains white space or characters that no key has; set it again"
                     .into(),
             ));
         }
@@ -88,23 +95,27 @@ impl OpenAiClient {
         Ok(Self { endpoint, options })
     }
 
-    fn ask(&self, question: &str) -> Result<Answer, EngineError> {
-        let system = self.options.system_prompt.as_ref();
-        let system = system.map(|text| json!({ "role": "system", "content": text }));
-        let messages: Vec<Value> = system
-            .into_iter()
-            .chain([json!({ "role": "user", "content": question })])
-            .collect();
-        let body = json!({
+    fn ask(&self, request: &Request) -> Result<Answer, EngineError> {
+        let mut body = json!({
             "model": self.options.model,
-            "messages": messages,
-            "max_tokens": self.options.max_new_tokens,
+            "messages": self.messages(request)?,
+            "max_tokens": request.max_new_tokens.unwrap_or(self.options.max_new_tokens),
             "temperature": self.options.temperature,
             "seed": self.options.seed,
         });
+        if !request.stop.is_empty() {
+            body["stop"] = json!(request.stop);
+        }
         match self.endpoint.post(&body) {
-            Ok(answer) => self.read(answer),
-            // One question that is too long is a row without an answer, not the end of the run.
+            Ok(answer) => self.read(answer).map(|mut answer| {
+                // Not every server supports stop strings.
+                if let Some(text) = request.before_stop(&answer.text) {
+                    answer.text = text.trim().to_owned();
+                    answer.finish_reason = FinishReason::Stop;
+                }
+                answer
+            }),
+            // A question that is too long leaves its row without an answer; the run goes on.
             Err(failure) if is_too_long(&failure) => Ok(Answer {
                 text: String::new(),
                 finish_reason: FinishReason::Length,
@@ -112,6 +123,26 @@ impl OpenAiClient {
             }),
             Err(failure) => Err(EngineError::new(ENGINE, failure.message)),
         }
+    }
+
+    /// The messages of the conversation, the system message first.
+    fn messages(&self, request: &Request) -> Result<Vec<Value>, EngineError> {
+        let Prompt::Chat(turns) = &request.prompt else {
+            return Err(EngineError::new(
+                ENGINE,
+                "the chat API does not continue plain text; ask a question, or use a local model",
+            ));
+        };
+        let system = self.options.system_prompt.as_ref();
+        let system = system.map(|text| json!({ "role": "system", "content": text }));
+        let turns = turns.iter().map(|Turn { speaker, text }| {
+            let role = match speaker {
+                Speaker::User => "user",
+                Speaker::Assistant => "assistant",
+            };
+            json!({ "role": role, "content": text })
+        });
+        Ok(system.into_iter().chain(turns).collect())
     }
 
     fn read(&self, answer: Value) -> Result<Answer, EngineError> {
@@ -128,7 +159,7 @@ impl OpenAiClient {
             let url = self.endpoint.shown();
             return Err(EngineError::new(
                 ENGINE,
-                format!("{url} sent {answer}, which holds no choice; is it a chat server?"),
+                format!("{url} returned {answer}, without choices; is it a chat server?"),
             ));
         };
         Ok(Answer {
@@ -179,7 +210,7 @@ fn completions(url: &str) -> String {
     format!("{url}{version}/chat/completions")
 }
 
-/// Whether a server refused a question for its length, in the words of OpenAI and vLLM
+/// Whether a server refused a question as too long, in the words of OpenAI and vLLM
 /// (`context_length_exceeded`, `maximum context length`) or llama-server
 /// (`exceed_context_size_error`).
 fn is_too_long(failure: &Failure) -> bool {
@@ -221,9 +252,13 @@ impl Answerer for OpenAiClient {
         }
     }
 
-    fn answer(&self, questions: &[String]) -> Result<Vec<Answer>, EngineError> {
-        map_in_flight(questions, self.options.http.in_flight, |question| {
-            self.ask(question)
+    fn answer(&self, requests: &[Request]) -> Result<Vec<Answer>, EngineError> {
+        // A request that the API does not support is refused before any is sent.
+        for request in requests {
+            self.messages(request)?;
+        }
+        map_in_flight(requests, self.options.http.in_flight, |request| {
+            self.ask(request)
         })
     }
 }

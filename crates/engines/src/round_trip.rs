@@ -1,8 +1,8 @@
 //! Translation quality without a quality model: translate back and compare with the source.
 //!
-//! The score is chrF of the back-translation against the source, in [0, 1]. It sees content that
-//! was lost, invented or never translated, and punishes paraphrase; human translations of FLORES
-//! score well below 1, so the threshold is an engine's own (`corpus::filter`).
+//! The score is chrF of the back-translation against the source, in [0, 1]. It detects content that
+//! was lost, invented or never translated, and penalises paraphrase. Human translations of FLORES
+//! score well below 1, so the threshold is specific to this engine (`corpus::filter`).
 
 use corpus::chrf::{BETA, CHAR_ORDER, ChrfStatistics};
 use corpus::language::Language;
@@ -10,8 +10,32 @@ use corpus::seam::{EngineError, EngineIdentity, QualityEstimator, Translator};
 use corpus::text::budget::DEFAULT_PIECES;
 use corpus::text::segment::Segmenter;
 use corpus::translate::translate_texts;
+use models::ComputeDevice;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-/// chrF between a source and its translation translated back.
+use crate::engine_config::{EstimatorConfig, Translators};
+
+/// chrF of the source and its translation translated back.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RoundTripConfig {}
+
+impl EstimatorConfig for RoundTripConfig {
+    fn translates_back(&self) -> bool {
+        true
+    }
+
+    fn open(
+        &self,
+        _: ComputeDevice,
+        translators: &dyn Fn() -> Result<Translators, EngineError>,
+    ) -> Result<Option<Box<dyn QualityEstimator>>, EngineError> {
+        let back = translators()?.back;
+        Ok(back.map(|back| Box::new(RoundTripChrf::new(back)) as Box<dyn QualityEstimator>))
+    }
+}
+
+/// chrF between a source and its back-translation.
 pub struct RoundTripChrf<T> {
     back: T,
 }
@@ -34,6 +58,14 @@ impl<T: Translator> QualityEstimator for RoundTripChrf<T> {
             ),
             ..back
         }
+    }
+
+    /// Measured on 200 sentences of FLORES devtest, English to Portuguese with the Firefox models:
+    /// of human translations 1 % score below 0.32 and 5 % below 0.44, of the models' own 1 % below
+    /// 0.50; human translations cut in half have a median of 0.38, and 99 % of unrelated sentences
+    /// score below 0.41.
+    fn default_threshold(&self) -> f64 {
+        0.4
     }
 
     fn estimate(

@@ -1,13 +1,14 @@
-//! Translations that outlive a run: a sentence that any run has had translated by the same model,
-//! in the same way and direction, is not translated again.
+//! Translations that outlive a run: no sentence is translated twice by the same model with the same
+//! settings in the same direction.
 //!
-//! The store is an SQLite file with a write-ahead log: any number of processes read and write it
-//! at once, and of a process that is killed, whole transactions remain and nothing else. One table
-//! names the translators, so that what one of them said can be looked at or deleted by hand; the
-//! other maps the hash of a sentence to its translation.
+//! The store is an SQLite file with a write-ahead log. Any number of processes can read and write
+//! it at once; a killed process leaves complete transactions only. One table lists the translators,
+//! so that translations can be inspected or deleted by translator; the other maps hashes of
+//! sentences to translations.
 
 mod store;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use corpus::language::Language;
@@ -18,31 +19,31 @@ pub use store::TranslationCache;
 
 use store::Key;
 
-/// Sentences that are asked for and stored at a time: what a kill or a failing server costs.
+/// Number of sentences translated and stored at a time, which a kill or a failing server may lose.
 const PORTION: usize = 256;
 
-/// A translator that asks the cache first.
+/// A translator with a cache.
 ///
-/// Its identity is that of the translator within: that a translation was remembered changes no
-/// row. Empty translations are failures and are not remembered.
+/// Its identity is that of the translator, because the cache changes no row. Empty translations are
+/// failures and are not cached.
 pub struct CachedTranslator<T> {
     translator: T,
     cache: Arc<TranslationCache>,
 }
 
 impl<T: Translator> CachedTranslator<T> {
-    /// `translator` with its translations remembered in `cache`.
+    /// `translator`, with its translations cached in `cache`.
     pub fn new(translator: T, cache: Arc<TranslationCache>) -> Self {
         Self { translator, cache }
     }
 
-    /// The translator within.
+    /// The translator without the cache.
     pub fn into_inner(self) -> T {
         self.translator
     }
 
-    /// Takes from the cache what it has, and has the rest translated by `ask`; `None` where `ask`
-    /// cannot.
+    /// Looks up translations in the cache and gets the others from `ask`; `None` if `ask` returns
+    /// that.
     fn remembered(
         &self,
         key: &Key,
@@ -75,7 +76,7 @@ impl<T: Translator> CachedTranslator<T> {
             if answers.len() != texts.len() {
                 let (asked, got) = (texts.len(), answers.len());
                 return Err(EngineError::new(
-                    key.identity.engine.clone(),
+                    key.engine.engine.clone(),
                     format!("returned {got} translations for {asked} sentences"),
                 ));
             }
@@ -109,7 +110,7 @@ impl<T: Translator> Translator for CachedTranslator<T> {
         from: Language,
         to: Language,
     ) -> Result<Vec<String>, EngineError> {
-        let key = Key::new(self.identity(), from, to);
+        let key = Key::new(self.identity().key(), from, to);
         let ask = |texts: &[String]| self.translator.translate(texts, from, to).map(Some);
         Ok(self.remembered(&key, sentences, ask)?.unwrap_or_default())
     }
@@ -121,13 +122,31 @@ impl<T: Translator> Translator for CachedTranslator<T> {
         to: Language,
         no_repeat_ngram_size: usize,
     ) -> Result<Option<Vec<String>>, EngineError> {
-        let mut identity = self.identity();
+        let mut engine = self.identity().key();
         let further = format!(" no_repeat_ngram_size={no_repeat_ngram_size}");
-        identity.parameters.push_str(&further);
+        engine.parameters.push_str(&further);
         let ask = |texts: &[String]| {
             self.translator
                 .translate_again(texts, from, to, no_repeat_ngram_size)
         };
-        self.remembered(&Key::new(identity, from, to), sentences, ask)
+        self.remembered(&Key::new(engine, from, to), sentences, ask)
+    }
+}
+
+/// The translation cache, if there is one.
+pub struct Cache(Option<Arc<TranslationCache>>);
+
+impl Cache {
+    /// The cache in the file at `path`.
+    pub fn open(path: Option<&Path>) -> Result<Self, EngineError> {
+        Ok(Self(path.map(TranslationCache::open).transpose()?))
+    }
+
+    /// `translator`, behind the cache.
+    pub(crate) fn before<T: Translator + 'static>(&self, translator: T) -> Arc<dyn Translator> {
+        match &self.0 {
+            Some(cache) => Arc::new(CachedTranslator::new(translator, Arc::clone(cache))),
+            None => Arc::new(translator),
+        }
     }
 }

@@ -1,10 +1,8 @@
-//! CLD3 answers as its reference implementation does (`reference/cld3/export.py`).
-//!
-//! With the published parameters where they are found: a file named by `XLDISTILL_CLD3`, or
-//! `models/cld3/lang_id_nn_params.cc`.
+//! CLD3 answers as its reference implementation does (`reference/cld3/export.py`), with random
+//! parameters and with the published ones.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use corpus::language::Language;
 use corpus::seam::{Identification, LanguageIdentifier};
@@ -19,7 +17,7 @@ struct Expected {
 }
 
 fn reference() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reference/cld3")
+    fixtures::reference("cld3")
 }
 
 fn expected() -> Expected {
@@ -27,15 +25,10 @@ fn expected() -> Expected {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// The published parameters, if they are here.
-fn published() -> Option<Cld3Identifier> {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/cld3");
-    let path = std::env::var_os("XLDISTILL_CLD3").map_or(models, PathBuf::from);
-    if !path.exists() {
-        println!("skipped: {} is missing", path.display());
-        return None;
-    }
-    Some(Cld3Identifier::load(&path).unwrap_or_else(|e| panic!("{e}")))
+/// The published parameters.
+fn published() -> Cld3Identifier {
+    let folder = fixtures::model(fixtures::CLD3);
+    Cld3Identifier::load(&folder).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn compare(identifier: &Cld3Identifier, texts: &[String], expected: &[(String, f32)]) {
@@ -56,44 +49,6 @@ fn random_parameters_give_the_reference_answers() {
         Cld3Identifier::load(&reference().join("tiny_params.cc")).unwrap_or_else(|e| panic!("{e}"));
     let expected = expected();
     compare(&identifier, &expected.texts, &expected.tiny);
-}
-
-#[test]
-fn published_parameters_give_the_reference_answers() {
-    let Some(identifier) = published() else {
-        return;
-    };
-    let expected = expected();
-    compare(&identifier, &expected.texts, &expected.published);
-}
-
-#[test]
-fn sentences_are_identified_and_answers_without_a_language_are_not() {
-    let Some(identifier) = published() else {
-        return;
-    };
-    for text in [
-        "",
-        "1969",
-        "42 + 1 = 43",
-        "Paris",
-        "Albert Einstein",
-        "\0",
-        "😀",
-    ] {
-        assert_eq!(
-            identifier.identify(text),
-            Identification::Abstained,
-            "{text:?}"
-        );
-    }
-    let portuguese = "A padaria da esquina abre cedo e fecha quando o pão acaba.";
-    assert!(matches!(
-        identifier.identify(portuguese),
-        Identification::Identified { language: Language::PORTUGUESE, probability } if probability > 0.9
-    ));
-    assert!(identifier.knows(Language::PORTUGUESE));
-    assert!(!identifier.knows(Language::with_code("oci_Latn")));
 }
 
 #[test]
@@ -127,7 +82,7 @@ fn files_that_are_no_parameters_are_named_with_their_line() {
         error.to_string()
     };
     let whole = fs::read_to_string(reference().join("tiny_params.cc")).expect("the fixture");
-    assert!(error(b"\xff").contains("byte 0 is no text"));
+    assert!(error(b"\xff").contains("byte 0 is not text"));
     assert!(error(b"<html>").contains("line 1: expected an array"));
     assert!(error(b"").contains("kEmbeddingsNumRows is missing"));
     assert!(error(&whole.as_bytes()[..whole.len() / 2]).contains("the file ends within"));
@@ -136,10 +91,7 @@ fn files_that_are_no_parameters_are_named_with_their_line() {
         "uint8 LangIdNNParams::kEmbeddingsWeights0[] = {\n  256u, ",
         1,
     );
-    assert!(
-        error(broken.as_bytes())
-            .contains("kEmbeddingsWeights0 has 321 values where 320 are expected")
-    );
+    assert!(error(broken.as_bytes()).contains("kEmbeddingsWeights0 has 321 values; expected 320"));
     let broken = whole.replacen(
         "kHiddenNumRows[] = {\n  80",
         "kHiddenNumRows[] = {\n  81",
@@ -149,4 +101,44 @@ fn files_that_are_no_parameters_are_named_with_their_line() {
     let missing = folder.path().join("none").join("x.cc");
     let error = Cld3Identifier::load(&missing).err().expect("an error");
     assert!(error.to_string().contains("none/x.cc"), "{error}");
+}
+
+mod with_models {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs models: make test-models"]
+    fn published_parameters_give_the_reference_answers() {
+        let identifier = published();
+        let expected = expected();
+        compare(&identifier, &expected.texts, &expected.published);
+    }
+
+    #[test]
+    #[ignore = "needs models: make test-models"]
+    fn sentences_are_identified_and_answers_without_a_language_are_not() {
+        let identifier = published();
+        for text in [
+            "",
+            "1969",
+            "42 + 1 = 43",
+            "Paris",
+            "Albert Einstein",
+            "\0",
+            "😀",
+        ] {
+            assert_eq!(
+                identifier.identify(text),
+                Identification::Abstained,
+                "{text:?}"
+            );
+        }
+        let portuguese = "A padaria da esquina abre cedo e fecha quando o pão acaba.";
+        assert!(matches!(
+            identifier.identify(portuguese),
+            Identification::Identified { language: Language::PORTUGUESE, probability } if probability > 0.9
+        ));
+        assert!(identifier.knows(Language::PORTUGUESE));
+        assert!(!identifier.knows(Language::with_code("oci_Latn")));
+    }
 }

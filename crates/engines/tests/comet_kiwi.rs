@@ -150,7 +150,8 @@ fn a_metric_that_needs_references_is_no_estimator() {
 
 #[test]
 fn the_identity_says_what_scores_depend_on() {
-    let identity = kiwi().identity();
+    let estimator = kiwi();
+    let identity = estimator.identity();
     assert_eq!(identity.engine, "cometkiwi");
     assert!(
         identity.parameters.contains("softmax"),
@@ -162,5 +163,5 @@ fn the_identity_says_what_scores_depend_on() {
         "{}",
         identity.parameters
     );
-    assert_eq!(corpus::filter::default_min_quality(&identity.engine), 0.8);
+    assert_eq!(estimator.default_threshold(), 0.8);
 }

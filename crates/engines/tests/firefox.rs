@@ -1,10 +1,8 @@
 //! The Firefox engine: results that depend on the sentence alone, and clear errors for every
-//! damaged folder. Tests with real models look for them in `models/` (see `quickstart.sh`) and in
-//! the folder that `XLDISTILL_FIREFOX_MODELS` names, and skip where there are none.
+//! damaged folder.
 
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use corpus::language::Language;
 use corpus::record::{Answered, Instruction};
@@ -17,41 +15,6 @@ use engines::round_trip::RoundTripChrf;
 
 const ENGLISH: Language = Language::ENGLISH;
 const PORTUGUESE: Language = Language::PORTUGUESE;
-
-/// The folder of the model `enpt` or `pten`.
-fn model(direction: &str) -> Option<PathBuf> {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let named = env::var_os("XLDISTILL_FIREFOX_MODELS").map(PathBuf::from);
-    let folders = [named, Some(repository.join("models"))];
-    let found = folders
-        .into_iter()
-        .flatten()
-        .find_map(|folder| find(&folder, direction, 5));
-    if found.is_none() {
-        println!("skipped: no Firefox model {direction} below models/ or XLDISTILL_FIREFOX_MODELS");
-    }
-    found
-}
-
-fn find(folder: &Path, direction: &str, depth: usize) -> Option<PathBuf> {
-    let mut folders: Vec<PathBuf> = fs::read_dir(folder)
-        .ok()?
-        .flatten()
-        .map(|e| e.path())
-        .filter(|p| p.is_dir())
-        .collect();
-    folders.sort();
-    let is_model = |path: &&PathBuf| {
-        path.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with(direction))
-    };
-    let here = folders.iter().find(is_model).cloned();
-    here.or_else(|| {
-        folders
-            .iter()
-            .find_map(|f| (depth > 0).then(|| find(f, direction, depth - 1))?)
-    })
-}
 
 fn translate(translator: &FirefoxTranslator, sentences: &[&str]) -> Vec<String> {
     let sentences: Vec<String> = sentences.iter().map(|s| s.to_string()).collect();
@@ -69,190 +32,202 @@ fn refusal(folder: &Path) -> String {
 }
 
 #[test]
-fn translates_and_knows_its_direction() {
-    let Some(folder) = model("enpt") else { return };
-    let translator = FirefoxTranslator::load(&folder).expect("a model");
-    assert_eq!(translator.direction(), Some((ENGLISH, PORTUGUESE)));
-    assert_eq!(
-        translate(&translator, &["How are you?"]),
-        ["Como você está?"]
-    );
-    let sentences = ["Hello".to_owned()];
-    let error = translator
-        .translate(&sentences, PORTUGUESE, ENGLISH)
-        .expect_err("wrong way")
-        .to_string();
-    assert!(
-        error.contains("eng_Latn to por_Latn, not por_Latn to eng_Latn"),
-        "{error}"
-    );
-}
-
-#[test]
-fn a_translation_depends_on_its_sentence_alone() {
-    let Some(folder) = model("enpt") else { return };
-    let translator = FirefoxTranslator::load(&folder).expect("a model");
-    let sentences = [
-        "The cat sat on the mat.",
-        "A function returns a value; an expression has one.",
-        "Why?",
-        "The committee, which had met every Thursday since the spring, decided that nothing further could be done.",
-        "Apples, pears, plums.",
-        "He said \"no\" twice.",
-    ];
-    let alone: Vec<String> = sentences
-        .iter()
-        .flat_map(|s| translate(&translator, &[s]))
-        .collect();
-    let many: Vec<&str> = sentences.iter().cycle().take(100).copied().collect();
-    for (i, translation) in translate(&translator, &many).into_iter().enumerate() {
-        assert_eq!(translation, alone[i % sentences.len()]);
-    }
-}
-
-#[test]
-fn no_input_makes_it_panic() {
-    let Some(folder) = model("enpt") else { return };
-    let translator = FirefoxTranslator::load(&folder).expect("a model");
-    assert_eq!(
-        translate(&translator, &["", "  \t", "\u{a0}"]),
-        ["", "", ""]
-    );
-    let long_word = "a".repeat(3_000);
-    let long_text = "the quick brown fox jumps over the lazy dog and ".repeat(30);
-    let awkward = [
-        long_word.as_str(),
-        &long_text,
-        "\0\u{1}\u{7f}",
-        "\u{feff}\u{200b}",
-        "😀😀😀",
-        "ⅷ﷽㎏",
-        "日本語のテキスト",
-        "a\u{301}\u{301}\u{301}\u{301}",
-        "\u{10ffff}",
-        "<unk> </s> ▁▁",
-    ];
-    let translations = translate(&translator, &awkward);
-    assert_eq!(translations.len(), awkward.len());
-    assert!(
-        translations[1].matches("raposa").count() > 15,
-        "an over-long sentence lost its end"
-    );
-}
-
-#[test]
-fn protected_spans_survive_the_real_model() {
-    let Some(folder) = model("enpt") else { return };
-    let translator = FirefoxTranslator::load(&folder).expect("a model");
-    let question = "Dear {name}, visit https://example.com/a?b=1 or mail jane@example.com 🎉!\n\n\
-                    ```\nprint('hello')\n```\n\n- Call `len(x)` on the **first** list.\n- Fill in ____ with $x^2$.";
-    let row = Answered {
-        instruction: Instruction {
-            id: "1".into(),
-            question: question.into(),
-            answer: "Yes.".into(),
-        },
-        generated: None,
-    };
-    let stage = TranslateStage::new(&translator, ENGLISH, vec![PORTUGUESE], DEFAULT_PIECES);
-    let outcomes = stage.process(&[row]).expect("translation");
-    let translation = outcomes[0].outputs[0]
-        .question
-        .translation
-        .clone()
-        .expect("a translation");
-    for span in [
-        "{name}",
-        "https://example.com/a?b=1",
-        "jane@example.com",
-        "🎉",
-        "```\nprint('hello')\n```\n\n- ",
-        "`len(x)`",
-        "**",
-        "____",
-        "$x^2$",
-    ] {
-        assert!(
-            translation.contains(span),
-            "{span} is missing in {translation}"
-        );
-    }
-    assert!(
-        translation.starts_with("Caro {name}") || translation.starts_with("Querido {name}"),
-        "{translation}"
-    );
-}
-
-#[test]
-fn the_way_back_tells_good_translations_from_bad_ones() {
-    let Some(folder) = model("pten") else { return };
-    let back = FirefoxTranslator::load(&folder).expect("a model");
-    let estimator = RoundTripChrf::new(back);
-    let source = "The children are playing in the garden behind the house.";
-    let scores = estimator
-        .estimate(
-            &[
-                (
-                    source.into(),
-                    "As crianças estão brincando no jardim atrás da casa.".into(),
-                ),
-                (source.into(), "As crianças estão brincando.".into()),
-                (
-                    source.into(),
-                    "O banco central aumentou os juros ontem.".into(),
-                ),
-            ],
-            ENGLISH,
-            PORTUGUESE,
-        )
-        .expect("scores");
-    assert!(scores[0] > 0.8 && scores[0] <= 1.0, "{scores:?}");
-    assert!(scores[0] > scores[1] && scores[1] > scores[2], "{scores:?}");
-    assert!(scores[2] < 0.3, "{scores:?}");
-}
-
-#[test]
 fn missing_files_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path();
     assert!(refusal(&path.join("nowhere")).contains("cannot read the model folder"));
-    assert!(refusal(path).contains("no model*.bin in this folder, which holds nothing"));
+    assert!(refusal(path).contains("no model*.bin in this folder, which contains nothing"));
     fs::write(path.join("model.enpt.bin"), b"").expect("a file");
-    assert!(refusal(path).contains("no vocab*.spm in this folder, which holds model.enpt.bin"));
+    assert!(refusal(path).contains("no vocab*.spm in this folder, which contains model.enpt.bin"));
     fs::write(path.join("model.ptde.bin"), b"").expect("a file");
     assert!(refusal(path).contains("both model.enpt.bin and model.ptde.bin"));
 }
 
-#[test]
-fn damaged_files_are_named_and_never_a_panic() {
-    let Some(folder) = model("enpt") else { return };
-    let copy = tempfile::tempdir().expect("a folder");
-    for entry in fs::read_dir(&folder).expect("the model").flatten() {
-        fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a copy");
+mod with_models {
+    use super::*;
+    use fixtures::{FIREFOX_EN_PT, FIREFOX_PT_EN, model};
+
+    #[test]
+    #[ignore = "needs models: make test-models"]
+    fn translates_and_knows_its_direction() {
+        let folder = model(FIREFOX_EN_PT);
+        let translator = FirefoxTranslator::load(&folder).expect("a model");
+        assert_eq!(translator.direction(), Some((ENGLISH, PORTUGUESE)));
+        assert_eq!(
+            translate(&translator, &["How are you?"]),
+            ["Como você está?"]
+        );
+        let sentences = ["Hello".to_owned()];
+        let error = translator
+            .translate(&sentences, PORTUGUESE, ENGLISH)
+            .expect_err("wrong way")
+            .to_string();
+        assert!(
+            error.contains("eng_Latn to por_Latn, not por_Latn to eng_Latn"),
+            "{error}"
+        );
     }
-    let damage = |name: &str, change: &dyn Fn(&mut Vec<u8>)| {
-        let path = copy.path().join(name);
-        let whole = fs::read(&path).expect("a file");
-        let mut damaged = whole.clone();
-        change(&mut damaged);
-        fs::write(&path, damaged).expect("a file");
-        let message = refusal(copy.path());
-        fs::write(&path, whole).expect("a file");
-        assert!(message.contains(name), "{message}");
-        message
-    };
-    let model = "model.enpt.intgemm.alphas.bin";
-    let half = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);
-    assert!(damage(model, &half).contains("ends inside tensor"));
-    assert!(damage(model, &|b| b.truncate(100)).contains("tensors in 100 bytes"));
-    assert!(damage(model, &|b| b.clear()).contains("ends inside its header"));
-    assert!(
-        damage(model, &|b| *b = b"<html>not found</html>".to_vec()).contains("not with version")
-    );
-    assert!(damage(model, &|b| b[8..16].fill(0xff)).contains("announces"));
-    assert!(damage(model, &|b| b[16..24].fill(0xff)).contains("ends inside"));
-    assert!(damage("vocab.enpt.spm", &half).contains("pieces where the model has"));
-    assert!(damage("vocab.enpt.spm", &|b| b.clear()).contains("0 pieces"));
-    assert!(damage("lex.50.50.enpt.s2t.bin", &half).contains("truncated"));
-    FirefoxTranslator::load(copy.path()).expect("the whole model again");
+
+    #[test]
+    #[ignore = "needs models: make test-models"]
+    fn a_translation_depends_on_its_sentence_alone() {
+        let folder = model(FIREFOX_EN_PT);
+        let translator = FirefoxTranslator::load(&folder).expect("a model");
+        let sentences = [
+            "The cat sat on the mat.",
+            "A function returns a value; an expression has one.",
+            "Why?",
+            "The committee, which had met every Thursday since the spring, decided that nothing further could be done.",
+            "Apples, pears, plums.",
+            "He said \"no\" twice.",
+        ];
+        let alone: Vec<String> = sentences
+            .iter()
+            .flat_map(|s| translate(&translator, &[s]))
+            .collect();
+        let many: Vec<&str> = sentences.iter().cycle().take(100).copied().collect();
+        for (i, translation) in translate(&translator, &many).into_iter().enumerate() {
+            assert_eq!(translation, alone[i % sentences.len()]);
+        }
+    }
+
+    #[test]
+    #[ignore = "needs models: make test-models"]
+    fn no_input_makes_it_panic() {
+        let folder = model(FIREFOX_EN_PT);
+        let translator = FirefoxTranslator::load(&folder).expect("a model");
+        assert_eq!(
+            translate(&translator, &["", "  \t", "\u{a0}"]),
+            ["", "", ""]
+        );
+        let long_word = "a".repeat(3_000);
+        let long_text = "the quick brown fox jumps over the lazy dog and ".repeat(30);
+        let awkward = [
+            long_word.as_str(),
+            &long_text,
+            "\0\u{1}\u{7f}",
+            "\u{feff}\u{200b}",
+            "😀😀😀",
+            "ⅷ﷽㎏",
+            "日本語のテキスト",
+            "a\u{301}\u{301}\u{301}\u{301}",
+            "\u{10ffff}",
+            "<unk> </s> ▁▁",
+        ];
+        let translations = translate(&translator, &awkward);
+        assert_eq!(translations.len(), awkward.len());
+        assert!(
+            translations[1].matches("raposa").count() > 15,
+            "an over-long sentence lost its end"
+        );
+    }
+
+    #[test]
+    #[ignore = "needs models: make test-models"]
+    fn protected_spans_survive_the_real_model() {
+        let folder = model(FIREFOX_EN_PT);
+        let translator = FirefoxTranslator::load(&folder).expect("a model");
+        let question = "Dear {name}, visit https://example.com/a?b=1 or mail jane@example.com 🎉!\n\n\
+                        ```\nprint('hello')\n```\n\n- Call `len(x)` on the **first** list.\n- Fill in ____ with $x^2$.";
+        let row = Answered {
+            instruction: Instruction {
+                id: "1".into(),
+                question: question.into(),
+                answer: "Yes.".into(),
+            },
+            generated: None,
+        };
+        let stage = TranslateStage::new(&translator, ENGLISH, vec![PORTUGUESE], DEFAULT_PIECES);
+        let outcomes = stage.process(&[row]).expect("translation");
+        let translation = outcomes[0].outputs[0]
+            .question
+            .translation
+            .clone()
+            .expect("a translation");
+        for span in [
+            "{name}",
+            "https://example.com/a?b=1",
+            "jane@example.com",
+            "🎉",
+            "```\nprint('hello')\n```\n\n- ",
+            "`len(x)`",
+            "**",
+            "____",
+            "$x^2$",
+        ] {
+            assert!(
+                translation.contains(span),
+                "{span} is missing in {translation}"
+            );
+        }
+        assert!(
+            translation.starts_with("Caro {name}") || translation.starts_with("Querido {name}"),
+            "{translation}"
+        );
+    }
+
+    #[test]
+    #[ignore = "needs models: make test-models"]
+    fn the_way_back_tells_good_translations_from_bad_ones() {
+        let folder = model(FIREFOX_PT_EN);
+        let back = FirefoxTranslator::load(&folder).expect("a model");
+        let estimator = RoundTripChrf::new(back);
+        let source = "The children are playing in the garden behind the house.";
+        let scores = estimator
+            .estimate(
+                &[
+                    (
+                        source.into(),
+                        "As crianças estão brincando no jardim atrás da casa.".into(),
+                    ),
+                    (source.into(), "As crianças estão brincando.".into()),
+                    (
+                        source.into(),
+                        "O banco central aumentou os juros ontem.".into(),
+                    ),
+                ],
+                ENGLISH,
+                PORTUGUESE,
+            )
+            .expect("scores");
+        assert!(scores[0] > 0.8 && scores[0] <= 1.0, "{scores:?}");
+        assert!(scores[0] > scores[1] && scores[1] > scores[2], "{scores:?}");
+        assert!(scores[2] < 0.3, "{scores:?}");
+    }
+
+    #[test]
+    #[ignore = "needs models: make test-models"]
+    fn damaged_files_are_named_and_never_a_panic() {
+        let folder = model(FIREFOX_EN_PT);
+        let copy = tempfile::tempdir().expect("a folder");
+        for entry in fs::read_dir(&folder).expect("the model").flatten() {
+            fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a copy");
+        }
+        let damage = |name: &str, change: &dyn Fn(&mut Vec<u8>)| {
+            let path = copy.path().join(name);
+            let whole = fs::read(&path).expect("a file");
+            let mut damaged = whole.clone();
+            change(&mut damaged);
+            fs::write(&path, damaged).expect("a file");
+            let message = refusal(copy.path());
+            fs::write(&path, whole).expect("a file");
+            assert!(message.contains(name), "{message}");
+            message
+        };
+        let model = "model.enpt.intgemm.alphas.bin";
+        let half = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);
+        assert!(damage(model, &half).contains("ends inside tensor"));
+        assert!(damage(model, &|b| b.truncate(100)).contains("tensors in 100 bytes"));
+        assert!(damage(model, &|b| b.clear()).contains("ends inside its header"));
+        assert!(
+            damage(model, &|b| *b = b"<html>not found</html>".to_vec())
+                .contains("not with version")
+        );
+        assert!(damage(model, &|b| b[8..16].fill(0xff)).contains("it claims"));
+        assert!(damage(model, &|b| b[16..24].fill(0xff)).contains("ends inside"));
+        assert!(damage("vocab.enpt.spm", &half).contains("pieces, but the model has"));
+        assert!(damage("vocab.enpt.spm", &|b| b.clear()).contains("0 pieces"));
+        assert!(damage("lex.50.50.enpt.s2t.bin", &half).contains("truncated"));
+        FirefoxTranslator::load(copy.path()).expect("the whole model again");
+    }
 }

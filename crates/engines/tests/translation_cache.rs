@@ -1,16 +1,17 @@
-//! The translation cache: what is remembered, for whom, and that several writers, one of them
-//! killed, leave a sound store.
+//! The translation cache: what is remembered, for whom, that processes may open a new one at the
+//! same moment, and that several writers, one of them killed, leave a sound store.
 
 use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, Translator};
 use engines::translation_cache::{CachedTranslator, TranslationCache};
+use rusqlite::{Connection, TransactionBehavior};
 
 const ENGLISH: Language = Language::ENGLISH;
 const PORTUGUESE: Language = Language::PORTUGUESE;
@@ -169,15 +170,55 @@ fn a_file_that_is_no_cache_is_refused_by_name() {
     );
 }
 
+#[test]
+fn a_new_cache_is_opened_while_another_process_writes_its_first_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("cache.sqlite");
+    // The other process has begun, and has not switched to the write-ahead log yet.
+    let mut other = Connection::open(&path).expect("a file");
+    let lock = other
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .expect("the write lock");
+    thread::scope(|scope| {
+        let opening = scope.spawn(|| TranslationCache::open(&path).map(|_| ()));
+        thread::sleep(Duration::from_millis(100));
+        assert!(!opening.is_finished(), "it does not wait for the lock");
+        drop(lock);
+        opening.join().expect("no panic").expect("a cache");
+    });
+}
+
+#[test]
+fn a_new_cache_is_opened_by_many_at_once() {
+    const ROUNDS: usize = 30;
+    const OPENERS: usize = 6;
+    let folder = tempfile::tempdir().expect("a folder");
+    for round in 0..ROUNDS {
+        let path = folder.path().join(format!("{round}.sqlite"));
+        let start = Barrier::new(OPENERS);
+        thread::scope(|scope| {
+            for opener in 0..OPENERS {
+                let (path, start) = (&path, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    let sentence = format!("sentence {opener}");
+                    let translated = run(path, "1", PORTUGUESE, &[&sentence]).0;
+                    assert_eq!(translated, [format!("SENTENCE {opener} por_Latn")]);
+                });
+            }
+        });
+        let cache = TranslationCache::open(&path).expect("a cache");
+        assert_eq!(cache.len().expect("a count"), OPENERS as u64);
+    }
+}
+
 const WORKER: &str = "XLDISTILL_TEST_CACHE";
 const SENTENCES: usize = 3000;
 
-/// Not a test by itself: a process of the next one.
 #[test]
+#[ignore = "the process that the next test starts"]
 fn worker() {
-    let Some(path) = env::var_os(WORKER) else {
-        return;
-    };
+    let path = env::var_os(WORKER).expect("set by the next test");
     let cache = TranslationCache::open(Path::new(&path)).expect("a cache");
     let slow = Capitals {
         pause: Duration::from_millis(2),
@@ -201,7 +242,7 @@ fn several_processes_write_at_once_and_one_is_killed() {
     let path = folder.path().join("cache.sqlite");
     let start = || {
         Command::new(env::current_exe().expect("this test"))
-            .args(["--exact", "worker", "--nocapture"])
+            .args(["--exact", "worker", "--ignored", "--nocapture"])
             .env(WORKER, &path)
             .stdout(Stdio::null())
             .spawn()

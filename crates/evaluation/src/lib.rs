@@ -1,14 +1,21 @@
 //! Scores: metrics, significance, the tasks of an evaluation, and the report of a run.
 //!
-//! [`metric`] holds BLEU and chrF as sacrebleu computes them and [`significance`] their intervals
-//! and paired tests. A [`task`] asks a model for something and scores what it gives;
-//! [`suite`] runs the tasks over [`material`] and writes [`results`]. [`report`] gathers a run
-//! folder into one JSON file, one page and one table. No tensor appears here.
+//! [`metric`] computes BLEU and chrF as sacrebleu does, [`significance`] their confidence intervals
+//! and paired tests, and [`score`] combines them. A [`task`] prompts a model and scores its output;
+//! published test sets are [`benchmarks`]. [`suite`] runs the tasks on the [`material`] and writes
+//! [`results`]. [`report`] turns a run's folder into a JSON file, a page and a table. This crate
+//! knows no tensors.
 
+#![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used)]
+
+pub mod benchmarks;
 pub mod material;
 pub mod metric;
 pub mod report;
 pub mod results;
+pub mod rows;
+pub mod score;
 pub mod significance;
 pub mod suite;
 pub mod task;

@@ -1,4 +1,4 @@
-//! Held-out material: what a model is asked and scored on.
+//! Held-out material: questions, sentence pairs, passages and examples to evaluate on.
 
 mod read;
 
@@ -9,59 +9,47 @@ use corpus::language::Language;
 use corpus::record::Example;
 use serde::{Deserialize, Serialize};
 
-pub use read::{MaterialError, SkippedLine};
+use crate::benchmarks::BenchmarkConfig;
+use crate::rows::{MaterialError, SkippedLine};
+pub use crate::rows::{Pairs, Question};
+use crate::task::Task;
 
-/// A held-out question with its reference answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Question {
-    /// Identifier, unique in its file.
-    pub id: String,
-    /// What the user asks.
-    pub question: String,
-    /// A good answer; empty where the file has none.
-    #[serde(default)]
-    pub answer: String,
-}
-
-/// Held-out sentence pairs of two languages.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pairs {
-    /// Language of the first column.
-    pub source: Language,
-    /// Language of the second column.
-    pub target: Language,
-    /// Sentence and translation.
-    pub pairs: Vec<(String, String)>,
-}
-
-/// Where the material lies. Everything is optional; a task without material is left out.
+/// Paths of the material. All are optional; a task without material is left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MaterialPaths {
-    /// The language that the LLM is strong in: first column of the pairs.
+    /// The language the LLM is strong in: first column of the pairs.
     pub source: Language,
-    /// JSON Lines of `{"id", "question", "answer"}` per language of the questions.
+    /// The languages the LLM is to learn.
+    #[serde(default)]
+    pub targets: Vec<Language>,
+    /// Published test sets.
+    #[serde(default)]
+    pub benchmarks: Vec<BenchmarkConfig>,
+    /// JSON Lines of `{"id", "question", "answer"}`, by language of the questions.
     #[serde(default)]
     pub questions: BTreeMap<Language, PathBuf>,
-    /// Sentence pairs (source TAB target) per target language.
+    /// Sentence pairs (source TAB target), by target language.
     #[serde(default)]
     pub pairs: BTreeMap<Language, PathBuf>,
-    /// Plain text, a passage a line, per language. A language without a file takes its sentences
+    /// Plain text, one passage per line, by language. Languages without a file use their sentences
     /// of the pairs.
     #[serde(default)]
     pub texts: BTreeMap<Language, PathBuf>,
     /// Held-out rows of the transfer set (`mix/held_out.jsonl`).
     #[serde(default)]
     pub examples: Option<PathBuf>,
-    /// Only the first so many rows of every file.
+    /// Maximum number of rows of each file.
     #[serde(default)]
     pub limit: Option<usize>,
 }
 
 impl MaterialPaths {
-    /// No material yet.
+    /// No files yet.
     pub fn new(source: Language) -> Self {
         Self {
             source,
+            targets: Vec::new(),
+            benchmarks: Vec::new(),
             questions: BTreeMap::new(),
             pairs: BTreeMap::new(),
             texts: BTreeMap::new(),
@@ -71,10 +59,10 @@ impl MaterialPaths {
     }
 }
 
-/// Held-out material, loaded.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// The loaded material.
+#[derive(Default)]
 pub struct EvaluationMaterial {
-    /// Questions by their language.
+    /// Questions by language.
     pub questions: BTreeMap<Language, Vec<Question>>,
     /// Sentence pairs, by target language.
     pub pairs: Vec<Pairs>,
@@ -82,6 +70,8 @@ pub struct EvaluationMaterial {
     pub texts: BTreeMap<Language, Vec<String>>,
     /// Held-out rows of the transfer set.
     pub examples: Vec<Example>,
+    /// The tasks of published test sets.
+    pub benchmarks: Vec<Box<dyn Task>>,
     /// Lines that could not be used; more than a tenth of a file is an error.
     pub skipped: Vec<SkippedLine>,
 }
@@ -115,10 +105,15 @@ impl EvaluationMaterial {
             material.examples = read::examples(path, &mut material.skipped)?;
             material.examples.truncate(limit);
         }
+        let run = [&[paths.source], paths.targets.as_slice()].concat();
+        for benchmark in &paths.benchmarks {
+            let tasks = benchmark.tasks(&run, paths.limit, &mut material.skipped)?;
+            material.benchmarks.extend(tasks);
+        }
         Ok(material)
     }
 
-    /// Languages without text of their own take the sentences of the pairs, each once.
+    /// Gives languages without text of their own the distinct sentences of the pairs.
     fn fill_texts_from_pairs(&mut self) {
         let mut filled: BTreeMap<Language, Vec<String>> = BTreeMap::new();
         for Pairs {

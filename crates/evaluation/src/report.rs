@@ -1,11 +1,12 @@
-//! The report of a run: what went in, what was kept, how it was learnt, what came of it.
+//! The report of a run: rows kept and rejected, training, scores before and after.
 //!
-//! [`Report::gather`] reads a run folder: the stages' manifests and rejected rows, the training
-//! metrics, the evaluations before and after. Whatever is not there yet is left out, so that a
-//! report can be made of a run at any point. [`Report::write`] puts `report.json` and a
-//! self-contained `report.html` beside them; [`terminal::render`] is the table on a terminal.
+//! [`Report::gather`] reads a run's folder: manifests and rejected rows of the stages, training
+//! metrics, and both evaluations. Missing parts are left out, so a report can be written at any
+//! point of a run. [`Report::write`] writes `report.json` and a self-contained `report.html`;
+//! [`terminal::render`] returns a table for the terminal.
 
 pub mod answers;
+mod evaluations;
 pub mod funnel;
 pub mod html;
 pub mod scores;
@@ -15,88 +16,85 @@ pub mod training;
 
 use std::path::{Path, PathBuf};
 
+use artefacts::ArtefactError;
 use corpus::language::Language;
 use corpus::seam::EngineIdentity;
 use serde::{Deserialize, Serialize};
 
 pub use answers::{LanguageVerdicts, SampleAnswers};
+use evaluations::Evaluations;
 pub use funnel::FunnelStage;
 pub use scores::{ScoreRow, Verdict};
 pub use training::TrainingSummary;
 
 use crate::results::Results;
 
-/// Everything that the report shows; the content of `report.json`.
+/// The content of `report.json`, which is all that the report shows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Name of the run: its folder's.
+    /// Name of the run's folder.
     pub name: String,
-    /// Version of xldistill that made the report.
+    /// Version of xldistill that wrote the report.
     pub version: String,
-    /// When the run's newest part was finished, in seconds since 1970; the report of an unchanged
-    /// run is the same to the byte.
+    /// When the newest part of the run ended, in seconds since 1970. The report of an unchanged run
+    /// never changes by a byte.
     pub finished_at: u64,
-    /// The model that was taught, as the user named it.
+    /// The fine-tuned model, as the user named it.
     pub model: Option<String>,
-    /// The language that the model is strong in.
+    /// The language the model is strong in.
     pub source: Option<Language>,
-    /// The languages that it was taught, as far as they were evaluated.
+    /// The evaluated languages besides the source.
     pub targets: Vec<Language>,
     /// Scores before and after.
     pub scores: Vec<ScoreRow>,
-    /// What became of the answers, per language of the questions.
+    /// Verdicts on answers, by language of the questions.
     pub answers: Vec<LanguageVerdicts>,
-    /// Answers side by side.
+    /// Sample answers, side by side.
     pub samples: Vec<SampleAnswers>,
-    /// What every stage kept and rejected.
+    /// Rows kept and rejected by each stage.
     pub funnel: Vec<FunnelStage>,
-    /// How the training went.
+    /// The course of training.
     pub training: Option<TrainingSummary>,
-    /// Seconds per part of the run, in order.
+    /// Time of each part of the run, in order.
     pub timing: Vec<Timing>,
-    /// The models that took part.
+    /// The models used.
     pub models: Vec<ModelUse>,
-    /// `config.toml` of the run.
+    /// The run's `config.toml`.
     pub config: Option<String>,
 }
 
-/// Time that one part of the run took.
+/// Time of a part of the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
     /// The stage, `train`, or `evaluate`.
     pub part: String,
     /// Seconds of work.
     pub seconds: f64,
-    /// How much work it was.
+    /// Amount of work.
     pub amount: f64,
-    /// What was counted: `rows`, `tokens`, `documents`.
+    /// Its unit: `rows`, `tokens`, `documents`.
     pub unit: String,
 }
 
-/// A model that took part in the run.
+/// A model that the run used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelUse {
     /// The parts of the run that used it.
     pub used_by: Vec<String>,
-    /// What it is.
+    /// The model.
     #[serde(flatten)]
     pub identity: EngineIdentity,
 }
 
-/// Why there is no report.
+/// Error returned when there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The folder holds nothing of a run.
+    /// The folder contains no part of a run.
     #[error("{}: not a run folder: no finished stage, training or evaluation in it", .0.display())]
     NotARun(PathBuf),
-    /// A file cannot be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        source: std::io::Error,
-    },
+    /// A file could not be written.
+    #[error(transparent)]
+    Artefact(#[from] ArtefactError),
 }
 
 impl Report {
@@ -106,7 +104,6 @@ impl Report {
         let after = Results::read(&folder.join("evaluate/after"));
         let funnel = funnel::gather(folder);
         let training = training::gather(&folder.join("train"));
-        let evaluations = [("before", &before), ("after", &after)];
         if funnel.is_empty() && training.is_none() && before.is_none() && after.is_none() {
             return Err(ReportError::NotARun(folder.to_owned()));
         }
@@ -124,12 +121,7 @@ impl Report {
             .map(|stage| stage.finished_at)
             .max()
             .unwrap_or(0);
-        let source = after
-            .as_ref()
-            .or(before.as_ref())
-            .map(|results| results.xldistill.source);
-        let mut targets: Vec<Language> = Vec::new();
-        for (which, results) in evaluations {
+        for (which, results) in [("before", &before), ("after", &after)] {
             let Some(results) = results else { continue };
             timing.push(Timing {
                 part: format!("evaluate {which}"),
@@ -148,18 +140,11 @@ impl Report {
             );
             note_model(&mut models, "evaluate", &results.xldistill.identifier);
             finished_at = finished_at.max(results.end_time as u64);
-            targets.extend(results.xldistill.tasks.values().map(|task| task.language));
         }
-        targets.sort();
-        targets.dedup();
-        targets.retain(|&language| Some(language) != source);
-
-        let samples = |which: &str, task: &str| {
-            let path = folder
-                .join("evaluate")
-                .join(which)
-                .join(Results::samples_file(task));
-            crate::suite::read_samples(&path)
+        let evaluations = Evaluations {
+            before: before.as_ref(),
+            after: after.as_ref(),
+            folder: folder.join("evaluate"),
         };
         let config = std::fs::read_to_string(folder.join("config.toml")).ok();
         let canonical = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
@@ -172,11 +157,11 @@ impl Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             finished_at,
             model: before.as_ref().map(|results| results.model_name.clone()),
-            source,
-            targets,
-            scores: scores::gather(before.as_ref(), after.as_ref(), &samples),
-            answers: answers::verdicts(before.as_ref(), after.as_ref()),
-            samples: answers::side_by_side(before.as_ref(), after.as_ref(), &samples),
+            source: evaluations.source(),
+            targets: evaluations.targets(),
+            scores: scores::gather(&evaluations),
+            answers: answers::verdicts(&evaluations),
+            samples: answers::side_by_side(&evaluations),
             funnel,
             training,
             timing,
@@ -185,24 +170,17 @@ impl Report {
         })
     }
 
-    /// Writes `report.json` and `report.html` to `folder`; returns the path of the page.
+    /// Writes `report.json` and `report.html` to `folder`; returns the path of the latter.
     pub fn write(&self, folder: &Path) -> Result<PathBuf, ReportError> {
-        let put = |name: &str, content: String| {
-            let path = folder.join(name);
-            match crate::suite::replace(&path, content.as_bytes()) {
-                Ok(()) => Ok(path),
-                Err(source) => Err(ReportError::Io { path, source }),
-            }
-        };
-        let json = serde_json::to_string_pretty(self).map_err(|error| ReportError::Io {
-            path: folder.join("report.json"),
-            source: error.into(),
-        })?;
-        put("report.json", json + "\n")?;
-        put("report.html", html::page(self))
+        let mut json = serde_json::to_string_pretty(self).expect("a report is plain data");
+        json.push('\n');
+        artefacts::write(&folder.join("report.json"), json.as_bytes())?;
+        let page = folder.join("report.html");
+        artefacts::write(&page, html::page(self).as_bytes())?;
+        Ok(page)
     }
 
-    /// Seconds of work of all parts.
+    /// Seconds of work on all parts.
     pub fn seconds(&self) -> f64 {
         self.timing.iter().map(|timing| timing.seconds).sum()
     }

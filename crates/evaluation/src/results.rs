@@ -1,5 +1,5 @@
-//! `results.json`: the numbers of an evaluation under lm-eval's keys, so that its tooling reads
-//! them, and under `xldistill` what a comparison of two models needs.
+//! `results.json`: the scores of an evaluation under lm-eval's keys, so that its tools can read
+//! them, and under `xldistill` the data needed to compare two models.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,69 +9,69 @@ use corpus::seam::EngineIdentity;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::material::SkippedLine;
+use crate::rows::SkippedLine;
 use crate::significance::Confidence;
-use crate::task::Measure;
+use crate::task::{Measure, Presentation};
 
 /// The content of `results.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Results {
     /// Per task: `alias`, and per measure `KEY,none` and `KEY_stderr,none`.
     pub results: BTreeMap<String, Map<String, Value>>,
-    /// Tasks by group; there are no groups.
+    /// Tasks by group; always empty.
     #[serde(default)]
     pub group_subtasks: BTreeMap<String, Vec<String>>,
-    /// What shaped each task's numbers besides the model.
+    /// Configuration of each task.
     pub configs: BTreeMap<String, Value>,
     /// Version of each task.
     pub versions: BTreeMap<String, u32>,
-    /// Examples shown before the question: none.
+    /// Number of solved examples shown before each question.
     #[serde(rename = "n-shot")]
     pub shots: BTreeMap<String, u32>,
-    /// Per task and measure.
+    /// Whether higher is better, by task and measure.
     pub higher_is_better: BTreeMap<String, BTreeMap<String, bool>>,
-    /// Documents per task.
+    /// Number of documents, by task.
     #[serde(rename = "n-samples")]
     pub samples: BTreeMap<String, SampleCount>,
-    /// The model and how it was run.
+    /// The model and its settings.
     pub config: Map<String, Value>,
-    /// Unknown here.
+    /// Always null.
     pub git_hash: Option<String>,
     /// When the evaluation began, in seconds since 1970.
     pub date: f64,
-    /// Hash of each task's documents and configuration, the model left out.
+    /// Hash of each task's documents and configuration, without the model.
     pub task_hashes: BTreeMap<String, String>,
     /// Engine that ran the model.
     pub model_source: String,
     /// The model as the user named it.
     pub model_name: String,
-    /// The same, fit for a file name.
+    /// The same, as a file name.
     pub model_name_sanitized: String,
     /// When the evaluation began, in seconds since 1970.
     pub start_time: f64,
     /// When it ended.
     pub end_time: f64,
-    /// Seconds of work over all tasks, reused ones included.
+    /// Seconds of work on all tasks, including those reused.
     pub total_evaluation_time_seconds: f64,
-    /// What lm-eval has no key for.
+    /// Data without a key in lm-eval.
     pub xldistill: Details,
 }
 
 /// Number of documents of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleCount {
-    /// Documents that there are.
+    /// Number of documents in the material.
     pub original: usize,
-    /// Documents that were evaluated.
+    /// Number of evaluated documents.
     pub effective: usize,
 }
 
-/// What lm-eval has no key for.
+/// Data without a key in lm-eval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Details {
     /// Version of xldistill.
     pub version: String,
-    /// The language that the model is strong in; the others are those it is to learn.
+    /// The language the model is strong in; all others are to be learnt.
     pub source: Language,
     /// The model that was evaluated.
     pub model: EngineIdentity,
@@ -82,21 +82,24 @@ pub struct Details {
     /// Lines of the material that could not be used.
     #[serde(default)]
     pub skipped_lines: Vec<SkippedLine>,
-    /// Whether all tasks are there.
+    /// Whether all tasks are finished.
     pub complete: bool,
 }
 
-/// One task's numbers.
+/// The scores of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskRecord {
-    /// Hash of the model, the documents, the configuration and the engines that took part: while
-    /// it stays the same, the numbers are taken from here.
+    /// Hash of the model, the documents, the configuration and the engines involved. As long as it
+    /// does not change, the scores are reused.
     pub key: String,
-    /// The language in question.
+    /// The language that is evaluated.
     pub language: Language,
-    /// Seconds it took.
+    /// Its presentation in a report.
+    #[serde(default)]
+    pub presentation: Presentation,
+    /// Seconds of work.
     pub seconds: f64,
-    /// The numbers.
+    /// The scores.
     pub measures: Vec<MeasuredScore>,
     /// Counts for the report, e.g. of wrong languages.
     #[serde(default)]
@@ -105,20 +108,20 @@ pub struct TaskRecord {
     pub samples_hash: String,
 }
 
-/// One number with its interval.
+/// A score with its confidence interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MeasuredScore {
-    /// What was measured.
+    /// The measure.
     #[serde(flatten)]
     pub measure: Measure,
-    /// The number.
+    /// The score.
     pub score: f64,
-    /// Its 95 % bootstrap interval.
+    /// 95 % bootstrap interval.
     pub confidence: Confidence,
 }
 
 impl Results {
-    /// Name within an evaluation's folder.
+    /// Name of the file in an evaluation's folder.
     pub const FILE: &str = "results.json";
 
     /// The file of a task's samples.
@@ -126,7 +129,7 @@ impl Results {
         format!("samples_{task}.jsonl")
     }
 
-    /// No task yet.
+    /// Results without tasks.
     pub(crate) fn new(
         source: Language,
         model: EngineIdentity,
@@ -183,13 +186,13 @@ impl Results {
         }
     }
 
-    /// Reads `results.json` of an evaluation's folder; `None` where there is none or it is not
-    /// one of ours.
+    /// Reads `results.json` in an evaluation's folder; `None` if there is none or another program
+    /// wrote it.
     pub fn read(folder: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(folder.join(Self::FILE)).ok()?).ok()
     }
 
-    /// Enters a task.
+    /// Adds a task.
     pub(crate) fn insert(&mut self, name: &str, entry: TaskEntry, record: TaskRecord) {
         let mut numbers = Map::new();
         numbers.insert("alias".to_owned(), name.into());
@@ -213,7 +216,7 @@ impl Results {
         self.results.insert(name.to_owned(), numbers);
         self.configs.insert(name.to_owned(), entry.configuration);
         self.versions.insert(name.to_owned(), entry.version);
-        self.shots.insert(name.to_owned(), 0);
+        self.shots.insert(name.to_owned(), entry.shots);
         self.higher_is_better.insert(name.to_owned(), better);
         let count = SampleCount {
             original: entry.documents,
@@ -226,11 +229,12 @@ impl Results {
     }
 }
 
-/// What is entered of a task besides its numbers.
+/// Data of a task besides its scores.
 #[derive(Debug)]
 pub(crate) struct TaskEntry {
     pub configuration: Value,
     pub version: u32,
+    pub shots: u32,
     pub documents: usize,
     pub hash: String,
 }

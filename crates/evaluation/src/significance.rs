@@ -1,8 +1,8 @@
 //! Confidence intervals and paired tests on sufficient statistics.
 //!
-//! Bootstrap resampling (Koehn 2004) and approximate randomisation (Riezler and Maxwell 2005) as
-//! sacrebleu does them, and with NumPy's generator, so that the same seed gives sacrebleu's own
-//! intervals and p-values. A resample costs one addition of rows; texts are not looked at again.
+//! Bootstrap resampling (Koehn 2004) and approximate randomisation (Riezler and Maxwell 2005) as in
+//! sacrebleu, with NumPy's generator, so that the same seed gives sacrebleu's intervals and
+//! p-values. Resampling adds rows of statistics and never looks at texts.
 
 mod pcg64;
 
@@ -13,13 +13,13 @@ pub use pcg64::Pcg64;
 
 use crate::metric::{Aggregate, SegmentStatistics};
 
-/// How often and from which seed to resample.
+/// Number of resamples, and seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resampling {
-    /// Number of resamples; sacrebleu takes 1,000 for the bootstrap and 10,000 for approximate
-    /// randomisation.
+    /// Number of resamples; 1,000 for the bootstrap and 10,000 for approximate randomisation in
+    /// sacrebleu.
     pub samples: usize,
-    /// Seed of the generator; sacrebleu takes 12345.
+    /// Seed of the generator; 12345 in sacrebleu.
     pub seed: u64,
 }
 
@@ -32,7 +32,7 @@ impl Default for Resampling {
     }
 }
 
-/// A 95 % bootstrap interval, under the names that sacrebleu's JSON gives it.
+/// A 95 % bootstrap interval, under the names of sacrebleu's JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Confidence {
     /// Mean over the resamples.
@@ -55,19 +55,19 @@ pub struct Confidence {
 /// A difference between two systems on the same segments.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PairedTest {
-    /// Score of the second system less that of the first.
+    /// Score of the second system minus that of the first.
     pub difference: f64,
-    /// Probability of a difference at least this large where there is none.
+    /// Probability of a difference at least this large if the systems do not differ.
     pub p_value: f64,
 }
 
-/// Whether a shuffled difference that equals the observed one speaks against it.
+/// Whether shuffled differences equal to the observed one count against it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ties {
-    /// Yes. Rates over a few documents take few values, and most shuffles tie: without them one
-    /// changed answer would be significant.
+    /// They count. Rates over a few documents take few values, and most shuffles tie: otherwise,
+    /// one changed answer would be significant.
     Counted,
-    /// No, as sacrebleu has it for corpus scores, which hardly ever tie.
+    /// They do not count, as in sacrebleu, where corpus scores hardly ever tie.
     Ignored,
 }
 
@@ -98,106 +98,80 @@ pub fn confidence(
     }
 }
 
-/// Paired bootstrap: both systems scored on the same resamples, two-sided.
-///
-/// # Panics
-/// Where the systems differ in their number of segments.
-pub fn paired_bootstrap(
-    first: &SegmentStatistics,
-    second: &SegmentStatistics,
-    aggregate: &Aggregate,
-    resampling: &Resampling,
-) -> PairedTest {
-    assert_eq!(
-        first.len(),
-        second.len(),
-        "a paired test needs the same segments"
-    );
-    let difference = observed_difference(first, second, aggregate);
-    let differences: Vec<f64> = resampled_scores(first, aggregate, resampling)
-        .into_iter()
-        .zip(resampled_scores(second, aggregate, resampling))
-        .map(|(first, second)| (second - first).abs())
-        .collect();
-    let mean = differences.iter().sum::<f64>() / differences.len().max(1) as f64;
-    let beyond = differences
-        .iter()
-        .filter(|&sample| sample - mean > difference.abs())
-        .count();
-    PairedTest {
-        difference,
-        p_value: p_value(beyond, differences.len()),
-    }
+/// Approximate randomisation: outputs of two systems are exchanged at random. The exchanges are
+/// drawn once for all measures on the same segments.
+pub struct Exchanges {
+    /// Whether a segment keeps its place, by trial and segment.
+    keep: Vec<bool>,
+    segments: usize,
 }
 
-/// Approximate randomisation: outputs of the two systems exchanged at random, two-sided.
-///
-/// # Panics
-/// Where the systems differ in their number of segments.
-pub fn approximate_randomisation(
-    first: &SegmentStatistics,
-    second: &SegmentStatistics,
-    aggregate: &Aggregate,
-    resampling: &Resampling,
-    ties: Ties,
-) -> PairedTest {
-    assert_eq!(
-        first.len(),
-        second.len(),
-        "a paired test needs the same segments"
-    );
-    let segments = first.len();
-    let difference = observed_difference(first, second, aggregate);
-    // Sums in another order differ in their last bits, and are equal all the same.
-    let threshold = match ties {
-        Ties::Counted => difference.abs() * (1.0 - 1e-9),
-        Ties::Ignored => difference.abs(),
-    };
-    let gains: Vec<f64> = (first.rows().zip(second.rows()))
-        .flat_map(|(first, second)| {
-            first
-                .iter()
-                .zip(second)
-                .map(|(first, second)| second - first)
-        })
-        .collect();
-    let (first_sums, second_sums) = (first.sums(), second.sums());
-    let swaps = Pcg64::seeded(resampling.seed).bits(resampling.samples * segments);
-    let beyond = swaps
-        .par_chunks_exact(segments.max(1))
-        .filter(|keep| {
-            let (mut one, mut other) = (first_sums.clone(), second_sums.clone());
-            for (gain, _) in gains
-                .chunks_exact(first.width())
-                .zip(*keep)
-                .filter(|(_, keep)| !**keep)
-            {
-                for ((one, other), gain) in one.iter_mut().zip(&mut other).zip(gain) {
-                    *one += gain;
-                    *other -= gain;
+impl Exchanges {
+    /// Draws `resampling.samples` trials over `segments` segments.
+    pub fn draw(segments: usize, resampling: &Resampling) -> Self {
+        Self {
+            keep: Pcg64::seeded(resampling.seed).bits(resampling.samples * segments),
+            segments,
+        }
+    }
+
+    /// Two-sided test of `second` against `first`.
+    ///
+    /// # Panics
+    /// If the number of segments differs from that given to the constructor.
+    pub fn test(
+        &self,
+        first: &SegmentStatistics,
+        second: &SegmentStatistics,
+        aggregate: &Aggregate,
+        ties: Ties,
+    ) -> PairedTest {
+        assert!(
+            first.len() == self.segments && second.len() == self.segments,
+            "a paired test needs the same segments"
+        );
+        if first == second && ties == Ties::Counted {
+            // Every exchange ties.
+            return PairedTest {
+                difference: 0.0,
+                p_value: 1.0,
+            };
+        }
+        let (first_sums, second_sums) = (first.sums(), second.sums());
+        let difference = aggregate.score(&second_sums) - aggregate.score(&first_sums);
+        // Sums in another order may differ in their last bits.
+        let threshold = match ties {
+            Ties::Counted => difference.abs() * (1.0 - 1e-9),
+            Ties::Ignored => difference.abs(),
+        };
+        let gains: Vec<f64> = (first.rows().zip(second.rows()))
+            .flat_map(|(first, second)| first.iter().zip(second).map(|(one, other)| other - one))
+            .collect();
+        let trials = self.keep.par_chunks_exact(self.segments.max(1));
+        let samples = trials.len();
+        let beyond = trials
+            .filter(|keep| {
+                let (mut one, mut other) = (first_sums.clone(), second_sums.clone());
+                for (gain, _) in gains
+                    .chunks_exact(first.width())
+                    .zip(*keep)
+                    .filter(|(_, keep)| !**keep)
+                {
+                    for ((one, other), gain) in one.iter_mut().zip(&mut other).zip(gain) {
+                        *one += gain;
+                        *other -= gain;
+                    }
                 }
-            }
-            let shuffled = (aggregate.score(&one) - aggregate.score(&other)).abs();
-            shuffled > threshold || ties == Ties::Counted && shuffled == threshold
-        })
-        .count();
-    PairedTest {
-        difference,
-        p_value: p_value(beyond, resampling.samples),
+                let shuffled = (aggregate.score(&one) - aggregate.score(&other)).abs();
+                shuffled > threshold || ties == Ties::Counted && shuffled == threshold
+            })
+            .count();
+        // Plus one, so that the test is never rejected more often than its level.
+        PairedTest {
+            difference,
+            p_value: (beyond + 1) as f64 / (samples + 1) as f64,
+        }
     }
-}
-
-fn observed_difference(
-    first: &SegmentStatistics,
-    second: &SegmentStatistics,
-    aggregate: &Aggregate,
-) -> f64 {
-    aggregate.score(&second.sums()) - aggregate.score(&first.sums())
-}
-
-/// Plus one, so that the null hypothesis is never rejected more often than the level says.
-fn p_value(beyond: usize, samples: usize) -> f64 {
-    (beyond + 1) as f64 / (samples + 1) as f64
 }
 
 /// The score of every resample of the segments, drawn with replacement.

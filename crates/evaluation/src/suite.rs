@@ -1,28 +1,29 @@
 //! Runs the tasks over the material and writes `results.json` and the samples.
 //!
-//! Documents are evaluated in fixed consecutive batches, each batch is appended to the samples'
-//! file as soon as it is there, and a finished task is entered in `results.json`: an evaluation
-//! that is killed goes on at the batch where it was and ends with the same files, and an
-//! evaluation of an unchanged model on unchanged material is read back instead of repeated.
+//! Documents are evaluated in fixed consecutive batches. Each batch is appended to the samples'
+//! file at once, and each finished task is added to `results.json`. A killed evaluation resumes at
+//! the interrupted batch and ends with the same files; results of an unchanged model on unchanged
+//! material are reused.
 
 mod config;
 mod error;
 mod samples;
 
-use std::fs::{File, TryLockError};
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
+use artefacts::{KeyBuilder, Lock, now};
 use corpus::language::Language;
 use corpus::progress::Progress;
-use corpus::seam::EngineIdentity;
 use serde_json::json;
 
-use crate::material::{EvaluationMaterial, Pairs};
+use crate::material::EvaluationMaterial;
 use crate::metric::SegmentStatistics;
 use crate::metric::bleu::Bleu;
 use crate::metric::tokenizer::Tokenizer;
 use crate::results::{MeasuredScore, Results, TaskEntry, TaskRecord};
+use crate::rows::Pairs;
 use crate::significance::{self, Resampling};
 use crate::task::held_out_loss::HeldOutLoss;
 use crate::task::off_target::OffTarget;
@@ -34,13 +35,12 @@ pub use config::EvaluateConfig;
 pub use error::EvaluateError;
 use samples::SampleFile;
 pub use samples::read as read_samples;
-pub(crate) use samples::replace;
 
 /// Evaluates `subject` on `material`; `results.json` and `samples_<task>.jsonl` go to `folder`.
 ///
 /// Tasks: off-target answers per language of questions, translation in both directions per pair
-/// of languages, perplexity per language of text, and the loss of reference answers per language
-/// and of held-out examples per subset.
+/// of languages, perplexity per language of text, the loss of reference answers per language
+/// and of held-out examples per subset, and the benchmarks.
 pub fn evaluate(
     subject: &Subject<'_>,
     source: Language,
@@ -49,11 +49,21 @@ pub fn evaluate(
     folder: &Path,
     progress: &dyn Progress,
 ) -> Result<Results, EvaluateError> {
-    std::fs::create_dir_all(folder).map_err(EvaluateError::io(folder))?;
-    let _lock = lock(folder)?;
-    let tasks = tasks(subject, source, material, config)?;
+    std::fs::create_dir_all(folder).map_err(artefacts::ArtefactError::io("create", folder))?;
+    let _lock = Lock::whole(folder)?;
+    let own = tasks(subject, source, material, config)?;
+    let benchmarks = || material.benchmarks.iter().map(AsRef::as_ref);
+    let tasks: Vec<&dyn Task> = own.iter().map(AsRef::as_ref).chain(benchmarks()).collect();
     if tasks.is_empty() {
         return Err(EvaluateError::NoMaterial);
+    }
+    // The config names the benchmark, so leaving it out would be wrong.
+    let unscored = |task: &&dyn Task| task.needs_scorer() && subject.scorer.is_none();
+    if let Some(task) = benchmarks().find(unscored) {
+        return Err(EvaluateError::CannotScore {
+            task: task.name(),
+            engine: subject.answerer.identity().engine,
+        });
     }
     for line in &material.skipped {
         progress.note(&format!(
@@ -73,9 +83,12 @@ pub fn evaluate(
         now(),
     );
     results.xldistill.skipped_lines = material.skipped.clone();
-    let mut unfinished = Vec::new();
-    for task in &tasks {
-        let (task, name) = (task.as_ref(), task.name());
+    let (mut names, mut unfinished) = (BTreeSet::new(), Vec::new());
+    for task in tasks {
+        let name = task.name();
+        if !names.insert(name.clone()) {
+            return Err(EvaluateError::Repeated { task: name });
+        }
         if task.needs_scorer() && subject.scorer.is_none() {
             progress.note(&format!("{name}: left out, the model cannot score text"));
             continue;
@@ -84,6 +97,7 @@ pub fn evaluate(
         let entry = TaskEntry {
             configuration: task.configuration(),
             version: task.version(),
+            shots: task.shots(),
             documents: task.len(),
             hash,
         };
@@ -92,13 +106,19 @@ pub fn evaluate(
             .as_ref()
             .and_then(|earlier| earlier.xldistill.tasks.get(&name));
         match known.filter(|known| known.key == key) {
-            Some(known) if samples::hash(&path).as_ref() == Some(&known.samples_hash) => {
-                results.insert(&name, entry, known.clone());
+            Some(known)
+                if artefacts::hash_file(&path).is_ok_and(|hash| hash == known.samples_hash) =>
+            {
+                let record = TaskRecord {
+                    presentation: task.presentation(),
+                    ..known.clone()
+                };
+                results.insert(&name, entry, record);
             }
             _ => unfinished.push((task, entry, key, path)),
         }
     }
-    // Nothing to do: the file stays as it was, to the byte.
+    // Nothing to do: the file must not change by a byte.
     if let Some(earlier) = earlier
         && unfinished.is_empty()
         && earlier.xldistill.complete
@@ -117,7 +137,7 @@ pub fn evaluate(
     Ok(results)
 }
 
-/// The tasks that the material allows, in the order of a report.
+/// The tasks for which there is material, in the order of a report.
 fn tasks<'a>(
     subject: &Subject<'a>,
     source: Language,
@@ -168,7 +188,7 @@ fn tasks<'a>(
     Ok(tasks)
 }
 
-/// Evaluates every document of a task, going on where an interrupted evaluation was.
+/// Evaluates every document of a task, or resumes an interrupted evaluation.
 fn run(
     task: &dyn Task,
     subject: &Subject<'_>,
@@ -200,6 +220,7 @@ fn run(
     Ok(TaskRecord {
         key,
         language: task.language(),
+        presentation: task.presentation(),
         seconds: finished.seconds,
         measures: measure(task, &finished.samples, &config.resampling),
         histogram: task.histogram(&finished.samples),
@@ -229,66 +250,29 @@ pub(crate) fn statistics(samples: &[Sample], key: &str) -> SegmentStatistics {
     SegmentStatistics::from_rows(rows.collect())
 }
 
-/// The hash of a task without the model, and with everything that decides its numbers.
+/// Hashes of a task: without the model, and with everything that determines its scores.
 fn keys(task: &dyn Task, subject: &Subject<'_>, config: &EvaluateConfig) -> (String, String) {
-    let mut hasher = blake3::Hasher::new();
-    let mut add = |value: serde_json::Value| {
-        hasher.update(value.to_string().as_bytes());
-        hasher.update(b"\n");
-        hasher.finalize().to_hex()[..32].to_owned()
-    };
-    add(json!([
+    let mut key = KeyBuilder::default().with(&json!([
         task.name(),
         task.version(),
         task.configuration(),
         config.resampling
     ]));
-    let mut hash = String::new();
     for index in 0..task.len() {
-        let (doc, target) = task.document(index);
-        hash = add(json!([doc, target]));
+        key.add(&task.document(index));
     }
-    // Where a model lies does not change what it says.
-    let identity = |EngineIdentity {
-                        engine,
-                        revision,
-                        parameters,
-                        ..
-                    }| { json!([engine, revision, parameters]) };
-    let mut key = add(json!([
-        identity(subject.answerer.identity()),
-        config.batch_size
-    ]));
+    let hash = key.finish();
+    key.add(&subject.answerer.identity().key());
+    key.add(&config.batch_size);
     if task.needs_identifier() {
-        key = add(identity(subject.identifier.identity()));
+        key.add(&subject.identifier.identity().key());
     }
-    (hash, key)
+    (hash.to_string(), key.finish().to_string())
 }
 
 fn write(folder: &Path, results: &Results) -> Result<(), EvaluateError> {
-    let path = folder.join(Results::FILE);
-    let json = serde_json::to_vec_pretty(results).map_err(std::io::Error::from);
-    json.and_then(|mut json| {
-        json.push(b'\n');
-        samples::replace(&path, &json)
-    })
-    .map_err(EvaluateError::io(&path))
-}
-
-fn lock(folder: &Path) -> Result<File, EvaluateError> {
-    let path = folder.join(".lock");
-    let file = File::create(&path).map_err(EvaluateError::io(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(EvaluateError::Locked {
-            folder: folder.to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => Err(EvaluateError::io(&path)(error)),
-    }
-}
-
-fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |elapsed| elapsed.as_secs_f64())
+    let mut json = serde_json::to_vec_pretty(results).expect("results are plain data");
+    json.push(b'\n');
+    artefacts::write(&folder.join(Results::FILE), &json)?;
+    Ok(())
 }

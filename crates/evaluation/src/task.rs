@@ -1,69 +1,76 @@
-//! Tasks: each asks a model for something and scores what it gives, document by document.
+//! Tasks: each prompts a model and scores its output, document by document.
 //!
-//! A task counts additive statistics per document; its measures are functions of their sums
-//! ([`crate::metric`]), so that every number of an evaluation has an interval, and two models
-//! are compared by a paired test on the same documents.
+//! A task computes additive statistics per document. Its measures are functions of their sums
+//! ([`crate::metric`]), so every score has a confidence interval, and two models can be compared by
+//! a paired test on the same documents.
 
 mod copying;
 pub mod held_out_loss;
+pub mod multiple_choice;
 pub mod off_target;
 pub mod perplexity;
+mod presentation;
 pub mod translation;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use corpus::language::Language;
-use corpus::seam::{Answerer, EngineError, LanguageIdentifier, ScoredText, TextScorer};
+use corpus::seam::{
+    Answer, Answerer, EngineError, LanguageIdentifier, Request, TextScorer, TokenScores,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use copying::overlap;
+pub use presentation::{Headline, Presentation};
 
 use crate::metric::Aggregate;
 
-/// What is evaluated, and what identifies the language of its answers.
+/// The LLM to evaluate, and the identifier of its answers' languages.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
-    /// The LLM as it answers.
+    /// Answers requests.
     pub answerer: &'a dyn Answerer,
-    /// The LLM as it scores text; `None` where it cannot (a server without log-probabilities):
-    /// tasks that need it are then left out.
+    /// Scores text; `None` for a server without log-probabilities, for which tasks that need them
+    /// are left out.
     pub scorer: Option<&'a dyn TextScorer>,
-    /// What tells the language of an answer.
+    /// Identifies the language of answers.
     pub identifier: &'a dyn LanguageIdentifier,
 }
 
 impl Subject<'_> {
-    /// One answer a question, or an error of the engine that gave another number.
-    fn answer(&self, questions: &[String]) -> Result<Vec<corpus::seam::Answer>, EngineError> {
-        let answers = self.answerer.answer(questions)?;
-        self.same_count("answers", answers.len(), questions.len())?;
+    /// One answer per request. Any other number is an error of the engine.
+    fn answer(&self, requests: &[Request]) -> Result<Vec<Answer>, EngineError> {
+        let answers = self.answerer.answer(requests)?;
+        self.same_count("answers", answers.len(), requests.len())?;
         Ok(answers)
     }
 
-    /// Sum of −ln p and number of tokens of every text.
-    fn losses(&self, texts: &[ScoredText]) -> Result<Vec<(f64, f64)>, EngineError> {
+    /// The scores of every continuation of every request.
+    fn score(&self, requests: &[Request]) -> Result<Vec<Vec<TokenScores>>, EngineError> {
         let Some(scorer) = self.scorer else {
             let engine = self.answerer.identity().engine;
             return Err(EngineError::new(
                 engine,
-                "cannot score text; leave this task out",
+                "cannot score text; remove this task",
             ));
         };
-        let scores = scorer.score(texts)?;
-        self.same_count("scores", scores.len(), texts.len())?;
-        Ok(scores
-            .into_iter()
-            .map(|text| {
-                let log_probabilities = text.log_probabilities;
-                let sum: f64 = log_probabilities
-                    .iter()
-                    .map(|&value| f64::from(value))
-                    .sum();
-                (-sum, log_probabilities.len() as f64)
-            })
-            .collect())
+        let scores = scorer.score(requests)?;
+        let continuations = |request: &Request| request.continuations.len();
+        self.same_count(
+            "scores",
+            scores.iter().map(Vec::len).sum(),
+            requests.iter().map(continuations).sum(),
+        )?;
+        Ok(scores)
+    }
+
+    /// Sum of −ln p and number of tokens of the one continuation of every request.
+    fn losses(&self, requests: &[Request]) -> Result<Vec<(f64, f64)>, EngineError> {
+        let scores = self.score(requests)?.into_iter().flatten();
+        let loss = |text: TokenScores| (-text.sum(), text.log_probabilities.len() as f64);
+        Ok(scores.map(loss).collect())
     }
 
     fn same_count(&self, what: &str, got: usize, wanted: usize) -> Result<(), EngineError> {
@@ -73,59 +80,62 @@ impl Subject<'_> {
         let engine = self.answerer.identity().engine;
         Err(EngineError::new(
             engine,
-            format!("gave {got} {what} for {wanted} texts"),
+            format!("returned {got} {what} for {wanted} texts"),
         ))
     }
 }
 
-/// One number that a task gives.
+/// A measure of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measure {
     /// Key in `results.json`, e.g. `chrf++`, and of the documents' statistics.
     pub key: String,
     /// Name in tables, e.g. `chrF2++`.
     pub name: String,
-    /// How the score is made.
+    /// Signature of the score.
     pub signature: String,
-    /// How summed statistics become the score.
+    /// Computes the score from summed statistics.
     pub aggregate: Aggregate,
-    /// `None` where neither is better.
+    /// `None` if neither is better.
     pub higher_is_better: Option<bool>,
-    /// Unit behind the number, e.g. `%`; empty for none.
+    /// Unit, e.g. `%`; empty for none. [`SHARE`] is shown in per cent.
     pub unit: String,
 }
 
-/// One document of a task and what came of it: a line of `samples_<task>.jsonl`, with the keys of
-/// lm-eval.
+/// Unit of a share from 0 to 1, the form of accuracies in lm-evaluation-harness.
+pub const SHARE: &str = "share";
+
+/// A document of a task with the model's output and its scores: a line of `samples_<task>.jsonl`,
+/// with the keys of lm-eval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Position in the material, from 0.
     pub doc_id: usize,
-    /// The document: `id` and what was asked.
+    /// The document: `id` and prompt.
     pub doc: Map<String, Value>,
     /// The reference.
     pub target: String,
-    /// What the model said, unchanged; nothing where it only scored.
+    /// The unchanged output of the model; empty if it only scored text.
     pub resps: Vec<Vec<String>>,
-    /// What was scored of it.
+    /// The part of it that was scored.
     pub filtered_resps: Vec<String>,
-    /// Sufficient statistics per measure.
+    /// Statistics by measure.
     pub statistics: BTreeMap<String, Vec<f64>>,
-    /// What else was observed: verdict, language, finish reason.
+    /// Other observations: verdict, language, finish reason.
     #[serde(default)]
     pub observed: Map<String, Value>,
 }
 
-/// One thing that a model is evaluated on.
+/// A task that a model is evaluated on.
 pub trait Task: Sync {
-    /// Name in `results.json` and of the samples' file.
+    /// Name in `results.json` and in the name of the samples' file.
     fn name(&self) -> String;
-    /// Raised whenever the code changes in a way that changes results.
+    /// Raised with every change of the code that changes results.
     fn version(&self) -> u32;
-    /// The language in question.
+    /// The language that is evaluated.
     fn language(&self) -> Language;
-    /// Everything besides the model that shapes the result, and the number of documents; the
-    /// documents themselves are hashed from [`Task::document`].
+    /// Everything besides the model and the documents that affects the result, and the number of
+    /// documents. These are hashed from [`Task::document`].
     fn configuration(&self) -> Value;
     /// Number of documents.
     fn len(&self) -> usize;
@@ -133,19 +143,25 @@ pub trait Task: Sync {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// A document as it stands in the samples.
+    /// The document and its reference, as in the samples.
     fn document(&self, index: usize) -> (Map<String, Value>, String);
-    /// What the task measures.
+    /// The measures of the task.
     fn measures(&self) -> Vec<Measure>;
+    /// Its presentation in a report.
+    fn presentation(&self) -> Presentation;
+    /// Number of solved examples shown before each question.
+    fn shots(&self) -> u32 {
+        0
+    }
     /// Whether the model must score text for it.
     fn needs_scorer(&self) -> bool {
         false
     }
-    /// Whether the language identifier takes part.
+    /// Whether it uses the language identifier.
     fn needs_identifier(&self) -> bool {
         false
     }
-    /// Asks the model about the documents of `range`.
+    /// Evaluates the documents of `range`.
     fn evaluate(
         &self,
         subject: &Subject<'_>,
@@ -165,5 +181,5 @@ fn object<const N: usize>(pairs: [(&str, Value); N]) -> Map<String, Value> {
         .collect()
 }
 
-/// Version of this crate, for the signatures of measures that are our own.
+/// Version of this crate, for the signatures of our own measures.
 const IMPLEMENTATION: &str = concat!("xldistill-", env!("CARGO_PKG_VERSION"));

@@ -3,7 +3,8 @@
 use evaluation::metric::bleu::Bleu;
 use evaluation::metric::chrf::Chrf;
 use evaluation::metric::tokenizer::Tokenizer;
-use evaluation::metric::{Metric, corpus_score, segment_statistics};
+use evaluation::metric::{Metric, segment_statistics};
+use evaluation::score::corpus_score;
 use evaluation::task::overlap;
 use proptest::prelude::*;
 

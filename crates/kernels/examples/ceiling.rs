@@ -1,5 +1,5 @@
-//! What this machine can do at most: multiplications from registers alone, and bytes to and from
-//! memory. The products of `throughput` are judged by it.
+//! Peak arithmetic throughput and memory bandwidth of this machine: multiplications in registers,
+//! and bytes to and from memory. The results of `throughput` are compared with these.
 //!
 //! ```text
 //! cargo run --release -p kernels --example ceiling
@@ -19,7 +19,7 @@ fn main() {
     memory(threads);
 }
 
-/// Reading, and copying, arrays far larger than the caches.
+/// Reads and copies arrays far larger than the caches.
 fn memory(threads: usize) {
     let elements = threads << 26;
     let from = vec![1.0_f32; elements];
@@ -56,7 +56,7 @@ fn memory(threads: usize) {
     );
 }
 
-/// Instructions whose factors never leave the registers.
+/// Instructions whose operands stay in registers.
 #[cfg(target_arch = "x86_64")]
 mod registers {
     use std::arch::is_x86_feature_detected as has;

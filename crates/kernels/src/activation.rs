@@ -1,4 +1,4 @@
-//! Activations of encoders and of encoder-decoder models, element by element.
+//! Elementwise activations of encoders and encoder-decoder models.
 
 use burn::Tensor;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -23,7 +23,7 @@ pub enum Activation {
     /// x · Φ(x) with Φ of the normal distribution (Hendrycks and Gimpel 2016, arXiv 1606.08415),
     /// by the error function: `gelu` of Transformers.
     Gelu,
-    /// GELU by its tanh approximation: `gelu_new` and `gelu_pytorch_tanh` of Transformers.
+    /// GELU with its tanh approximation: `gelu_new` and `gelu_pytorch_tanh` of Transformers.
     GeluTanh,
 }
 
@@ -65,18 +65,37 @@ trait ActivationKernel: Backend {
 
 impl ActivationKernel for Flex {
     fn activate(x: FlexTensor, kind: Activation) -> FlexTensor {
-        let x = contiguous(&x);
-        let shape: [usize; 2] = dims(&x);
-        let apply = match kind {
-            Activation::Relu => relu_values,
-            Activation::Gelu => gelu_values,
-            Activation::GeluTanh => gelu_tanh_values,
-        };
-        let mut output = Values::take(shape[0] * shape[1]);
-        let parts = output.chunks_mut(TASK).zip(values(&x).chunks(TASK));
-        for_each_item(parts, |(y, x)| apply(x, y));
-        output.into_tensor(shape)
+        forward(&contiguous(&x), kind)
     }
+}
+
+/// [`activate`] of a contiguous tensor.
+pub(crate) fn forward(x: &FlexTensor, kind: Activation) -> FlexTensor {
+    let shape: [usize; 2] = dims(x);
+    let apply = match kind {
+        Activation::Relu => relu_values,
+        Activation::Gelu => gelu_values,
+        Activation::GeluTanh => gelu_tanh_values,
+    };
+    let mut output = Values::take(shape[0] * shape[1]);
+    let parts = output.chunks_mut(TASK).zip(values(x).chunks(TASK));
+    for_each_item(parts, |(y, x)| apply(x, y));
+    output.into_tensor(shape)
+}
+
+/// Gradient of the input, given the gradient of the output; all contiguous.
+pub(crate) fn backward(x: &FlexTensor, kind: Activation, gradient: &[f32]) -> Values {
+    let differentiate = match kind {
+        Activation::Relu => relu_gradient,
+        Activation::Gelu => gelu_gradient,
+        Activation::GeluTanh => gelu_tanh_gradient,
+    };
+    let mut dx = Values::take(gradient.len());
+    let inputs = values(x).chunks(TASK).zip(gradient.chunks(TASK));
+    for_each_item(dx.chunks_mut(TASK).zip(inputs), |(dx, (x, dy))| {
+        differentiate(x, dy, dx)
+    });
+    dx
 }
 
 impl<C: CheckpointStrategy> ActivationKernel for Autodiff<Flex, C> {
@@ -108,18 +127,8 @@ impl Backward<Flex, 1> for ActivationBackward {
         let x = contiguous(&x);
         let gradient = contiguous(&grads.consume::<Flex>(&ops.node));
         let Some(node) = node else { return };
-        let shape: [usize; 2] = dims(&x);
-        let differentiate = match kind {
-            Activation::Relu => relu_gradient,
-            Activation::Gelu => gelu_gradient,
-            Activation::GeluTanh => gelu_tanh_gradient,
-        };
-        let mut dx = Values::take(shape[0] * shape[1]);
-        let inputs = values(&x).chunks(TASK).zip(values(&gradient).chunks(TASK));
-        for_each_item(dx.chunks_mut(TASK).zip(inputs), |(dx, (x, dy))| {
-            differentiate(x, dy, dx)
-        });
-        grads.register::<Flex>(node.id, dx.into_tensor(shape));
+        let dx = backward(&x, kind, values(&gradient));
+        grads.register::<Flex>(node.id, dx.into_tensor(dims::<2>(&x)));
     }
 }
 
@@ -127,6 +136,19 @@ impl Backward<Flex, 1> for ActivationBackward {
 const SLOPE: f32 = 0.797_884_6;
 /// Share of x³ in the tanh approximation.
 const CUBIC: f32 = 0.044_715;
+
+/// The factor of `x` in the tanh approximation of GELU: (1 + tanh u) / 2, which is the sigmoid of
+/// 2u.
+#[inline(always)]
+pub(crate) fn tanh_share(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-2.0 * SLOPE * (x + CUBIC * x * x * x)))
+}
+
+/// d 2u / dx of [`tanh_share`].
+#[inline(always)]
+pub(crate) fn tanh_slope(x: f32) -> f32 {
+    2.0 * SLOPE * (1.0 + 3.0 * CUBIC * x * x)
+}
 
 for_each_simd! {
     fn relu_values(x: &[f32], y: &mut [f32]) {
@@ -165,10 +187,9 @@ for_each_simd! {
 }
 
 for_each_simd! {
-    /// (1 + tanh u) / 2 is the sigmoid of 2u.
     fn gelu_tanh_values(x: &[f32], y: &mut [f32]) {
         for (y, &x) in y.iter_mut().zip(x) {
-            *y = x / (1.0 + exp(-2.0 * SLOPE * (x + CUBIC * x * x * x)));
+            *y = x * tanh_share(x);
         }
     }
 }
@@ -176,9 +197,8 @@ for_each_simd! {
 for_each_simd! {
     fn gelu_tanh_gradient(x: &[f32], dy: &[f32], dx: &mut [f32]) {
         for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
-            let sigmoid = 1.0 / (1.0 + exp(-2.0 * SLOPE * (x + CUBIC * x * x * x)));
-            let slope = 2.0 * SLOPE * (1.0 + 3.0 * CUBIC * x * x);
-            *dx = dy * (sigmoid + x * sigmoid * (1.0 - sigmoid) * slope);
+            let share = tanh_share(x);
+            *dx = dy * share * (1.0 + x * (1.0 - share) * tanh_slope(x));
         }
     }
 }

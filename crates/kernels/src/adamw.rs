@@ -1,4 +1,5 @@
-//! Adam with decoupled weight decay (Loshchilov and Hutter 2019), and the norm for clipping.
+//! Adam with decoupled weight decay (Loshchilov and Hutter 2019), and the gradient norm for
+//! clipping.
 
 use burn::Tensor;
 use burn::backend::Flex;
@@ -19,9 +20,9 @@ pub struct AdamWStep {
     pub beta2: f64,
     /// Added to the denominator.
     pub epsilon: f64,
-    /// Decoupled decay: the parameter shrinks by `learning_rate · weight_decay` of itself.
+    /// Decoupled decay: the parameter shrinks by a factor of `1 - learning_rate · weight_decay`.
     pub weight_decay: f64,
-    /// Count of this step, from 1; for the bias correction.
+    /// Number of this step, from 1, for the bias correction.
     pub step: u32,
     /// Multiplies the gradient before use: the clipping coefficient, or 1.
     pub gradient_scale: f64,
@@ -60,10 +61,10 @@ pub struct AdamWState<const D: usize> {
     pub second_moment: Tensor<D>,
 }
 
-/// One AdamW update, as `torch.optim.AdamW` computes it.
+/// One AdamW update, as in `torch.optim.AdamW`.
 ///
-/// All tensors are plain (call [`Tensor::inner`] on autodiff ones). Buffers that nobody else
-/// holds are updated in place: pass the last handle.
+/// All tensors are plain (call [`Tensor::inner`] on autodiff ones). Buffers with no other owner are
+/// updated in place, so pass the last handle.
 pub fn adamw<const D: usize>(
     state: AdamWState<D>,
     gradient: Tensor<D>,
@@ -151,8 +152,8 @@ pub fn portable<const D: usize>(
     }
 }
 
-/// Σ of the squares of all elements, in f64: add over the gradients and take the root for the
-/// global norm.
+/// Sum of the squares of all elements, in f64. Add it up over all gradients and take the root for
+/// the global norm.
 pub fn sum_of_squares<const D: usize>(tensor: &Tensor<D>) -> f64 {
     let tensor = plain(tensor);
     if !is_fast(&tensor) {
@@ -162,7 +163,7 @@ pub fn sum_of_squares<const D: usize>(tensor: &Tensor<D>) -> f64 {
         .try_into_primitive::<Flex>()
         .expect("a CPU tensor without autodiff");
     let tensor = contiguous(&tensor);
-    // Parts are summed in order, so that threads do not change the result.
+    // Partial sums are added in order, so that threads do not change the result.
     let all = values(&tensor);
     let mut sums = vec![0.0; all.len().div_ceil(TASK)];
     for_each_item(sums.iter_mut().zip(all.chunks(TASK)), |(sum, part)| {

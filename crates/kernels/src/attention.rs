@@ -1,4 +1,4 @@
-//! Grouped-query attention inside segments.
+//! Grouped-query attention within segments.
 
 mod fast;
 mod heads;
@@ -11,95 +11,64 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::activation::softmax;
-use burn::tensor::{Bool, Int};
+use burn::tensor::{Bool, Device, Int};
 use burn_flex::FlexTensor;
 
 use crate::cpu::attention::Scoring;
 use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
-use crate::{Precision, Segments};
+use crate::sight::Sight;
+use crate::{Factors, Segments};
 
-pub(crate) use fast::backward;
-use fast::forward;
+use fast::{backward, forward};
 pub(crate) use heads::{Heads, HeadsMut};
 
-/// Causal attention: each token attends to itself and the earlier tokens of its sequence: those of
-/// its segment and of the segments that it continues.
+/// Attention: each token gets the mean of the values it sees, weighted by the softmax of its
+/// scores.
 ///
 /// `q` [T, H, D], `k` and `v` [T, KV, D] with H a multiple of KV (head h reads key/value head
 /// `h / (H / KV)`) → [T, H, D]. `scale` multiplies the scores, usually 1/√D.
 ///
 /// # Panics
-/// If the shapes do not agree with each other or with `segments`.
+/// If the shapes do not agree with each other or with `segments`, a window is empty, or a segment
+/// continues another and [`Sight::Both`] is asked for.
 pub fn attention(
     q: Tensor<3>,
     k: Tensor<3>,
     v: Tensor<3>,
     segments: &Segments,
     scale: f32,
-) -> Tensor<3> {
-    run(q, k, v, segments, scale, Direction::Causal)
-}
-
-/// [`attention`] in which each token attends to every token of its segment, as in encoders.
-///
-/// # Panics
-/// If the shapes do not agree with each other or with `segments`, or a segment continues another.
-pub fn bidirectional_attention(
-    q: Tensor<3>,
-    k: Tensor<3>,
-    v: Tensor<3>,
-    segments: &Segments,
-    scale: f32,
-) -> Tensor<3> {
-    assert!(
-        !segments.is_tree(),
-        "a beginning that others continue cannot attend to what comes after it"
-    );
-    run(q, k, v, segments, scale, Direction::Both)
-}
-
-/// Which tokens of its segment a token attends to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// Itself and those before it.
-    Causal,
-    /// All.
-    Both,
-}
-
-fn run(
-    q: Tensor<3>,
-    k: Tensor<3>,
-    v: Tensor<3>,
-    segments: &Segments,
-    scale: f32,
-    direction: Direction,
+    sight: Sight,
 ) -> Tensor<3> {
     check(&q, &k, &v, segments);
+    assert!(
+        sight != Sight::Both || !segments.is_tree(),
+        "a beginning that others continue cannot attend to what comes after it"
+    );
+    assert_ne!(sight, Sight::Window(0), "a token sees itself at least");
     if !(is_fast(&q) && is_fast(&k) && is_fast(&v)) {
-        return portable(q, k, v, segments, scale, direction);
+        return portable(q, k, v, segments, scale, sight);
     }
     let plan = Plan {
         segments: segments.clone(),
         scoring: Scoring {
             scale,
-            causal: direction == Direction::Causal,
-            precision: Precision::current(),
+            sight,
+            precision: Factors::current(),
         },
     };
     let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
     Tensor::from_dispatch(<Dispatch as AttentionKernel>::attention(q, k, v, plan))
 }
 
-/// [`attention`] and [`bidirectional_attention`] in Burn's tensor operations.
+/// [`attention`] in Burn's tensor operations.
 pub fn portable(
     q: Tensor<3>,
     k: Tensor<3>,
     v: Tensor<3>,
     segments: &Segments,
     scale: f32,
-    direction: Direction,
+    sight: Sight,
 ) -> Tensor<3> {
     let outputs: Vec<Tensor<3>> = segments
         .iter()
@@ -110,7 +79,7 @@ pub fn portable(
             let path = segments.path(index);
             let along =
                 |x: &Tensor<3>| Tensor::cat(path.iter().map(|r| part(x, r.clone())).collect(), 0);
-            attend(part(&q, range), along(&k), along(&v), scale, direction)
+            attend(part(&q, range), along(&k), along(&v), scale, sight)
         })
         .collect();
     if outputs.is_empty() {
@@ -120,18 +89,18 @@ pub fn portable(
     }
 }
 
-/// The last `queries` of `keys` tokens attend: q [queries, H, D], k and v [keys, KV, D].
+/// Attention of the last `queries` of `keys` tokens: q [queries, H, D], k and v [keys, KV, D].
 pub(crate) fn attend(
     q: Tensor<3>,
     k: Tensor<3>,
     v: Tensor<3>,
     scale: f32,
-    direction: Direction,
+    sight: Sight,
 ) -> Tensor<3> {
     let [queries, heads, head_dim] = q.dims();
     let [keys, kv_heads, _] = k.dims();
     let group = heads / kv_heads;
-    // [KV, group · queries, D]: the query heads that share keys become one matrix product.
+    // [KV, group · queries, D]: query heads with common keys form a single matrix product.
     let q = q
         .reshape([queries, kv_heads, group, head_dim])
         .permute([1, 2, 0, 3])
@@ -139,8 +108,7 @@ pub(crate) fn attend(
     let k = k.permute([1, 2, 0]);
     let v = v.swap_dims(0, 1);
     let mut scores = (q.matmul(k) * scale).reshape([kv_heads, group, queries, keys]);
-    if direction == Direction::Causal {
-        let hidden = later_tokens(queries, keys, &scores.device());
+    if let Some(hidden) = hidden_keys(queries, keys, sight, &scores.device()) {
         scores = scores.mask_fill(
             hidden
                 .unsqueeze::<4>()
@@ -156,13 +124,24 @@ pub(crate) fn attend(
         .reshape([queries, heads, head_dim])
 }
 
-/// [queries, keys]: true where the key comes after the query.
-fn later_tokens(queries: usize, keys: usize, device: &burn::tensor::Device) -> Tensor<2, Bool> {
-    let past = (keys - queries) as i64;
+/// [queries, keys]: true if the query does not see the key; `None` if it sees all.
+fn hidden_keys(
+    queries: usize,
+    keys: usize,
+    sight: Sight,
+    device: &Device,
+) -> Option<Tensor<2, Bool>> {
+    let past = keys as i64 - queries as i64;
     let key = Tensor::<1, Int>::arange(0..keys as i64, device).reshape([1, keys]);
+    let key = key.expand([queries, keys]);
     let query = Tensor::<1, Int>::arange(past..keys as i64, device).reshape([queries, 1]);
-    key.expand([queries, keys])
-        .greater(query.expand([queries, keys]))
+    let query = query.expand([queries, keys]);
+    let later = key.clone().greater(query.clone());
+    match sight {
+        Sight::Causal => Some(later),
+        Sight::Window(size) => Some(later.bool_or((query - size as i64).greater_equal(key))),
+        Sight::Both => None,
+    }
 }
 
 pub(crate) fn check(q: &Tensor<3>, k: &Tensor<3>, v: &Tensor<3>, segments: &Segments) {
@@ -181,7 +160,7 @@ pub(crate) fn check(q: &Tensor<3>, k: &Tensor<3>, v: &Tensor<3>, segments: &Segm
     assert_eq!(segments.tokens(), tokens, "tokens of the segments");
 }
 
-/// All of a call but its tensors.
+/// Everything about a call except its tensors.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub segments: Segments,
@@ -232,7 +211,7 @@ impl<C: CheckpointStrategy> AttentionKernel for Autodiff<Flex, C> {
 #[derive(Debug)]
 struct AttentionBackward;
 
-/// What the backward pass reads; all contiguous.
+/// Inputs of the backward pass; all contiguous.
 #[derive(Debug, Clone)]
 pub(crate) struct Saved {
     /// [T, H, D].
@@ -248,7 +227,7 @@ pub(crate) struct Saved {
 }
 
 impl Saved {
-    /// Attends, and keeps what the backward pass needs.
+    /// Computes attention, and keeps what the backward pass needs.
     pub fn new(q: FlexTensor, k: FlexTensor, v: FlexTensor, plan: Plan) -> Self {
         let [tokens, heads, _] = dims(&q);
         let mut log_sums = Values::take(heads * tokens);

@@ -1,22 +1,23 @@
-//! Keys and values of the tokens that the beams of a beam search have seen.
+//! Keys and values of the tokens seen by the beams of a beam search.
 //!
-//! Beams share most of their past. A search therefore stores each token's keys and values once,
-//! where they were computed, and a beam is a path: the places of its tokens. Reordering the beams
-//! copies paths, never keys.
+//! Beams share most of their past. A search therefore stores the keys and values of each token
+//! once, and a beam is a path: the indices of its tokens. Reordering beams copies paths, never
+//! keys.
 
 use burn::Tensor;
 use burn::backend::Flex;
 use burn::tensor::{Int, TensorData};
 
 use crate::Segments;
-use crate::attention::{Direction, Heads, HeadsMut, attend, check};
+use crate::attention::{Heads, HeadsMut, attend, check};
 use crate::cache::Slot;
 use crate::cpu::attention::query_of_path;
 use crate::cpu::parallel::for_each_task;
 use crate::flex::{constant_on, dims, is_fast, plain, primitive, values};
 use crate::pool::Values;
+use crate::sight::Sight;
 
-/// Keys and values by layer and search. Searches come and go independently.
+/// Keys and values by layer and search. Searches start and end independently.
 #[derive(Debug)]
 pub struct BeamCache {
     layers: usize,
@@ -27,13 +28,13 @@ pub struct BeamCache {
 #[derive(Debug)]
 struct Search {
     layers: Vec<Option<Stored>>,
-    /// For each beam, the places of its tokens, first to last.
+    /// For each beam, the indices of its tokens, first to last.
     paths: Vec<Vec<u32>>,
-    /// Places taken by steps that are over.
+    /// Number of indices used by completed steps.
     places: usize,
 }
 
-/// Keys and values of one layer by place, [places, KV, D] each.
+/// Keys and values of one layer by index, [indices, KV, D] each.
 #[derive(Debug)]
 enum Stored {
     /// On any device.
@@ -51,7 +52,7 @@ impl BeamCache {
         }
     }
 
-    /// Opens a search of one beam that has seen nothing; freed slots are used again.
+    /// Opens a search with a single beam and no tokens; freed slots are reused.
     pub fn open(&mut self) -> Slot {
         let search = Search {
             layers: (0..self.layers).map(|_| None).collect(),
@@ -67,7 +68,7 @@ impl BeamCache {
         slot
     }
 
-    /// Forgets a search.
+    /// Removes a search.
     ///
     /// # Panics
     /// If `slot` is not open.
@@ -76,8 +77,8 @@ impl BeamCache {
         assert!(search.is_some(), "cache slot {slot} is not open");
     }
 
-    /// Ends a step, in which every beam has seen one token in all layers: beam i of the next step
-    /// goes on from beam `parents[i]` of this one.
+    /// Ends a step in which every beam has seen one token in all layers. Beam i of the next step
+    /// continues beam `parents[i]` of this one.
     ///
     /// # Panics
     /// If `slot` is not open or has no such beam.
@@ -94,7 +95,7 @@ impl BeamCache {
         search.paths = paths;
     }
 
-    /// Tokens that each beam has seen in steps that are over.
+    /// Number of tokens that each beam has seen in completed steps.
     ///
     /// # Panics
     /// If `slot` is not open.
@@ -121,16 +122,16 @@ impl BeamCache {
     }
 }
 
-/// Attention of each beam's new token to its own past and itself; keys and values of the new
+/// Attention of each beam's new token to its own past and itself. The keys and values of the new
 /// tokens are stored.
 ///
-/// `q` [T, H, D], `k` and `v` [T, KV, D] of one token a beam; segment i of `beams` holds the beams
-/// of search `slots[i]` in their order. After the last layer, [`BeamCache::advance`] ends the step.
+/// `q` [T, H, D], `k` and `v` [T, KV, D] of one token per beam; segment i of `beams` contains the
+/// beams of search `slots[i]` in order. After the last layer, [`BeamCache::advance`] ends the step.
 /// Not differentiable: the result carries no gradient.
 ///
 /// # Panics
-/// If the shapes do not agree, a slot is not open or is named twice, or a segment does not hold
-/// its search's beams.
+/// If the shapes do not agree, a slot is not open or occurs twice, or a segment does not contain
+/// the beams of its search.
 #[expect(
     clippy::too_many_arguments,
     reason = "attention, and where its past lies"
@@ -164,7 +165,7 @@ pub fn beam_attention(
 /// [`beam_attention`] in Burn's tensor operations.
 ///
 /// # Panics
-/// If a search was begun by the fast form.
+/// If a search was started by the fast form.
 #[expect(clippy::too_many_arguments, reason = "those of `beam_attention`")]
 pub fn portable(
     q: Tensor<3>,
@@ -205,7 +206,7 @@ pub fn portable(
                 keys.clone().select(0, places.clone()),
                 values.clone().select(0, places),
                 scale,
-                Direction::Both,
+                Sight::Both,
             ));
         }
         search.layers[layer] = Some(Stored::Tensors(Box::new([keys, values])));
@@ -246,7 +247,7 @@ fn fast(
         else {
             panic!("cache slot {slot} was begun by the portable form");
         };
-        // A step that was given up leaves nothing behind.
+        // Drop anything left by an abandoned step.
         keys.truncate(search.places * width);
         stored.truncate(search.places * width);
         assert_eq!(keys.len(), search.places * width, "every layer, every step");

@@ -1,20 +1,21 @@
-//! Keys and values of the tokens a decoder has seen.
+//! Keys and values of the tokens that a decoder has seen.
 
 use burn::Tensor;
 use burn::backend::Flex;
 
-use crate::attention::{Direction, Heads, HeadsMut, attend};
+use crate::attention::{Heads, HeadsMut, attend};
 use crate::cpu::attention::{Scoring, forward};
 use crate::cpu::parallel::for_each_task;
 use crate::flex::{constant_on, dims, is_fast, plain, primitive, values};
 use crate::pool::Values;
-use crate::{Precision, Segments};
+use crate::sight::Sight;
+use crate::{Factors, Segments};
 
-/// Names a sequence in a [`KvCache`].
+/// Identifies a sequence in a [`KvCache`].
 pub type Slot = usize;
 
-/// Keys and values by layer and sequence. Sequences come and go independently (continuous
-/// batching); each grows by its own tokens.
+/// Keys and values by layer and sequence. Sequences start and end independently (continuous
+/// batching), and each grows by its own tokens.
 #[derive(Debug)]
 pub struct KvCache {
     layers: usize,
@@ -32,11 +33,11 @@ struct Sequence {
 enum Past {
     /// On any device; a new pair of tensors for each append.
     Tensors(Box<[Tensor<3>; 2]>),
-    /// On the CPU: grows in place, twice as long when full.
+    /// On the CPU: grows in place, doubling when full.
     Host {
         keys: Vec<f32>,
         values: Vec<f32>,
-        /// Elements of a token: KV · D.
+        /// Elements per token: KV · D.
         width: usize,
     },
 }
@@ -49,7 +50,7 @@ impl Past {
         }
     }
 
-    /// Forgets all but the first `tokens`.
+    /// Removes all tokens but the first `tokens`.
     fn truncate(&mut self, tokens: usize) {
         match self {
             Self::Tensors(pair) => {
@@ -76,7 +77,7 @@ impl KvCache {
         }
     }
 
-    /// Opens an empty sequence; freed slots are used again.
+    /// Opens an empty sequence; freed slots are reused.
     pub fn open(&mut self) -> Slot {
         let sequence = Sequence {
             layers: vec![None; self.layers],
@@ -84,7 +85,7 @@ impl KvCache {
         self.place(sequence)
     }
 
-    /// Opens a sequence that starts with a copy of all that `slot` has seen (a shared prefix).
+    /// Opens a sequence that starts with a copy of everything `slot` has seen (a shared prefix).
     ///
     /// # Panics
     /// If `slot` is not open.
@@ -93,7 +94,7 @@ impl KvCache {
         self.place(copy)
     }
 
-    /// Forgets a sequence.
+    /// Removes a sequence.
     ///
     /// # Panics
     /// If `slot` is not open.
@@ -102,7 +103,7 @@ impl KvCache {
         assert!(sequence.is_some(), "cache slot {slot} is not open");
     }
 
-    /// Forgets all but the first `tokens` of a sequence.
+    /// Removes all but the first `tokens` of a sequence.
     ///
     /// # Panics
     /// If `slot` is not open or has seen fewer.
@@ -115,8 +116,8 @@ impl KvCache {
         }
     }
 
-    /// Tokens the sequence has seen (in its first layer, which is ahead of the others during a
-    /// forward pass).
+    /// Number of tokens that the sequence has seen (in its first layer, which is ahead of the
+    /// others during a forward pass).
     ///
     /// # Panics
     /// If `slot` is not open.
@@ -126,7 +127,7 @@ impl KvCache {
             .map_or(0, Past::tokens)
     }
 
-    /// Positions of the next tokens of each sequence: segment i continues `slots[i]`. Take them
+    /// Positions of the next tokens of each sequence; segment i continues `slots[i]`. Call it
     /// before the first layer runs.
     ///
     /// # Panics
@@ -171,12 +172,12 @@ impl KvCache {
     }
 }
 
-/// Causal attention of new tokens over their sequence's past and themselves; their keys and
-/// values are added to the cache.
+/// Attention of new tokens to their sequence's past and themselves. Their keys and values are added
+/// to the cache.
 ///
-/// `q` [T, H, D], `k` and `v` [T, KV, D] of the new tokens; segment i continues `slots[i]` (a
-/// whole prompt or one token, mixed freely); `layer` counts from 0. Not differentiable: the
-/// result carries no gradient.
+/// `q` [T, H, D], `k` and `v` [T, KV, D] of the new tokens; segment i continues `slots[i]` with a
+/// whole prompt or a single token, in any combination; `layer` counts from 0. Not differentiable:
+/// the result carries no gradient.
 ///
 /// # Panics
 /// If the shapes do not agree, a slot is not open or is named twice.
@@ -193,6 +194,7 @@ pub fn cached_attention(
     layer: usize,
     slots: &[Slot],
     scale: f32,
+    sight: Sight,
 ) -> Tensor<3> {
     crate::attention::check(&q, &k, &v, segments);
     assert!(
@@ -212,16 +214,16 @@ pub fn cached_attention(
         cache.sequence(*slot);
     }
     if is_fast(&q) && is_fast(&k) && is_fast(&v) {
-        fast(q, k, v, segments, cache, layer, slots, scale)
+        fast(q, k, v, segments, cache, layer, slots, scale, sight)
     } else {
-        portable(q, k, v, segments, cache, layer, slots, scale)
+        portable(q, k, v, segments, cache, layer, slots, scale, sight)
     }
 }
 
 /// [`cached_attention`] in Burn's tensor operations.
 ///
 /// # Panics
-/// If a sequence was begun by the fast form.
+/// If a sequence was started by the fast form.
 #[expect(clippy::too_many_arguments, reason = "those of `cached_attention`")]
 pub fn portable(
     q: Tensor<3>,
@@ -232,6 +234,7 @@ pub fn portable(
     layer: usize,
     slots: &[Slot],
     scale: f32,
+    sight: Sight,
 ) -> Tensor<3> {
     let mut outputs = Vec::with_capacity(slots.len());
     for (range, &slot) in segments.iter().zip(slots) {
@@ -252,13 +255,7 @@ pub fn portable(
             }
             Some(Past::Host { .. }) => panic!("cache slot {slot} was begun by the fast form"),
         };
-        outputs.push(attend(
-            part(&q),
-            keys.clone(),
-            values.clone(),
-            scale,
-            Direction::Causal,
-        ));
+        outputs.push(attend(part(&q), keys.clone(), values.clone(), scale, sight));
         *past = Some(Past::Tensors(Box::new([keys, values])));
     }
     if outputs.is_empty() {
@@ -278,6 +275,7 @@ fn fast(
     layer: usize,
     slots: &[Slot],
     scale: f32,
+    sight: Sight,
 ) -> Tensor<3> {
     let device = q.device();
     let [q, k, v] = [q, k, v].map(|x| primitive(plain(x)));
@@ -305,8 +303,8 @@ fn fast(
 
     let scoring = Scoring {
         scale,
-        causal: true,
-        precision: Precision::current(),
+        sight,
+        precision: Factors::current(),
     };
     let mut output = Values::take(tokens * heads * head_dim);
     let rows = HeadsMut::new(&mut output, shape);

@@ -1,16 +1,17 @@
-//! Attention of one sequence's tokens to another's: of a decoder to an encoder.
+//! Attention of the tokens of one sequence to those of another, e.g. of a decoder to an encoder.
 
 use burn::Tensor;
 use burn::backend::Flex;
 
-use crate::attention::{Direction, Heads, HeadsMut, attend};
+use crate::attention::{Heads, HeadsMut, attend};
 use crate::cpu::attention::{Scoring, forward, one_query};
 use crate::cpu::parallel::for_each_task;
 use crate::flex::{constant_on, dims, is_fast, plain, primitive, values};
 use crate::pool::Values;
-use crate::{Precision, Segments};
+use crate::sight::Sight;
+use crate::{Factors, Segments};
 
-/// Keys and values of one sequence, computed once and attended to many times.
+/// Keys and values of one sequence, computed once and used many times.
 #[derive(Debug, Clone)]
 pub struct KeyValues {
     tokens: usize,
@@ -19,7 +20,7 @@ pub struct KeyValues {
 
 #[derive(Debug, Clone)]
 enum Form {
-    /// On any device, and where gradients are wanted: [S, KV, D] each.
+    /// On any device, and if gradients are needed: [S, KV, D] each.
     Tensors(Box<[Tensor<3>; 2]>),
     /// On the CPU.
     Host {
@@ -31,7 +32,7 @@ enum Form {
 }
 
 impl KeyValues {
-    /// Of keys and values [S, KV, D] each. Those of an autodiff device stay in its graph.
+    /// From keys and values [S, KV, D] each. Those of an autodiff device stay in its graph.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -58,7 +59,7 @@ impl KeyValues {
         }
     }
 
-    /// Number of tokens that can be attended to.
+    /// Number of tokens to attend to.
     pub fn tokens(&self) -> usize {
         self.tokens
     }
@@ -68,13 +69,14 @@ fn copied(tensor: Tensor<3>) -> Vec<f32> {
     values(&primitive(plain(tensor))).to_vec()
 }
 
-/// Each token of segment i of `queries` attends to every token of `attended[i]`.
+/// Attention of each token of segment i of `queries` to every token of `attended[i]`.
 ///
-/// `q` [T, H, D] → [T, H, D]; H a multiple of the heads attended to. `scale` multiplies the scores.
-/// Differentiable where the keys and values are kept as tensors (see [`KeyValues::new`]).
+/// `q` [T, H, D] → [T, H, D]; H is a multiple of the number of heads attended to. `scale`
+/// multiplies the scores. Differentiable if the keys and values are kept as tensors (see
+/// [`KeyValues::new`]).
 ///
 /// # Panics
-/// If the shapes do not agree, or a segment that is not empty has nothing to attend to.
+/// If the shapes do not agree, or a non-empty segment has nothing to attend to.
 pub fn cross_attention(
     q: Tensor<3>,
     queries: &Segments,
@@ -106,7 +108,7 @@ fn portable(q: Tensor<3>, queries: &Segments, attended: &[&KeyValues], scale: f3
         };
         let [k, v] = pair.as_ref().clone();
         let q = q.clone().slice_dim(0, range);
-        outputs.push(attend(q, k, v, scale, Direction::Both));
+        outputs.push(attend(q, k, v, scale, Sight::Both));
     }
     if outputs.is_empty() {
         q
@@ -115,7 +117,8 @@ fn portable(q: Tensor<3>, queries: &Segments, attended: &[&KeyValues], scale: f3
     }
 }
 
-/// Queries that share keys up to which each reads them by itself: packing would cost more.
+/// Maximum number of queries with common keys that read them separately; for so few, packing would
+/// cost more.
 const FEW: usize = 12;
 
 fn fast(q: Tensor<3>, queries: &Segments, attended: &[&KeyValues], scale: f32) -> Tensor<3> {
@@ -127,8 +130,8 @@ fn fast(q: Tensor<3>, queries: &Segments, attended: &[&KeyValues], scale: f32) -
     let q = Heads::of(&q);
     let scoring = Scoring {
         scale,
-        causal: false,
-        precision: Precision::current(),
+        sight: Sight::Both,
+        precision: Factors::current(),
     };
     let run = |task: usize| {
         let (segment, head) = (task / heads, task % heads);

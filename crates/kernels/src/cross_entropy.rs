@@ -1,4 +1,4 @@
-//! The output layer and its loss in one: logits are never held for all tokens.
+//! The output layer fused with its loss: the logits of all tokens are never in memory at once.
 
 use burn::Tensor;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -11,7 +11,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, TensorData};
 use burn_flex::FlexTensor;
 
-use crate::Precision;
+use crate::Factors;
 use crate::cpu::gemm::{Matrix, MatrixMut, Threads, Update, gemm};
 use crate::cpu::parallel::{TASK, for_each_item, for_each_simd};
 use crate::cpu::vector::{exp_sum, max};
@@ -21,20 +21,20 @@ use crate::pool::Values;
 /// Target of a token that is not supervised.
 pub const IGNORE: u32 = u32::MAX;
 
-/// What [`linear_cross_entropy`] returns.
+/// Result of [`linear_cross_entropy`].
 #[derive(Debug, Clone)]
 pub struct CrossEntropy {
     /// Σ weight · cross-entropy over the supervised tokens, shape `[1]`; carries the gradient.
     pub loss: Tensor<1>,
-    /// Unweighted cross-entropy of each token in nats, T values; 0 where the target is [`IGNORE`].
+    /// Unweighted cross-entropy of each token in nats, T values; 0 if the target is [`IGNORE`].
     pub token_losses: Vec<f32>,
 }
 
 /// Cross-entropy of `hidden` [T, C] · `weight`ᵀ against `targets`, weighted and summed.
 ///
-/// `weight` [V, C] is the output layer (the token table where they are tied), `targets` the T
-/// token ids to predict — the *next* token of each position, [`IGNORE`] where there is none —
-/// and `weights` one factor for each token. Logits are computed for supervised tokens only.
+/// `weight` [V, C] is the output layer (the token table if the two are tied), `targets` the T token
+/// ids to predict (the *next* token of each position, [`IGNORE`] if there is none), and `weights`
+/// one factor per token. Logits are computed for supervised tokens only.
 ///
 /// # Panics
 /// If `targets` or `weights` do not have T values, or a target is not below V.
@@ -53,7 +53,7 @@ pub fn linear_cross_entropy(
         classes: supervised.iter().map(|&row| targets[row]).collect(),
         weights: supervised.iter().map(|&row| weights[row]).collect(),
         rows: supervised,
-        precision: Precision::current(),
+        precision: Factors::current(),
     };
     let (hidden, weight) = (hidden.into_dispatch(), weight.into_dispatch());
     let (loss, token_losses) =
@@ -109,7 +109,7 @@ pub fn portable(
     }
 }
 
-/// Rows that have a target.
+/// Rows with a target.
 fn supervised(targets: &[u32]) -> Vec<usize> {
     (0..targets.len())
         .filter(|&row| targets[row] != IGNORE)
@@ -136,7 +136,7 @@ struct Task {
     rows: Vec<usize>,
     classes: Vec<u32>,
     weights: Vec<f32>,
-    precision: Precision,
+    precision: Factors,
 }
 
 #[backend_extension(Flex, Autodiff)]
@@ -168,8 +168,8 @@ impl<C: CheckpointStrategy> CrossEntropyKernel for Autodiff<Flex, C> {
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let wanted = [hidden.is_tracked(), weight.is_tracked()];
         let nodes = [hidden.node(), weight.node()];
-        // The gradients but for the factor from above are by-products of the losses, so they are
-        // computed at once: logits are made once and never kept.
+        // Apart from the factor from above, the gradients are by-products of the losses, so they
+        // are computed at the same time: logits are computed once and never kept.
         let result = compute(hidden.primitive(), weight.primitive(), &task, wanted);
         let loss = match CrossEntropyBackward
             .prepare::<C>(nodes)
@@ -195,7 +195,7 @@ impl<C: CheckpointStrategy> CrossEntropyKernel for Autodiff<Flex, C> {
 #[derive(Debug)]
 struct CrossEntropyBackward;
 
-/// Gradients up to the factor that reaches the loss from above.
+/// Gradients without the factor that reaches the loss from above.
 #[derive(Debug, Clone)]
 struct Saved {
     /// Of the supervised rows only, [S, C].
@@ -237,7 +237,7 @@ impl Backward<Flex, 2> for CrossEntropyBackward {
     }
 }
 
-/// The tensor times `factor`, in place where it is not shared.
+/// The tensor times `factor`, in place if it is not shared.
 fn scaled(tensor: FlexTensor, factor: f32) -> FlexTensor {
     if factor == 1.0 {
         return tensor;
@@ -256,7 +256,7 @@ struct Computed {
     weight_gradient: Option<FlexTensor>,
 }
 
-/// Logits of one chunk of rows take about this many elements.
+/// Approximate number of elements in the logits of a chunk of rows.
 const CHUNK: usize = 50 << 20;
 
 fn compute(hidden: &FlexTensor, weight: &FlexTensor, task: &Task, wanted: [bool; 2]) -> Computed {

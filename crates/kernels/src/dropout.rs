@@ -1,5 +1,5 @@
-//! Dropout whose mask is a function of a seed and the place, so that the backward pass computes it
-//! again instead of keeping it.
+//! Dropout whose mask is a function of a seed and the position, so that the backward pass
+//! recomputes it instead of storing it.
 
 use burn::Tensor;
 use burn::tensor::TensorData;
@@ -7,17 +7,17 @@ use burn::tensor::TensorData;
 use crate::cpu::parallel::{TASK, for_each_item, for_each_simd};
 use crate::pool::Values;
 
-/// Which values are dropped (Srivastava et al. 2014); the others are scaled up by 1 / (1 - share).
+/// Dropout (Srivastava et al. 2014): values that are not dropped are scaled up by 1 / (1 - share).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
     /// Share of the values that become zero, in [0, 1).
     pub share: f64,
-    /// The same seed drops the same places.
+    /// The same seed drops the same positions.
     pub seed: u64,
 }
 
 impl Dropout {
-    /// An independent mask for each `place`, e.g. a layer's number.
+    /// An independent mask for each `place`, e.g. the index of a layer.
     pub fn at(self, place: u64) -> Self {
         // SplitMix64 (Steele, Lea and Flood 2014).
         let mut bits = self.seed ^ place.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -34,7 +34,7 @@ impl Dropout {
         dropped
     }
 
-    /// Adds to `sum` the values of `x` that are not dropped, scaled up.
+    /// Adds the values of `x` that are not dropped, scaled up, to `sum`.
     pub(crate) fn add_kept(self, sum: &mut [f32], x: &[f32]) {
         self.each(sum, x, add_kept);
     }
@@ -62,23 +62,23 @@ pub fn drop_out(x: Tensor<2>, dropout: Dropout) -> Tensor<2> {
     x * Tensor::from_data(factors, &device)
 }
 
-/// The mask of a run of values whose first pair is number `first`.
+/// The mask of a run of values whose first pair has number `first`.
 #[derive(Debug, Clone, Copy)]
 struct Mask {
     first: u32,
     key: u32,
-    /// Of 2^16, what is dropped.
+    /// Number of values out of 2^16 that are dropped.
     threshold: u32,
     factor: f32,
 }
 
-/// Values whose factors are computed side by side; a fixed number of them lets the compiler use
-/// vectors.
+/// Number of values whose factors are computed together; a constant number lets the compiler
+/// vectorise.
 const LANES: usize = 32;
 
 impl Mask {
-    /// The factors of as many values, of which `first` is the number of the first pair: each pair shares the
-    /// 32 uniform bits that MurmurHash3's finaliser makes of its number.
+    /// The factors of this many values, whose first pair has number `first`. Each pair shares the
+    /// 32 uniform bits that MurmurHash3's finaliser derives from its number.
     #[inline(always)]
     fn factors(self, first: u32) -> [f32; LANES] {
         let mut factors = [0.0; LANES];

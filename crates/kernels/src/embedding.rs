@@ -18,7 +18,7 @@ use crate::pool::Values;
 /// Looks up token `ids` in `weight` [V, C] → [T, C].
 ///
 /// # Panics
-/// If an id is not below V: callers check ids where they come from text.
+/// If an id is not below V; callers check ids where they originate in text.
 pub fn embedding(weight: Tensor<2>, ids: &[u32]) -> Tensor<2> {
     check(&weight, ids);
     if !is_fast(&weight) {
@@ -76,7 +76,7 @@ impl<C: CheckpointStrategy> EmbeddingKernel for Autodiff<Flex, C> {
 struct EmbeddingBackward;
 
 impl Backward<Flex, 1> for EmbeddingBackward {
-    /// Rows of the table and the ids looked up.
+    /// Number of rows of the table, and the ids.
     type State = (usize, Arc<[u32]>);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {

@@ -1,14 +1,15 @@
-//! Between Burn's CPU tensors and slices.
+//! Conversions between Burn's CPU tensors and slices.
 
 use burn::Tensor;
 use burn::backend::{DispatchDevice, Flex};
 use burn::tensor::{DType, Device};
 use burn_flex::FlexTensor;
 
+use crate::cpu::parallel::{TASK, for_each_item};
 use crate::cpu::team;
 use crate::pool::Values;
 
-/// Whether the fast forms run here: the CPU (`Flex`) backend, with or without autodiff.
+/// Whether the fast forms work on this device: the CPU (`Flex`) backend, with or without autodiff.
 pub fn is_cpu(device: &Device) -> bool {
     match device.as_dispatch() {
         DispatchDevice::Flex(_) => true,
@@ -26,8 +27,9 @@ pub fn is_cpu(device: &Device) -> bool {
     }
 }
 
-/// Runs `work` of many short operations on `device`: those on the CPU find its threads awake, since
-/// waking one takes longer than most of them. On other devices just `work`.
+/// Runs `work`, which consists of many short operations, on `device`. On the CPU its threads are
+/// kept awake, since waking one takes longer than most of these operations. On other devices it
+/// just runs `work`.
 pub fn together<R>(device: &Device, work: impl FnOnce() -> R) -> R {
     if is_cpu(device) {
         team::together(work)
@@ -36,12 +38,12 @@ pub fn together<R>(device: &Device, work: impl FnOnce() -> R) -> R {
     }
 }
 
-/// Whether a tensor is one the fast forms take: on the CPU, of f32.
+/// Whether the fast forms accept a tensor: f32 on the CPU.
 pub fn is_fast<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && is_cpu(&tensor.device())
 }
 
-/// The tensor's values in order, copied only where a view is not contiguous.
+/// The tensor's values in order, copied only if a view is not contiguous.
 pub fn contiguous(tensor: &FlexTensor) -> FlexTensor {
     if tensor.as_slice::<f32>().is_some() {
         tensor.clone()
@@ -67,8 +69,16 @@ pub fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
     })
 }
 
-/// The tensor as contiguous memory of its own, to be changed in place: itself where nobody else
-/// holds it, else a copy.
+/// New memory with the same values.
+pub fn copied(from: &[f32]) -> Values {
+    let mut copy = Values::take(from.len());
+    let parts = copy.chunks_mut(TASK).zip(from.chunks(TASK));
+    for_each_item(parts, |(copy, from)| copy.copy_from_slice(from));
+    copy
+}
+
+/// The tensor as contiguous memory of its own that may be changed in place: the tensor itself if
+/// nobody else holds it, otherwise a copy.
 pub fn owned(mut tensor: FlexTensor) -> FlexTensor {
     let elements = tensor.layout().num_elements();
     let whole = tensor.is_contiguous()
@@ -79,9 +89,7 @@ pub fn owned(mut tensor: FlexTensor) -> FlexTensor {
     }
     let shape = tensor.layout().shape().clone();
     let source = contiguous(&tensor);
-    let mut copy = Values::take(elements);
-    copy.copy_from_slice(values(&source));
-    copy.into_tensor(shape)
+    copied(values(&source)).into_tensor(shape)
 }
 
 /// The tensor without autodiff.
@@ -105,7 +113,7 @@ pub fn primitive<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
     contiguous(&host(tensor))
 }
 
-/// A tensor without autodiff as one of `device`, which may have it; it carries no gradient.
+/// A tensor without autodiff as a tensor of `device`, which may have it; it carries no gradient.
 pub fn constant_on<const D: usize>(device: &Device, tensor: Tensor<D>) -> Tensor<D> {
     if device.is_autodiff() {
         Tensor::from_inner(tensor)

@@ -1,4 +1,4 @@
-//! Weights that are not trained, packed once for the products of every pass.
+//! Untrained weights, packed once for the products of every pass.
 
 use std::sync::Arc;
 
@@ -7,21 +7,21 @@ use burn::Tensor;
 use crate::cpu::gemm::{Matrix, PackedMatrix};
 use crate::flex::{dims, is_fast, plain, primitive, values};
 use crate::pool::Values;
-use crate::{Precision, WeightFormat};
+use crate::{Factors, Precision};
 
 /// A weight [out, in] packed as the right factor of the forward pass and of the gradient of the
-/// layer's input: twice the bytes of its format. Clones share it.
+/// layer's input, which takes twice the memory of its format. Clones share it.
 ///
-/// In [`WeightFormat::Int8`] the forward pass has a scale for each output and the backward pass one
-/// for each input, and the other factor is rounded to bytes row by row: the products of SwitchBack
-/// (Wortsman et al. 2023, arXiv 2304.13013) without that of the weight's gradient, which a frozen
+/// In [`Precision::Int8`], the forward pass has one scale per output and the backward pass one per
+/// input, and the other factor is rounded to int8 row by row. These are the products of SwitchBack
+/// (Wortsman et al. 2023, arXiv 2304.13013) except that of the weight's gradient, which a frozen
 /// weight does not have.
 #[derive(Debug, Clone)]
 pub struct FrozenWeight(Arc<Packs>);
 
 #[derive(Debug)]
 struct Packs {
-    format: WeightFormat,
+    format: Precision,
     /// Wᵀ.
     forward: PackedMatrix,
     /// W.
@@ -29,9 +29,9 @@ struct Packs {
 }
 
 impl FrozenWeight {
-    /// Packs `weight`; nothing on devices other than the CPU. Drop the weight afterwards: nothing
-    /// reads it any more.
-    pub fn new(weight: Tensor<2>, format: WeightFormat) -> Option<Self> {
+    /// Packs `weight`; returns nothing on devices other than the CPU. Drop the weight afterwards;
+    /// it is no longer needed.
+    pub fn new(weight: Tensor<2>, format: Precision) -> Option<Self> {
         let weight = plain(weight);
         if !is_fast(&weight) {
             return None;
@@ -39,7 +39,7 @@ impl FrozenWeight {
         let weight = primitive(weight);
         let [out, width] = dims(&weight);
         let rows = Matrix::dense(values(&weight), out, width);
-        let (forward, backward) = match format.precision() {
+        let (forward, backward) = match format.of_weight() {
             Some(precision) => (
                 PackedMatrix::new(rows.transposed(), precision),
                 PackedMatrix::new(rows, precision),
@@ -62,9 +62,9 @@ impl FrozenWeight {
         [self.0.forward.columns(), self.0.forward.depth()]
     }
 
-    /// In which precision it multiplies; nothing in bytes.
-    pub(crate) fn precision(&self) -> Option<Precision> {
-        self.0.format.precision()
+    /// Number format of its products; `None` for int8.
+    pub(crate) fn precision(&self) -> Option<Factors> {
+        self.0.format.of_weight()
     }
 
     /// Wᵀ, the right factor of y = x · Wᵀ.

@@ -15,8 +15,8 @@ use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
 
 /// Normalises each row of `x` [T, C] to mean 0 and variance 1, then scales by `weight` `[C]` and
-/// adds `bias` `[C]`: `(x - mean) / sqrt(variance + epsilon) · weight + bias`, the variance being
-/// that of the row itself (divided by C).
+/// adds `bias` `[C]`: `(x - mean) / sqrt(variance + epsilon) · weight + bias`, with the biased
+/// variance (divided by C).
 ///
 /// # Panics
 /// If `weight` or `bias` is not as wide as the rows.
@@ -56,15 +56,56 @@ trait LayerNormKernel: Backend {
 impl LayerNormKernel for Flex {
     fn layer_norm(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, epsilon: f64) -> FlexTensor {
         let [x, weight, bias] = [x, weight, bias].map(|tensor| contiguous(&tensor));
-        let [tokens, width] = dims(&x);
-        let mut output = Values::take(tokens * width);
-        let rows = (rows_per_task(width) * width).max(1);
-        let parts = output.chunks_mut(rows).zip(values(&x).chunks(rows));
-        for_each_item(parts, |(y, x)| {
-            normalise(x, values(&weight), values(&bias), epsilon as f32, y);
-        });
-        output.into_tensor([tokens, width])
+        forward(&x, &weight, &bias, epsilon as f32)
     }
+}
+
+/// [`layer_norm`] of contiguous tensors.
+pub(crate) fn forward(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    bias: &FlexTensor,
+    epsilon: f32,
+) -> FlexTensor {
+    let [tokens, width] = dims(x);
+    let mut output = Values::take(tokens * width);
+    let rows = (rows_per_task(width) * width).max(1);
+    let parts = output.chunks_mut(rows).zip(values(x).chunks(rows));
+    for_each_item(parts, |(y, x)| {
+        normalise(x, values(weight), values(bias), epsilon, y);
+    });
+    output.into_tensor([tokens, width])
+}
+
+/// Gradients of input, weight and bias, given the gradient of the output; all contiguous.
+pub(crate) fn backward(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    epsilon: f32,
+    gradient: &[f32],
+) -> (Values, [Values; 2]) {
+    let [tokens, width] = dims(x);
+    let mut dx = Values::take(tokens * width);
+    let rows = (rows_per_task(width) * width).max(1);
+    let sums = || [vec![0.0; width], vec![0.0; width]];
+    let mut parts: Vec<_> = dx.chunks(rows).map(|_| sums()).collect();
+    let tasks = (parts.iter_mut().zip(dx.chunks_mut(rows)))
+        .zip(values(x).chunks(rows).zip(gradient.chunks(rows)));
+    for_each_item(tasks, |(([dw, db], dx), (x, dy))| {
+        differentiate(x, values(weight), epsilon, dy, dx, dw, db);
+    });
+    let totals = [0, 1].map(|index| {
+        let mut total = Values::take(width);
+        total.fill(0.0);
+        // In the order of the rows, so that the sum does not depend on which thread was faster.
+        for part in &parts {
+            for (sum, value) in total.iter_mut().zip(&part[index]) {
+                *sum += value;
+            }
+        }
+        total
+    });
+    (dx, totals)
 }
 
 impl<C: CheckpointStrategy> LayerNormKernel for Autodiff<Flex, C> {
@@ -96,7 +137,7 @@ impl<C: CheckpointStrategy> LayerNormKernel for Autodiff<Flex, C> {
 struct LayerNormBackward;
 
 impl Backward<Flex, 3> for LayerNormBackward {
-    /// Input, weight and epsilon; means and scales are cheaper to compute again than to keep.
+    /// Input, weight and epsilon; recomputing means and scales is cheaper than storing them.
     type State = (FlexTensor, FlexTensor, f32);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -104,30 +145,14 @@ impl Backward<Flex, 3> for LayerNormBackward {
         let (x, weight, epsilon) = ops.state;
         let (x, weight) = (contiguous(&x), contiguous(&weight));
         let gradient = contiguous(&grads.consume::<Flex>(&ops.node));
-        let [tokens, width] = dims(&x);
-        let mut dx = Values::take(tokens * width);
-        let rows = (rows_per_task(width) * width).max(1);
-        let sums = || [vec![0.0; width], vec![0.0; width]];
-        let mut parts: Vec<_> = dx.chunks(rows).map(|_| sums()).collect();
-        let tasks = (parts.iter_mut().zip(dx.chunks_mut(rows)))
-            .zip(values(&x).chunks(rows).zip(values(&gradient).chunks(rows)));
-        for_each_item(tasks, |(([dw, db], dx), (x, dy))| {
-            differentiate(x, values(&weight), epsilon, dy, dx, dw, db);
-        });
+        let (dx, [dw, db]) = backward(&x, &weight, epsilon, values(&gradient));
         if let Some(node) = x_node {
-            grads.register::<Flex>(node.id, dx.into_tensor([tokens, width]));
+            grads.register::<Flex>(node.id, dx.into_tensor(dims::<2>(&x)));
         }
-        for (index, node) in [weight_node, bias_node].into_iter().enumerate() {
-            let Some(node) = node else { continue };
-            let mut total = Values::take(width);
-            total.fill(0.0);
-            // In order of rows: the sum does not depend on which thread was quicker.
-            for part in &parts {
-                for (sum, value) in total.iter_mut().zip(&part[index]) {
-                    *sum += value;
-                }
+        for (node, gradient) in [(weight_node, dw), (bias_node, db)] {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, gradient.into_tensor(dims::<1>(&weight)));
             }
-            grads.register::<Flex>(node.id, total.into_tensor([width]));
         }
     }
 }
@@ -142,7 +167,7 @@ fn moments(x: &[f32], epsilon: f32) -> (f32, f32) {
 }
 
 for_each_simd! {
-    /// Whole rows of `x` to `y`.
+    /// From whole rows of `x` to `y`.
     fn normalise(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, y: &mut [f32]) {
         let width = weight.len();
         for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {

@@ -9,7 +9,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn_flex::FlexTensor;
 
-use crate::Precision;
+use crate::Factors;
 use crate::cpu::gemm::{Matrix, MatrixMut, Threads, Update, gemm};
 use crate::flex::{contiguous, dims, is_fast, values};
 use crate::pool::Values;
@@ -17,14 +17,15 @@ use crate::pool::Values;
 /// Applies a linear layer: `x` [T, in], `weight` [out, in] (the layout of checkpoints), `bias`
 /// `[out]` → [T, out].
 ///
-/// Multiplies in [`Precision::current`]. In a backward pass only the gradients that are asked for
-/// are computed: none for a frozen weight, none for an input that nothing trainable precedes.
+/// Multiplies in the precision of [`crate::Precision::scope`]. A backward pass computes only the
+/// gradients that are needed: none for a frozen weight, none for an input without trainable
+/// predecessors.
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     if !(is_fast(&x) && is_fast(&weight)) {
         return portable(x, weight, bias);
     }
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    let product = <Dispatch as LinearKernel>::linear(x, weight, Precision::current());
+    let product = <Dispatch as LinearKernel>::linear(x, weight, Factors::current());
     let product = Tensor::from_dispatch(product);
     match bias {
         Some(bias) => product + bias.unsqueeze(),
@@ -41,18 +42,18 @@ pub fn portable(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Ten
     }
 }
 
-/// The product alone, with its own backward pass.
+/// The product alone, with a separate backward pass.
 #[backend_extension(Flex, Autodiff)]
 trait LinearKernel: Backend {
     fn linear(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        precision: Precision,
+        precision: Factors,
     ) -> FloatTensor<Self>;
 }
 
 impl LinearKernel for Flex {
-    fn linear(x: FlexTensor, weight: FlexTensor, precision: Precision) -> FlexTensor {
+    fn linear(x: FlexTensor, weight: FlexTensor, precision: Factors) -> FlexTensor {
         let (x, weight) = (contiguous(&x), contiguous(&weight));
         let ([tokens, width], [out, columns]) = (dims(&x), dims(&weight));
         product(
@@ -65,7 +66,7 @@ impl LinearKernel for Flex {
 }
 
 /// A · B as a new tensor.
-fn product(a: Matrix<'_>, b: Matrix<'_>, shape: [usize; 2], precision: Precision) -> FlexTensor {
+fn product(a: Matrix<'_>, b: Matrix<'_>, shape: [usize; 2], precision: Factors) -> FlexTensor {
     let mut output = Values::take(shape[0] * shape[1]);
     let c = MatrixMut::dense(&mut output, shape[0], shape[1]);
     gemm(a, b, c, Update::Overwrite, precision, Threads::All);
@@ -76,9 +77,9 @@ impl<C: CheckpointStrategy> LinearKernel for Autodiff<Flex, C> {
     fn linear(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        precision: Precision,
+        precision: Factors,
     ) -> FloatTensor<Self> {
-        // Each gradient needs the other factor; keep no more than that.
+        // Each gradient needs the other factor; keep nothing else.
         let (keep_weight, keep_x) = (x.is_tracked(), weight.is_tracked());
         let nodes = [x.node(), weight.node()];
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
@@ -109,7 +110,7 @@ struct LinearBackward;
 struct Saved {
     x: Option<FlexTensor>,
     weight: Option<FlexTensor>,
-    precision: Precision,
+    precision: Factors,
 }
 
 impl Backward<Flex, 2> for LinearBackward {

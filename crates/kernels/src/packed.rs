@@ -1,4 +1,4 @@
-//! Linear layers whose weight never changes: packed once, read at memory speed.
+//! Linear layers with constant weights: packed once, read at memory speed.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,36 +13,11 @@ use crate::cpu::gemm::{Finish, Matrix, MatrixMut, PackedMatrix, Threads, Update}
 use crate::flex::{constant_on, dims, host, is_fast, owned, plain, primitive, values};
 use crate::pool::Values;
 
-/// How a [`PackedLinear`] holds its weight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WeightFormat {
-    /// 4 bytes a weight, exact.
-    #[default]
-    F32,
-    /// 2 bytes a weight; weight and input are rounded to bfloat16, sums are f32.
-    Bf16,
-    /// 1 byte a weight, with one scale an output; inputs are rounded to bytes with one scale a
-    /// row, sums are exact.
-    Int8,
-}
-
-impl WeightFormat {
-    /// The precision of products with weights in this format; those of bytes are exact sums, and have
-    /// none.
-    pub(crate) fn precision(self) -> Option<Precision> {
-        match self {
-            Self::F32 => Some(Precision::F32),
-            Self::Bf16 => Some(Precision::Bf16),
-            Self::Int8 => None,
-        }
-    }
-}
-
 /// A frozen linear layer for inference; clones share the weight.
 ///
-/// Decoding reads every weight for each token, so its speed is the memory's: the smaller the
-/// format, the faster. With AVX-512 a row's result does not depend on how many rows come with it.
-/// Nothing here is differentiable: results carry no gradient.
+/// Decoding reads every weight for each token, so it is limited by memory bandwidth: the smaller
+/// the format, the faster. With AVX-512, the result of a row does not depend on the number of rows
+/// computed with it. Nothing here is differentiable: results carry no gradient.
 #[derive(Debug, Clone)]
 pub struct PackedLinear {
     form: Form,
@@ -67,9 +42,9 @@ enum Form {
 }
 
 impl PackedLinear {
-    /// Packs `weight` [out, in] and `bias` `[out]`. Drop the weight afterwards to have it in memory
-    /// once.
-    pub fn new(weight: Tensor<2>, bias: Option<Tensor<1>>, format: WeightFormat) -> Self {
+    /// Packs `weight` [out, in] and `bias` `[out]`. Drop the weight afterwards, so that it is in
+    /// memory only once.
+    pub fn new(weight: Tensor<2>, bias: Option<Tensor<1>>, format: Precision) -> Self {
         let weight = plain(weight);
         let bias = bias.map(plain);
         if !is_fast(&weight) {
@@ -80,7 +55,7 @@ impl PackedLinear {
         let weight = primitive(weight);
         let [out, width] = dims(&weight);
         let rows = Matrix::dense(values(&weight), out, width);
-        let weight = Arc::new(match format.precision() {
+        let weight = Arc::new(match format.of_weight() {
             Some(precision) => PackedMatrix::new(rows.transposed(), precision),
             None => PackedMatrix::int8(rows),
         });
@@ -104,8 +79,7 @@ impl PackedLinear {
         self.apply(x, None, true)
     }
 
-    /// `residual` [T, out] + [`PackedLinear::forward`], in the residual's memory where nobody else
-    /// holds it.
+    /// `residual` [T, out] + [`PackedLinear::forward`], in place if nobody else holds the residual.
     ///
     /// # Panics
     /// If the shapes do not agree.
@@ -113,11 +87,11 @@ impl PackedLinear {
         self.apply(x, Some(residual), false)
     }
 
-    /// [`PackedLinear::forward`] of several layers that read the same input, which is rounded and
-    /// packed once.
+    /// [`PackedLinear::forward`] of several layers with a common input, which is rounded and packed
+    /// once.
     ///
     /// # Panics
-    /// If the width of `x` is not that of a layer, or the layers differ in format.
+    /// If the width of `x` differs from that of a layer, or the layers differ in format.
     pub fn forward_each<const N: usize>(layers: [&Self; N], x: Tensor<2>) -> [Tensor<2>; N] {
         let hosts = layers.map(Self::host);
         if N == 0 || hosts.iter().any(Option::is_none) {
@@ -196,8 +170,8 @@ impl PackedLinear {
         constant_on(&device, output)
     }
 
-    /// Rows `ids` of the weight as products see it, [T, in]: of an output layer that is the token
-    /// table too.
+    /// Rows `ids` of the weight as used in products, [T, in], for an output layer that is also the
+    /// token table.
     ///
     /// # Panics
     /// If an id is not below the size of the output.
@@ -222,7 +196,7 @@ impl PackedLinear {
         }
     }
 
-    /// The packed weight and the bias, on the CPU.
+    /// The packed weight and the bias, if on the CPU.
     pub(crate) fn host(&self) -> Option<(&PackedMatrix, Option<&[f32]>)> {
         match &self.form {
             Form::Host { weight, bias } => Some((weight, bias.as_deref())),

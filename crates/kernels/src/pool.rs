@@ -1,8 +1,8 @@
-//! Memory of the tensors the fast forms make, reused instead of returned to the system.
+//! Memory of the tensors created by the fast forms, reused instead of returned to the system.
 //!
-//! A training step frees and retakes gigabytes. Through the allocator each new tensor is zeroed
-//! or, worse, mapped afresh, at a page fault for every 4 KiB; here it is the memory of a tensor
-//! of the step before, whatever its shape.
+//! A training step frees and allocates gigabytes. From the allocator, each new tensor would be
+//! zeroed or, worse, newly mapped, with a page fault for every 4 KiB. Here it reuses the memory of
+//! a tensor of the previous step, whatever its shape.
 
 mod arena;
 
@@ -16,25 +16,25 @@ use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProper
 
 use arena::{Arena, Block};
 
-/// f32 memory that returns to the pool when dropped, as a slice or inside a tensor. Its first
-/// content is arbitrary (what a former tensor left): write before you read.
+/// f32 memory that returns to the pool when dropped, as a slice or within a tensor. Its initial
+/// content is arbitrary (left by a previous tensor), so write before you read.
 pub struct Values {
     memory: Memory,
     length: usize,
 }
 
-/// At least as many elements as needed, all of them initialised.
+/// At least as many elements as needed, all initialised.
 enum Memory {
-    /// The allocator's.
+    /// Memory of the allocator.
     Own(Vec<f32>),
-    /// The pool's; `None` only while it is given back.
+    /// Memory of the pool; `None` only while it is being returned.
     Pooled(Option<Block>),
 }
 
 static POOL: Mutex<Arena> = Mutex::new(Arena::new());
 
-/// Shorter memory is left to the allocator, which is quick with it. A sanitiser sees what is wrong
-/// with the allocator's memory only, so there the pool serves nothing.
+/// Smaller blocks come from the allocator, which is fast with them. A sanitiser can only check the
+/// allocator's memory, so under one the pool is not used.
 const SMALLEST: usize = if cfg!(any(miri, sanitized)) {
     usize::MAX
 } else {

@@ -58,7 +58,7 @@ pub(crate) fn forward(x: &FlexTensor, weight: &FlexTensor, epsilon: f32) -> Flex
     output.into_tensor([tokens, width])
 }
 
-/// Gradients of input and weight, given that of the output; all contiguous.
+/// Gradients of input and weight, given the gradient of the output; all contiguous.
 pub(crate) fn backward(
     x: &FlexTensor,
     weight: &FlexTensor,
@@ -76,7 +76,7 @@ pub(crate) fn backward(
     });
     let mut dw = Values::take(width);
     dw.fill(0.0);
-    // In order of rows: the sum does not depend on which thread was quicker.
+    // In the order of the rows, so that the sum does not depend on which thread was faster.
     for part in parts {
         for (sum, value) in dw.iter_mut().zip(part) {
             *sum += value;
@@ -113,7 +113,7 @@ impl<C: CheckpointStrategy> RmsNormKernel for Autodiff<Flex, C> {
 struct RmsNormBackward;
 
 impl Backward<Flex, 2> for RmsNormBackward {
-    /// Input, weight and epsilon; the scales are cheaper to compute again than to keep.
+    /// Input, weight and epsilon; recomputing the scales is cheaper than storing them.
     type State = (FlexTensor, FlexTensor, f32);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -132,7 +132,7 @@ impl Backward<Flex, 2> for RmsNormBackward {
 }
 
 for_each_simd! {
-    /// Whole rows of `x` to `y`.
+    /// From whole rows of `x` to `y`.
     fn normalise(x: &[f32], weight: &[f32], epsilon: f32, y: &mut [f32]) {
         let width = weight.len();
         for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {

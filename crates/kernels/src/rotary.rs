@@ -17,7 +17,7 @@ use crate::flex::{dims, is_fast, owned};
 
 /// Cosines and sines of every position, shared by all layers.
 ///
-/// Rope scaling (linear, Llama 3, YaRN …) enters through the inverse frequencies; the kernels do
+/// Rope scaling (linear, Llama 3, YaRN …) is expressed by the inverse frequencies; the kernels do
 /// not know the schemes.
 #[derive(Debug, Clone)]
 pub struct RotaryTable {
@@ -57,17 +57,17 @@ impl RotaryTable {
         Self::new(&frequencies, 1.0, positions)
     }
 
-    /// Positions the table covers.
+    /// Number of positions in the table.
     pub fn positions(&self) -> usize {
         self.cosines.len() / self.half().max(1)
     }
 
-    /// Size of the heads it rotates.
+    /// Size of the heads that it rotates.
     pub fn head_dim(&self) -> usize {
         2 * self.half()
     }
 
-    /// This table, grown to cover `0..positions`; itself where it already does.
+    /// The table extended to cover `0..positions`; unchanged if it already does.
     pub fn covering(self, positions: usize) -> Self {
         if positions <= self.positions() {
             return self;
@@ -92,7 +92,8 @@ impl RotaryTable {
 /// Dimensions i and i + D/2 form a pair (`rotate_half` in Transformers).
 ///
 /// # Panics
-/// If `positions` does not have T values, one is beyond the table, or D is not the table's.
+/// If `positions` does not have T values, a position is beyond the table, or D differs from that of
+/// the table.
 pub fn rotary(x: Tensor<3>, table: &RotaryTable, positions: &[u32]) -> Tensor<3> {
     check(&x, table, positions);
     if !is_fast(&x) {
@@ -132,12 +133,12 @@ pub fn portable(x: Tensor<3>, table: &RotaryTable, positions: &[u32]) -> Tensor<
 pub(crate) struct Turn {
     pub table: RotaryTable,
     pub positions: Arc<[u32]>,
-    /// By the negative angles: the transpose of the rotation, which carries gradients back.
+    /// Rotates by the negative angles: the transpose of the rotation, used for gradients.
     pub backwards: bool,
 }
 
 impl Turn {
-    /// Turns heads laid out as [T, H, D], `width` = H · D elements a token.
+    /// Rotates heads laid out as [T, H, D], with `width` = H · D elements per token.
     pub fn apply(&self, heads: &mut [f32], width: usize) {
         let tokens = rows_per_task(width);
         let direction = if self.backwards { -1.0 } else { 1.0 };

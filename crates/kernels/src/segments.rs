@@ -4,20 +4,20 @@ use std::ops::Range;
 
 /// How a flat token axis of length T divides into sequences.
 ///
-/// Every operation that looks across tokens (attention, positions) stays inside a segment, so a
-/// batch, a packed row and a single sequence are the same thing to the kernels. A segment may
-/// continue an earlier one: sequences that begin alike then share their beginning, which is
-/// computed once, and a token sees all that comes before it on the path from the root.
+/// Every operation across tokens (attention, positions) stays within a segment, so a batch, a
+/// packed row and a single sequence are the same to the kernels. A segment may continue an earlier
+/// one: sequences with a common beginning then share it, so that it is computed once, and a token
+/// sees all tokens before it on the path from the root.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Segments {
     /// `offsets[i]..offsets[i + 1]` is segment `i`; starts with 0, ends with T.
     offsets: Vec<usize>,
-    /// The segment that each segment continues; empty where none continues another.
+    /// The segment that each segment continues; empty if none continues another.
     parents: Vec<Option<usize>>,
 }
 
 impl Segments {
-    /// Segments of these lengths, in order, each a sequence of its own. A segment may be empty.
+    /// Segments with these lengths, in order, each a separate sequence. A segment may be empty.
     pub fn new(lengths: impl IntoIterator<Item = usize>) -> Self {
         let mut offsets = vec![0];
         let mut end = 0;
@@ -31,7 +31,7 @@ impl Segments {
         }
     }
 
-    /// Segments with the segment that each continues (`None`: it begins a sequence).
+    /// Segments, each with the segment it continues (`None` if it begins a sequence).
     ///
     /// # Panics
     /// If a segment continues one that does not come before it.
@@ -60,12 +60,12 @@ impl Segments {
         self.offsets.len().saturating_sub(1)
     }
 
-    /// Whether there is no segment at all.
+    /// Whether there are no segments.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Tokens of all segments together: T.
+    /// Total number of tokens: T.
     pub fn tokens(&self) -> usize {
         self.offsets.last().copied().unwrap_or(0)
     }
@@ -93,7 +93,7 @@ impl Segments {
         self.parents.get(index).copied().flatten()
     }
 
-    /// The token ranges of a segment and of all it continues, empty ones left out, from the
+    /// The token ranges of a segment and of all segments it continues, without empty ones, from the
     /// beginning of the sequence to its end.
     pub fn path(&self, index: usize) -> Vec<Range<usize>> {
         let mut path: Vec<_> = std::iter::successors(Some(index), |&at| self.parent(at))
@@ -104,7 +104,8 @@ impl Segments {
         path
     }
 
-    /// Groups of segments that share tokens, each in order: a beginning and all that continues it.
+    /// Groups of segments that share tokens, each in order: a beginning and everything that
+    /// continues it.
     pub fn families(&self) -> Vec<Vec<usize>> {
         let mut family_of = Vec::with_capacity(self.len());
         let mut families: Vec<Vec<usize>> = Vec::new();
@@ -122,7 +123,7 @@ impl Segments {
         families
     }
 
-    /// Position of each token in its own sequence: 0, 1, 2, … restarting at each beginning.
+    /// Position of each token in its sequence: 0, 1, 2, … restarting at each beginning.
     pub fn positions(&self) -> Vec<u32> {
         let mut ends: Vec<u32> = Vec::with_capacity(self.len());
         let mut positions = Vec::with_capacity(self.tokens());

@@ -1,4 +1,5 @@
-//! The most probable tokens after a hidden state, without the logits of all others in memory.
+//! The most probable next tokens of a hidden state, without keeping the logits of all others in
+//! memory.
 
 use burn::Tensor;
 
@@ -11,23 +12,23 @@ use crate::flex::{dims, plain, primitive, values};
 use crate::packed::finish_of;
 use crate::pool::Values;
 
-/// What an output layer says after one hidden state.
+/// Result of an output layer for one hidden state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopTokens {
     /// Logarithm of the sum of e^logit over all tokens: a logit minus this is a log-probability.
     pub log_sum: f32,
-    /// The largest logits among tokens that were not set apart: descending, equal ones by id.
+    /// The largest logits among tokens not set apart, in descending order; equal ones by id.
     pub best: Vec<(u32, f32)>,
-    /// The logits of the tokens that were set apart, in their order.
+    /// The logits of the tokens set apart, in their order.
     pub apart: Vec<f32>,
 }
 
-/// For each row of `hidden` [T, C]: the `count` largest logits of `layer` [V, C] and the softmax's
-/// denominator. The tokens `apart[row]` (ascending, below V) compete with none; their logits are
-/// given as they are.
+/// For each row of `hidden` [T, C]: the `count` largest logits of `layer` [V, C], and the
+/// denominator of the softmax. The tokens `apart[row]` (ascending, below V) do not compete; their
+/// logits are returned separately.
 ///
 /// # Panics
-/// If there is not a list of tokens apart for each row.
+/// If `apart` does not have one list per row.
 pub fn top_tokens(
     layer: &PackedLinear,
     hidden: Tensor<2>,
@@ -50,7 +51,7 @@ pub fn top_tokens(
         count,
         apart,
     };
-    // A few runs of columns a thread, so that threads finish together.
+    // A few ranges of columns per thread, so that threads finish together.
     let columns = weight.columns();
     let runs = 4 * rayon::current_num_threads();
     let run = columns.div_ceil(runs).next_multiple_of(CHUNK).max(CHUNK);
@@ -68,10 +69,10 @@ pub fn top_tokens(
     merged.into_iter().map(Partial::finish).collect()
 }
 
-/// [`top_tokens`] of logits [T, V] that are there already; the portable form.
+/// [`top_tokens`] for logits [T, V] that are already computed; the portable form.
 ///
 /// # Panics
-/// If there is not a list of tokens apart for each row.
+/// If `apart` does not have one list per row.
 pub fn top_of_logits(logits: Tensor<2>, count: usize, apart: &[Vec<u32>]) -> Vec<TopTokens> {
     let [rows, columns] = logits.dims();
     assert_eq!(rows, apart.len(), "a list of tokens apart for each row");
@@ -109,7 +110,7 @@ struct Projection<'a> {
     apart: &'a [Vec<u32>],
 }
 
-/// What is known of a row after some of its columns.
+/// State of a row after some of its columns.
 #[derive(Debug, Clone)]
 struct Partial {
     largest: f32,
@@ -152,7 +153,7 @@ impl Projection<'_> {
 }
 
 impl Partial {
-    /// Takes in the logits of tokens from `first` on; overwrites them.
+    /// Adds the logits of the tokens from `first` on, overwriting them.
     fn add(&mut self, logits: &mut [f32], first: u32, apart: &[u32], count: usize) {
         let end = first + logits.len() as u32;
         let inside = apart.partition_point(|&id| id < first)..apart.partition_point(|&id| id < end);
@@ -172,7 +173,7 @@ impl Partial {
     }
 
     fn collect_best(&mut self, logits: &[f32], first: u32, count: usize) {
-        /// Logits looked at together: most blocks hold none that matters.
+        /// Logits checked together: most blocks contain none that matters.
         const BLOCK: usize = 128;
         for (block, values) in logits.chunks(BLOCK).enumerate() {
             if largest_of(values) <= self.threshold(count) {
@@ -189,7 +190,7 @@ impl Partial {
         }
     }
 
-    /// What a logit must exceed to be among the best.
+    /// The value that a logit must exceed to be among the best.
     fn threshold(&self, count: usize) -> f32 {
         if self.best.len() < count {
             f32::NEG_INFINITY
@@ -198,7 +199,7 @@ impl Partial {
         }
     }
 
-    /// Takes in what is known of later columns.
+    /// Merges the state of later columns.
     fn merge(&mut self, later: Self, count: usize) {
         let largest = self.largest.max(later.largest);
         let scaled = |part: &Self| match part.sum {
@@ -209,7 +210,7 @@ impl Partial {
         self.largest = largest;
         self.apart.extend(later.apart);
         self.best.extend(later.best);
-        // Stable: of equal logits the earlier column stays first.
+        // Stable: of equal logits, the earlier column stays first.
         self.best.sort_by(|a, b| b.1.total_cmp(&a.1));
         self.best.truncate(count);
     }

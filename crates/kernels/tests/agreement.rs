@@ -1,60 +1,14 @@
 //! Every fast form equals its portable form: values and every gradient, on odd sizes.
 
 mod levels;
+mod tensors;
 
 use burn::Tensor;
-use burn::tensor::{Device, TensorData, Tolerance};
 use kernels::{
-    Activation, Adapter, BlockPlan, BlockWeights, Dropout, FrozenWeight, Precision, Projection,
-    ProjectionWeight, RotaryTable, Segments, WeightFormat, activation, attention, cross_entropy,
-    decoder_block, layer_norm, linear, rms_norm,
+    Activation, Gate, Precision, RotaryTable, Segments, Sight, activation, attention,
+    cross_entropy, gated, layer_norm, linear, rms_norm,
 };
-
-/// Reproducible values in -1 … 1.
-fn values(count: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
-    (0..count)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            state as f32 / u32::MAX as f32 * 2.0 - 1.0
-        })
-        .collect()
-}
-
-/// A tensor that wants no gradient.
-fn frozen<const D: usize>(shape: [usize; D], seed: u32) -> Tensor<D> {
-    let data = TensorData::new(values(shape.iter().product(), seed), shape);
-    Tensor::from_data(data, &Device::flex().autodiff())
-}
-
-/// A tensor that wants a gradient.
-fn random<const D: usize>(shape: [usize; D], seed: u32) -> Tensor<D> {
-    frozen(shape, seed).require_grad()
-}
-
-fn close<const D: usize>(fast: Tensor<D>, portable: Tensor<D>, tolerance: f32) {
-    let tolerance = Tolerance::<f32>::rel_abs(tolerance, tolerance);
-    fast.into_data()
-        .assert_approx_eq(&portable.into_data(), tolerance);
-}
-
-/// The gradient of Σ output · (fixed noise), so that every output element counts differently.
-fn gradients<const D: usize>(output: Tensor<D>) -> burn::tensor::Gradients {
-    let noise = frozen(output.dims(), 99);
-    (output * noise).sum().backward()
-}
-
-/// Compares two forms of a function of one to three tensors, with all gradients.
-macro_rules! compare {
-    ($tolerance:expr, [$($input:ident),+], $fast:expr, $portable:expr) => {{
-        let (fast, portable) = ($fast, $portable);
-        close(fast.clone(), portable.clone(), $tolerance);
-        let (fast, portable) = (gradients(fast), gradients(portable));
-        $(close($input.grad(&fast).unwrap(), $input.grad(&portable).unwrap(), $tolerance);)+
-    }};
-}
+use tensors::{close, compare, frozen, gradients, random};
 
 const SIZES: [usize; 6] = [1, 2, 15, 17, 31, 67];
 
@@ -203,16 +157,16 @@ fn rotary_leaves_its_input_alone() {
 }
 
 #[test]
-fn swiglu_agrees() {
-    for tokens in SIZES {
-        for width in [1, 17, 1536] {
+fn gated_activations_agree() {
+    for (tokens, width) in [(1, 1), (15, 17), (67, 1536)] {
+        for kind in [Gate::Silu, Gate::GeluTanh] {
             let gate = (frozen([tokens, width], 1) * 8.0).require_grad();
             let up = random([tokens, width], 2);
             compare!(
                 1e-5,
                 [gate, up],
-                kernels::swiglu(gate.clone(), up.clone()),
-                kernels::swiglu::portable(gate.clone(), up.clone())
+                kernels::gated(gate.clone(), up.clone(), kind),
+                gated::portable(gate.clone(), up.clone(), kind)
             );
         }
     }
@@ -232,7 +186,6 @@ fn embedding_agrees() {
 
 #[test]
 fn attention_agrees() {
-    use attention::Direction::{Both, Causal};
     for lengths in [vec![1], vec![17], vec![3, 0, 67, 1], vec![131, 64, 65]] {
         for (heads, kv_heads, head_dim) in [(1, 1, 5), (6, 2, 16), (3, 3, 64)] {
             let segments = Segments::new(lengths.clone());
@@ -241,25 +194,21 @@ fn attention_agrees() {
             let k = random([tokens, kv_heads, head_dim], 2);
             let v = random([tokens, kv_heads, head_dim], 3);
             let scale = 2.0 / (head_dim as f32).sqrt();
-            let parts = || (q.clone(), k.clone(), v.clone());
-            let portable = |direction| {
-                let (q, k, v) = parts();
-                attention::portable(q, k, v, &segments, scale, direction)
-            };
-            let (a, b, c) = parts();
-            compare!(
-                2e-4,
-                [q, k, v],
-                kernels::attention(a, b, c, &segments, scale),
-                portable(Causal)
-            );
-            let (a, b, c) = parts();
-            compare!(
-                2e-4,
-                [q, k, v],
-                kernels::bidirectional_attention(a, b, c, &segments, scale),
-                portable(Both)
-            );
+            for sight in [
+                Sight::Causal,
+                Sight::Window(1),
+                Sight::Window(23),
+                Sight::Both,
+            ] {
+                let parts = || (q.clone(), k.clone(), v.clone());
+                let ((a, b, c), (d, e, f)) = (parts(), parts());
+                compare!(
+                    2e-4,
+                    [q, k, v],
+                    kernels::attention(a, b, c, &segments, scale, sight),
+                    attention::portable(d, e, f, &segments, scale, sight)
+                );
+            }
         }
     }
 }
@@ -286,14 +235,16 @@ fn attention_along_a_tree_agrees() {
         let q = random([tokens, heads, head_dim], 1);
         let k = random([tokens, kv_heads, head_dim], 2);
         let v = random([tokens, kv_heads, head_dim], 3);
-        let parts = || (q.clone(), k.clone(), v.clone());
-        let ((a, b, c), (d, e, f)) = (parts(), parts());
-        compare!(
-            2e-4,
-            [q, k, v],
-            kernels::attention(a, b, c, &segments, 0.3),
-            attention::portable(d, e, f, &segments, 0.3, attention::Direction::Causal)
-        );
+        for sight in [Sight::Causal, Sight::Window(19)] {
+            let parts = || (q.clone(), k.clone(), v.clone());
+            let ((a, b, c), (d, e, f)) = (parts(), parts());
+            compare!(
+                2e-4,
+                [q, k, v],
+                kernels::attention(a, b, c, &segments, 0.3, sight),
+                attention::portable(d, e, f, &segments, 0.3, sight)
+            );
+        }
     }
 }
 
@@ -303,7 +254,14 @@ fn a_shared_beginning_equals_sequences_of_their_own() {
     let q = random([segments.tokens(), 4, 16], 1).inner();
     let k = random([segments.tokens(), 2, 16], 2).inner();
     let v = random([segments.tokens(), 2, 16], 3).inner();
-    let shared = kernels::attention(q.clone(), k.clone(), v.clone(), &segments, 0.25);
+    let shared = kernels::attention(
+        q.clone(),
+        k.clone(),
+        v.clone(),
+        &segments,
+        0.25,
+        Sight::Causal,
+    );
     for index in [1, 3, 5, 6, 7] {
         let path = segments.path(index);
         let along = |x: &Tensor<3>| {
@@ -311,228 +269,10 @@ fn a_shared_beginning_equals_sequences_of_their_own() {
             Tensor::cat(parts.collect(), 0)
         };
         let alone = Segments::single(path.iter().map(|range| range.len()).sum());
-        let separate = kernels::attention(along(&q), along(&k), along(&v), &alone, 0.25);
+        let separate =
+            kernels::attention(along(&q), along(&k), along(&v), &alone, 0.25, Sight::Causal);
         close(along(&shared), separate, 1e-6);
     }
-}
-
-/// A block of width 24 with heads of 8, whose layers before attention have biases; the closure makes
-/// the adapters of [out, in] layers.
-fn block(adapter: impl Fn(usize, usize, u32) -> Option<Adapter>) -> BlockWeights {
-    let gain = |seed| (frozen([24], seed) + 1.5).require_grad();
-    let layer = |outputs, inputs, seed| Projection {
-        adapter: adapter(outputs, inputs, seed),
-        bias: (seed < 6).then(|| random([outputs], 80 + seed)),
-        ..random([outputs, inputs], seed).into()
-    };
-    BlockWeights {
-        attention_norm: gain(2),
-        query: layer(48, 24, 3),
-        key: layer(16, 24, 4),
-        value: layer(16, 24, 5),
-        output: layer(24, 48, 6),
-        mlp_norm: gain(7),
-        gate: layer(40, 24, 8),
-        up: layer(40, 24, 9),
-        down: layer(24, 40, 10),
-    }
-}
-
-/// The layers of a block.
-fn layers(weights: &mut BlockWeights) -> [&mut Projection; 7] {
-    [
-        &mut weights.query,
-        &mut weights.key,
-        &mut weights.value,
-        &mut weights.output,
-        &mut weights.gate,
-        &mut weights.up,
-        &mut weights.down,
-    ]
-}
-
-/// The weight as a tensor.
-fn plain(layer: &Projection) -> Tensor<2> {
-    match &layer.weight {
-        ProjectionWeight::Plain(weight) => weight.clone(),
-        ProjectionWeight::Frozen(_) => panic!("packed"),
-    }
-}
-
-#[test]
-fn decoder_block_agrees() {
-    for segments in [tree(), Segments::new([1]), Segments::new([17, 0, 31])] {
-        let positions = segments.positions();
-        let x = random([segments.tokens(), 24], 1);
-        let mut weights = block(|_, _, _| None);
-        for recompute in [false, true] {
-            let plan = BlockPlan {
-                segments: &segments,
-                positions: &positions,
-                rotary: &RotaryTable::plain(10_000.0, 8, 200),
-                head_dim: 8,
-                epsilon: 1e-5,
-                recompute,
-                dropout: None,
-            };
-            let (attention_norm, mlp_norm) =
-                (weights.attention_norm.clone(), weights.mlp_norm.clone());
-            let [query, key, value, output, gate, up, down] =
-                layers(&mut weights).map(|layer| plain(layer));
-            let [query_bias, key_bias, value_bias] = [&weights.query, &weights.key, &weights.value]
-                .map(|layer| layer.bias.clone().unwrap());
-            compare!(
-                1e-3,
-                [
-                    x,
-                    attention_norm,
-                    query,
-                    key,
-                    value,
-                    query_bias,
-                    key_bias,
-                    value_bias,
-                    output,
-                    mlp_norm,
-                    gate,
-                    up,
-                    down
-                ],
-                kernels::decoder_block(x.clone(), weights.clone(), &plan),
-                decoder_block::portable(x.clone(), weights.clone(), &plan)
-            );
-        }
-    }
-}
-
-/// Adapters of odd ranks on some of the layers, with dropout, beside frozen weights: packed or not.
-#[test]
-fn adapters_in_a_block_agree() {
-    let segments = Segments::new([17, 0, 31]);
-    let positions = segments.positions();
-    let x = random([segments.tokens(), 24], 1);
-    for (packed, share, recompute) in [
-        (None, None, false),
-        (None, Some(0.3), true),
-        (Some(WeightFormat::F32), Some(0.3), false),
-        (Some(WeightFormat::Bf16), Some(0.3), true),
-        (Some(WeightFormat::Int8), None, false),
-    ] {
-        let mut weights = adapted_block();
-        let plan = BlockPlan {
-            segments: &segments,
-            positions: &positions,
-            rotary: &RotaryTable::plain(10_000.0, 8, 200),
-            head_dim: 8,
-            epsilon: 1e-5,
-            recompute,
-            dropout: share.map(|share| Dropout { share, seed: 11 }),
-        };
-        let portable = decoder_block::portable(x.clone(), weights.clone(), &plan);
-        if let Some(format) = packed {
-            for layer in layers(&mut weights) {
-                let weight = FrozenWeight::new(plain(layer), format).unwrap();
-                assert_eq!(weight.shape(), plain(layer).dims());
-                layer.weight = ProjectionWeight::Frozen(weight);
-            }
-        }
-        let fast = kernels::decoder_block(x.clone(), weights.clone(), &plan);
-        // Rounding of the factors, relative to all values together; f32 value by value.
-        let rounding = match packed {
-            None | Some(WeightFormat::F32) => None,
-            Some(WeightFormat::Bf16) => Some(0.01),
-            Some(WeightFormat::Int8) => Some(0.025),
-        };
-        let agree = |fast: Tensor<2>, portable: Tensor<2>| match rounding {
-            None => close(fast, portable, 1e-3),
-            Some(rounding) => close_together(fast, portable, rounding),
-        };
-        agree(fast.clone(), portable.clone());
-        let (portable, fast) = (gradients(portable), gradients(fast));
-        agree(x.grad(&fast).unwrap(), x.grad(&portable).unwrap());
-        let norm = &weights.mlp_norm;
-        agree(
-            norm.grad(&fast).unwrap().unsqueeze(),
-            norm.grad(&portable).unwrap().unsqueeze(),
-        );
-        let mut adapted = 0;
-        for layer in layers(&mut weights) {
-            if let Some(Adapter { a, b, .. }) = &layer.adapter {
-                agree(a.grad(&fast).unwrap(), a.grad(&portable).unwrap());
-                agree(b.grad(&fast).unwrap(), b.grad(&portable).unwrap());
-                adapted += 1;
-            }
-            if let Some(bias) = &layer.bias {
-                let [fast, portable] =
-                    [&fast, &portable].map(|all| bias.grad(all).unwrap().unsqueeze());
-                agree(fast, portable);
-            }
-        }
-        assert_eq!(adapted, 5);
-    }
-}
-
-/// A [`block`] of frozen weights with adapters of several ranks.
-fn adapted_block() -> BlockWeights {
-    let mut weights = block(|outputs, inputs, seed| {
-        let rank = [3, 0, 16, 5][seed as usize % 4];
-        (rank > 0).then(|| Adapter {
-            a: random([rank, inputs], 20 + seed),
-            b: random([outputs, rank], 40 + seed),
-            scale: 0.02 * f64::from(seed),
-        })
-    });
-    for (index, layer) in layers(&mut weights).into_iter().enumerate() {
-        // Small, as weights are: the softmax would magnify rounding otherwise.
-        let weight = frozen(plain(layer).dims(), 60 + index as u32) * 0.2;
-        layer.weight = ProjectionWeight::Plain(weight);
-    }
-    weights
-}
-
-/// Whether the difference is at most this share of the values, each by their L2 norm.
-fn close_together(fast: Tensor<2>, portable: Tensor<2>, share: f32) {
-    let norm = |values: Tensor<2>| values.square().sum().sqrt().into_scalar::<f32>();
-    let (difference, all) = (norm(fast - portable.clone()), norm(portable));
-    assert!(difference <= share * all, "{difference} of {all}");
-}
-
-/// Gradients are computed for what asks for them and nothing else.
-#[test]
-fn a_frozen_block_passes_its_gradient_on() {
-    let segments = Segments::new([5]);
-    let x = random([5, 8], 1);
-    let weights = BlockWeights {
-        attention_norm: frozen([8], 2),
-        query: frozen([8, 8], 3).into(),
-        key: frozen([4, 8], 4).into(),
-        value: random([4, 8], 5).into(),
-        output: frozen([8, 8], 6).into(),
-        mlp_norm: frozen([8], 7),
-        gate: frozen([12, 8], 8).into(),
-        up: frozen([12, 8], 9).into(),
-        down: frozen([8, 12], 10).into(),
-    };
-    let plan = BlockPlan {
-        segments: &segments,
-        positions: &segments.positions(),
-        rotary: &RotaryTable::plain(10_000.0, 4, 5),
-        head_dim: 4,
-        epsilon: 1e-5,
-        recompute: false,
-        dropout: None,
-    };
-    let value = plain(&weights.value);
-    let frozen = plain(&weights.query);
-    let portable = gradients(decoder_block::portable(x.clone(), weights.clone(), &plan));
-    let fast = gradients(kernels::decoder_block(x.clone(), weights, &plan));
-    close(x.grad(&fast).unwrap(), x.grad(&portable).unwrap(), 1e-4);
-    close(
-        value.grad(&fast).unwrap(),
-        value.grad(&portable).unwrap(),
-        1e-4,
-    );
-    assert!(frozen.grad(&fast).is_none());
 }
 
 #[test]
@@ -541,11 +281,19 @@ fn packed_segments_equal_separate_runs() {
     let q = random([93, 4, 16], 1).inner();
     let k = random([93, 2, 16], 2).inner();
     let v = random([93, 2, 16], 3).inner();
-    let packed = kernels::attention(q.clone(), k.clone(), v.clone(), &segments, 0.25);
+    let packed = kernels::attention(
+        q.clone(),
+        k.clone(),
+        v.clone(),
+        &segments,
+        0.25,
+        Sight::Causal,
+    );
     for range in segments.iter() {
         let part = |x: &Tensor<3>| x.clone().slice_dim(0, range.clone());
         let alone = Segments::single(range.len());
-        let separate = kernels::attention(part(&q), part(&k), part(&v), &alone, 0.25);
+        let separate =
+            kernels::attention(part(&q), part(&k), part(&v), &alone, 0.25, Sight::Causal);
         separate
             .into_data()
             .assert_eq(&part(&packed).into_data(), true);
@@ -608,11 +356,18 @@ fn nothing_supervised_is_a_loss_of_zero() {
 }
 
 #[test]
-fn the_simd_level_can_be_lowered() {
-    let avx512 = Precision::F32.instructions() == "AVX-512";
-    if let Ok("portable" | "avx2") = std::env::var("XLDISTILL_SIMD").as_deref() {
-        assert!(!avx512, "AVX-512 is used all the same");
-    }
+fn the_simd_level_is_the_processors_or_a_lower_limit() {
+    #[cfg(target_arch = "x86_64")]
+    let has_avx512 = std::arch::is_x86_feature_detected!("avx512f")
+        && std::arch::is_x86_feature_detected!("avx512bw")
+        && std::arch::is_x86_feature_detected!("avx512dq")
+        && std::arch::is_x86_feature_detected!("avx512vl");
+    #[cfg(not(target_arch = "x86_64"))]
+    let has_avx512 = false;
+    let limit = std::env::var("XLDISTILL_SIMD");
+    let allowed = !matches!(limit.as_deref(), Ok("portable" | "avx2"));
+    let used = Precision::F32.instructions() == "AVX-512";
+    assert_eq!(used, has_avx512 && allowed, "limit {limit:?}");
 }
 
 #[test]

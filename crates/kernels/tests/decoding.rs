@@ -5,8 +5,7 @@ mod levels;
 use burn::Tensor;
 use burn::tensor::{Device, TensorData, Tolerance};
 use kernels::{
-    BeamCache, KeyValues, KvCache, PackedLinear, Precision, Segments, WeightFormat, beam_cache,
-    cache,
+    BeamCache, KeyValues, KvCache, PackedLinear, Precision, Segments, Sight, beam_cache, cache,
 };
 
 fn random<const D: usize>(shape: [usize; D], seed: u32) -> Tensor<D> {
@@ -31,9 +30,13 @@ fn cached_attention_equals_uncached() {
     let q = random([14, 4, 8], 1);
     let k = random([14, 2, 8], 2);
     let v = random([14, 2, 8], 3);
-    let whole = kernels::attention(q.clone(), k.clone(), v.clone(), &segments, 0.3);
-
-    for portable in [false, true] {
+    for (portable, sight) in [
+        (false, Sight::Causal),
+        (true, Sight::Causal),
+        (false, Sight::Window(3)),
+        (true, Sight::Window(3)),
+    ] {
+        let whole = kernels::attention(q.clone(), k.clone(), v.clone(), &segments, 0.3, sight);
         let run = if portable {
             cache::portable
         } else {
@@ -67,7 +70,7 @@ fn cached_attention_equals_uncached() {
             let (q, k, v) = (pick(&q), pick(&k), pick(&v));
             for layer in 0..2 {
                 let (q, k, v) = (q.clone(), k.clone(), v.clone());
-                let output = run(q, k, v, &new, &mut cache, layer, &slots, 0.3);
+                let output = run(q, k, v, &new, &mut cache, layer, &slots, 0.3, sight);
                 close(output, pick(&whole), 1e-5);
             }
             fed = [fed[0] + step[0], fed[1] + step[1]];
@@ -92,6 +95,7 @@ fn a_fork_shares_the_prefix_and_nothing_after() {
         0,
         &[first],
         1.0,
+        Sight::Causal,
     );
     let second = cache.fork(first);
     kernels::cached_attention(
@@ -103,12 +107,22 @@ fn a_fork_shares_the_prefix_and_nothing_after() {
         0,
         &[second],
         1.0,
+        Sight::Causal,
     );
     assert_eq!((cache.length(first), cache.length(second)), (3, 6));
 
     cache.truncate(second, 0);
-    let again =
-        kernels::cached_attention(q.clone(), q.clone(), q, &one, &mut cache, 0, &[second], 1.0);
+    let again = kernels::cached_attention(
+        q.clone(),
+        q.clone(),
+        q,
+        &one,
+        &mut cache,
+        0,
+        &[second],
+        1.0,
+        Sight::Causal,
+    );
     close(again, prefix, 1e-6);
 
     cache.close(first);
@@ -132,6 +146,7 @@ fn a_closed_slot_is_refused() {
         0,
         &[slot],
         1.0,
+        Sight::Causal,
     );
 }
 
@@ -143,18 +158,14 @@ fn packed_linears_agree_with_linear() {
         let bias = random([out], 3);
         let plain = kernels::linear(x.clone(), weight.clone(), Some(bias.clone()));
         let pack = |format| PackedLinear::new(weight.clone(), Some(bias.clone()), format);
-        close(
-            pack(WeightFormat::F32).forward(x.clone()),
-            plain.clone(),
-            1e-4,
-        );
+        close(pack(Precision::F32).forward(x.clone()), plain.clone(), 1e-4);
         let residual = random([tokens, out], 4);
         for bias in [Some(bias.clone()), None] {
-            let layer = PackedLinear::new(weight.clone(), bias.clone(), WeightFormat::F32);
+            let layer = PackedLinear::new(weight.clone(), bias.clone(), Precision::F32);
             let apart = kernels::linear(x.clone(), weight.clone(), bias) + residual.clone();
             close(layer.forward_onto(x.clone(), residual.clone()), apart, 1e-4);
         }
-        let rounded = pack(WeightFormat::Bf16).forward(x.clone());
+        let rounded = pack(Precision::Bf16).forward(x.clone());
         let worst = (rounded - plain).abs().max().into_scalar::<f32>();
         assert!(worst < 1e-2 * (width as f32).sqrt(), "{worst}");
     }
@@ -165,9 +176,9 @@ fn a_packed_row_does_not_depend_on_its_batch() {
     let x = random([16, 300], 1);
     let weight = random([77, 300], 2);
     for (format, precision) in [
-        (WeightFormat::F32, Precision::F32),
-        (WeightFormat::Bf16, Precision::Bf16),
-        (WeightFormat::Int8, Precision::F32),
+        (Precision::F32, Precision::F32),
+        (Precision::Bf16, Precision::Bf16),
+        (Precision::Int8, Precision::F32),
     ] {
         let layer = PackedLinear::new(weight.clone(), None, format);
         let all = layer.forward(x.clone());
@@ -176,7 +187,7 @@ fn a_packed_row_does_not_depend_on_its_batch() {
             let of_all = all.clone().slice_dim(0, row..row + 1);
             // Bit by bit where the product is ours.
             let exact = precision.instructions().starts_with("AVX-512");
-            let exact = exact || format == WeightFormat::Int8;
+            let exact = exact || format == Precision::Int8;
             close(alone, of_all, if exact { 0.0 } else { 1e-5 });
         }
     }
@@ -184,7 +195,7 @@ fn a_packed_row_does_not_depend_on_its_batch() {
 
 #[test]
 fn packed_layers_finish_in_one_pass() {
-    for format in [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::Int8] {
+    for format in [Precision::F32, Precision::Bf16, Precision::Int8] {
         for (tokens, width, out) in [(1, 17, 15), (16, 131, 97), (67, 576, 192)] {
             let x = random([tokens, width], 1);
             let residual = random([tokens, out], 4);
@@ -211,7 +222,7 @@ fn bytes_are_near_the_exact_layer() {
         let x = random([tokens, width], 1);
         let weight = random([out, width], 2);
         let exact = kernels::linear(x.clone(), weight.clone(), None);
-        let layer = PackedLinear::new(weight, None, WeightFormat::Int8);
+        let layer = PackedLinear::new(weight, None, Precision::Int8);
         let error = (layer.forward(x) - exact.clone()).square().mean();
         let error = (error / exact.square().mean()).sqrt().into_scalar::<f32>();
         assert!(error < 0.01, "{tokens} {width} {out}: {error}");
@@ -224,9 +235,9 @@ fn rows_of_a_packed_table_are_its_weights() {
     let ids = [0, 69, 31, 32, 5];
     let exact = kernels::embedding(table.clone(), &ids);
     for (format, tolerance) in [
-        (WeightFormat::F32, 0.0),
-        (WeightFormat::Bf16, 4e-3),
-        (WeightFormat::Int8, 4e-3),
+        (Precision::F32, 0.0),
+        (Precision::Bf16, 4e-3),
+        (Precision::Int8, 4e-3),
     ] {
         let packed = PackedLinear::new(table.clone(), None, format);
         let off = (packed.rows(&ids) - exact.clone()).abs().max();
@@ -236,7 +247,7 @@ fn rows_of_a_packed_table_are_its_weights() {
 
 #[test]
 fn top_tokens_are_those_of_the_logits() {
-    for format in [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::Int8] {
+    for format in [Precision::F32, Precision::Bf16, Precision::Int8] {
         for (rows, vocabulary) in [(1, 5), (3, 1024), (17, 5003), (4, 9000)] {
             let hidden = random([rows, 24], 1);
             let bias = (vocabulary == 5003).then(|| random([vocabulary], 3));
@@ -325,7 +336,14 @@ fn beams_attend_to_their_own_past() {
                         Tensor::cat(rows.collect::<Vec<_>>(), 0)
                     };
                     let whole = Segments::single(beam.len());
-                    let output = kernels::attention(all(0, 4), all(1, 2), all(2, 2), &whole, 0.3);
+                    let output = kernels::attention(
+                        all(0, 4),
+                        all(1, 2),
+                        all(2, 2),
+                        &whole,
+                        0.3,
+                        Sight::Causal,
+                    );
                     output.slice_dim(0, beam.len() - 1..beam.len())
                 })
                 .collect();

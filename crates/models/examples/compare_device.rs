@@ -1,9 +1,9 @@
-//! Burn's operations on a device beside the same on the processor: which of them differ?
+//! Compares Burn's operations on a device with the same operations on the CPU.
 //!
 //! ```text
 //! cargo run --release -p models --features wgpu --example compare_device -- wgpu
 //! ```
-//! One line for each operation, with the largest difference.
+//! Prints one line per operation, with the largest difference.
 
 use burn::Tensor;
 use burn::tensor::activation::{log_softmax, silu, softmax};

@@ -8,19 +8,17 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
+use kernels::{Precision, peak_memory};
 use models::comet::{CometModel, CometOptions, Sample};
-use models::kernels::{WeightFormat, peak_memory, retain_memory};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    retain_memory();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [path, pairs, rest @ ..] = arguments.as_slice() else {
-        return Err("usage: estimate_quality MODEL PAIRS [f32|bf16]".into());
+        return Err("usage: estimate_quality MODEL PAIRS [f32|bf16|int8]".into());
     };
-    let weights = match rest.first().map(String::as_str) {
-        None | Some("f32") => WeightFormat::F32,
-        Some("bf16") => WeightFormat::Bf16,
-        Some(other) => return Err(format!("weights are f32 or bf16, not {other}").into()),
+    let weights: Precision = match rest.first() {
+        Some(name) => name.parse()?,
+        None => Precision::F32,
     };
     let text = std::fs::read_to_string(pairs)?;
     let start = Instant::now();

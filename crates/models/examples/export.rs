@@ -8,10 +8,9 @@ use std::path::PathBuf;
 use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::{Device, Distribution};
-use models::LanguageModel;
+use kernels::Segments;
 use models::export::{StoredFormat, save_huggingface, save_peft_adapter};
-use models::kernels::Segments;
-use models::llama::LoraConfig;
+use models::{LanguageModel, LoraConfig};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -23,24 +22,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let base = out.join("model");
     save_huggingface(&model, &base, StoredFormat::F32)?;
 
-    model.llama = model.llama.apply_lora(&LoraConfig::default(), 1)?;
-    for block in &mut model.llama.model.layers {
-        for layer in [&mut block.self_attn.v_proj, &mut block.mlp.gate_proj] {
-            let Some(lora) = &mut layer.lora else {
-                continue;
-            };
+    model.network = model.network.apply_lora(&LoraConfig::default(), 1)?;
+    model.network = model.network.map_linears(|name, mut layer| {
+        if let Some(lora) = &mut layer.lora
+            && ["v_proj", "gate_proj", "c_fc"]
+                .iter()
+                .any(|part| name.ends_with(part))
+        {
             let noise = Distribution::Normal(0.0, 0.01);
             lora.lora_b = Param::from_tensor(Tensor::random_like(&lora.lora_b.val(), noise));
         }
-    }
+        layer
+    });
     save_peft_adapter(&model, &std::path::absolute(&base)?, &out.join("adapter"))?;
 
     let ids = model
         .tokenizer
         .encode_plain("The quick brown fox jumps over the lazy")?;
-    let hidden = model.llama.forward(&ids, &Segments::single(ids.len()));
+    let hidden = model.network.forward(&ids, &Segments::single(ids.len()));
     let logits: Vec<f32> = model
-        .llama
+        .network
         .logits(hidden)
         .into_data()
         .iter::<f32>()

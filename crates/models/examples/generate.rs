@@ -1,4 +1,4 @@
-//! Speed and memory of greedy generation: 64 prompt and 128 new tokens a sequence.
+//! Speed and memory of greedy generation: 64 prompt and 128 new tokens per sequence.
 //!
 //! ```text
 //! cargo run --release -p models --example generate -- MODEL [f32|bf16|int8] [BATCH]
@@ -8,24 +8,21 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
+use kernels::{Precision, peak_memory};
 use models::generation::{GenerationOptions, generate};
-use models::kernels::{WeightFormat, peak_memory, retain_memory};
 use models::{LanguageModel, WeightForm};
 
 /// Tokens before the first new one.
 const PROMPT_TOKENS: u32 = 64;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    retain_memory();
     let mut arguments = std::env::args().skip(1);
     let path = arguments
         .next()
         .ok_or("usage: generate MODEL [f32|bf16|int8] [BATCH]")?;
-    let format = match arguments.next().as_deref() {
-        None | Some("f32") => WeightFormat::F32,
-        Some("bf16") => WeightFormat::Bf16,
-        Some("int8") => WeightFormat::Int8,
-        Some(other) => return Err(format!("weights are f32, bf16 or int8, not {other}").into()),
+    let format: Precision = match arguments.next() {
+        Some(name) => name.parse()?,
+        None => Precision::F32,
     };
     let batch: u32 = arguments.next().map_or(Ok(1), |batch| batch.parse())?;
     let model = LanguageModel::load_as(&path, &Device::flex(), WeightForm::Packed(format))?;

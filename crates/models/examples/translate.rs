@@ -9,8 +9,8 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
+use kernels::{Precision, peak_memory};
 use models::beam_search::{BeamOptions, beam_search};
-use models::kernels::{WeightFormat, peak_memory, retain_memory};
 use models::m2m100::{M2m100, M2m100Config};
 
 /// facebook/nllb-200-distilled-600M.
@@ -23,13 +23,10 @@ const SHAPE: &str = r#"{"model_type": "m2m_100", "vocab_size": 256206, "d_model"
 const LANGUAGE: u32 = 256_100;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    retain_memory();
     let mut arguments = std::env::args().skip(1);
-    let format = match arguments.next().as_deref() {
-        None | Some("f32") => WeightFormat::F32,
-        Some("bf16") => WeightFormat::Bf16,
-        Some("int8") => WeightFormat::Int8,
-        Some(other) => return Err(format!("weights are f32, bf16 or int8, not {other}").into()),
+    let format: Precision = match arguments.next() {
+        Some(name) => name.parse()?,
+        None => Precision::F32,
     };
     let mut number = |default| arguments.next().map_or(Ok(default), |text| text.parse());
     let (sentences, new_tokens, batch_size) = (number(128)?, number(30)?, number(32)?);

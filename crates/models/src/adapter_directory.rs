@@ -9,28 +9,28 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, reject_unexpected};
+use crate::decoders::Shape;
 use crate::huggingface::SafetensorsCheckpoint;
 use crate::identity::{self, ModelIdentity};
 use crate::language_model::{LanguageModel, LoadError};
-use crate::linear::Linear;
-use crate::llama::{LlamaConfig, LoraConfig, MapLayer};
+use crate::layers::{Linear, LoraConfig, MapLayer};
 
 /// File name of an adapter's configuration.
 pub(crate) const ADAPTER_CONFIG: &str = "adapter_config.json";
 /// File name of an adapter's weights.
 pub(crate) const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
-/// What PEFT puts before the names of the base model's modules.
+/// Prefix that PEFT adds to the names of the base model's modules.
 pub(crate) const PREFIX: &str = "base_model.model.";
 
-/// Why an adapter could not be loaded.
+/// Error returned when an adapter cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum AdapterError {
-    /// The configuration asks for something that is not built.
+    /// The configuration requires an unsupported feature.
     #[error("{path}: {message}")]
     Config {
         /// `adapter_config.json`.
         path: PathBuf,
-        /// What is wrong, naming the key.
+        /// The problem, with the key concerned.
         message: String,
     },
     /// The base model.
@@ -38,7 +38,7 @@ pub enum AdapterError {
     Base {
         /// The adapter's directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: Box<LoadError>,
     },
     /// The adapter's weights.
@@ -59,8 +59,6 @@ struct Written {
     use_rslora: bool,
     #[serde(default)]
     use_dora: bool,
-    #[serde(default)]
-    fan_in_fan_out: bool,
     bias: Option<String>,
     modules_to_save: Option<Vec<String>>,
     rank_pattern: Option<Value>,
@@ -68,7 +66,7 @@ struct Written {
 }
 
 impl Written {
-    /// The first setting that changes the arithmetic in a way that is not built.
+    /// The first setting that changes the computation in an unsupported way.
     fn unsupported(&self) -> Option<&'static str> {
         let set = |value: &Option<Value>| {
             value
@@ -79,7 +77,6 @@ impl Written {
         [
             (self.peft_type != "LORA", "`peft_type` other than \"LORA\""),
             (self.use_dora, "`use_dora`"),
-            (self.fan_in_fan_out, "`fan_in_fan_out`"),
             (
                 self.bias.as_deref().is_some_and(|bias| bias != "none"),
                 "`bias` other than \"none\"",
@@ -97,7 +94,7 @@ impl Written {
     }
 }
 
-/// The adapter's configuration and where its base model is.
+/// The adapter's configuration and the location of its base model.
 fn read(directory: &Path) -> Result<(Written, PathBuf), AdapterError> {
     let path = directory.join(ADAPTER_CONFIG);
     let config_error = |message: String| AdapterError::Config {
@@ -136,7 +133,7 @@ fn base_error(directory: &Path) -> impl Fn(LoadError) -> AdapterError {
     }
 }
 
-/// What the base model and the adapter are together.
+/// Identity of the base model and adapter together.
 pub(crate) fn identity(directory: &Path) -> Result<ModelIdentity, AdapterError> {
     let (_, base) = read(directory)?;
     let base = LanguageModel::identity_of(&base).map_err(base_error(directory))?;
@@ -144,7 +141,7 @@ pub(crate) fn identity(directory: &Path) -> Result<ModelIdentity, AdapterError> 
 }
 
 /// The base model's shape.
-pub(crate) fn shape(directory: &Path) -> Result<LlamaConfig, AdapterError> {
+pub(crate) fn shape(directory: &Path) -> Result<Shape, AdapterError> {
     let (_, base) = read(directory)?;
     LanguageModel::shape_of(&base).map_err(base_error(directory))
 }
@@ -185,8 +182,7 @@ pub(crate) fn load(
     Ok(model)
 }
 
-/// The layer called `name` with the adapter that `weights` has for it, whose tensors are noted in
-/// `used`.
+/// The layer `name` with its adapter from `weights`, whose tensors are recorded in `used`.
 fn attached(
     name: &str,
     layer: Linear,

@@ -1,8 +1,8 @@
 //! Beam search over an encoder-decoder, with the results of Transformers' `generate`.
 //!
-//! Sentences are searched side by side and independently: each is done when its own search is
-//! over, leaves the batch at once, and the next ones waiting enter. The encoder runs once a
-//! sentence; beams share its keys and values, and all of their own past that they have in common.
+//! Sentences are searched in parallel and independently. A sentence leaves the batch as soon as its
+//! own search is over, and the next one takes its place. The encoder runs once per sentence; beams
+//! share its keys and values, and their common past.
 
 mod candidates;
 mod options;
@@ -18,25 +18,27 @@ pub use options::{BeamOptions, EarlyStopping, OptionsError};
 
 use crate::generation::FinishReason;
 use crate::m2m100::{Encoded, M2m100, M2m100Config};
-use search::{Rules, Search};
+use candidates::Rules;
+use search::Search;
 
-/// The best continuation that was found for a source.
+/// The best hypothesis for a source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hypothesis {
-    /// Tokens after the decoder's start token: a forced first token and the end token included.
+    /// Tokens after the decoder's start token, including a forced first token and the end token.
     pub ids: Vec<u32>,
-    /// Sum of the log-probabilities divided by length^`length_penalty`; 0 of a greedy search.
+    /// Sum of the log-probabilities divided by length^`length_penalty`; 0 for greedy search.
     pub score: f32,
-    /// Whether it ended by itself.
+    /// Whether it ended with the end token.
     pub finish_reason: FinishReason,
 }
 
-/// Once this many source tokens enter in one step, further sources wait for the next; bounds memory.
+/// Maximum number of source tokens that enter in one step, after which further sources wait; bounds
+/// memory.
 const ENTERING_TOKENS: usize = 4096;
 
-/// The best hypothesis for each source (ids as the encoder reads them); results are in the order of
-/// `sources`. `finished` is told of every source that is done (with 1). A source without tokens gets
-/// an empty hypothesis.
+/// The best hypothesis for each source (ids as read by the encoder), in the order of `sources`.
+/// `finished` is called with 1 for every completed source. A source without tokens gets an empty
+/// hypothesis.
 ///
 /// # Panics
 /// If an id is not below the model's vocabulary.
@@ -65,7 +67,8 @@ pub fn beam_search(
         results: vec![nothing; sources.len()],
     };
     let mut order: Vec<usize> = (0..sources.len()).collect();
-    // Longest first: those that run together are alike, and the last to run are the shortest.
+    // Longest first: sentences that run together have similar lengths, and the last to run are the
+    // shortest.
     order.sort_by_key(|&index| std::cmp::Reverse(sources[index].len()));
     let mut waiting = VecDeque::new();
     for index in order {
@@ -78,7 +81,7 @@ pub fn beam_search(
     let batch_size = options.batch_size.max(1);
     let device = model.device();
     loop {
-        // A few at a time, so that the encoder has work worth its while.
+        // A few at a time, so that the encoder works efficiently.
         let free = batch_size - batch.running.len();
         if free * 4 >= batch_size && !waiting.is_empty() {
             let mut entering = Vec::new();
@@ -116,7 +119,7 @@ struct Sentence<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Encodes these sources and begins their searches.
+    /// Encodes these sources and starts their searches.
     fn enter(&mut self, entering: &[usize], sources: &[Vec<u32>]) {
         let ids: Vec<u32> = entering.iter().flat_map(|&i| sources[i].clone()).collect();
         let segments = Segments::new(entering.iter().map(|&index| sources[index].len()));
@@ -144,7 +147,7 @@ impl<'a> Batch<'a> {
             .model
             .decode_beams(&ids, &beams, &sources, &mut self.cache, &slots);
 
-        // Where the next token is forced, nobody asks the output layer.
+        // If the next token is forced, the output layer is not needed.
         let mut rows = Vec::new();
         let mut apart = Vec::new();
         for (sentence, range) in self.running.iter().zip(beams.iter()) {

@@ -1,7 +1,7 @@
-//! Chat templates: Jinja programs that come with a model and write a conversation as text.
+//! Chat templates: Jinja programs, shipped with a model, that render a conversation as text.
 //!
-//! Rendered as Transformers renders them (`chat_template_utils.py`): blocks trimmed, loop controls,
-//! Python's string methods, `raise_exception`, `strftime_now` and its own `tojson`.
+//! Rendered as in Transformers (`chat_template_utils.py`): trimmed blocks, loop controls, Python's
+//! string methods, `raise_exception`, `strftime_now` and its own `tojson`.
 
 mod environment;
 
@@ -11,16 +11,16 @@ use serde::Serialize;
 
 use crate::tokenizer::{SpecialTokens, Tokenizer, TokenizerError};
 
-/// Why a conversation could not be rendered.
+/// Error returned when a conversation cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum ChatTemplateError {
-    /// The template is no valid Jinja.
+    /// The template is not valid Jinja.
     #[error("the chat template cannot be read: {0}")]
     Syntax(String),
-    /// The template refused the conversation or failed on it.
+    /// The template refused the conversation, or failed.
     #[error("the chat template cannot render this conversation: {0}")]
     Render(String),
-    /// The template leaves out what the assistant says.
+    /// The template omits the assistant's answer.
     #[error("the chat template does not show the assistant's answer, so it cannot be trained on")]
     AnswerNotShown,
     /// The tokenizer failed on the rendered text.
@@ -75,24 +75,24 @@ impl Message {
     }
 }
 
-/// What follows the assistant's words: found by rendering, never assumed.
+/// The text around the assistant's answer: found by rendering, never assumed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerFrame {
     /// Text between the generation prompt and the answer; often empty, a space in Llama 2.
     pub before: String,
     /// Text after the answer up to and including the token that ends the turn.
     pub end_of_turn: String,
-    /// The token that ends the turn. `None` where the template closes a turn with plain text or
-    /// not at all: such a model learns to stop only from its EOS, which is then `end_of_turn`.
+    /// The token that ends the turn. `None` if the template ends a turn with plain text or not at
+    /// all: such a model learns to stop only from its EOS, which is then `end_of_turn`.
     pub end_token: Option<u32>,
 }
 
 /// A question and its answer as token ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromptAndAnswer {
-    /// What is given at inference: the conversation up to where the model speaks.
+    /// The input at inference: the conversation up to the model's turn.
     pub prompt: Vec<u32>,
-    /// What the model is to say, the token that ends its turn included.
+    /// The model's answer, including the token that ends its turn.
     pub answer: Vec<u32>,
 }
 
@@ -104,7 +104,7 @@ pub struct ChatTemplate {
     special: SpecialTokens,
 }
 
-/// Stands for an answer while the text around answers is found out.
+/// Placeholder for an answer while the text around answers is being determined.
 const PLACEHOLDER: &str = "ANSWERGOESHERE";
 
 impl ChatTemplate {
@@ -124,7 +124,8 @@ impl ChatTemplate {
         &self.source
     }
 
-    /// The conversation as text; with `add_generation_prompt` it ends where the model speaks.
+    /// The conversation as text; with `add_generation_prompt`, it ends where the model's turn
+    /// begins.
     pub fn render(
         &self,
         messages: &[Message],
@@ -145,7 +146,7 @@ impl ChatTemplate {
             .map_err(|error| ChatTemplateError::Render(with_causes(&error)))
     }
 
-    /// Ids of the conversation `messages`, ready for the model to speak.
+    /// Ids of the conversation `messages`, ready for generation.
     pub fn prompt(
         &self,
         tokenizer: &Tokenizer,
@@ -154,7 +155,7 @@ impl ChatTemplate {
         Ok(tokenizer.encode(&self.render(messages, true)?)?)
     }
 
-    /// What the template writes around an answer to `messages`.
+    /// The text that the template writes around an answer to `messages`.
     pub fn answer_frame(
         &self,
         tokenizer: &Tokenizer,
@@ -183,11 +184,11 @@ impl ChatTemplate {
         }
     }
 
-    /// Ids of a conversation and of the answer to it, divided exactly where generation begins.
+    /// Ids of a conversation and of its answer, split exactly where generation begins.
     ///
-    /// The prompt is tokenised as at inference. Where its ids begin those of the whole text, the
-    /// answer is the rest of these; where a token would span the boundary, the answer is
-    /// tokenised by itself, since at inference the model starts after the prompt's own ids.
+    /// The prompt is tokenised as at inference. If its ids are a prefix of the ids of the whole
+    /// text, the answer is the rest. If a token would span the boundary, the answer is tokenised
+    /// separately, since at inference the model continues the prompt's own ids.
     pub fn prompt_and_answer(
         &self,
         tokenizer: &Tokenizer,
@@ -198,8 +199,8 @@ impl ChatTemplate {
         self.prompt_and_framed_answer(tokenizer, &frame, messages, answer)
     }
 
-    /// [`ChatTemplate::prompt_and_answer`] with what [`ChatTemplate::answer_frame`] found for another
-    /// conversation of the same turns.
+    /// [`ChatTemplate::prompt_and_answer`] with the result of [`ChatTemplate::answer_frame`] for
+    /// another conversation with the same turns.
     pub fn prompt_and_framed_answer(
         &self,
         tokenizer: &Tokenizer,
@@ -234,8 +235,8 @@ fn first_special(
     }))
 }
 
-/// An error and what caused it in one line; minijinja keeps the message of `raise_exception` in
-/// the cause.
+/// An error and its cause on one line; minijinja keeps the message of `raise_exception` in the
+/// cause.
 fn with_causes(error: &minijinja::Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);

@@ -1,18 +1,18 @@
-//! Where weights come from: a file format that hands out tensors by their Hugging Face names.
+//! Sources of weights: file formats that provide tensors by their Hugging Face names.
 
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-/// A stored model: named tensors, converted to f32 one at a time when they are asked for.
+/// A stored model: named tensors, each converted to f32 on request.
 pub trait Checkpoint: Sync {
     /// The file or directory, for messages.
     fn path(&self) -> PathBuf;
     /// Names of all stored tensors in Hugging Face's naming, in any order.
     fn names(&self) -> Vec<String>;
-    /// Whether there is a tensor of this name.
+    /// Whether a tensor has this name.
     fn contains(&self, name: &str) -> bool;
-    /// The shape of tensor `name`; `None` where there is none, or where only the model knows it.
+    /// The shape of tensor `name`; `None` if it does not exist or only the model knows its shape.
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let _ = name;
         None
@@ -21,10 +21,10 @@ pub trait Checkpoint: Sync {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError>;
 }
 
-/// Why a tensor could not be read.
+/// Error returned when a tensor cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// The model needs a tensor that is not there.
+    /// A tensor required by the model is missing.
     #[error(
         "{path}: tensor `{name}` is missing; the file does not hold the model that its \
          configuration describes"
@@ -35,21 +35,21 @@ pub enum CheckpointError {
         /// Hugging Face name.
         name: String,
     },
-    /// A tensor has another shape than the configuration says.
+    /// The shape of a tensor differs from the configuration.
     #[error(
-        "{path}: tensor `{name}` has shape {found:?}, but the configuration asks for {expected:?}"
+        "{path}: tensor `{name}` has shape {found:?}, but the configuration requires {expected:?}"
     )]
     Shape {
         /// File or directory.
         path: PathBuf,
         /// Hugging Face name.
         name: String,
-        /// What the configuration asks for.
+        /// Shape required by the configuration.
         expected: Vec<usize>,
-        /// What the file holds.
+        /// Shape in the file.
         found: Vec<usize>,
     },
-    /// Tensors that the architecture has no place for.
+    /// Tensors that do not belong to the architecture.
     #[error(
         "{path}: {count} tensors have no place in this architecture, the first is `{first}`; \
          the model is of another kind than its configuration says"
@@ -57,14 +57,14 @@ pub enum CheckpointError {
     Unexpected {
         /// File or directory.
         path: PathBuf,
-        /// How many.
+        /// Number of such tensors.
         count: usize,
         /// Name of the first one in alphabetical order.
         first: String,
     },
-    /// A tensor is stored in a number format that is not read.
+    /// A tensor is stored in an unsupported number format.
     #[error(
-        "{path}: tensor `{name}` is stored as {format}, which is not read; use a checkpoint in \
+        "{path}: tensor `{name}` is stored as {format}, which is not supported; use a checkpoint in \
          {supported}"
     )]
     Format {
@@ -74,21 +74,21 @@ pub enum CheckpointError {
         name: String,
         /// The number format found.
         format: String,
-        /// Number formats that are read.
+        /// Supported number formats.
         supported: &'static str,
     },
-    /// A file could not be read or breaks its format.
+    /// A file could not be read or violates its format.
     #[error("{path}: {message}")]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong, naming the tensor or key.
+        /// The problem, with the tensor or key concerned.
         message: String,
     },
 }
 
 impl CheckpointError {
-    /// The file or directory in which something is wrong.
+    /// The file or directory concerned.
     pub fn path(&self) -> &Path {
         match self {
             Self::Missing { path, .. }
@@ -107,8 +107,8 @@ impl CheckpointError {
     }
 }
 
-/// Fails when `checkpoint` holds tensors outside `expected`. Names that `ignored` accepts
-/// (buffers that older exporters stored) are passed over.
+/// Fails if `checkpoint` contains tensors outside `expected`. Names accepted by `ignored` (buffers
+/// stored by older exporters) are skipped.
 pub(crate) fn reject_unexpected(
     checkpoint: &dyn Checkpoint,
     expected: &std::collections::HashSet<String>,

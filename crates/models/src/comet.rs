@@ -1,8 +1,8 @@
 //! COMET and CometKiwi: learned estimates of translation quality (Rei et al. 2020, arXiv
 //! 2009.09025; Rei et al. 2022, arXiv 2209.06243). Reference: unbabel-comet.
 //!
-//! An encoder of the XLM-R kind reads the texts, the hidden states of its layers are mixed with
-//! learned weights and pooled to one vector a sequence, and an estimator makes a score of these.
+//! An XLM-R encoder reads the texts. The hidden states of its layers are mixed with learned weights
+//! and pooled to one vector per sequence, from which an estimator computes a score.
 
 mod error;
 mod feed_forward;
@@ -21,7 +21,7 @@ use kernels::Segments;
 pub use self::error::CometError;
 pub use self::hparams::{MetricClass, Transformation};
 pub use self::input::{EncodedSample, Sample};
-pub use self::load::CometOptions;
+pub use self::load::{CometDescription, CometOptions};
 
 use self::feed_forward::FeedForward;
 use self::hparams::{Hparams, Pooling};
@@ -30,7 +30,7 @@ use self::layerwise_attention::LayerwiseAttention;
 use crate::identity::ModelIdentity;
 use crate::xlm_roberta::XlmRoberta;
 
-/// A metric of translation quality with its tokenizer.
+/// A translation quality metric with its tokenizer.
 #[derive(Debug, Clone)]
 pub struct CometModel {
     hparams: Hparams,
@@ -43,53 +43,49 @@ pub struct CometModel {
     identity: ModelIdentity,
 }
 
-/// Tokens of one pass through the encoder, about; bounds memory. A longer sequence is a pass of
-/// its own.
+/// Approximate number of tokens in one pass through the encoder; bounds memory. A longer sequence
+/// gets its own pass.
 const TOKENS_PER_PASS: usize = 2048;
 
 impl CometModel {
-    /// What it is and where it came from.
+    /// Source and identity of the model.
     pub fn identity(&self) -> &ModelIdentity {
         &self.identity
     }
 
-    /// What kind of metric it is.
+    /// Kind of metric.
     pub fn class(&self) -> MetricClass {
         self.hparams.class
     }
 
-    /// How it weighs the encoder's layers; published scores depend on it.
+    /// Weighting of the encoder's layers; published scores depend on it.
     pub fn transformation(&self) -> Transformation {
         self.hparams.transformation
     }
 
-    /// Whether it can only compare with a reference.
+    /// Whether the metric needs a reference.
     pub fn needs_reference(&self) -> bool {
-        match self.hparams.class {
-            MetricClass::Unified => !self.hparams.inputs.source,
-            MetricClass::Regression => true,
-            MetricClass::Referenceless => false,
-        }
+        self.hparams.needs_reference()
     }
 
-    /// Longest sequence that the encoder reads, in tokens.
+    /// Maximum sequence length of the encoder, in tokens.
     pub fn max_tokens(&self) -> usize {
         self.encoder.max_tokens()
     }
 
-    /// A sample in token ids.
+    /// Encodes a sample as token ids.
     pub fn encode(&self, sample: Sample<'_>) -> Result<EncodedSample, CometError> {
         self.input.encode(sample, &self.hparams, self.max_tokens())
     }
 
-    /// Scores of samples that fit the encoder, in order. A score does not depend on what is scored
-    /// with it.
+    /// Scores of samples that fit the encoder, in order. A score does not depend on the other
+    /// samples.
     pub fn score(&self, samples: &[EncodedSample]) -> Result<Vec<f32>, CometError> {
         if let Some(index) = samples.iter().position(|sample| !sample.fits()) {
             let max_tokens = self.max_tokens();
             return Err(CometError::TooLong { index, max_tokens });
         }
-        // A source that stands before several translations is read once.
+        // A source that occurs before several translations is read once.
         let mut places: HashMap<&[u32], usize> = HashMap::new();
         let mut sequences: Vec<&[u32]> = Vec::new();
         for ids in samples.iter().flat_map(|sample| &sample.sequences) {
@@ -149,7 +145,7 @@ impl CometModel {
             .collect())
     }
 
-    /// One vector a sequence, [sequences, C].
+    /// One vector per sequence, [sequences, C].
     fn sentence_vectors(&self, sequences: &[&[u32]]) -> Vec<f32> {
         let mut vectors = Vec::with_capacity(sequences.len() * self.width);
         let mut rest = sequences;
@@ -214,7 +210,7 @@ impl CometModel {
     }
 }
 
-/// Product and distance of two vectors, element by element.
+/// Elementwise product and distance of two vectors.
 fn compare(a: &[f32], b: &[f32], features: &mut Vec<f32>) {
     features.extend(a.iter().zip(b).map(|(a, b)| a * b));
     features.extend(a.iter().zip(b).map(|(a, b)| (a - b).abs()));

@@ -5,12 +5,14 @@ use std::str::FromStr;
 
 use burn::Tensor;
 use burn::tensor::Device;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// What computes: the processor, or a GPU through one of its interfaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("format" = "device"))]
 pub enum ComputeDevice {
     /// The processor, with this project's own kernels.
     #[default]

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::adapter_directory::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, PREFIX};
+use crate::config_error::ConfigError;
+use crate::decoders::one_or_many;
 use crate::huggingface::SINGLE;
 use crate::language_model::LanguageModel;
-use crate::llama::ConfigError;
 use crate::tokenizer::TokenizerError;
 
 use files::Folder;
@@ -57,12 +58,13 @@ pub fn save_huggingface(
     if directory.join(ADAPTER_CONFIG).exists() {
         return Err(ExportError::AdapterInTheWay(directory.to_path_buf()));
     }
-    if model.llama.is_packed() {
+    if model.network.is_packed() {
         return Err(ExportError::Packed);
     }
-    let config = model.config.to_json(format.name())?;
+    let mut config = model.network.config().to_json(format.name())?;
+    config["eos_token_id"] = one_or_many(&model.config.eos_token_ids);
     let folder = Folder::create(directory)?;
-    let merged = model.llama.clone().merge_lora();
+    let merged = model.network.clone().merge_lora();
     folder.weights(SINGLE, weights::tensors(&merged), format)?;
     write_tokenizer(model, &folder)?;
     folder.json("generation_config.json", &generation_config(model))?;
@@ -77,7 +79,7 @@ pub fn save_peft_adapter(
     base: &Path,
     directory: &Path,
 ) -> Result<(), ExportError> {
-    let adapters = weights::adapters(&model.llama);
+    let adapters = weights::adapters(&model.network);
     let Some(first) = adapters.first() else {
         return Err(ExportError::NoAdapter);
     };
@@ -91,7 +93,10 @@ pub fn save_peft_adapter(
         "lora_dropout": first.dropout,
         "target_modules": targets(&adapters),
         "bias": "none",
-        "fan_in_fan_out": false,
+        "fan_in_fan_out": adapters.iter().any(|adapter| {
+            let weight = format!("{}.weight", adapter.layer);
+            model.network.stores_transposed(&weight)
+        }),
         "inference_mode": true,
         "init_lora_weights": true,
         "modules_to_save": null,
@@ -123,11 +128,7 @@ fn generation_config(model: &LanguageModel) -> Value {
     let special = model.tokenizer.special();
     json!({
         "bos_token_id": model.tokenizer.bos_id(),
-        "eos_token_id": match model.stop_tokens.as_slice() {
-            [] => Value::Null,
-            [id] => json!(id),
-            ids => json!(ids),
-        },
+        "eos_token_id": one_or_many(&model.stop_tokens),
         "pad_token_id": special.pad.as_deref().and_then(|pad| model.tokenizer.id(pad)),
     })
 }

@@ -46,10 +46,34 @@ impl Default for GenerationOptions {
     }
 }
 
+/// A sequence to be continued, with its own limits.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Prompt {
+    /// Tokens that are given.
+    pub ids: Vec<u32>,
+    /// Maximum number of new tokens, instead of [`GenerationOptions::max_new_tokens`].
+    pub max_new_tokens: Option<usize>,
+    /// The sequence ends with the token that completes one of these texts.
+    pub stop: Vec<String>,
+}
+
+impl Prompt {
+    fn budget(&self, options: &GenerationOptions) -> usize {
+        self.max_new_tokens.unwrap_or(options.max_new_tokens)
+    }
+
+    /// Whether what was written holds a stop text.
+    fn is_stopped(&self, model: &LanguageModel, written: &[u32]) -> bool {
+        !self.stop.is_empty()
+            && (model.tokenizer.decode(written))
+                .is_ok_and(|text| self.stop.iter().any(|stop| text.contains(stop)))
+    }
+}
+
 /// Why a sequence ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FinishReason {
-    /// A stop token was generated.
+    /// A stop token or the last token of a stop text was generated.
     Stop,
     /// `max_new_tokens` or the model's context ran out.
     Length,
@@ -78,10 +102,25 @@ pub fn generate(
     options: &GenerationOptions,
     finished: &mut dyn FnMut(usize),
 ) -> Vec<Generated> {
+    let prompt = |ids: &Vec<u32>| Prompt {
+        ids: ids.clone(),
+        ..Prompt::default()
+    };
+    let prompts: Vec<Prompt> = prompts.iter().map(prompt).collect();
+    generate_each(model, &prompts, options, finished)
+}
+
+/// [`generate`] for prompts with limits of their own.
+pub fn generate_each(
+    model: &LanguageModel,
+    prompts: &[Prompt],
+    options: &GenerationOptions,
+    finished: &mut dyn FnMut(usize),
+) -> Vec<Generated> {
     let mut batch = Batch {
         model,
         options,
-        cache: model.llama.new_cache(),
+        cache: model.network.new_cache(),
         running: Vec::new(),
         results: vec![
             Generated {
@@ -92,17 +131,18 @@ pub fn generate(
         ],
     };
     let mut order: Vec<usize> = (0..prompts.len()).collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(prompts[index].len()));
+    order.sort_by_key(|&index| std::cmp::Reverse(prompts[index].ids.len()));
     let mut waiting: VecDeque<usize> = VecDeque::new();
     for index in order {
-        let fits = prompts[index].len() < model.config.max_position_embeddings;
-        if prompts[index].is_empty() || !fits || options.max_new_tokens == 0 {
+        let prompt = &prompts[index];
+        let fits = prompt.ids.len() < model.config.max_position_embeddings;
+        if prompt.ids.is_empty() || !fits || prompt.budget(options) == 0 {
             finished(1);
         } else {
             waiting.push_back(index);
         }
     }
-    let shared = common_beginning(waiting.iter().map(|&index| prompts[index].as_slice()));
+    let shared = common_beginning(waiting.iter().map(|&index| prompts[index].ids.as_slice()));
     let beginning = batch.begin(shared);
     loop {
         let mut entering = 0;
@@ -114,7 +154,7 @@ pub fn generate(
                 Some(beginning) => batch.cache.fork(beginning),
                 None => batch.cache.open(),
             };
-            let input = prompts[index][shared.len()..].to_vec();
+            let input = prompts[index].ids[shared.len()..].to_vec();
             entering += input.len();
             batch.running.push(Sequence { index, slot, input });
         }
@@ -165,14 +205,14 @@ impl Batch<'_> {
         }
         let slot = self.cache.open();
         let segments = Segments::single(tokens.len());
-        let llama = &self.model.llama;
+        let llama = &self.model.network;
         llama.forward_cached(tokens, &segments, &mut self.cache, &[slot]);
         Some(slot)
     }
 
     /// One token for every running sequence.
-    fn step(&mut self, prompts: &[Vec<u32>], finished: &mut dyn FnMut(usize)) {
-        let logits = kernels::together(&self.model.llama.device(), || self.next_logits());
+    fn step(&mut self, prompts: &[Prompt], finished: &mut dyn FnMut(usize)) {
+        let logits = kernels::together(&self.model.network.device(), || self.next_logits());
         let (options, model, results) = (self.options, self.model, &mut self.results);
         let cache = &mut self.cache;
         let width = model.config.vocab_size;
@@ -180,14 +220,16 @@ impl Batch<'_> {
         self.running.retain_mut(|sequence| {
             let row = rows.next().unwrap_or_default();
             let result = &mut results[sequence.index];
-            let draw = || sampling::draw(options.seed, &prompts[sequence.index], result.ids.len());
+            let prompt = &prompts[sequence.index];
+            let draw = || sampling::draw(options.seed, &prompt.ids, result.ids.len());
             let token = options.sampling.choose(row, draw);
             result.ids.push(token);
             sequence.input = vec![token];
-            let length = prompts[sequence.index].len() + result.ids.len();
-            if !options.ignore_stop_tokens && model.stop_tokens.contains(&token) {
+            let length = prompt.ids.len() + result.ids.len();
+            let stopped = !options.ignore_stop_tokens && model.stop_tokens.contains(&token);
+            if stopped || prompt.is_stopped(model, &result.ids) {
                 result.finish_reason = FinishReason::Stop;
-            } else if result.ids.len() < options.max_new_tokens
+            } else if result.ids.len() < prompt.budget(options)
                 && length < model.config.max_position_embeddings
             {
                 return true;
@@ -207,7 +249,7 @@ impl Batch<'_> {
             .collect();
         let segments = Segments::new(self.running.iter().map(|sequence| sequence.input.len()));
         let slots: Vec<Slot> = self.running.iter().map(|sequence| sequence.slot).collect();
-        let llama = &self.model.llama;
+        let llama = &self.model.network;
         let hidden = llama.forward_cached(&ids, &segments, &mut self.cache, &slots);
         let hidden = if ids.len() == slots.len() {
             hidden

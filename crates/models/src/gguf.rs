@@ -1,13 +1,12 @@
-//! GGUF files: llama.cpp's container of metadata, tokenizer and quantised weights.
+//! GGUF files: llama.cpp's container for metadata, tokenizer and quantised weights.
 //!
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little
-//! endian. The file is memory-mapped; every length and offset is checked against its size before
-//! anything is allocated, so that a truncated or hostile file ends in an error that names the key
-//! or tensor.
+//! endian. The file is memory-mapped. Every length and offset is checked against its size before
+//! anything is allocated, so a truncated or hostile file ends in an error that names the key or
+//! tensor.
 
 mod cursor;
 mod dequantize;
-mod llama;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,11 +15,10 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 
 pub use dequantize::{BlockFormat, dequantize};
-pub use llama::{LlamaCheckpoint, LlamaGgufError};
 
 use cursor::Cursor;
 
-/// Why a GGUF file is refused.
+/// Error returned when a GGUF file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum GgufError {
     /// The file could not be opened or mapped.
@@ -28,18 +26,18 @@ pub enum GgufError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// The content breaks the format.
+    /// The content violates the format.
     #[error("{path}: {message}")]
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and at which key or tensor.
+        /// The problem, and the key or tensor concerned.
         message: String,
     },
-    /// A metadata key is absent.
+    /// A metadata key is missing.
     #[error("{path}: metadata key `{key}` is missing")]
     MissingKey {
         /// The file.
@@ -47,14 +45,14 @@ pub enum GgufError {
         /// The key.
         key: String,
     },
-    /// A metadata key has another type than its meaning asks for.
+    /// A metadata key has the wrong type.
     #[error("{path}: metadata key `{key}` is not {expected}")]
     KeyType {
         /// The file.
         path: PathBuf,
         /// The key.
         key: String,
-        /// The type that was expected.
+        /// The expected type.
         expected: &'static str,
     },
 }
@@ -62,7 +60,7 @@ pub enum GgufError {
 /// A metadata value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Any integer type. GGUF's u64 values above `i64::MAX` are refused on reading.
+    /// Any integer type. u64 values above `i64::MAX` are refused.
     Integer(i64),
     /// f32 or f64.
     Float(f64),
@@ -80,14 +78,14 @@ pub enum Value {
     Texts(Vec<String>),
 }
 
-/// Where and how one tensor is stored.
+/// Location and format of one tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorInfo {
     /// Row-major shape: the reverse of GGUF's own order.
     pub shape: Vec<usize>,
     /// Number format.
     pub format: BlockFormat,
-    /// First byte, from the start of the file.
+    /// Offset of the first byte in the file.
     start: usize,
     /// Length in bytes.
     bytes: usize,
@@ -102,7 +100,7 @@ pub struct Gguf {
     tensors: HashMap<String, TensorInfo>,
 }
 
-/// Of the format: tensors with more dimensions do not exist.
+/// Limit of the format: no tensor has more dimensions.
 const MAX_DIMENSIONS: u32 = 4;
 
 impl Gguf {
@@ -114,8 +112,8 @@ impl Gguf {
             source,
         };
         let file = File::open(&path).map_err(io)?;
-        // SAFETY: the map is read-only; a file that another process changes meanwhile gives wrong
-        // values, as with any reader, but no invalid ones: all bytes are valid in all formats.
+        // SAFETY: the map is read-only. A file that another process changes gives wrong values, as
+        // with any reader, but no invalid ones: all bytes are valid in all formats.
         let map = unsafe { Mmap::map(&file) }.map_err(io)?;
         let (metadata, tensors) = read_header(&map).map_err(|message| GgufError::Format {
             path: path.clone(),
@@ -139,12 +137,12 @@ impl Gguf {
         &self.tensors
     }
 
-    /// The value of a metadata key, if it is there.
+    /// The value of a metadata key, if present.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.metadata.get(key)
     }
 
-    /// A string value, if the key is there.
+    /// A string value, if the key is present.
     pub fn text(&self, key: &str) -> Result<Option<&str>, GgufError> {
         self.typed(key, "a string", |value| match value {
             Value::Text(text) => Some(text.as_str()),
@@ -152,7 +150,7 @@ impl Gguf {
         })
     }
 
-    /// A non-negative integer value, if the key is there.
+    /// A non-negative integer value, if the key is present.
     pub fn unsigned(&self, key: &str) -> Result<Option<usize>, GgufError> {
         self.typed(key, "a non-negative integer", |value| match value {
             Value::Integer(number) => usize::try_from(*number).ok(),
@@ -160,7 +158,7 @@ impl Gguf {
         })
     }
 
-    /// A floating-point value, if the key is there.
+    /// A floating-point value, if the key is present.
     pub fn float(&self, key: &str) -> Result<Option<f64>, GgufError> {
         self.typed(key, "a number", |value| match value {
             Value::Float(number) => Some(*number),
@@ -169,7 +167,7 @@ impl Gguf {
         })
     }
 
-    /// A boolean value, if the key is there.
+    /// A boolean value, if the key is present.
     pub fn bool(&self, key: &str) -> Result<Option<bool>, GgufError> {
         self.typed(key, "a boolean", |value| match value {
             Value::Bool(flag) => Some(*flag),
@@ -177,7 +175,7 @@ impl Gguf {
         })
     }
 
-    /// An array of strings, if the key is there.
+    /// An array of strings, if the key is present.
     pub fn texts(&self, key: &str) -> Result<Option<&[String]>, GgufError> {
         self.typed(key, "an array of strings", |value| match value {
             Value::Texts(texts) => Some(texts.as_slice()),
@@ -185,7 +183,7 @@ impl Gguf {
         })
     }
 
-    /// An array of integers, if the key is there.
+    /// An array of integers, if the key is present.
     pub fn integers(&self, key: &str) -> Result<Option<&[i64]>, GgufError> {
         self.typed(key, "an array of integers", |value| match value {
             Value::Integers(numbers) => Some(numbers.as_slice()),
@@ -193,7 +191,7 @@ impl Gguf {
         })
     }
 
-    /// An array of floating-point numbers, if the key is there.
+    /// An array of floating-point numbers, if the key is present.
     pub fn floats(&self, key: &str) -> Result<Option<&[f64]>, GgufError> {
         self.typed(key, "an array of numbers", |value| match value {
             Value::Floats(numbers) => Some(numbers.as_slice()),
@@ -201,7 +199,7 @@ impl Gguf {
         })
     }
 
-    /// The error of a key that must be there.
+    /// The error for a required key that is missing.
     pub fn missing(&self, key: impl Into<String>) -> GgufError {
         GgufError::MissingKey {
             path: self.path.clone(),
@@ -243,9 +241,13 @@ fn read_header(file: &[u8]) -> Result<Header, String> {
     match version {
         2 | 3 => {}
         _ if matches!(version.swap_bytes(), 2 | 3) => {
-            return Err("a big-endian GGUF file; only little-endian ones are read".into());
+            return Err("a big-endian GGUF file; only little-endian files are supported".into());
         }
-        _ => return Err(format!("GGUF version {version}; versions 2 and 3 are read")),
+        _ => {
+            return Err(format!(
+                "GGUF version {version}; versions 2 and 3 are supported"
+            ));
+        }
     }
     let tensor_count = cursor.u64("the number of tensors")?;
     let key_count = cursor.u64("the number of metadata keys")?;
@@ -266,7 +268,7 @@ fn read_header(file: &[u8]) -> Result<Header, String> {
         let dimensions = cursor.u32(&what)?;
         if dimensions > MAX_DIMENSIONS {
             return Err(format!(
-                "tensor `{name}` has {dimensions} dimensions; at most 4 exist"
+                "tensor `{name}` has {dimensions} dimensions; at most 4 are allowed"
             ));
         }
         let mut shape = Vec::new();
@@ -281,7 +283,7 @@ fn read_header(file: &[u8]) -> Result<Header, String> {
     let alignment = match metadata.get("general.alignment") {
         None => 32,
         Some(Value::Integer(bytes)) if (1..=1 << 20).contains(bytes) => *bytes as usize,
-        Some(_) => return Err("metadata key `general.alignment` is not a sensible size".into()),
+        Some(_) => return Err("metadata key `general.alignment` is not a valid size".into()),
     };
     let data = cursor.position().next_multiple_of(alignment);
 
@@ -306,7 +308,7 @@ fn place(
 ) -> Result<TensorInfo, String> {
     let format = BlockFormat::from_code(code).ok_or_else(|| {
         format!(
-            "tensor `{name}` is stored in GGML format {code}; read are F32, F16, BF16, Q8_0, \
+            "tensor `{name}` is stored in GGML format {code}; supported are F32, F16, BF16, Q8_0, \
              Q4_0, Q4_1, Q5_0, Q5_1 and Q2_K to Q6_K"
         )
     })?;
@@ -318,7 +320,7 @@ fn place(
     let row = shape.last().copied().unwrap_or(1);
     if row % format.block_size() != 0 {
         return Err(format!(
-            "tensor `{name}` has rows of {row} values, which {format:?} cannot hold"
+            "tensor `{name}` has rows of {row} values, which is not a multiple of the block size of {format:?}"
         ));
     }
     let count = shape

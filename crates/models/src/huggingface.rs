@@ -12,10 +12,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, convert};
-use crate::llama::TokenIds;
+use crate::decoders::TokenIds;
 use crate::pytorch::PytorchCheckpoint;
 
-/// Where a tensor lies.
+/// Location of a tensor.
 #[derive(Debug, Clone)]
 struct Place {
     file: usize,
@@ -34,14 +34,14 @@ pub struct SafetensorsCheckpoint {
     tensors: BTreeMap<String, Place>,
 }
 
-/// Name of the weights where they are one file.
+/// Name of the weights if they are a single file.
 pub(crate) const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 /// The same in the format of PyTorch.
 const PYTORCH_SINGLE: &str = "pytorch_model.bin";
 const PYTORCH_INDEX: &str = "pytorch_model.bin.index.json";
 
-/// The weights of a model directory: safetensors where there are any, else PyTorch files.
+/// The weights of a model directory: safetensors if available, otherwise PyTorch files.
 pub fn open_weights(directory: &Path) -> Result<Box<dyn Checkpoint>, CheckpointError> {
     if let Some(files) = WeightFiles::find(directory, SINGLE, INDEX)? {
         let checkpoint = SafetensorsCheckpoint::open_files(directory, &files.paths)?;
@@ -56,13 +56,13 @@ pub fn open_weights(directory: &Path) -> Result<Box<dyn Checkpoint>, CheckpointE
     Err(CheckpointError::file(
         directory,
         format!(
-            "holds no weights: there is neither {SINGLE} nor {INDEX}, nor {PYTORCH_SINGLE} or \
-             {PYTORCH_INDEX}"
+            "contains no weights: none of {SINGLE}, {INDEX}, {PYTORCH_SINGLE} and \
+             {PYTORCH_INDEX} exists"
         ),
     ))
 }
 
-/// The files that weights are stored in, and what their index promises.
+/// The files in which weights are stored, and the tensors listed in their index.
 struct WeightFiles {
     paths: Vec<PathBuf>,
     index: Option<(PathBuf, Index)>,
@@ -75,7 +75,7 @@ struct Index {
 }
 
 impl WeightFiles {
-    /// The file `single` of a directory, or the shards that `index` names; `None` without either.
+    /// The file `single` of a directory, or the shards named in `index`; `None` if neither exists.
     fn find(directory: &Path, single: &str, index: &str) -> Result<Option<Self>, CheckpointError> {
         let single = directory.join(single);
         if single.is_file() {
@@ -99,7 +99,7 @@ impl WeightFiles {
         {
             return Err(CheckpointError::file(
                 index_path,
-                format!("shard `{name}` is not a file beside the index"),
+                format!("shard `{name}` is not a file next to the index"),
             ));
         }
         let paths = names.iter().map(|name| directory.join(name)).collect();
@@ -107,7 +107,7 @@ impl WeightFiles {
         Ok(Some(Self { paths, index }))
     }
 
-    /// Fails if the index promises a tensor that no file holds.
+    /// Fails if the index lists a tensor that no file contains.
     fn check_complete(&self, checkpoint: &dyn Checkpoint) -> Result<(), CheckpointError> {
         let Some((path, index)) = &self.index else {
             return Ok(());
@@ -127,10 +127,10 @@ impl WeightFiles {
 }
 
 impl SafetensorsCheckpoint {
-    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+    /// Opens `model.safetensors`, or the shards named in `model.safetensors.index.json`.
     pub fn open(directory: &Path) -> Result<Self, CheckpointError> {
         let Some(files) = WeightFiles::find(directory, SINGLE, INDEX)? else {
-            let message = format!("holds no weights: there is neither {SINGLE} nor {INDEX}");
+            let message = format!("contains no weights: neither {SINGLE} nor {INDEX} exists");
             return Err(CheckpointError::file(directory, message));
         };
         let checkpoint = Self::open_files(directory, &files.paths)?;
@@ -161,7 +161,7 @@ impl SafetensorsCheckpoint {
         })
     }
 
-    /// The shape of a tensor, if it is there.
+    /// The shape of a tensor, if it exists.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(|place| place.shape.as_slice())
     }
@@ -243,7 +243,7 @@ impl Checkpoint for SafetensorsCheckpoint {
     }
 }
 
-/// Reads a JSON file; `None` where there is none.
+/// Reads a JSON file; `None` if it does not exist.
 pub(crate) fn read_json(path: &Path) -> Result<Option<Value>, CheckpointError> {
     match std::fs::read_to_string(path) {
         Ok(text) => serde_json::from_str(&text)
@@ -254,8 +254,8 @@ pub(crate) fn read_json(path: &Path) -> Result<Option<Value>, CheckpointError> {
     }
 }
 
-/// The chat template of a directory: `chat_template.jinja`, else the key in
-/// `tokenizer_config.json`, a string or a list of named templates of which `default` is taken.
+/// The chat template of a directory: `chat_template.jinja`, or the key in `tokenizer_config.json`,
+/// which is a string or a list of named templates, of which `default` is used.
 pub(crate) fn chat_template(
     directory: &Path,
     tokenizer_config: Option<&Value>,

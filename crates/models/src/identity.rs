@@ -1,18 +1,18 @@
-//! What a model is: a hash of its files and its licence.
+//! Identity of a model: a hash of its files, and its licence.
 
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint::CheckpointError;
 use crate::huggingface;
 
-/// Where a model came from. Part of the hash of every row it produced.
+/// Origin of a model. Part of the hash of every row that it produces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelIdentity {
     /// The path it was loaded from.
     pub path: PathBuf,
     /// Hash of the content of its files, as hexadecimal digits.
     pub revision: String,
-    /// Licence where the file or its card says one.
+    /// Licence, if the file or its model card states one.
     pub licence: Option<String>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn content_hash(files: &[PathBuf]) -> Result<String, CheckpointError>
     Ok(hasher.finalize().to_hex()[..16].to_owned())
 }
 
-/// The files of a directory that decide what a model says, in alphabetical order.
+/// The files of a directory that determine a model's output, in alphabetical order.
 pub(crate) fn model_files(directory: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
     const SUFFIXES: [&str; 4] = [".safetensors", ".bin", ".json", ".jinja"];
     let error = |error| CheckpointError::file(directory, error);
@@ -58,7 +58,7 @@ pub(crate) fn licence_of_card(directory: &Path) -> Option<String> {
         .filter(|licence| !licence.is_empty())
 }
 
-/// The base model's revision and the adapter's, as one.
+/// The revisions of the base model and the adapter, combined.
 pub(crate) fn with_adapter(
     base: &ModelIdentity,
     directory: &Path,

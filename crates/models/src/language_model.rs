@@ -1,31 +1,32 @@
-//! A model as a user names it: a path, and everything that belongs to the model at that path.
+//! A model as named by the user: a path, and everything that belongs to the model at that path.
 
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use kernels::WeightFormat;
+use kernels::Precision;
 use serde_json::Value;
 
 use crate::adapter_directory::{self, ADAPTER_CONFIG, AdapterError};
 use crate::chat_template::{ChatTemplate, ChatTemplateError, Message};
 use crate::checkpoint::CheckpointError;
-use crate::gguf::{Gguf, GgufError, LlamaCheckpoint, LlamaGgufError};
+use crate::config_error::ConfigError;
+use crate::decoders::{Config, GgufConfigError, Network, Shape};
+use crate::gguf::{Gguf, GgufError};
 use crate::huggingface;
 use crate::identity::{self, ModelIdentity};
-use crate::linear::{Linear, WeightForm};
-use crate::llama::{ConfigError, Llama, LlamaConfig, MapLayer};
+use crate::layers::{Linear, MapLayer, WeightForm};
 use crate::m2m100::TranslationTokenizerError;
 use crate::tokenizer::{SpecialTokens, Tokenizer, TokenizerError};
 
-/// Why a model could not be loaded.
+/// Error returned when a model cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// Nothing at the path is a model.
+    /// The path does not contain a model.
     #[error("{path}: {message}")]
     NotAModel {
-        /// What the user named.
+        /// The path.
         path: PathBuf,
-        /// What was looked for.
+        /// The expected files.
         message: String,
     },
     /// The configuration.
@@ -33,7 +34,7 @@ pub enum LoadError {
     Config {
         /// The file it is in.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         source: ConfigError,
     },
     /// A GGUF file.
@@ -53,7 +54,7 @@ pub enum LoadError {
     ChatTemplate {
         /// The model.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         source: ChatTemplateError,
     },
     /// A PEFT adapter.
@@ -64,31 +65,31 @@ pub enum LoadError {
 /// A language model with its tokenizer and conventions.
 #[derive(Debug, Clone)]
 pub struct LanguageModel {
-    /// Shape of the network.
-    pub config: LlamaConfig,
+    /// Sizes of the network, and the tokens that end a generation.
+    pub config: Shape,
     /// The network.
-    pub llama: Llama,
+    pub network: Network,
     /// Text to ids and back.
     pub tokenizer: Tokenizer,
-    /// How conversations are written; base models have none.
+    /// The chat template; base models have none.
     pub chat_template: Option<ChatTemplate>,
-    /// Tokens that end a generation: those of the configuration and the template's end of turn.
+    /// Tokens that end a generation: those of the configuration, and the template's end of turn.
     pub stop_tokens: Vec<u32>,
-    /// What it is and where it came from.
+    /// Identity and origin.
     pub identity: ModelIdentity,
-    /// `tokenizer_config.json` as found, written out again on export.
+    /// `tokenizer_config.json` as found, written again on export.
     pub(crate) tokenizer_config: Option<Value>,
 }
 
 impl LanguageModel {
-    /// Loads what is at `path`: a GGUF file, a directory with one, a Hugging Face model directory,
-    /// or a PEFT adapter directory whose base model is on disk.
+    /// Loads the model at `path`: a GGUF file, a directory that contains one, a Hugging Face model
+    /// directory, or a PEFT adapter directory whose base model is on disk.
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, LoadError> {
         Self::load_as(path, device, WeightForm::Parameters)
     }
 
-    /// [`LanguageModel::load`] with the blocks' weights in `form`, in which each is put as soon as
-    /// it is read; adapters are merged for all but [`WeightForm::Parameters`].
+    /// [`LanguageModel::load`] with the blocks' weights converted to `form` as soon as they are
+    /// read; adapters are merged unless it is [`WeightForm::Parameters`].
     pub fn load_as(
         path: impl AsRef<Path>,
         device: &Device,
@@ -96,7 +97,7 @@ impl LanguageModel {
     ) -> Result<Self, LoadError> {
         let hold = &mut |_: &str, layer: Linear| Ok(layer.held_in(form));
         let mut model = Self::load_mapped(path.as_ref(), device, hold)?;
-        model.llama = model.llama.with_output_in(form);
+        model.network = model.network.with_output_in(form);
         Ok(model)
     }
 
@@ -113,7 +114,7 @@ impl LanguageModel {
         }
     }
 
-    /// What is at `path`, without loading it.
+    /// Identity of the model at `path`, without loading it.
     pub fn identity_of(path: impl AsRef<Path>) -> Result<ModelIdentity, LoadError> {
         match Place::of(path.as_ref())? {
             Place::Gguf(file) => gguf_identity(&file, &Gguf::open(&file)?),
@@ -122,25 +123,27 @@ impl LanguageModel {
         }
     }
 
-    /// The shape of the model at `path`, without its weights; of an adapter, its base model's.
-    pub fn shape_of(path: impl AsRef<Path>) -> Result<LlamaConfig, LoadError> {
+    /// The shape of the model at `path`, without its weights; for an adapter, that of its base
+    /// model.
+    pub fn shape_of(path: impl AsRef<Path>) -> Result<Shape, LoadError> {
         match Place::of(path.as_ref())? {
-            Place::Gguf(file) => gguf_shape(&file, &Gguf::open(&file)?),
-            Place::Directory(directory) => directory_shape(directory),
+            Place::Gguf(file) => Ok(gguf_config(&file, &Gguf::open(&file)?)?.shape().clone()),
+            Place::Directory(directory) => Ok(directory_config(directory)?.shape().clone()),
             Place::Adapter(directory) => Ok(adapter_directory::shape(directory)?),
         }
     }
 
     fn load_gguf(path: &Path, device: &Device, map: &mut MapLayer<'_>) -> Result<Self, LoadError> {
         let file = Gguf::open(path)?;
-        let config = gguf_shape(path, &file)?;
+        let config = gguf_config(path, &file)?;
         let tokenizer = Tokenizer::from_gguf(&file)?;
-        tokenizer.check_vocabulary(config.vocab_size)?;
-        let checkpoint = LlamaCheckpoint::new(&file, &config);
-        let llama = Llama::load_mapped(&config, &checkpoint, device, map)?;
+        tokenizer.check_vocabulary(config.shape().vocab_size)?;
+        let checkpoint = config.gguf_checkpoint(&file);
+        let network = Network::load_mapped(&config, &checkpoint, device, map)?;
         let template = file.text("tokenizer.chat_template")?.map(str::to_owned);
         let identity = gguf_identity(path, &file)?;
-        Self::assemble(config, llama, tokenizer, template, identity, None)
+        let shape = config.shape().clone();
+        Self::assemble(shape, network, tokenizer, template, identity, None)
     }
 
     fn load_directory(
@@ -148,9 +151,10 @@ impl LanguageModel {
         device: &Device,
         map: &mut MapLayer<'_>,
     ) -> Result<Self, LoadError> {
-        let mut config = directory_shape(path)?;
+        let config = directory_config(path)?;
+        let mut shape = config.shape().clone();
         if let Some(ids) = huggingface::generation_eos(path)? {
-            config.eos_token_ids = ids;
+            shape.eos_token_ids = ids;
         }
         let tokenizer_config = huggingface::read_json(&path.join("tokenizer_config.json"))?;
         let special_map = huggingface::read_json(&path.join("special_tokens_map.json"))?;
@@ -161,14 +165,14 @@ impl LanguageModel {
             .reduce(SpecialTokens::or)
             .unwrap_or_default();
         let tokenizer = Tokenizer::from_file(&path.join("tokenizer.json"), special)?;
-        tokenizer.check_vocabulary(config.vocab_size)?;
+        let tokenizer = tokenizer.fitting(shape.vocab_size)?;
         let template = huggingface::chat_template(path, tokenizer_config.as_ref())?;
         let checkpoint = huggingface::open_weights(path)?;
-        let llama = Llama::load_mapped(&config, checkpoint.as_ref(), device, map)?;
+        let network = Network::load_mapped(&config, checkpoint.as_ref(), device, map)?;
         let identity = directory_identity(path)?;
         Self::assemble(
-            config,
-            llama,
+            shape,
+            network,
             tokenizer,
             template,
             identity,
@@ -177,8 +181,8 @@ impl LanguageModel {
     }
 
     fn assemble(
-        config: LlamaConfig,
-        llama: Llama,
+        config: Shape,
+        network: Network,
         tokenizer: Tokenizer,
         template: Option<String>,
         identity: ModelIdentity,
@@ -204,7 +208,7 @@ impl LanguageModel {
         stop_tokens.dedup();
         Ok(Self {
             config,
-            llama,
+            network,
             tokenizer,
             chat_template,
             stop_tokens,
@@ -213,16 +217,16 @@ impl LanguageModel {
         })
     }
 
-    /// The model for inference: adapters merged, weights in the form that is read fastest.
-    pub fn packed(&self, format: WeightFormat) -> Self {
+    /// The model for inference: adapters merged, weights in the fastest form.
+    pub fn packed(&self, format: Precision) -> Self {
         Self {
-            llama: self.llama.packed(format),
+            network: self.network.packed(format),
             ..self.clone()
         }
     }
 }
 
-/// What a path that names a model leads to.
+/// The kinds of model that a path can lead to.
 enum Place<'p> {
     Gguf(PathBuf),
     Directory(&'p Path),
@@ -258,10 +262,10 @@ impl<'p> Place<'p> {
         match gguf_files(path)?.as_slice() {
             [file] => Ok(Self::Gguf(file.clone())),
             [] => Err(not_a_model(
-                "holds no model: there is no config.json, adapter_config.json or .gguf file",
+                "contains no model: no config.json, adapter_config.json or .gguf file",
             )),
             [first, second, ..] => Err(not_a_model(&format!(
-                "holds several GGUF files ({}, {} …); name one of them",
+                "contains several GGUF files ({}, {} …); name one of them",
                 first.display(),
                 second.display()
             ))),
@@ -269,21 +273,21 @@ impl<'p> Place<'p> {
     }
 }
 
-fn gguf_shape(path: &Path, file: &Gguf) -> Result<LlamaConfig, LoadError> {
-    file.llama_config().map_err(|error| match error {
-        LlamaGgufError::Gguf(error) => LoadError::Gguf(error),
-        LlamaGgufError::Config(source) => LoadError::Config {
+fn gguf_config(path: &Path, file: &Gguf) -> Result<Config, LoadError> {
+    Config::from_gguf(file).map_err(|error| match error {
+        GgufConfigError::Gguf(error) => LoadError::Gguf(error),
+        GgufConfigError::Config(source) => LoadError::Config {
             path: path.into(),
             source,
         },
     })
 }
 
-fn directory_shape(path: &Path) -> Result<LlamaConfig, LoadError> {
+fn directory_config(path: &Path) -> Result<Config, LoadError> {
     let path = path.join("config.json");
     let text =
         std::fs::read_to_string(&path).map_err(|error| CheckpointError::file(&path, error))?;
-    LlamaConfig::from_json(&text).map_err(|source| LoadError::Config { path, source })
+    Config::from_json(&text).map_err(|source| LoadError::Config { path, source })
 }
 
 fn gguf_identity(path: &Path, file: &Gguf) -> Result<ModelIdentity, LoadError> {

@@ -1,17 +1,21 @@
-//! Architectures: language models, their files, and what they do.
+//! Architectures: language models, their files, and what can be done with them.
 //!
-//! [`LanguageModel::load`] takes a path and gives the network ([`llama`]) with its tokenizer and
-//! chat template, from a GGUF file ([`gguf`]) or a Hugging Face directory ([`huggingface`]).
-//! [`generation`] writes text with it, [`scoring`] says how probable a text is, [`export`] writes
-//! it back to disk as Transformers or PEFT read it. [`TranslationModel`] is an encoder-decoder
+//! [`LanguageModel::load`] takes a path and returns the network ([`decoders`]) with its tokenizer
+//! and chat template, from a GGUF file ([`gguf`]) or a Hugging Face directory ([`huggingface`]).
+//! [`generation`] writes text with it, [`scoring`] computes the probability of text, and [`export`]
+//! writes the model to disk for Transformers or PEFT. [`TranslationModel`] is an encoder-decoder
 //! ([`m2m100`]) with its tokenizer, searched by [`beam_search`]. [`comet`] estimates the quality of
 //! translations with an encoder ([`xlm_roberta`]). [`pytorch`] reads PyTorch's files without
-//! executing anything. No data set is known here.
+//! executing anything. This crate knows no data set.
+
+#![warn(clippy::unwrap_used)]
 
 mod adapter_directory;
 mod compute_device;
+mod config_error;
 mod identity;
 mod language_model;
+mod parameter_path;
 mod random_weights;
 mod translation_model;
 
@@ -19,12 +23,12 @@ pub mod beam_search;
 pub mod chat_template;
 pub mod checkpoint;
 pub mod comet;
+pub mod decoders;
 pub mod export;
 pub mod generation;
 pub mod gguf;
 pub mod huggingface;
-pub mod linear;
-pub mod llama;
+pub mod layers;
 pub mod m2m100;
 pub mod pytorch;
 pub mod scoring;
@@ -33,8 +37,11 @@ pub mod xlm_roberta;
 
 pub use adapter_directory::AdapterError;
 pub use compute_device::{ComputeDevice, DeviceError, GpuInterface};
+pub use config_error::ConfigError;
+pub use decoders::{Network, Shape};
 pub use identity::ModelIdentity;
-pub use kernels;
+pub use kernels::Precision;
 pub use language_model::{LanguageModel, LoadError};
-pub use linear::{Linear, Lora, WeightForm};
+pub use layers::{Linear, Lora, LoraConfig, LoraTargetError, WeightForm};
+pub use parameter_path::ParameterPath;
 pub use translation_model::TranslationModel;

@@ -4,11 +4,10 @@
 //! Fields are named as the tensors in Hugging Face checkpoints. Shapes: T tokens of all sequences
 //! laid end to end, C hidden, F inside the feed-forward layers, H heads of size D, V vocabulary.
 
-mod attention;
 mod config;
 mod decoder;
 mod encoder;
-mod layers;
+mod feed_forward;
 mod positions;
 mod random;
 mod tokenizer;
@@ -16,20 +15,22 @@ mod tokenizer;
 use burn::Tensor;
 use burn::module::{Module, Param};
 use burn::tensor::Device;
-use kernels::{BeamCache, KeyValues, PackedLinear, Segments, Slot, TopTokens, WeightFormat};
+use kernels::{BeamCache, KeyValues, PackedLinear, Precision, Segments, Slot, TopTokens};
 
 pub use config::M2m100Config;
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use tokenizer::{TranslationTokenizer, TranslationTokenizerError};
 
-use crate::checkpoint::{Checkpoint, CheckpointError, reject_unexpected};
-use crate::linear::Linear;
-use layers::Loader;
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::layers::{Linear, Loader, MultiHeadAttention, WeightForm};
 use positions::Positions;
 
-/// Names under which checkpoints store the token table; which ones are there varies with the
-/// version that wrote them.
+/// ε of all norms.
+const EPSILON: f64 = 1e-5;
+
+/// Names under which checkpoints store the token table; they depend on the version that wrote the
+/// checkpoint.
 const TABLE: [&str; 4] = [
     "model.shared.weight",
     "model.encoder.embed_tokens.weight",
@@ -46,75 +47,69 @@ pub struct M2m100 {
     pub encoder: Encoder,
     /// Writes the target.
     pub decoder: Decoder,
-    /// Output layer; `None` where it is the token table.
+    /// Output layer; `None` if it is the token table.
     pub lm_head: Option<Linear>,
-    /// The token table as inference reads it.
+    /// The token table in the form used for inference.
     #[module(skip)]
     packed_table: Option<PackedLinear>,
     #[module(skip)]
     positions: Positions,
-    /// Multiplies the rows of the token table.
+    /// Factor of the rows of the token table.
     embedding_scale: f64,
 }
 
-/// Keys and values of encoded sequences, for each layer of the decoder.
+/// Keys and values of encoded sequences, for each decoder layer.
 #[derive(Debug, Clone)]
 pub struct Encoded {
-    /// `layers[i]` is what layer i attends to.
+    /// `layers[i]` contains what layer i attends to.
     pub(crate) layers: Vec<KeyValues>,
 }
 
 impl M2m100 {
-    /// Reads a model of this shape, to be trained or compared. Tensors that are missing, of another
-    /// shape or without a place are errors.
+    /// Reads a model of this shape for training or comparison. Missing tensors, wrong shapes and
+    /// unknown tensors are errors.
     pub fn load(
         config: &M2m100Config,
         checkpoint: &dyn Checkpoint,
         device: &Device,
     ) -> Result<Self, CheckpointError> {
-        Self::load_with(config, checkpoint, None, device)
+        Self::load_as(config, checkpoint, WeightForm::Parameters, device)
     }
 
-    /// Reads a model for inference: each weight is packed as soon as it is read, so that the model
-    /// is in memory once. It can be neither trained nor saved.
+    /// Reads a model for inference. Each weight is packed as soon as it is read, so the model is in
+    /// memory only once. It can be neither trained nor saved.
     pub fn load_packed(
         config: &M2m100Config,
         checkpoint: &dyn Checkpoint,
-        format: WeightFormat,
+        format: Precision,
         device: &Device,
     ) -> Result<Self, CheckpointError> {
-        Self::load_with(config, checkpoint, Some(format), device)
+        Self::load_as(config, checkpoint, WeightForm::Packed(format), device)
     }
 
-    fn load_with(
+    fn load_as(
         config: &M2m100Config,
         checkpoint: &dyn Checkpoint,
-        format: Option<WeightFormat>,
+        form: WeightForm,
         device: &Device,
     ) -> Result<Self, CheckpointError> {
-        let expected = tensor_names(config).into_iter();
-        let expected = expected.chain(TABLE.map(str::to_owned)).collect();
-        reject_unexpected(checkpoint, &expected, |name| {
-            // Buffers of older versions.
-            name.ends_with("embed_positions.weights")
-                || name.ends_with("coder.version")
-                || name.ends_with("_float_tensor")
-        })?;
-        let loader = Loader {
-            checkpoint,
-            format,
-            device,
-        };
+        let hold = &mut |_: &str, layer: Linear| Ok(layer.held_in(form));
+        let loader = Loader::new(checkpoint, device, hold);
         let shape = [config.vocab_size, config.d_model];
         let stored = TABLE.iter().find(|name| checkpoint.contains(name));
-        // The table comes first: it is the largest tensor, and its unpacked copy is gone before
-        // the others come.
-        let (shared, packed_table) = loader.table(stored.unwrap_or(&TABLE[0]), shape)?;
+        // The table comes first: it is the largest tensor, and its unpacked copy is freed before
+        // the others are read.
+        let mut shared = loader.parameter(stored.unwrap_or(&TABLE[0]), shape)?;
+        let mut packed_table = None;
+        if let WeightForm::Packed(format) = form {
+            packed_table = Some(PackedLinear::new(shared.val(), None, format));
+            shared = Param::from_tensor(Tensor::zeros([0, 0], device));
+        }
         let lm_head = match config.tie_word_embeddings {
             true => None,
             false => Some(loader.linear("lm_head", shape, false)?),
         };
-        Ok(Self {
+        let model = Self {
             shared,
             encoder: Encoder::load(config, &loader)?,
             decoder: Decoder::load(config, &loader)?,
@@ -122,7 +117,15 @@ impl M2m100 {
             packed_table,
             positions: Positions::new(config),
             embedding_scale: config.embedding_scale(),
-        })
+        };
+        loader.finish(|name| {
+            TABLE.contains(&name)
+                // Buffers of older versions.
+                || name.ends_with("embed_positions.weights")
+                || name.ends_with("coder.version")
+                || name.ends_with("_float_tensor")
+        })?;
+        Ok(model)
     }
 
     /// Hidden states of whole source sequences: T ids → [T, C]. Differentiable.
@@ -134,14 +137,13 @@ impl M2m100 {
         self.encoder.forward(self.embed(ids, &places), sources)
     }
 
-    /// What the decoder attends to, for each source in the hidden states [T, C] of
-    /// [`M2m100::encode`].
+    /// The keys and values of each source, from the hidden states [T, C] of [`M2m100::encode`].
     pub fn encoded(&self, hidden: Tensor<2>, sources: &Segments) -> Vec<Encoded> {
         self.decoder.encoded(hidden, sources)
     }
 
-    /// Last hidden states of whole target sequences: T ids → [T, C]; target i attends to
-    /// `sources[i]`. Nothing is cached; differentiable where the model is.
+    /// Last hidden states of whole target sequences: T ids → [T, C]. Target i attends to
+    /// `sources[i]`. Nothing is cached; differentiable if the model is.
     pub fn decode(&self, ids: &[u32], targets: &Segments, sources: &[&Encoded]) -> Tensor<2> {
         let places = self.positions.of_sequences(ids, targets);
         self.decoder
@@ -149,7 +151,7 @@ impl M2m100 {
     }
 
     /// Last hidden states of one more token for each beam: T ids → [T, C]. Segment i of `beams`
-    /// holds the beams of search `slots[i]`, which attend to `sources[i]`. After it,
+    /// contains the beams of search `slots[i]`, which attend to `sources[i]`. Afterwards,
     /// [`BeamCache::advance`] ends the step.
     pub fn decode_beams(
         &self,
@@ -180,7 +182,7 @@ impl M2m100 {
         }
     }
 
-    /// The most probable tokens after hidden states; see [`kernels::top_tokens()`].
+    /// The most probable next tokens of hidden states; see [`kernels::top_tokens()`].
     pub fn top_tokens(
         &self,
         hidden: Tensor<2>,
@@ -213,36 +215,18 @@ impl M2m100 {
     }
 }
 
-/// Names of all tensors of a model of this shape, as Hugging Face stores them.
-pub fn tensor_names(config: &M2m100Config) -> Vec<String> {
-    let mut names = vec![TABLE[0].to_owned()];
-    if !config.tie_word_embeddings {
-        names.push("lm_head.weight".into());
-    }
-    let attention =
-        |name: &str| ["q_proj", "k_proj", "v_proj", "out_proj"].map(|p| format!("{name}.{p}"));
-    let mut stack = |part: &str, layers: usize, blocks: &[&str]| {
-        let mut modules = vec![format!("model.{part}.layer_norm")];
-        for index in 0..layers {
-            let prefix = format!("model.{part}.layers.{index}");
-            for block in blocks {
-                modules.extend(attention(&format!("{prefix}.{block}")));
-                modules.push(format!("{prefix}.{block}_layer_norm"));
-            }
-            for layer in ["fc1", "fc2", "final_layer_norm"] {
-                modules.push(format!("{prefix}.{layer}"));
-            }
-        }
-        for module in modules {
-            names.push(format!("{module}.weight"));
-            names.push(format!("{module}.bias"));
-        }
-    };
-    stack("encoder", config.encoder_layers, &["self_attn"]);
-    stack(
-        "decoder",
-        config.decoder_layers,
-        &["self_attn", "encoder_attn"],
-    );
-    names
+/// Reads the attention layer `name` with C and H.
+fn attention(
+    loader: &Loader<'_>,
+    name: &str,
+    width: usize,
+    heads: usize,
+) -> Result<MultiHeadAttention, CheckpointError> {
+    let parts = ["q_proj", "k_proj", "v_proj", "out_proj"];
+    MultiHeadAttention::load(
+        loader,
+        parts.map(|part| format!("{name}.{part}")),
+        width,
+        heads,
+    )
 }

@@ -1,10 +1,10 @@
 //! PyTorch checkpoints: `torch.save` files, read as tensors and plain data only.
 //!
 //! Such a file is a pickle, a program that builds objects and may call any Python function. The
-//! `pytorch-reader` crate interprets it without Python: it knows how tensors are put together and
-//! takes every other call for an opaque value, so nothing is ever executed. Before that,
-//! `globals` refuses files that name anything but tensors and plain data, because a file that
-//! does was made to harm whoever loads it with Python.
+//! `pytorch-reader` crate interprets it without Python: it knows how tensors are built and treats
+//! every other call as an opaque value, so nothing is ever executed. In addition, `globals` first
+//! refuses files that name anything but tensors and plain data, since such a file may have been
+//! made to harm whoever loads it with Python.
 
 mod globals;
 
@@ -20,8 +20,8 @@ use serde_json::{Map, Number, Value};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, convert};
 
-/// The tensors of one or several `torch.save` files. Opening reads their names and shapes; values
-/// are read from disk one tensor at a time.
+/// The tensors of one or several `torch.save` files. Opening reads names and shapes; values are
+/// read from disk one tensor at a time.
 #[derive(Debug)]
 pub struct PytorchCheckpoint {
     path: PathBuf,
@@ -29,8 +29,8 @@ pub struct PytorchCheckpoint {
 }
 
 impl PytorchCheckpoint {
-    /// Opens these files as one checkpoint of `path`. With `key` the tensors are those below this
-    /// key of each file, such as `state_dict` in a checkpoint of PyTorch Lightning.
+    /// Opens these files as one checkpoint of `path`. With `key`, the tensors are those under this
+    /// key of each file, such as `state_dict` in a PyTorch Lightning checkpoint.
     pub fn open(
         path: &Path,
         files: &[PathBuf],
@@ -108,9 +108,9 @@ impl Checkpoint for PytorchCheckpoint {
     }
 }
 
-/// The plain data below `key` of a `torch.save` file, such as the `hyper_parameters` of a
-/// checkpoint of PyTorch Lightning; `None` where the file has no such key. What is no plain data
-/// (a class, a tensor) is left out.
+/// The plain data under `key` of a `torch.save` file, such as the `hyper_parameters` of a PyTorch
+/// Lightning checkpoint; `None` if the file has no such key. Anything that is not plain data
+/// (classes, tensors) is left out.
 pub fn plain_data(file: &Path, key: &str) -> Result<Option<Value>, CheckpointError> {
     check_globals(file)?;
     match PytorchReader::read_pickle_data(file, Some(key)) {
@@ -138,21 +138,21 @@ fn json(value: PickleValue) -> Option<Value> {
     })
 }
 
-/// First bytes of a ZIP archive, in which `torch.save` writes since PyTorch 1.6.
+/// First bytes of a ZIP archive, the format of `torch.save` since PyTorch 1.6.
 const ZIP: &[u8] = b"PK\x03\x04";
 
-/// Pickles at the start of an older file: magic number, protocol version, system, the saved
-/// object, the keys of its storages. Raw numbers follow.
+/// Pickles at the start of an older file: magic number, protocol version, system, the saved object,
+/// the keys of its storages. Raw numbers follow.
 const LEGACY_PICKLES: usize = 5;
 
-/// What a legacy file's magic number (0x1950a86a20f9469cfc6c) looks like as a pickle.
+/// The magic number of a legacy file (0x1950a86a20f9469cfc6c) as a pickle.
 const LEGACY_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
 /// Fails if a pickle in `file` names anything but tensors and plain data.
 fn check_globals(file: &Path) -> Result<(), CheckpointError> {
     let error = |message: String| CheckpointError::file(file, message);
     let opened = File::open(file).map_err(|source| CheckpointError::file(file, source))?;
-    // SAFETY: the map is read-only and any bytes in it are valid; `globals` checks every length.
+    // SAFETY: the map is read-only, and any bytes in it are valid; `globals` checks every length.
     let map =
         unsafe { Mmap::map(&opened) }.map_err(|source| CheckpointError::file(file, source))?;
     if map.starts_with(ZIP) {
@@ -166,8 +166,8 @@ fn check_globals(file: &Path) -> Result<(), CheckpointError> {
         .windows(LEGACY_MAGIC.len())
         .any(|bytes| bytes == LEGACY_MAGIC);
     if !is_legacy {
-        let message = "not a checkpoint of PyTorch: there is neither a ZIP archive nor the magic \
-                       number of older files; save it again with torch.save";
+        let message = "not a PyTorch checkpoint: neither a ZIP archive nor the format of older \
+                       files; save it again with torch.save";
         return Err(error(message.into()));
     }
     let mut rest: &[u8] = &map;
@@ -178,10 +178,10 @@ fn check_globals(file: &Path) -> Result<(), CheckpointError> {
     Ok(())
 }
 
-/// Every pickle of an archive.
+/// Checks every pickle of an archive.
 fn pickles_of_zip(map: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let broken = |error: &dyn std::fmt::Display| {
-        format!("not a complete checkpoint of PyTorch: {error}; download it again")
+        format!("not a complete PyTorch checkpoint: {error}; download it again")
     };
     let mut archive =
         zip::ZipArchive::new(std::io::Cursor::new(map)).map_err(|error| broken(&error))?;

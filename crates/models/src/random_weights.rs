@@ -1,25 +1,13 @@
-//! A checkpoint of random weights: for tests, benchmarks and training from scratch.
+//! A checkpoint of random weights, for tests, benchmarks and training from scratch.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
-/// Weights from N(0, 0.02²), gains of 1 and biases of 0, whatever shape is asked for. The same
-/// seed and name give the same values everywhere.
+/// Weights from N(0, 0.02²), gains of 1 and biases of 0, of any requested shape. The same seed and
+/// name give the same values on every machine.
 pub struct RandomWeights {
-    names: HashSet<String>,
-    seed: u64,
-}
-
-impl RandomWeights {
-    /// A checkpoint of tensors of these names.
-    pub fn new(names: impl IntoIterator<Item = String>, seed: u64) -> Self {
-        Self {
-            names: names.into_iter().collect(),
-            seed,
-        }
-    }
+    pub seed: u64,
 }
 
 impl Checkpoint for RandomWeights {
@@ -28,11 +16,11 @@ impl Checkpoint for RandomWeights {
     }
 
     fn names(&self) -> Vec<String> {
-        self.names.iter().cloned().collect()
+        Vec::new()
     }
 
-    fn contains(&self, name: &str) -> bool {
-        self.names.contains(name)
+    fn contains(&self, _: &str) -> bool {
+        true
     }
 
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
@@ -40,22 +28,44 @@ impl Checkpoint for RandomWeights {
         if name.ends_with(".bias") {
             return Ok(vec![0.0; count]);
         }
-        if name.ends_with("norm.weight") {
+        if shape.len() == 1 {
             return Ok(vec![1.0; count]);
         }
-        let mut bytes = vec![0; count * 4];
-        blake3::Hasher::new_derive_key("xldistill random weights")
-            .update(&self.seed.to_le_bytes())
-            .update(name.as_bytes())
-            .finalize_xof()
-            .fill(&mut bytes);
-        Ok(bytes
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|bytes| normal(u32::from_le_bytes(*bytes)))
-            .collect())
+        Ok(bits(
+            "xldistill random weights",
+            name,
+            count,
+            self.seed,
+            normal,
+        ))
     }
+}
+
+/// Uniform values in ±`bound`. The same seed and name give the same values on every machine.
+pub fn uniform(name: &str, count: usize, bound: f32, seed: u64) -> Vec<f32> {
+    bits("xldistill uniform weights", name, count, seed, |bits| {
+        // An f32 has no more than 24 bits.
+        let share = (bits >> 8) as f32 / (1 << 24) as f32;
+        (2.0 * share - 1.0) * bound
+    })
+}
+
+/// `count` numbers that `value` computes from 32 random bits each.
+fn bits(
+    purpose: &str,
+    name: &str,
+    count: usize,
+    seed: u64,
+    value: impl Fn(u32) -> f32,
+) -> Vec<f32> {
+    let mut bytes = vec![0; count * 4];
+    blake3::Hasher::new_derive_key(purpose)
+        .update(&seed.to_le_bytes())
+        .update(name.as_bytes())
+        .finalize_xof()
+        .fill(&mut bytes);
+    let words = bytes.as_chunks::<4>().0.iter();
+    words.map(|word| value(u32::from_le_bytes(*word))).collect()
 }
 
 /// A value near N(0, 0.02²) from 32 random bits: the sum of four bytes.

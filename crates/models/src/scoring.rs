@@ -1,8 +1,12 @@
 //! How probable a text is: the log-probability of each of its tokens.
 
+mod alternatives;
+
 use std::ops::Range;
 
 use kernels::{Segments, linear_cross_entropy};
+
+pub use alternatives::log_probabilities_of_alternatives;
 
 use crate::language_model::LanguageModel;
 use crate::tokenizer::{Tokenizer, TokenizerError};
@@ -27,6 +31,24 @@ impl ScoredSequence {
             ids.insert(0, bos);
         }
         Ok(Self { ids, from: 1 })
+    }
+
+    /// A continuation of a plain text: the tokens of both together, scored from where those of
+    /// `context` alone end. White space that ends `context` counts as the continuation's, since it
+    /// is part of the next word's token in most vocabularies (lm-evaluation-harness, `_encode_pair`).
+    pub fn continuation(
+        tokenizer: &Tokenizer,
+        context: &str,
+        continuation: &str,
+    ) -> Result<Self, TokenizerError> {
+        let given = context.trim_end();
+        if given.is_empty() {
+            return Self::plain(tokenizer, &format!("{context}{continuation}"));
+        }
+        Ok(Self {
+            from: tokenizer.encode_plain(given)?.len(),
+            ids: tokenizer.encode_plain(&format!("{context}{continuation}"))?,
+        })
     }
 }
 
@@ -65,9 +87,9 @@ pub fn log_probabilities(
             }
         }
         let weights = vec![1.0; ids.len()];
-        let losses = kernels::together(&model.llama.device(), || {
-            let hidden = model.llama.forward(&ids, &segments);
-            let output_weight = model.llama.output_weight();
+        let losses = kernels::together(&model.network.device(), || {
+            let hidden = model.network.forward(&ids, &segments);
+            let output_weight = model.network.output_weight();
             linear_cross_entropy(hidden, output_weight, &targets, &weights).token_losses
         });
         for (window, range) in pass.iter().zip(segments.iter()) {

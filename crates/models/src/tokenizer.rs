@@ -1,4 +1,5 @@
-//! Text to token ids and back: Hugging Face `tokenizers`, from `tokenizer.json` or GGUF metadata.
+//! Converts text to token ids and back: Hugging Face `tokenizers`, from `tokenizer.json` or GGUF
+//! metadata.
 
 mod gguf;
 mod words;
@@ -11,7 +12,7 @@ use serde_json::Value;
 use crate::gguf::{Gguf, GgufError};
 use words::WordCache;
 
-/// Why there is no tokenizer, or why it failed.
+/// Error returned when a tokenizer cannot be loaded or fails.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
     /// `tokenizer.json` could not be read.
@@ -19,13 +20,13 @@ pub enum TokenizerError {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         message: String,
     },
     /// The tokenizer in a GGUF file.
     #[error(transparent)]
     Gguf(#[from] GgufError),
-    /// The tokenizer in a GGUF file is of a kind that is not built.
+    /// The kind of tokenizer in a GGUF file is not supported.
     #[error("{path}: `{key}` is {value:?}, which is not supported; {supported}")]
     Unsupported {
         /// The GGUF file.
@@ -34,7 +35,7 @@ pub enum TokenizerError {
         key: &'static str,
         /// Its value.
         value: String,
-        /// What is.
+        /// The supported values.
         supported: &'static str,
     },
     /// Ids beyond the model's token table.
@@ -60,9 +61,9 @@ pub struct SpecialTokens {
     pub bos: Option<String>,
     /// Ends a text.
     pub eos: Option<String>,
-    /// Stands for what has no token.
+    /// Stands for anything without a token.
     pub unk: Option<String>,
-    /// Fills batches; never a target.
+    /// Pads batches; never a target.
     pub pad: Option<String>,
 }
 
@@ -97,7 +98,7 @@ impl SpecialTokens {
         }
     }
 
-    /// Tokens of `self`, and of `other` where `self` has none.
+    /// The tokens of `self`, and those of `other` that `self` lacks.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             bos: self.bos.or(other.bos),
@@ -113,7 +114,7 @@ impl SpecialTokens {
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     special: SpecialTokens,
-    /// Words seen before, for tokenizers that can go word by word.
+    /// Words seen so far, for tokenizers that work word by word.
     words: Option<Arc<WordCache>>,
 }
 
@@ -127,7 +128,8 @@ impl Tokenizer {
         let bytes = std::fs::read(path).map_err(|source| error(source.to_string()))?;
         let mut inner = tokenizers::Tokenizer::from_bytes(&bytes)
             .map_err(|source| error(format!("not a tokenizer: {source}")))?;
-        // A stored padding or truncation is a leftover of training and would change ids here.
+        // Stored padding or truncation settings are leftovers of training and would change ids
+        // here.
         inner.with_padding(None);
         inner
             .with_truncation(None)
@@ -141,7 +143,7 @@ impl Tokenizer {
         let inner = tokenizers::Tokenizer::from_bytes(json.to_string()).map_err(|source| {
             TokenizerError::File {
                 path: file.path().to_path_buf(),
-                message: format!("the tokenizer in the metadata is broken: {source}"),
+                message: format!("the tokenizer in the metadata is invalid: {source}"),
             }
         })?;
         Ok(Self::new(inner, special))
@@ -161,13 +163,14 @@ impl Tokenizer {
         &self.special
     }
 
-    /// Ids of a rendered chat or other text that holds its special tokens itself: nothing is
-    /// added, special tokens in the text are recognised.
+    /// Ids of a rendered chat or other text that contains its special tokens: nothing is added, and
+    /// special tokens in the text are recognised.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         self.encode_with(text, false)
     }
 
-    /// Ids of a plain text, with the tokens the tokenizer adds around one (BOS, for some models).
+    /// Ids of a plain text, with the tokens that the tokenizer adds around it (BOS, for some
+    /// models).
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         self.encode_with(text, true)
     }
@@ -185,16 +188,16 @@ impl Tokenizer {
             .map_err(|error| TokenizerError::Failed(error.to_string()))
     }
 
-    /// Ids of a text that goes on from another one: nothing is put before its first word, where
-    /// SentencePiece would set a space.
+    /// Ids of a text that continues another one: nothing is inserted before its first word, where
+    /// SentencePiece would add a space.
     pub fn encode_continuation(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        /// A character that is a token of its own in every vocabulary and joins with nothing.
+        /// A character that is a separate token in every vocabulary and never merges.
         const ANCHOR: &str = "\n";
         let anchor = self.encode(ANCHOR)?;
         let both = self.encode(&format!("{ANCHOR}{text}"))?;
         match both.strip_prefix(anchor.as_slice()) {
             Some(rest) => Ok(rest.to_vec()),
-            // The text begins with line breaks that join the anchor.
+            // The text begins with line breaks, which merge with the anchor.
             None => self.encode(text),
         }
     }
@@ -213,7 +216,7 @@ impl Tokenizer {
             .map_err(|error| TokenizerError::Failed(error.to_string()))
     }
 
-    /// The id of a token by its exact name.
+    /// The id of a token, by its exact name.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
     }
@@ -233,7 +236,7 @@ impl Tokenizer {
         self.id(self.special.eos.as_deref()?)
     }
 
-    /// Whether `id` is a special token: one that never stands for text.
+    /// Whether `id` is a special token, which never represents text.
     pub fn is_special(&self, id: u32) -> bool {
         self.inner
             .get_added_tokens_decoder()
@@ -254,7 +257,30 @@ impl Tokenizer {
             .map_err(|error| TokenizerError::Failed(error.to_string()))
     }
 
-    /// Fails if an id has no row in a token table of `vocab_size` rows.
+    /// The tokenizer of a model with `vocab_size` tokens, without added tokens beyond them. Text
+    /// models that share a tokenizer with image models have such tokens (Gemma 3's
+    /// `<image_soft_token>`).
+    pub(crate) fn fitting(self, vocab_size: usize) -> Result<Self, TokenizerError> {
+        let own = self.inner.get_vocab(false).into_values().max();
+        if self.check_vocabulary(vocab_size).is_ok()
+            || own.is_some_and(|largest| largest as usize >= vocab_size)
+        {
+            return self.check_vocabulary(vocab_size).map(|()| self);
+        }
+        let failed = |message: String| TokenizerError::Failed(message);
+        let text = self.to_json()?;
+        let mut json: Value =
+            serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+        if let Some(tokens) = json["added_tokens"].as_array_mut() {
+            let has_row = |token: &Value| token["id"].as_u64() < Some(vocab_size as u64);
+            tokens.retain(has_row);
+        }
+        let inner = tokenizers::Tokenizer::from_bytes(json.to_string().as_bytes());
+        let inner = inner.map_err(|error| failed(error.to_string()))?;
+        Ok(Self::new(inner, self.special))
+    }
+
+    /// Fails if an id is not below `vocab_size`, the number of rows of the token table.
     pub fn check_vocabulary(&self, vocab_size: usize) -> Result<(), TokenizerError> {
         let largest = self.inner.get_vocab(true).into_values().max().unwrap_or(0);
         if largest as usize >= vocab_size {

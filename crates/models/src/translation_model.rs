@@ -1,9 +1,9 @@
-//! A translation model as a user names it: a Hugging Face directory of NLLB-200.
+//! A translation model as named by the user: a Hugging Face directory of NLLB-200.
 
 use std::path::Path;
 
 use burn::tensor::Device;
-use kernels::WeightFormat;
+use kernels::Precision;
 
 use crate::beam_search::{BeamOptions, Hypothesis, beam_search};
 use crate::checkpoint::CheckpointError;
@@ -12,7 +12,7 @@ use crate::identity::{self, ModelIdentity};
 use crate::language_model::LoadError;
 use crate::m2m100::{M2m100, M2m100Config, TranslationTokenizer};
 
-/// A network packed for inference, its tokenizer, and where both came from.
+/// A network packed for inference, with its tokenizer and origin.
 #[derive(Debug)]
 pub struct TranslationModel {
     /// Shape of the network.
@@ -21,24 +21,14 @@ pub struct TranslationModel {
     pub network: M2m100,
     /// Text to ids and back.
     pub tokenizer: TranslationTokenizer,
-    /// What it is and where it came from.
+    /// Identity and origin.
     pub identity: ModelIdentity,
 }
 
 impl TranslationModel {
     /// Loads the model in `directory` with weights in `format`.
-    pub fn load(
-        directory: &Path,
-        format: WeightFormat,
-        device: &Device,
-    ) -> Result<Self, LoadError> {
-        if !directory.is_dir() {
-            return Err(LoadError::NotAModel {
-                path: directory.into(),
-                message: "is not a directory; name the Hugging Face directory of an NLLB-200 model"
-                    .into(),
-            });
-        }
+    pub fn load(directory: &Path, format: Precision, device: &Device) -> Result<Self, LoadError> {
+        require_directory(directory)?;
         let path = directory.join("config.json");
         let text =
             std::fs::read_to_string(&path).map_err(|error| CheckpointError::file(&path, error))?;
@@ -48,16 +38,22 @@ impl TranslationModel {
         tokenizer.check_vocabulary(config.vocab_size)?;
         let checkpoint = open_weights(directory)?;
         let network = M2m100::load_packed(&config, checkpoint.as_ref(), format, device)?;
-        let identity = ModelIdentity {
-            path: directory.to_path_buf(),
-            revision: identity::content_hash(&identity::model_files(directory)?)?,
-            licence: identity::licence_of_card(directory),
-        };
+        let identity = Self::identity_of(directory)?;
         Ok(Self {
             config,
             network,
             tokenizer,
             identity,
+        })
+    }
+
+    /// The identity of the model in `directory`, without loading it.
+    pub fn identity_of(directory: &Path) -> Result<ModelIdentity, LoadError> {
+        require_directory(directory)?;
+        Ok(ModelIdentity {
+            path: directory.to_path_buf(),
+            revision: identity::content_hash(&identity::model_files(directory)?)?,
+            licence: identity::licence_of_card(directory),
         })
     }
 
@@ -69,5 +65,16 @@ impl TranslationModel {
         finished: &mut dyn FnMut(usize),
     ) -> Vec<Hypothesis> {
         beam_search(&self.network, &self.config, sources, options, finished)
+    }
+}
+
+fn require_directory(directory: &Path) -> Result<(), LoadError> {
+    match directory.is_dir() {
+        true => Ok(()),
+        false => Err(LoadError::NotAModel {
+            path: directory.into(),
+            message: "is not a directory; name the Hugging Face directory of an NLLB-200 model"
+                .into(),
+        }),
     }
 }

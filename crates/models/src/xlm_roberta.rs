@@ -1,5 +1,5 @@
-//! The XLM-R encoder (Conneau et al. 2020, arXiv 1911.02116) and those of its shape, such as
-//! InfoXLM. Reference: `modeling_xlm_roberta.py` of Transformers.
+//! The XLM-R encoder (Conneau et al. 2020, arXiv 1911.02116) and encoders of the same architecture,
+//! such as InfoXLM. Reference: `modeling_xlm_roberta.py` of Transformers.
 //!
 //! Shapes: T tokens of all sequences laid end to end, C hidden, F inside the feed-forward layer,
 //! H heads of size D, V vocabulary, P positions.
@@ -9,12 +9,12 @@ mod config;
 use burn::Tensor;
 use burn::module::{Module, Param};
 use burn::tensor::Device;
-use kernels::{Activation, Segments, WeightFormat};
+use kernels::{Activation, Input, Segments, Sight};
 
 pub use config::XlmRobertaConfig;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::linear::{Linear, parameter};
+use crate::layers::{LayerNorm, Linear, Loader, MultiHeadAttention, WeightForm};
 
 /// An encoder without pooler and output layer.
 #[derive(Module, Debug)]
@@ -23,9 +23,9 @@ pub struct XlmRoberta {
     pub embeddings: Embeddings,
     /// Blocks, first to last.
     pub layers: Vec<Block>,
-    /// Position of the first token of a sequence: behind the id that stands for padding.
+    /// Position of the first token of a sequence: the padding id + 1.
     first_position: usize,
-    /// Longest sequence.
+    /// Maximum sequence length.
     max_tokens: usize,
 }
 
@@ -42,23 +42,12 @@ pub struct Embeddings {
     pub norm: LayerNorm,
 }
 
-/// Layer norm (Ba, Kiros and Hinton 2016, arXiv 1607.06450).
-#[derive(Module, Debug)]
-pub struct LayerNorm {
-    /// Gain, C values.
-    pub weight: Param<Tensor<1>>,
-    /// Shift, C values.
-    pub bias: Param<Tensor<1>>,
-    /// ε.
-    pub epsilon: f64,
-}
-
-/// One encoder block: attention, then the feed-forward layer, each beside a residual and followed
-/// by a norm.
+/// One encoder block: attention, then the feed-forward layer, each with a residual connection and
+/// followed by a norm.
 #[derive(Module, Debug)]
 pub struct Block {
     /// Attention of every token to every token of its sequence.
-    pub attention: Attention,
+    pub attention: MultiHeadAttention,
     /// Norm after attention.
     pub attention_norm: LayerNorm,
     /// First feed-forward layer [F, C].
@@ -71,30 +60,14 @@ pub struct Block {
     activation: Activation,
 }
 
-/// Multi-head attention.
-#[derive(Module, Debug)]
-pub struct Attention {
-    /// Queries [C, C].
-    pub query: Linear,
-    /// Keys [C, C].
-    pub key: Linear,
-    /// Values [C, C].
-    pub value: Linear,
-    /// Output [C, C].
-    pub output: Linear,
-    /// D.
-    pub head_dim: usize,
-}
-
-/// What stands before the tensor names of an encoder, by who stored it: COMET, Transformers below
-/// a head, Transformers alone.
+/// Prefixes of an encoder's tensor names, by origin: COMET, Transformers with a head, Transformers
+/// without one.
 const PREFIXES: [&str; 3] = ["encoder.model.", "roberta.", ""];
 
-/// Name of the token table behind its prefix.
+/// Name of the token table after the prefix.
 const TOKEN_TABLE: &str = "embeddings.word_embeddings.weight";
 
-/// What stands before the names of the encoder's tensors in `checkpoint`; `None` where it holds no
-/// such encoder.
+/// The prefix of the encoder's tensor names in `checkpoint`; `None` if it contains no such encoder.
 pub fn prefix(checkpoint: &dyn Checkpoint) -> Option<&'static str> {
     PREFIXES
         .into_iter()
@@ -102,42 +75,24 @@ pub fn prefix(checkpoint: &dyn Checkpoint) -> Option<&'static str> {
 }
 
 impl XlmRoberta {
-    /// Reads an encoder of this shape, whose tensors have `prefix` before their names.
+    /// Reads an encoder of this shape, whose tensor names begin with `prefix`, with its linear
+    /// layers converted to `form` as soon as they are read. Other tensors of the checkpoint are
+    /// ignored.
     pub fn load(
         config: &XlmRobertaConfig,
         checkpoint: &dyn Checkpoint,
         prefix: &str,
         device: &Device,
+        form: WeightForm,
     ) -> Result<Self, CheckpointError> {
-        Self::load_blocks(config, checkpoint, prefix, device, |block| block)
-    }
-
-    /// [`XlmRoberta::load`] for inference: each block's linear layers are packed as soon as they
-    /// are read, so that no weight is in memory twice. Not differentiable.
-    pub fn load_packed(
-        config: &XlmRobertaConfig,
-        checkpoint: &dyn Checkpoint,
-        prefix: &str,
-        device: &Device,
-        format: WeightFormat,
-    ) -> Result<Self, CheckpointError> {
-        let pack = |block: Block| block.packed(format);
-        Self::load_blocks(config, checkpoint, prefix, device, pack)
-    }
-
-    fn load_blocks(
-        config: &XlmRobertaConfig,
-        checkpoint: &dyn Checkpoint,
-        prefix: &str,
-        device: &Device,
-        finish: impl Fn(Block) -> Block,
-    ) -> Result<Self, CheckpointError> {
+        let hold = &mut |_: &str, layer: Linear| Ok(layer.held_in(form));
+        let loader = Loader::new(checkpoint, device, hold);
         // First, since reading the token table takes the most memory.
-        let embeddings = Embeddings::load(config, checkpoint, prefix, device)?;
+        let embeddings = Embeddings::load(config, &loader, prefix)?;
         let layers = (0..config.num_hidden_layers)
             .map(|index| {
                 let prefix = format!("{prefix}encoder.layer.{index}");
-                Block::load(config, checkpoint, &prefix, device).map(&finish)
+                Block::load(config, &loader, &prefix)
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -148,7 +103,7 @@ impl XlmRoberta {
         })
     }
 
-    /// Tokens of the longest sequence that has positions.
+    /// Maximum sequence length for which there are positions, in tokens.
     pub fn max_tokens(&self) -> usize {
         self.max_tokens
     }
@@ -165,8 +120,8 @@ impl XlmRoberta {
         hidden
     }
 
-    /// Hidden states [T, C] below the first block (layer 0) and above each block (layers 1 to
-    /// `last`), handed to `visit` one by one, so that none need be kept.
+    /// Hidden states [T, C] before the first block (layer 0) and after each block (layers 1 to
+    /// `last`), passed to `visit` one by one, so that none has to be kept.
     ///
     /// # Panics
     /// As [`XlmRoberta::forward`].
@@ -208,69 +163,42 @@ impl XlmRoberta {
 impl Embeddings {
     fn load(
         config: &XlmRobertaConfig,
-        checkpoint: &dyn Checkpoint,
+        loader: &Loader<'_>,
         prefix: &str,
-        device: &Device,
     ) -> Result<Self, CheckpointError> {
         let table = |name: &str, rows| {
             let name = format!("{prefix}embeddings.{name}.weight");
-            parameter(checkpoint, &name, [rows, config.hidden_size], device)
+            loader.parameter(&name, [rows, config.hidden_size])
         };
         Ok(Self {
             word_embeddings: table("word_embeddings", config.vocab_size)?,
             position_embeddings: table("position_embeddings", config.max_position_embeddings)?,
             token_type_embeddings: table("token_type_embeddings", config.type_vocab_size)?,
-            norm: LayerNorm::load(
-                config,
-                checkpoint,
+            norm: loader.layer_norm(
                 &format!("{prefix}embeddings.LayerNorm"),
-                device,
+                config.hidden_size,
+                config.layer_norm_eps,
             )?,
         })
-    }
-}
-
-impl LayerNorm {
-    fn load(
-        config: &XlmRobertaConfig,
-        checkpoint: &dyn Checkpoint,
-        name: &str,
-        device: &Device,
-    ) -> Result<Self, CheckpointError> {
-        let shape = [config.hidden_size];
-        Ok(Self {
-            weight: parameter(checkpoint, &format!("{name}.weight"), shape, device)?,
-            bias: parameter(checkpoint, &format!("{name}.bias"), shape, device)?,
-            epsilon: config.layer_norm_eps,
-        })
-    }
-
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        kernels::layer_norm(x, self.weight.val(), self.bias.val(), self.epsilon)
     }
 }
 
 impl Block {
     fn load(
         config: &XlmRobertaConfig,
-        checkpoint: &dyn Checkpoint,
+        loader: &Loader<'_>,
         prefix: &str,
-        device: &Device,
     ) -> Result<Self, CheckpointError> {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
-        let linear = |name: &str, shape| {
-            Linear::load(checkpoint, &format!("{prefix}.{name}"), shape, true, device)
+        let linear = |name: &str, shape| loader.linear(&format!("{prefix}.{name}"), shape, true);
+        let norm = |name: &str| {
+            loader.layer_norm(&format!("{prefix}.{name}"), width, config.layer_norm_eps)
         };
-        let norm =
-            |name: &str| LayerNorm::load(config, checkpoint, &format!("{prefix}.{name}"), device);
+        let attention = ["self.query", "self.key", "self.value", "output.dense"]
+            .map(|part| format!("{prefix}.attention.{part}"));
+        let heads = config.num_attention_heads;
         Ok(Self {
-            attention: Attention {
-                query: linear("attention.self.query", [width, width])?,
-                key: linear("attention.self.key", [width, width])?,
-                value: linear("attention.self.value", [width, width])?,
-                output: linear("attention.output.dense", [width, width])?,
-                head_dim: width / config.num_attention_heads,
-            },
+            attention: MultiHeadAttention::load(loader, attention, width, heads)?,
             attention_norm: norm("attention.output.LayerNorm")?,
             intermediate: linear("intermediate.dense", [inner, width])?,
             output: linear("output.dense", [width, inner])?,
@@ -280,49 +208,12 @@ impl Block {
     }
 
     fn forward(&self, x: Tensor<2>, segments: &Segments) -> Tensor<2> {
-        let x = self
-            .attention_norm
-            .forward(self.attention.forward_onto(x, segments));
-        let inner = kernels::activate(self.intermediate.forward(x.clone()), self.activation);
-        self.output_norm.forward(self.output.forward_onto(inner, x))
-    }
-
-    fn packed(self, format: WeightFormat) -> Self {
-        let Attention {
-            query,
-            key,
-            value,
-            output,
-            head_dim,
-        } = self.attention;
-        Self {
-            attention: Attention {
-                query: query.packed(format),
-                key: key.packed(format),
-                value: value.packed(format),
-                output: output.packed(format),
-                head_dim,
-            },
-            attention_norm: self.attention_norm,
-            intermediate: self.intermediate.packed(format),
-            output: self.output.packed(format),
-            output_norm: self.output_norm,
+        let attended = (self.attention).within(x.clone(), x, segments, Sight::Both);
+        let x = self.attention_norm.forward(attended);
+        let inner = Input::Activated {
+            x: self.intermediate.forward(x.clone()),
             activation: self.activation,
-        }
-    }
-}
-
-impl Attention {
-    /// Attention plus its input.
-    fn forward_onto(&self, x: Tensor<2>, segments: &Segments) -> Tensor<2> {
-        let [tokens, width] = x.dims();
-        let shape = [tokens, width / self.head_dim, self.head_dim];
-        let q = self.query.forward(x.clone()).reshape(shape);
-        let k = self.key.forward(x.clone()).reshape(shape);
-        let v = self.value.forward(x.clone()).reshape(shape);
-        let scale = 1.0 / (self.head_dim as f32).sqrt();
-        let attended = kernels::bidirectional_attention(q, k, v, segments, scale);
-        self.output
-            .forward_onto(attended.reshape([tokens, width]), x)
+        };
+        self.output_norm.forward(self.output.onto(inner, x, None))
     }
 }

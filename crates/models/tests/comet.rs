@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use burn::Tensor;
 use burn::tensor::Device;
-use kernels::{Segments, WeightFormat};
+use kernels::{Precision, Segments};
+use models::WeightForm;
 use models::checkpoint::Checkpoint;
 use models::comet::{CometError, CometModel, CometOptions, Sample, Transformation};
 use models::huggingface::SafetensorsCheckpoint;
-use models::kernels;
 use models::pytorch::PytorchCheckpoint;
 use models::xlm_roberta::{self, XlmRoberta, XlmRobertaConfig};
 use serde::Deserialize;
@@ -46,7 +46,7 @@ fn expected(variant: &str) -> Expected {
     serde_json::from_str(&text).unwrap()
 }
 
-fn load(variant: &str, weights: WeightFormat) -> CometModel {
+fn load(variant: &str, weights: Precision) -> CometModel {
     let options = CometOptions {
         weights,
         ..CometOptions::default()
@@ -85,7 +85,7 @@ fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
 fn scores_of_every_kind_of_metric() {
     for variant in VARIANTS {
         let expected = expected(variant);
-        let model = load(variant, WeightFormat::F32);
+        let model = load(variant, Precision::F32);
         let found = scores(&model, &expected.samples, true);
         assert_close(&found, &expected.scores, 1e-5, variant);
         if let Some(without) = &expected.scores_without_reference {
@@ -99,7 +99,7 @@ fn scores_of_every_kind_of_metric() {
 fn scores_with_weights_of_two_bytes_are_near() {
     for variant in VARIANTS {
         let expected = expected(variant);
-        let found = scores(&load(variant, WeightFormat::Bf16), &expected.samples, true);
+        let found = scores(&load(variant, Precision::Bf16), &expected.samples, true);
         let spread = expected
             .scores
             .iter()
@@ -110,7 +110,7 @@ fn scores_with_weights_of_two_bytes_are_near() {
 
 #[test]
 fn kiwi_mixes_by_softmax_and_comet_by_sparsemax() {
-    let transformation = |variant| load(variant, WeightFormat::F32).transformation();
+    let transformation = |variant| load(variant, Precision::F32).transformation();
     assert_eq!(transformation("kiwi"), Transformation::Softmax);
     assert_eq!(transformation("comet"), Transformation::Sparsemax);
     assert_eq!(
@@ -123,7 +123,7 @@ fn kiwi_mixes_by_softmax_and_comet_by_sparsemax() {
 fn a_score_does_not_depend_on_its_neighbours() {
     for variant in VARIANTS {
         let expected = expected(variant);
-        let model = load(variant, WeightFormat::F32);
+        let model = load(variant, Precision::F32);
         let together = scores(&model, &expected.samples, true);
         for (texts, together) in expected.samples.iter().zip(together) {
             let alone = scores(&model, std::slice::from_ref(texts), true)[0];
@@ -144,7 +144,14 @@ fn hidden_states_of_every_layer() {
     let checkpoint =
         PytorchCheckpoint::open(&folder, std::slice::from_ref(&file), Some("state_dict")).unwrap();
     let prefix = xlm_roberta::prefix(&checkpoint).unwrap();
-    let encoder = XlmRoberta::load(&config, &checkpoint, prefix, &Device::flex()).unwrap();
+    let encoder = XlmRoberta::load(
+        &config,
+        &checkpoint,
+        prefix,
+        &Device::flex(),
+        WeightForm::Parameters,
+    )
+    .unwrap();
     let file = folder.join("hidden.safetensors");
     let expected = SafetensorsCheckpoint::open_files(&folder, std::slice::from_ref(&file)).unwrap();
     let tensor = |name: &str| {
@@ -177,7 +184,7 @@ fn hidden_states_of_every_layer() {
 
 #[test]
 fn what_does_not_fit_is_said_and_never_cut() {
-    let model = load("kiwi", WeightFormat::F32);
+    let model = load("kiwi", Precision::F32);
     let long = "The cat sat on the mat. ".repeat(20);
     let sample = Sample {
         source: &long,
@@ -201,7 +208,7 @@ fn what_does_not_fit_is_said_and_never_cut() {
 
 #[test]
 fn a_metric_that_needs_a_reference_asks_for_it() {
-    let model = load("comet", WeightFormat::F32);
+    let model = load("comet", Precision::F32);
     assert!(model.needs_reference());
     let sample = Sample {
         source: "a",
@@ -209,7 +216,7 @@ fn a_metric_that_needs_a_reference_asks_for_it() {
         reference: None,
     };
     assert!(matches!(model.encode(sample), Err(CometError::NoReference)));
-    assert!(!load("kiwi", WeightFormat::F32).needs_reference());
+    assert!(!load("kiwi", Precision::F32).needs_reference());
 }
 
 /// The fixture with some of its files changed.

@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use kernels::Segments;
 use models::checkpoint::Checkpoint;
+use models::decoders::Config;
 use models::gguf::{BlockFormat, Gguf, dequantize};
 use models::huggingface::SafetensorsCheckpoint;
-use models::kernels::Segments;
 use models::tokenizer::Tokenizer;
 use models::{LanguageModel, LoadError};
 use proptest::prelude::*;
@@ -100,9 +101,9 @@ fn logits_of_models_with_reordered_rows_and_rotary_divisors() {
         let path = reference().join(format!("{name}.gguf"));
         let model = LanguageModel::load(&path, &Device::flex()).unwrap();
         let ids = &expected.model_ids;
-        let hidden = model.llama.forward(ids, &Segments::single(ids.len()));
+        let hidden = model.network.forward(ids, &Segments::single(ids.len()));
         let logits: Vec<f32> = model
-            .llama
+            .network
             .logits(hidden)
             .into_data()
             .iter::<f32>()
@@ -200,7 +201,7 @@ proptest! {
         let path = folder.path().join("model.gguf");
         std::fs::write(&path, bytes).unwrap();
         if let Ok(file) = Gguf::open(&path) {
-            let _ = file.llama_config();
+            let _ = Config::from_gguf(&file);
             let _ = Tokenizer::from_gguf(&file);
         }
     }

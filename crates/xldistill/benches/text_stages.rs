@@ -1,13 +1,13 @@
-//! Rows a second and peak memory of every stage in which no model runs.
+//! Rows per second and peak memory of every stage that runs no model.
 //!
 //! ```text
 //! cargo bench -p xldistill --bench text_stages -- --data alpaca_data.json \
 //!     --dictionary en-pt.txt --reverse-dictionary pt-en.txt --model MODEL [--json FILE]
 //! ```
-//! Each stage reads the files of the one before it, in a process of its own, over half of the rows
-//! and over all of them: memory that is flat in the number of rows is the same in both. What stands
-//! for the translations is every word's first translation in the dictionary. Memory is what the
-//! stage needed above what its process held before (dictionaries, tokenizer).
+//! Each stage reads the files of the previous one, in its own process, once with half of the rows
+//! and once with all of them: memory independent of the number of rows is the same in both. The
+//! first translation of each word in the dictionary stands in for a translator. Memory is what the
+//! stage needed in addition to what its process held before (dictionaries, tokenizer).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,17 +24,16 @@ use corpus::progress::Silent;
 use corpus::record::{Example, Instruction, Row, TextPair, Translated};
 use corpus::seam::{EngineIdentity, Identification, LanguageIdentifier};
 use corpus::source::{LoadOptions, load};
-use corpus::stage::{Inputs, Outcome, RowStage, StageError, StageOptions, run};
+use corpus::stage::{Inputs, Outcome, RowStage, StageError, StageOptions, output_file, run};
 use engines::whatlang::WhatlangIdentifier;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use training::TrainConfig;
-use training::encode::Encoder;
+use training::fine_tune::{Encoder, TrainConfig};
 
 const FROM: Language = Language::ENGLISH;
 const TO: Language = Language::PORTUGUESE;
 
-/// The measurements in the order in which they read each other's files.
+/// The measurements, in the order in which they read each other's files.
 const MEASUREMENTS: [&str; 8] = [
     "load",
     "stage runner",
@@ -46,13 +45,13 @@ const MEASUREMENTS: [&str; 8] = [
     "encode",
 ];
 
-/// What a stage did.
+/// Result of a stage.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Measured {
     stage: String,
     rows: u64,
     seconds: f64,
-    /// Peak memory above what was held before the stage.
+    /// Peak memory in excess of what was held before the stage.
     peak_bytes: u64,
     /// Hash of the stage's output, to compare versions of the program.
     output: String,
@@ -125,7 +124,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Runs every stage over the first `rows` rows, each in a process of its own.
+/// Runs every stage over the first `rows` rows, each in its own process.
 fn measure_all(rows: usize, options: &Options) -> Result<Vec<Measured>> {
     let folder = tempfile::tempdir()?;
     let program = std::env::current_exe()?;
@@ -212,8 +211,8 @@ fn measure(stage: &str, options: &Options) -> Result<Measured> {
                 rejected: &[],
                 evaluation: None,
             };
-            let manifest = mix(&inputs, &MixConfig::default(), &at(stage), &Silent)?;
-            Ok(manifest.files.output_hash)
+            mix(&inputs, &MixConfig::default(), &at(stage), &Silent)?;
+            Ok(artefacts::hash_file(&output_file(&at(stage)))?)
         }),
         "encode" => {
             let device = burn::tensor::Device::flex();
@@ -236,9 +235,10 @@ fn first_rows<T: Row>(folder: &Path, rows: usize) -> Result<Vec<T>> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Runs `work` and measures it; it returns the hash of what it made.
+/// Runs `work`, which returns the hash of its output, and measures it.
 fn timed(stage: &str, rows: usize, work: impl FnOnce() -> Result<String>) -> Result<Measured> {
-    // Sets the peak back to what is resident now. Where that cannot be, the peak is the process's.
+    // Resets the peak to the current resident memory. If that is impossible, the peak is that of
+    // the process.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let before = kernels::resident_memory();
     let started = Instant::now();
@@ -261,11 +261,11 @@ fn run_stage<S: RowStage>(
         max_rejected_fraction: 1.0,
         ..StageOptions::default()
     };
-    let manifest = run(stage, inputs, folder, &options, &Silent)?;
-    Ok(manifest.files.output_hash)
+    run(stage, inputs, folder, &options, &Silent)?;
+    Ok(artefacts::hash_file(&output_file(folder))?)
 }
 
-/// A stage that costs nothing itself.
+/// A stage that does nothing.
 struct Copy;
 
 impl RowStage for Copy {
@@ -289,7 +289,7 @@ impl RowStage for Copy {
     }
 }
 
-/// Stands for a translator: every word becomes its first translation.
+/// Stands in for a translator: every word becomes its first translation.
 struct WordForWord {
     words: Dictionary,
 }
@@ -348,7 +348,7 @@ impl RowStage for WordForWord {
     }
 }
 
-/// A language identifier without a model: what the rules alone cost.
+/// A language identifier without a model, to measure the rules alone.
 struct Abstaining;
 
 impl LanguageIdentifier for Abstaining {

@@ -1,77 +1,59 @@
-//! The command line as typed.
+//! The command line.
 
+mod keys;
 mod texts;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
 use corpus::language::Language;
-use models::{ComputeDevice, LanguageModel, WeightForm};
+use engines::model_ref::ModelRef;
+use models::{ComputeDevice, LanguageModel, Precision, WeightForm};
 
-use crate::config::{Config, WeightPrecision};
+use crate::config::Config;
 use crate::config_file::ConfigError;
+use crate::stages::{self, STAGES};
 
+pub use keys::flag;
 pub use texts::{
-    EstimateQualityArguments, IdentificationEngine, IdentifyArguments, LanguageCodesArgument,
-    ScoreCommand, ScoreFiles, TranslateTextArguments, TranslationEngine,
+    EstimateQualityArguments, IdentifyArguments, ScoreCommand, ScoreFiles, TranslateTextArguments,
 };
 
-/// Teach an open LLM a language it is weak in, from what it already knows in one it is strong in.
-#[derive(Debug, Parser)]
-#[command(
-    name = "xldistill",
-    version,
-    max_term_width = 100,
-    arg_required_else_help = true
-)]
-pub struct Arguments {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-    /// More on standard error: -v what happens, -vv every detail.
+/// Verbosity of standard error.
+#[derive(Debug, Args)]
+pub struct Output {
+    /// More on standard error: -v for progress, -vv for every detail
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Nothing on standard error but errors.
+    /// Only errors on standard error
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 }
 
-/// The verbs of the command line.
+/// The commands, except those of single stages, which are derived from the list of stages
+/// ([`command`]).
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a config end to end: answer, translate, filter, code-switch, mix, train, evaluate, report
+    /// Run a config end to end
     Run {
         /// The config and overrides.
         #[command(flatten)]
-        config: ConfigArguments,
-        /// Begin with this stage; the stages before it must be finished
-        #[arg(long, value_name = "STAGE")]
-        from: Option<StageName>,
-        /// End with this stage
-        #[arg(long, value_name = "STAGE")]
-        until: Option<StageName>,
-        /// Show what would be done, and do nothing
+        config: RunArguments,
+        /// First stage; the stages before it must be finished
+        #[arg(long, value_name = "STAGE", value_parser = stage_names())]
+        from: Option<String>,
+        /// Last stage
+        #[arg(long, value_name = "STAGE", value_parser = stage_names())]
+        until: Option<String>,
+        /// Show what would be done without doing it
         #[arg(long)]
         dry_run: bool,
     },
-    /// Let the LLM answer the instructions in the source language
-    Answer(ConfigArguments),
-    /// Translate questions and answers into the target languages
-    Translate(ConfigArguments),
-    /// Reject bad translations, with their reasons
-    Filter(ConfigArguments),
-    /// Replace words of the questions by dictionary translations
-    CodeSwitch(ConfigArguments),
-    /// Put the subsets LL, TL, LT, TT, mt and comp together, with their weights
-    Mix(ConfigArguments),
-    /// Fine-tune the LLM on the transfer set
-    Train(ConfigArguments),
-    /// Measure the LLM before and after training
-    Evaluate(ConfigArguments),
-    /// Write report.html and report.json, and show the scores
-    Report(ConfigArguments),
-    /// Show how one example of each subset is encoded, and which tokens are supervised
+    /// Show the stages of a run with their shards, dependencies and commands
+    Plan(PlanArguments),
+    /// Show one encoded example of each subset, with the supervised tokens marked
     Inspect(ConfigArguments),
     /// Answer prompts with an LLM: one JSON line per prompt
     Generate(GenerateArguments),
@@ -88,23 +70,32 @@ pub enum Command {
     Score(ScoreCommand),
     /// Write a commented config to start from
     Init {
-        /// Where to write it
+        /// File to write
         #[arg(default_value = "xldistill.toml")]
         path: PathBuf,
         /// Target language: a FLORES-200 or ISO 639 code, or an English name
         #[arg(long, default_value = "por_Latn")]
         target: String,
-        /// Overwrite the file if it is there
+        /// Overwrite an existing file
         #[arg(long)]
         force: bool,
     },
-    /// Say what quality scores mean: score held-out human translations, and what is none
+    /// Calibrate quality scores on human translations and on deliberately bad ones
     Calibrate(CalibrateArguments),
     /// Check the machine, and the files and models a config names
     Doctor {
-        /// The config to check
+        /// Config file (TOML)
         config: Option<PathBuf>,
+        /// Overrides, e.g. train.epochs=2
+        #[arg(value_name = "KEY=VALUE")]
+        overrides: Vec<String>,
+        /// Device, overriding the config: cpu, vulkan, metal, cuda, rocm, wgpu; cuda:1
+        #[arg(long)]
+        device: Option<ComputeDevice>,
     },
+    /// Print the reference of config keys (docs/config.md)
+    #[command(hide = true)]
+    ConfigReference,
     /// Print a shell completion script
     Completions {
         /// The shell
@@ -112,7 +103,36 @@ pub enum Command {
     },
 }
 
-/// A config file and what the command line changes in it.
+/// The whole command line: the commands of [`Command`] and of each stage.
+pub fn command() -> clap::Command {
+    let stage = |stage: &&dyn stages::Stage| {
+        let command = clap::Command::new(stage.command());
+        let command = match stage.shardable() {
+            true => RunArguments::augment_args(command),
+            false => ConfigArguments::augment_args(command),
+        };
+        command.about(format!("Run one stage: {}", stage.about()))
+    };
+    let command = clap::Command::new("xldistill")
+        .version(env!("CARGO_PKG_VERSION"))
+        .max_term_width(100)
+        .subcommand_required(true)
+        .arg_required_else_help(true);
+    Command::augment_subcommands(Output::augment_args(command))
+        .about(
+            "Teach an open LLM a language it is weak in, from what it already knows in one it is \
+             strong in",
+        )
+        .subcommands(STAGES.iter().map(stage))
+        .mut_subcommand("translate-text", TranslateTextArguments::explain)
+}
+
+/// Parser of stages, by the names of their commands.
+fn stage_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(STAGES.iter().map(|stage| stage.command()))
+}
+
+/// A config file and its overrides.
 #[derive(Debug, Args)]
 pub struct ConfigArguments {
     /// Config file (TOML)
@@ -120,16 +140,13 @@ pub struct ConfigArguments {
     /// Overrides, e.g. train.epochs=2
     #[arg(value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
-    /// Do only shard I of N of the row-wise stages, e.g. 0/8
-    #[arg(long, value_name = "I/N")]
-    pub shard: Option<String>,
-    /// What computes, instead of the config's device: cpu, vulkan, metal, cuda, rocm, wgpu; cuda:1
+    /// Device, overriding the config: cpu, vulkan, metal, cuda, rocm, wgpu; cuda:1
     #[arg(long)]
     pub device: Option<ComputeDevice>,
 }
 
 impl ConfigArguments {
-    /// The config as the command line has it.
+    /// The config with the overrides of the command line.
     pub fn read(&self) -> Result<Config, ConfigError> {
         let device = self.device.map(|device| format!("device={device}"));
         let overrides: Vec<String> = self.overrides.iter().cloned().chain(device).collect();
@@ -137,45 +154,50 @@ impl ConfigArguments {
     }
 }
 
-/// The stages of a run, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum StageName {
-    /// The LLM answers the instructions.
-    Answer,
-    /// Questions and answers are translated.
-    Translate,
-    /// Bad translations are rejected.
-    Filter,
-    /// Words of the questions are code-switched.
-    CodeSwitch,
-    /// The transfer set is put together.
-    Mix,
-    /// The LLM is fine-tuned.
-    Train,
-    /// The LLM is measured before and after.
-    Evaluate,
-    /// The report is written.
-    Report,
+/// A config and the shard to run.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The config and overrides.
+    #[command(flatten)]
+    pub config: ConfigArguments,
+    /// Run only shard I of N of the row-wise stages, e.g. 0/8
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
+}
+
+/// `xldistill plan`
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    /// The config and overrides.
+    #[command(flatten)]
+    pub config: ConfigArguments,
+    /// Number of shards of the row-wise stages
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub shards: u32,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A language model for inference.
 #[derive(Debug, Args)]
 pub struct ModelArguments {
     /// GGUF file, Hugging Face directory or PEFT adapter
-    #[arg(long = "model")]
-    pub path: PathBuf,
-    /// What computes: cpu, vulkan, metal, cuda, rocm, wgpu; of several GPUs e.g. cuda:1
+    #[arg(long = "model", value_name = "PATH")]
+    pub path: ModelRef,
+    /// Device: cpu, vulkan, metal, cuda, rocm, wgpu; one of several GPUs as cuda:1
     #[arg(long, default_value_t)]
     pub device: ComputeDevice,
-    /// How the model's weights are held and multiplied: 4, 2 or 1 bytes each
-    #[arg(long, value_enum, default_value_t = WeightPrecision::F32)]
-    pub precision: WeightPrecision,
+    /// Number format of the weights: f32, bf16 or int8
+    #[arg(long, default_value_t = Precision::F32)]
+    pub precision: Precision,
 }
 
 impl ModelArguments {
     /// The model, packed for inference.
     pub fn load(&self) -> Result<LanguageModel> {
-        let form = WeightForm::Packed(self.precision.into());
+        self.path.check().map_err(anyhow::Error::msg)?;
+        let form = WeightForm::Packed(self.precision);
         Ok(LanguageModel::load_as(
             &self.path,
             &self.device.open()?,
@@ -190,13 +212,13 @@ pub struct GenerateArguments {
     /// The model.
     #[command(flatten)]
     pub model: ModelArguments,
-    /// One prompt per line; standard input where it is not given
+    /// File with one prompt per line [default: standard input]
     #[arg(long)]
     pub prompts: Option<PathBuf>,
-    /// Most tokens to generate per prompt
+    /// Maximum number of tokens to generate per prompt
     #[arg(long, default_value_t = 128)]
     pub max_new_tokens: usize,
-    /// Prompts decoded side by side
+    /// Number of prompts decoded in parallel
     #[arg(long, default_value_t = 16)]
     pub batch_size: usize,
     /// System message, instead of the chat template's own
@@ -208,7 +230,7 @@ pub struct GenerateArguments {
     /// Sampling temperature; 0 is greedy
     #[arg(long, default_value_t = 0.0)]
     pub temperature: f32,
-    /// Sample from the smallest set of tokens with this probability
+    /// Sample from the smallest set of tokens with at least this total probability
     #[arg(long, default_value_t = 1.0)]
     pub top_p: f32,
     /// Seed of the sampling
@@ -222,7 +244,7 @@ pub struct PerplexityArguments {
     /// The model.
     #[command(flatten)]
     pub model: ModelArguments,
-    /// One JSON object per line, with tokens and log-probabilities
+    /// Print a JSON object per line, with tokens and log-probabilities
     #[arg(long)]
     pub json: bool,
 }
@@ -233,15 +255,15 @@ pub struct CalibrateArguments {
     /// The config and overrides.
     #[command(flatten)]
     pub config: ConfigArguments,
-    /// Score only the first so many pairs of each direction
-    #[arg(long)]
+    /// Score only the first N pairs of each direction
+    #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// One JSON object for all directions
+    /// Print a JSON object for all directions
     #[arg(long)]
     pub json: bool,
 }
 
-/// The language that `argument` names.
+/// The language given by `argument`.
 pub fn language(argument: &str, name: &str) -> Result<Language, ConfigError> {
     Language::parse(name).map_err(|error| ConfigError(format!("{argument}: {error}")))
 }

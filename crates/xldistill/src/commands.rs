@@ -1,4 +1,4 @@
-//! One verb of the command line a file.
+//! The commands, one per file.
 
 pub mod calibrate;
 pub mod doctor;
@@ -8,6 +8,7 @@ pub mod identify;
 pub mod init;
 pub mod inspect;
 pub mod perplexity;
+pub mod plan;
 pub mod run;
 pub mod score;
 pub mod translate_text;

@@ -1,139 +1,167 @@
-//! The config of a run: what is done to which model, with which data and engines.
+//! The config of a run: the model, its data, and the engines and settings of every stage.
 
-mod answer;
 mod check;
 mod code_switch;
+mod data;
 mod decontaminate;
-mod estimate_quality;
 mod evaluate;
-mod identify;
-mod paths;
-mod translate;
-mod weight_precision;
+pub mod reference;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use corpus::file_path::{self, FilePath};
 use corpus::filter::FilterConfig;
 use corpus::language::Language;
 use corpus::mix::MixConfig;
-use corpus::source::ParallelSource;
+use engines::answerer::AnswerEngine;
+use engines::estimator::EstimateEngine;
+use engines::identifier::IdentifyEngine;
+use engines::model_ref::ModelRef;
+use engines::opening::Opening;
+use engines::translator::TranslateConfig;
 use models::ComputeDevice;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use training::TrainConfig;
+use training::fine_tune::TrainConfig;
 
 use crate::config_file::{self, ConfigError};
 
-pub use answer::{Answer, AnswerEngine};
 pub use code_switch::CodeSwitch;
+pub use data::Data;
 pub use decontaminate::Decontaminate;
-pub use estimate_quality::{EstimateQuality, QualityEngine};
 pub use evaluate::Evaluate;
-pub use identify::Identify;
-pub use translate::{Translate, TranslateEngine};
-pub use weight_precision::WeightPrecision;
 
-/// One run, as its config file says it. `docs/config.md` explains every key.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// One run, as its config file describes it.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The LLM: a GGUF file, a Hugging Face directory, or a folder with one GGUF file.
-    pub model: PathBuf,
-    /// The language that the LLM is strong in.
+    /// The LLM: a GGUF file, a folder with one, a Hugging Face directory, or a PEFT adapter.
+    pub model: ModelRef,
+    /// The language the LLM is strong in.
     #[serde(default = "english")]
     pub source: Language,
     /// The languages it is to learn.
     pub targets: Vec<Language>,
-    /// The run's folder.
-    pub output: PathBuf,
-    /// What computes: `cpu`, or a GPU where the build knows its interface: `vulkan`, `metal`, `cuda`,
-    /// `rocm`, `wgpu`, of several GPUs `cuda:1`.
+    /// The folder of the run.
+    pub output: FilePath,
+    /// Folder of answers, translations and transfer sets that runs share. What another run with the
+    /// same settings has made is not made again; `output` then has links into the store.
+    #[serde(default)]
+    pub store: Option<FilePath>,
+    /// Device for the LLM, NLLB and COMET: `cpu`, or in a build that has it ([gpu.md](gpu.md))
+    /// `vulkan`, `metal`, `cuda`, `rocm` or `wgpu`; one of several GPUs as `cuda:1`. `--device`
+    /// overrides it.
     #[serde(default)]
     pub device: ComputeDevice,
-    /// Decides every draw: the choice of answers, code-switching, the order of examples.
+    /// Seed of every random choice.
     #[serde(default)]
     pub seed: u64,
-    /// What the LLM learns from.
+    /// The instructions and texts to learn from.
     pub data: Data,
-    /// How it answers the instructions.
+    /// The LLM's own answers (section 3.2.1).
     #[serde(default)]
-    pub answer: Answer,
-    /// What translates.
+    pub answer: AnswerEngine,
+    /// The translation engine.
     #[serde(default)]
-    pub translate: Translate,
-    /// What identifies languages.
+    pub translate: TranslateConfig,
+    /// Language identification.
+    ///
+    /// Every engine abstains on texts of fewer than 25 letters (3 in scripts of one language), on
+    /// names alone, and if it is not sure (CLD3 below 0.7, or 0.5 for Croatian and Bosnian; the
+    /// others below 0.5). An abstention keeps the row. If an engine does not know a language, texts
+    /// in it are never rejected as wrong language; `xldistill doctor` lists these languages.
     #[serde(default)]
-    pub identify: Identify,
-    /// What estimates the quality of translations.
+    pub identify: IdentifyEngine,
+    /// Estimation of translation quality.
     #[serde(default)]
-    pub estimate_quality: EstimateQuality,
-    /// Which translations are rejected.
+    pub estimate_quality: EstimateEngine,
+    /// Rejection of bad translations (sections 3.2.2 and 4.1).
     #[serde(default)]
     pub filter: FilterConfig,
-    /// How words of the questions are replaced.
+    /// Replacement of words of the questions (section 3.2.3).
     #[serde(default)]
     pub code_switch: CodeSwitch,
-    /// What must not be in the transfer set.
+    /// Removal of evaluation texts from the transfer set.
+    ///
+    /// Rows and sentence pairs that share text with an evaluation set are left out of the transfer
+    /// set and counted. Two texts share text if a run of words occurs in both, in any case and with
+    /// any punctuation; a shorter evaluation text must occur as a whole.
     #[serde(default)]
     pub decontaminate: Decontaminate,
-    /// How the transfer set is put together.
+    /// The transfer set (sections 3.2.1 to 3.2.5).
+    ///
+    /// It has six subsets, of which each has the same weight in training. With source language x
+    /// and target language y: LL asks and answers in x, TL asks in y and answers in x, LT asks in x
+    /// and answers in y, TT asks and answers in y; `mt` translates the pairs of the parallel corpus
+    /// in both directions; `comp` completes their sentences in y. The paper's baselines and
+    /// ablations are choices of these:
+    ///
+    /// | method (section) | `subsets` | `generated_fraction` |
+    /// |---|---|---|
+    /// | SDRRL (3.2) | all | 0.5 |
+    /// | SFT (4.1) | `LL` | 0 |
+    /// | T-SFT (4.1) | `LL`, `TT` | 0 |
+    /// | CIT (4.1) | `LL`, `LT` | 0 |
+    /// | without TL and LT (Table 6) | `LL`, `TT`, `mt`, `comp` | 0.5 |
+    /// | without ŷ (Table 6) | all | 0 |
+    /// | without mt and comp (Table 6) | `LL`, `TL`, `LT`, `TT` | 0.5 |
+    /// | only mt and comp (Table 6) | `mt`, `comp` | |
+    ///
+    /// "Without code-switching" (Table 6) and the baselines have `code_switched = false`.
     #[serde(default)]
     pub mix: MixConfig,
-    /// How the LLM is fine-tuned.
+    /// Fine-tuning (sections 3.2.5 and 4.1).
     #[serde(default)]
     pub train: TrainConfig,
-    /// What is measured.
+    /// Evaluation before and after.
     #[serde(default)]
     pub evaluate: Evaluate,
-}
-
-/// `[data]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Data {
-    /// Files or folders of instructions in the source language: D of the paper.
-    pub instructions: Vec<PathBuf>,
-    /// Sentence pairs with each target language (source TAB target): P of the paper.
-    #[serde(default)]
-    pub parallel: BTreeMap<Language, ParallelSource>,
-    /// Text in the target languages alone, a sentence a line: further completion tasks.
-    #[serde(default)]
-    pub monolingual: BTreeMap<Language, PathBuf>,
-    /// Only so many instructions.
-    #[serde(default)]
-    pub limit: Option<usize>,
-    /// The share of malformed rows over which the run stops.
-    #[serde(default = "tenth")]
-    pub max_rejected_fraction: f64,
 }
 
 fn english() -> Language {
     Language::ENGLISH
 }
 
-fn tenth() -> f64 {
-    0.1
-}
-
 impl Config {
-    /// Reads `path` with `overrides`, resolves relative paths from the config's folder, and checks
-    /// what can be checked without opening a model.
+    /// Reads `path` with `overrides`, resolves relative paths against the config's folder, and
+    /// checks what can be checked without opening a file.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Config, ConfigError> {
-        let mut config: Config = config_file::read(path, overrides)?;
-        config.seed_sections();
-        config.resolve(path.parent().unwrap_or(Path::new("")));
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let (mut config, table): (Config, _) =
+            file_path::relative_to(folder, || config_file::read(path, overrides))?;
+        // Sections without a seed use that of the run.
+        let names_seed = |section: &str| {
+            let section = table.get(section).and_then(|section| section.as_table());
+            section.is_some_and(|section| section.contains_key("seed"))
+        };
+        for (section, seed) in [
+            ("mix", &mut config.mix.seed),
+            ("train", &mut config.train.seed),
+        ] {
+            if !names_seed(section) {
+                *seed = config.seed;
+            }
+        }
         config
             .check()
             .map_err(|message| ConfigError(format!("{}: {message}", path.display())))?;
         Ok(config)
     }
 
-    /// The run's seed holds wherever a section names none of its own.
-    fn seed_sections(&mut self) {
-        for seed in [&mut self.mix.seed, &mut self.train.seed] {
-            if *seed == 0 {
-                *seed = self.seed;
-            }
+    /// The source and the targets.
+    pub fn languages(&self) -> Vec<Language> {
+        [&[self.source], self.targets.as_slice()].concat()
+    }
+
+    /// What engines need to know about the run.
+    pub fn opening(&self) -> Opening<'_> {
+        Opening {
+            model: Some(&self.model),
+            source: self.source,
+            targets: &self.targets,
+            parallel: &self.data.parallel,
+            device: self.device,
+            seed: self.seed,
         }
     }
 }

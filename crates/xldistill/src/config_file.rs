@@ -1,51 +1,52 @@
-//! Reading a TOML config: overrides of the command line, and errors that say what to change.
+//! Reading of a TOML config, with overrides and with errors that say what to change.
 
 use std::{fs, path::Path};
 
 use serde::de::DeserializeOwned;
+use toml::Table;
 
-/// A config or an argument that is wrong; the program ends with exit code 2.
+/// An invalid config or argument; the program ends with exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(pub String);
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
-/// Reads `path` into a `T`, with `overrides` (`section.key=value`) applied.
+/// Reads `path` with `overrides` (`section.key=value`) into a `T`; also returns the keys after the
+/// overrides.
 ///
 /// # Errors
-/// Unreadable or malformed files, unknown keys (with the nearest known one), wrong types: with
-/// line and column where the file is at fault, with the override where that is.
-pub fn read<T: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<T> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        ConfigError(format!(
-            "cannot read the config {}: {error}",
-            path.display()
-        ))
-    })?;
-    let parsed = toml::from_str::<T>(&text);
+/// Unreadable or malformed files, unknown keys (with the nearest known one) and wrong types, with
+/// the line and column in the file, or with the override.
+pub fn read<T: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<(T, Table)> {
+    let shown = path.display();
+    let text = fs::read_to_string(path)
+        .map_err(|error| ConfigError(format!("cannot read the config {shown}: {error}")))?;
+    let in_file = |error| explain(&shown.to_string(), Some(&text), &error);
+    let mut table: Table = toml::from_str(&text).map_err(in_file)?;
     if overrides.is_empty() {
-        return parsed.map_err(|error| explain(&path.display().to_string(), &error));
+        return Ok((toml::from_str(&text).map_err(in_file)?, table));
     }
-    let mut table: toml::Table =
-        toml::from_str(&text).map_err(|error| explain(&path.display().to_string(), &error))?;
     for assignment in overrides {
         apply(&mut table, assignment)?;
     }
-    // The file on its own may be wrong where an override mends it, so only the result counts.
-    T::deserialize(table).map_err(|error| match parsed {
-        Err(in_file) => explain(&path.display().to_string(), &in_file),
-        Ok(_) => explain(&format!("overrides {}", overrides.join(" ")), &error),
-    })
+    // An override may correct the file, so only the result is checked.
+    match T::deserialize(table.clone()) {
+        Ok(value) => Ok((value, table)),
+        Err(error) => Err(match toml::from_str::<T>(&text) {
+            Err(error) => in_file(error),
+            Ok(_) => explain(&format!("overrides {}", overrides.join(" ")), None, &error),
+        }),
+    }
 }
 
-/// Sets one `section.key=value` in `table`; the value is read as TOML, else taken as a string.
-fn apply(table: &mut toml::Table, assignment: &str) -> Result<()> {
+/// Sets `section.key=value` in `table`. A value that is not TOML is a string.
+fn apply(table: &mut Table, assignment: &str) -> Result<()> {
     let wrong = |reason: &str| ConfigError(format!("override `{assignment}`: {reason}"));
     let (key, value) = assignment
         .split_once('=')
         .ok_or_else(|| wrong("expected key=value, e.g. train.epochs=2"))?;
-    let value = toml::from_str::<toml::Table>(&format!("value = {value}"))
+    let value = toml::from_str::<Table>(&format!("value = {value}"))
         .ok()
         .and_then(|mut parsed| parsed.remove("value"))
         .unwrap_or_else(|| toml::Value::String(value.to_owned()));
@@ -56,7 +57,7 @@ fn apply(table: &mut toml::Table, assignment: &str) -> Result<()> {
     for name in path {
         section = section
             .entry(name)
-            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+            .or_insert_with(|| toml::Value::Table(Table::new()))
             .as_table_mut()
             .ok_or_else(|| wrong(&format!("`{name}` is a value, not a section")))?;
     }
@@ -64,13 +65,65 @@ fn apply(table: &mut toml::Table, assignment: &str) -> Result<()> {
     Ok(())
 }
 
-/// The parser's own message, with the place and a "did you mean" for unknown keys.
-fn explain(place: &str, error: &toml::de::Error) -> ConfigError {
-    let mut message = format!("{place}: {}", error.to_string().trim_end());
+/// The parser's message, with the position and, for unknown keys, "did you mean".
+fn explain(place: &str, text: Option<&str>, error: &toml::de::Error) -> ConfigError {
+    let message = error.message();
+    let line = text.zip(error.span()).and_then(|(text, section)| {
+        // An engine's section is read as a whole, so the line of the key is searched in it.
+        let key = key_of(message)?;
+        let before = text[..section.start].matches('\n').count();
+        let lines = text[section.start..].lines();
+        let is_key = |line: &str| {
+            let rest = line.trim_start().strip_prefix(key).map(str::trim_start);
+            rest.is_some_and(|rest| rest.starts_with(['=', '.']))
+        };
+        let (number, line) = lines.enumerate().find(|(_, line)| is_key(line))?;
+        Some(format!(
+            "line {}\n  | {line}\n{message}",
+            before + number + 1
+        ))
+    });
+    let shown = line.unwrap_or_else(|| error.to_string().trim_end().to_owned());
+    let mut message = format!("{place}: {}", in_plain_words(&shown));
     if let Some(suggestion) = did_you_mean(error.message()) {
         message.push_str(&format!("\ndid you mean `{suggestion}`?"));
     }
     ConfigError(message)
+}
+
+/// `message` without names of Rust types.
+fn in_plain_words(message: &str) -> String {
+    let words = [
+        ("expected usize", "expected a whole number"),
+        ("expected u64", "expected a whole number"),
+        ("expected f64", "expected a number"),
+        ("expected f32", "expected a number"),
+        ("expected a boolean", "expected true or false"),
+        (
+            "expected a sequence",
+            "expected a list, e.g. [\"one\", \"two\"]",
+        ),
+        ("expected a map", "expected a table"),
+    ];
+    words
+        .iter()
+        .fold(message.to_owned(), |text, (rust, plain)| {
+            text.replace(rust, plain)
+        })
+}
+
+/// The key in a message of `engines::choice`: that of "section.key: …", or the unknown one.
+fn key_of(message: &str) -> Option<&str> {
+    if let Some(rest) = message.strip_prefix("unknown field `") {
+        return rest.split('`').next();
+    }
+    if message.starts_with("unknown variant") {
+        return message.contains(".engine").then_some("engine");
+    }
+    let (path, _) = message.split_once(": ")?;
+    let (section, key) = path.split_once('.')?;
+    let is_name = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    (is_name(section) && is_name(key)).then_some(key)
 }
 
 /// The known name nearest to the unknown one in serde's "unknown field `a`, expected one of …".
@@ -110,7 +163,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), text).unwrap();
         let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
-        read(file.path(), &overrides)
+        read(file.path(), &overrides).map(|(sample, _)| sample)
     }
 
     #[test]
@@ -142,6 +195,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("train.epochs=many"), "{error}");
+        assert!(error.contains("expected a whole number"), "{error}");
         let error = read_text(text, &["train.epochs.x=1"])
             .unwrap_err()
             .to_string();

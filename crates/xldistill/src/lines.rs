@@ -1,4 +1,4 @@
-//! Lines of text in and out, as pipes expect them.
+//! Lines of text, for commands in pipes.
 
 use std::{
     fs::File,
@@ -8,13 +8,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// The lines of a UTF-8 file, without their ends.
+/// The lines of a UTF-8 file, without line ends.
 pub fn of_file(path: &Path) -> Result<Vec<String>> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     read(file, &path.display().to_string())
 }
 
-/// The lines of standard input, without their ends.
+/// The lines of standard input, without line ends.
 pub fn of_standard_input() -> Result<Vec<String>> {
     read(std::io::stdin().lock(), "standard input")
 }

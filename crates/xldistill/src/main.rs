@@ -1,34 +1,41 @@
 //! xldistill: teach an open LLM a language it is weak in, from what it already knows in one it is
 //! strong in.
 //!
-//! The binary turns arguments ([`arguments`]) and a config ([`config`]) into engines ([`wiring`])
-//! and stages ([`pipeline`]); all logic is in the libraries.
+//! The binary turns arguments ([`arguments`]) and a config ([`config`]) into a run ([`run::Run`])
+//! of stages ([`stages`]); the libraries do the work.
+
+#![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used)]
 
 mod arguments;
+mod checks;
 mod commands;
 mod config;
 mod config_file;
 mod lines;
-mod pipeline;
+mod run;
+mod stages;
 mod terminal;
-mod wiring;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
 
-use arguments::{Arguments, Command, ConfigArguments, StageName};
-use clap::{CommandFactory, Parser};
+use arguments::{Command, ConfigArguments, Output, RunArguments};
+use clap::{ArgMatches, FromArgMatches};
 use config_file::ConfigError;
 use terminal::Terminal;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-/// Exit code of wrong arguments and configs, as clap has it.
+/// Exit code for invalid arguments and configs, that of clap.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    log(&arguments);
-    models::kernels::retain_memory();
-    match run(&arguments) {
+    let matches = arguments::command().get_matches();
+    let output = read::<Output>(&matches);
+    log(&output);
+    match run(&matches, &Terminal::new(output.quiet)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -41,59 +48,81 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let terminal = Terminal::new(arguments.quiet);
-    let stage = |config: &ConfigArguments, stage: StageName| {
-        commands::run::stages(config, stage, stage, false, &terminal)
-    };
-    match &arguments.command {
+fn run(matches: &ArgMatches, terminal: &Terminal) -> anyhow::Result<()> {
+    if let Some((command, matches)) = matches.subcommand()
+        && let Some(at) = stages::position(command)
+    {
+        let stage = stages::STAGES[at];
+        return match stage.shardable() {
+            true => {
+                let arguments = read::<RunArguments>(matches);
+                commands::run::stages(&arguments, Some(command), Some(command), false, terminal)
+            }
+            false => {
+                let config = read::<ConfigArguments>(matches).read()?;
+                commands::run::stage(stage, &config, terminal)
+            }
+        };
+    }
+    match read::<Command>(matches) {
         Command::Run {
             config,
             from,
             until,
             dry_run,
         } => commands::run::stages(
-            config,
-            from.unwrap_or(StageName::Answer),
-            until.unwrap_or(StageName::Report),
-            *dry_run,
-            &terminal,
+            &config,
+            from.as_deref(),
+            until.as_deref(),
+            dry_run,
+            terminal,
         ),
-        Command::Answer(config) => stage(config, StageName::Answer),
-        Command::Translate(config) => stage(config, StageName::Translate),
-        Command::Filter(config) => stage(config, StageName::Filter),
-        Command::CodeSwitch(config) => stage(config, StageName::CodeSwitch),
-        Command::Mix(config) => stage(config, StageName::Mix),
-        Command::Train(config) => stage(config, StageName::Train),
-        Command::Evaluate(config) => stage(config, StageName::Evaluate),
-        Command::Report(config) => stage(config, StageName::Report),
-        Command::Inspect(config) => commands::inspect::run(config),
-        Command::Generate(arguments) => commands::generate::run(arguments, &terminal),
-        Command::Perplexity(arguments) => commands::perplexity::run(arguments),
+        Command::Plan(arguments) => commands::plan::run(&arguments),
+        Command::Inspect(config) => commands::inspect::run(&config),
+        Command::Generate(arguments) => commands::generate::run(&arguments, terminal),
+        Command::Perplexity(arguments) => commands::perplexity::run(&arguments),
         Command::TranslateText(arguments) => commands::translate_text::run(arguments),
         Command::Identify(arguments) => commands::identify::run(arguments),
         Command::EstimateQuality(arguments) => commands::estimate_quality::run(arguments),
-        Command::Score(command) => commands::score::run(command),
-        Command::Calibrate(arguments) => commands::calibrate::run(arguments, &terminal),
+        Command::Score(command) => commands::score::run(&command),
+        Command::Calibrate(arguments) => commands::calibrate::run(&arguments, terminal),
         Command::Init {
             path,
             target,
             force,
-        } => commands::init::run(path, target, *force),
-        Command::Doctor { config } => commands::doctor::run(config.as_deref()),
+        } => commands::init::run(&path, &target, force),
+        Command::Doctor {
+            config,
+            overrides,
+            device,
+        } => {
+            let config = config.map(|config| ConfigArguments {
+                config,
+                overrides,
+                device,
+            });
+            commands::doctor::run(config.as_ref())
+        }
+        Command::ConfigReference => {
+            io::stdout().write_all(config::reference::document().as_bytes())?;
+            Ok(())
+        }
         Command::Completions { shell } => {
-            clap_complete::generate(
-                *shell,
-                &mut Arguments::command(),
-                "xldistill",
-                &mut io::stdout(),
-            );
+            // clap_complete panics if the reader of the pipe is gone.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut arguments::command(), "xldistill", &mut script);
+            io::stdout().write_all(&script)?;
             Ok(())
         }
     }
 }
 
-/// An error with its causes; a cause that the message before it quotes already is not repeated.
+/// The arguments of a command, which clap has validated.
+fn read<T: FromArgMatches>(matches: &ArgMatches) -> T {
+    T::from_arg_matches(matches).unwrap_or_else(|error| error.exit())
+}
+
+/// An error with its causes, without causes that the message already quotes.
 fn describe(error: &anyhow::Error) -> String {
     let mut message = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -106,9 +135,9 @@ fn describe(error: &anyhow::Error) -> String {
     message
 }
 
-/// Log lines go to standard error; `RUST_LOG` chooses more finely than -v.
-fn log(arguments: &Arguments) {
-    let level = match (arguments.quiet, arguments.verbose) {
+/// Log lines go to standard error; `RUST_LOG` filters more finely than -v.
+fn log(output: &Output) {
+    let level = match (output.quiet, output.verbose) {
         (true, _) => LevelFilter::ERROR,
         (_, 0) => LevelFilter::WARN,
         (_, 1) => LevelFilter::INFO,
@@ -121,11 +150,12 @@ fn log(arguments: &Arguments) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .without_time()
         .init();
 }
 
-/// A reader such as `head` that has seen enough is no failure.
+/// Whether a reader such as `head` closed the pipe, which is no failure.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause

@@ -1,4 +1,4 @@
-//! Progress as a person sees it: a bar on a terminal, a line a minute elsewhere.
+//! Progress: a bar on a terminal, a line per minute elsewhere.
 
 use std::{
     io::IsTerminal,
@@ -9,7 +9,7 @@ use std::{
 use corpus::progress::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How often a line is printed where standard error is not a terminal.
+/// Time between lines if standard error is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Shows progress on standard error.
@@ -27,7 +27,7 @@ struct Work {
 }
 
 impl Terminal {
-    /// A bar if standard error is a terminal, otherwise a line a minute; nothing if `quiet`.
+    /// A bar if standard error is a terminal, otherwise a line per minute; nothing if `quiet`.
     pub fn new(quiet: bool) -> Self {
         let interactive = std::io::stderr().is_terminal() && !quiet;
         Self {
@@ -64,7 +64,7 @@ impl Work {
     }
 }
 
-/// A duration a person reads: `48s`, `12m 03s`, `3h 20m`.
+/// A readable duration: `48s`, `12m 03s`, `3h 20m`.
 pub fn readable(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {

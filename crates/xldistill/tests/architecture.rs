@@ -1,22 +1,25 @@
 //! The house rules of ARCHITECTURE.md, checked.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
 /// The project's crates and those of them that each may import.
-const ALLOWED_IMPORTS: [(&str, &[&str]); 7] = [
-    ("corpus", &[]),
+const ALLOWED_IMPORTS: [(&str, &[&str]); 9] = [
+    ("artefacts", &[]),
+    ("corpus", &["artefacts"]),
     ("kernels", &[]),
     ("models", &["kernels"]),
-    ("engines", &["corpus", "models"]),
-    ("training", &["corpus", "models", "kernels"]),
-    ("evaluation", &["corpus"]),
+    ("engines", &["artefacts", "corpus", "models"]),
+    ("training", &["artefacts", "corpus", "models", "kernels"]),
+    ("evaluation", &["artefacts", "corpus"]),
+    ("fixtures", &[]),
     (
         "xldistill",
         &[
+            "artefacts",
             "corpus",
             "kernels",
             "models",
@@ -29,6 +32,9 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 7] = [
 
 /// The stages of the transfer set: modules of `corpus` that know nothing of each other.
 const STAGES: [&str; 5] = ["answer", "translate", "filter", "code_switch", "mix"];
+
+/// Lines of the longest file.
+const MAX_LINES: usize = 400;
 
 /// Names that say nothing of what is inside.
 const EMPTY_NAMES: [&str; 5] = ["utils", "util", "common", "helpers", "manager"];
@@ -65,10 +71,11 @@ fn crates_import_one_way_only() {
     for (name, allowed) in ALLOWED_IMPORTS {
         let manifest = fs::read_to_string(crates().join(name).join("Cargo.toml")).unwrap();
         let manifest: toml::Table = toml::from_str(&manifest).unwrap();
-        let imported: BTreeSet<&str> = manifest["dependencies"]
-            .as_table()
-            .unwrap()
-            .keys()
+        let imported: BTreeSet<&str> = manifest
+            .get("dependencies")
+            .and_then(toml::Value::as_table)
+            .into_iter()
+            .flat_map(toml::Table::keys)
             .map(String::as_str)
             .filter(|import| ALLOWED_IMPORTS.iter().any(|(own, _)| own == import))
             .collect();
@@ -128,5 +135,79 @@ fn names_say_what_is_inside() {
             "{}: name it after its concept",
             file.display()
         );
+    }
+}
+
+#[test]
+fn files_are_short() {
+    for file in rust_files(&crates()) {
+        let lines = fs::read_to_string(&file).unwrap().lines().count();
+        assert!(
+            lines <= MAX_LINES,
+            "{}: {lines} lines; split it by concept",
+            file.display()
+        );
+    }
+}
+
+/// The modules of its own crate that `code` imports by paths from the root.
+fn imported(code: &str) -> BTreeSet<String> {
+    let in_name = |c: char| c == '_' || c.is_alphanumeric();
+    let name = |path: &str| {
+        let path = path.trim_start();
+        path[..path.find(|c| !in_name(c)).unwrap_or(path.len())].to_owned()
+    };
+    let mut found = BTreeSet::new();
+    for (at, root) in code.match_indices("crate::") {
+        let path = &code[at + root.len()..];
+        let Some(group) = path.strip_prefix('{') else {
+            found.insert(name(path));
+            continue;
+        };
+        let (group, mut depth) = (group.split(';').next().unwrap_or_default(), 0);
+        let paths = group.split(|c| {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            depth == 0 && c == ','
+        });
+        found.extend(paths.map(name));
+    }
+    found
+}
+
+#[test]
+fn folders_import_each_other_one_way() {
+    for entry in fs::read_dir(crates()).unwrap() {
+        let source = entry.unwrap().path().join("src");
+        let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for file in rust_files(&source) {
+            let path = file.strip_prefix(&source).unwrap().with_extension("");
+            let module = path.iter().next().unwrap().to_str().unwrap().to_owned();
+            if path.ends_with("tests") || ["lib", "main"].contains(&module.as_str()) {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            let code = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"));
+            let code = code.collect::<Vec<_>>().join("\n");
+            imports.entry(module).or_default().extend(imported(&code));
+        }
+        for module in imports.keys().filter(|module| source.join(module).is_dir()) {
+            let (mut reached, mut next) = (BTreeSet::new(), vec![(module, module)]);
+            while let Some((from, own)) = next.pop() {
+                for other in imports.get(from).into_iter().flatten() {
+                    assert!(
+                        other != module || from == module,
+                        "{}: {module} imports {own}, which imports {module} again (in {from}); \
+                         move what both need into a module of its own",
+                        source.display()
+                    );
+                    if reached.insert(other) {
+                        next.push((other, if from == module { other } else { own }));
+                    }
+                }
+            }
+        }
     }
 }

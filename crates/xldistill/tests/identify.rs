@@ -93,7 +93,7 @@ fn what_is_missing_is_named() {
     for (arguments, expected) in [
         (&["--engine", "cld3"][..], "lang_id_nn_params.cc"),
         (&["--engine", "fasttext"], "lid.176.ftz"),
-        (&["--model", "x"], "it takes no model"),
+        (&["--model", "x"], "whatlang takes no model"),
         (&["--engine", "cld3", "--model", "none.cc"], "none.cc"),
         (&["--engine", "fasttext", "--model", "none.ftz"], "none.ftz"),
     ] {

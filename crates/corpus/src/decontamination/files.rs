@@ -1,85 +1,62 @@
-//! Reads evaluation sets as they are found: whatever text is in them counts.
+//! Reads evaluation sets in whatever form they have: all text in them counts.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use rustc_hash::FxHashSet;
 use serde_json::Value;
 
 use super::EvaluationIndex;
-
-/// An evaluation file that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {message}", path.display())]
-pub struct EvaluationFileError {
-    /// The file.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub message: String,
-}
+use crate::source::{SourceError, Text, entries};
 
 impl EvaluationIndex {
-    /// Adds the texts of a file: every string in it where it is `.jsonl`, `.ndjson` or `.json`,
-    /// every column of a `.tsv`, and the lines of any other. A folder is all files in it.
-    pub fn add_file(&mut self, path: &Path) -> Result<(), EvaluationFileError> {
-        let error = |message: String| EvaluationFileError {
-            path: path.to_owned(),
-            message,
-        };
-        let unreadable = |e: io::Error| error(e.to_string());
+    /// Adds the texts of a file: every string of `.jsonl`, `.ndjson` and `.json`, every column of
+    /// `.tsv`, and every line of other files. A folder stands for all files in it.
+    pub fn add_file(&mut self, path: &Path) -> Result<(), SourceError> {
         if path.is_dir() {
-            let entries = std::fs::read_dir(path).map_err(unreadable)?;
-            let mut files = Vec::new();
-            for entry in entries {
-                files.push(entry.map_err(unreadable)?.path());
-            }
-            files.sort();
-            return files.iter().try_for_each(|file| self.add_file(file));
+            return entries(path)?
+                .iter()
+                .try_for_each(|file| self.add_file(file));
         }
-        let text = std::fs::read(path).map_err(unreadable)?;
-        let text = String::from_utf8(text).map_err(|e| {
-            error(format!(
-                "not UTF-8 from byte {}",
-                e.utf8_error().valid_up_to()
-            ))
-        })?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let text = Text::read(path)?;
+        let kind = path.extension().and_then(|extension| extension.to_str());
         let mut texts = Vec::new();
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("jsonl" | "ndjson") => {
-                for (line, number) in text.lines().zip(1..) {
-                    if !line.trim().is_empty() {
-                        let value: Value = serde_json::from_str(line)
-                            .map_err(|e| error(format!("line {number}: {e}")))?;
-                        strings(&value, &mut texts);
+        if kind == Some("json") {
+            let value = serde_json::from_slice(text.bytes());
+            strings(&value.map_err(SourceError::json(path, 0))?, &mut texts);
+        } else {
+            for (number, line) in text.full_lines() {
+                let line = std::str::from_utf8(line).map_err(|_| SourceError::NotUtf8 {
+                    path: path.to_owned(),
+                    line: number,
+                })?;
+                let line = line.trim_end_matches('\r');
+                match kind {
+                    Some("jsonl" | "ndjson") => {
+                        let value = serde_json::from_str(line);
+                        strings(
+                            &value.map_err(SourceError::json(path, number - 1))?,
+                            &mut texts,
+                        );
                     }
+                    Some("tsv") => texts.extend(line.split('\t').map(str::to_owned)),
+                    _ => texts.push(line.to_owned()),
                 }
             }
-            Some("json") => {
-                let value: Value = serde_json::from_str(text).map_err(|e| error(e.to_string()))?;
-                strings(&value, &mut texts);
-            }
-            Some("tsv") => texts.extend(
-                text.lines()
-                    .flat_map(|line| line.split('\t'))
-                    .map(str::to_owned),
-            ),
-            _ => texts.extend(text.lines().map(str::to_owned)),
         }
-        texts.retain(|text| !text.trim().is_empty());
+        let mut seen = FxHashSet::default();
+        texts.retain(|text| !text.trim().is_empty() && seen.insert(text.clone()));
         if texts.is_empty() {
-            return Err(error("there is no text in it".into()));
+            return Err(SourceError::Empty {
+                path: path.to_owned(),
+            });
         }
-        let texts = super::distinct(texts);
-        let name = path
-            .file_name()
-            .unwrap_or(path.as_os_str())
-            .to_string_lossy();
-        self.add(&name, texts.iter().map(String::as_str));
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        self.add(&name.to_string_lossy(), texts.iter().map(String::as_str));
         Ok(())
     }
 }
 
-/// Every string in `value`; addresses, which many rows may share, are left out.
+/// Every string in `value`, except addresses, which many rows may share.
 fn strings(value: &Value, texts: &mut Vec<String>) {
     match value {
         Value::String(text) if !text.starts_with("http") => texts.push(text.clone()),

@@ -1,11 +1,11 @@
-//! Texts as rows of hashed words or characters, and the hashes of runs of them.
+//! Texts as sequences of hashed words or characters, and hashes of runs of them.
 
 use std::ops::Range;
 
 use unicode_script::{Script, UnicodeScript};
 
-/// Words (or a third of the characters) from which a text that is an evaluation text as a whole
-/// counts; shorter ones, such as `True` and `In Paris.`, are anyone's.
+/// Minimum number of words (or a third of the number of characters) of a text that counts if it
+/// equals an evaluation text; shorter ones, such as `True` and `In Paris.`, are too common.
 const LEAST_WORDS: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Symbols from which a whole text counts.
+    /// Minimum number of symbols for a whole text to count.
     pub(super) fn least(self) -> usize {
         match self {
             Kind::Words => LEAST_WORDS,
@@ -24,12 +24,12 @@ impl Kind {
     }
 }
 
-/// A text as what is compared: its words, or its characters where most of its letters are of a
-/// script without spaces.
+/// The symbols by which a text is compared: its words, or its characters if most of its letters
+/// belong to a script without spaces.
 pub(super) struct Symbols {
     pub(super) kind: Kind,
     pub(super) hashes: Vec<u64>,
-    /// Where each symbol stands in the text.
+    /// Position of each symbol in the text.
     starts: Vec<u32>,
     ends: Vec<u32>,
 }
@@ -56,7 +56,7 @@ impl Symbols {
         let mut hash = START;
         let mut start = None;
         for (at, c) in text.char_indices() {
-            // Vowel signs belong to the word; marks of punctuation end it.
+            // Vowel signs belong to the word; punctuation ends it.
             if !is_part_of_word(c) {
                 symbols.push(&mut start, &mut hash, at);
                 continue;
@@ -101,7 +101,7 @@ fn is_part_of_word(c: char) -> bool {
     }
 }
 
-/// Signs of scripts that write vowels around consonants, which are no letters to Unicode.
+/// Signs of scripts that write vowels around consonants; Unicode does not count them as letters.
 fn is_mark(c: char) -> bool {
     !matches!(c.script(), Script::Common | Script::Unknown)
 }
@@ -121,7 +121,7 @@ fn is_spaceless(c: char) -> bool {
 }
 
 const START: u64 = 0x9e37_79b9_7f4a_7c15;
-/// Base of the rolling hash: odd, so that no symbol is ever multiplied away.
+/// Base of the rolling hash: odd, so that no symbol is multiplied away.
 const BASE: u64 = 0x5851_f42d_4c95_7f2d;
 
 fn mixed(state: u64, value: u64) -> u64 {
@@ -132,8 +132,8 @@ fn mixed(state: u64, value: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Calls `visit` with the start and hash of every run of `length` symbols, until it says that it
-/// has seen enough. The hash rolls, so that a longer run costs no more.
+/// Calls `visit` with the start and hash of every run of `length` symbols until it asks to stop.
+/// The hash rolls, so a longer run costs no more.
 pub(super) fn windows(symbols: &[u64], length: usize, mut visit: impl FnMut(usize, u64) -> bool) {
     if length == 0 || symbols.len() < length {
         return;

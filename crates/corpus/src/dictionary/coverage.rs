@@ -1,4 +1,4 @@
-//! How much of a text a dictionary knows.
+//! Share of a text's words that a dictionary can translate.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,16 +11,16 @@ use super::Dictionary;
 use crate::language::Language;
 use crate::text::words::WordFinder;
 
-/// Words of some texts that a dictionary can translate.
+/// Counts of words that a dictionary can translate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
-    /// Words of the texts.
+    /// Number of words in the texts.
     pub words: usize,
-    /// Those that have a translation.
+    /// Number of words with a translation.
     pub known_words: usize,
-    /// Different words.
+    /// Number of different words.
     pub distinct: usize,
-    /// Those that have a translation.
+    /// Number of different words with a translation.
     pub known_distinct: usize,
 }
 
@@ -38,7 +38,7 @@ impl Coverage {
     }
 }
 
-/// Counts words text by text.
+/// Counts words, one text after another.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     words: usize,
@@ -74,7 +74,7 @@ impl Tally {
         *self = std::mem::take(self).joined(counted);
     }
 
-    /// What was counted.
+    /// The counts so far.
     pub fn coverage(&self) -> Coverage {
         Coverage {
             words: self.words,
@@ -96,7 +96,7 @@ impl Tally {
     }
 }
 
-/// Most words are in lower case as they are.
+/// Most words are already in lower case.
 fn lowercase(word: &str) -> Cow<'_, str> {
     match word.bytes().all(|byte| byte.is_ascii_lowercase()) {
         true => Cow::Borrowed(word),

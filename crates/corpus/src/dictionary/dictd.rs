@@ -1,5 +1,5 @@
-//! Dictionaries of the DICT server, as FreeDict publishes them: `NAME.index` says where in
-//! `NAME.dict.dz` (gzip with a random-access table; also plain `NAME.dict`) an entry lies.
+//! Dictionaries of the DICT server, as FreeDict publishes them: `NAME.index` gives the position of
+//! an entry in `NAME.dict.dz` (gzip with a random-access table; also plain `NAME.dict`).
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -11,10 +11,10 @@ use super::{DictionaryError, Loaded, read_file};
 /// Headwords of entries about the dictionary itself.
 const ABOUT: [&str; 2] = ["00database", "00-database"];
 
-/// Largest text an archive may unpack to; the largest FreeDict dictionary has 60 MB.
+/// Maximum size of the unpacked text; the largest FreeDict dictionary has 60 MB.
 const LARGEST: u64 = 1 << 30;
 
-/// Reads the dictionary that `path` is one file of; `stem` is its name without the extension.
+/// Reads the dictionary that the file `path` belongs to; `stem` is its name without the extension.
 pub(super) fn read(path: &Path, stem: &str, loaded: &mut Loaded) -> Result<(), DictionaryError> {
     let beside = |extension: &str| path.with_file_name(format!("{stem}.{extension}"));
     let index = read_file(&beside("index"))?;
@@ -48,7 +48,7 @@ fn unpack(path: &Path) -> Result<Vec<u8>, DictionaryError> {
     });
     result.map_err(|e| DictionaryError::Format {
         path: path.to_owned(),
-        message: format!("not a whole gzip file: {e}"),
+        message: format!("not a complete gzip file: {e}"),
     })?;
     Ok(text)
 }
@@ -74,9 +74,9 @@ fn base64(digits: &str) -> Option<usize> {
     (!digits.is_empty()).then_some(number)
 }
 
-/// Adds the translations in an entry's body: the lines after the headword's, each a list of
-/// translations, numbered where the word has several senses. Grammar, notes, examples and
-/// cross-references are passed over.
+/// Adds the translations in the body of an entry: the lines after the headword, each a list of
+/// translations, numbered if the word has several senses. Grammar, notes, examples and
+/// cross-references are skipped.
 fn add(headword: &str, body: &str, loaded: &mut Loaded) {
     for line in body.lines().skip(1) {
         let line = without_brackets(line);
@@ -94,7 +94,7 @@ fn add(headword: &str, body: &str, loaded: &mut Loaded) {
     }
 }
 
-/// `line` without what stands in brackets: grammar, pronunciation, usage.
+/// `line` without anything in brackets: grammar, pronunciation, usage.
 fn without_brackets(line: &str) -> String {
     let mut depth = 0usize;
     line.chars()

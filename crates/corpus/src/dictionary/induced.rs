@@ -1,24 +1,23 @@
-//! A dictionary made by translating words: for language pairs that have none.
+//! Dictionaries made by translating words, for language pairs without one.
 
 use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
-use super::BilingualDictionary;
 use crate::language::Language;
 use crate::seam::{EngineError, Translator};
 use crate::text::words::WordFinder;
 
-/// The words of `texts` in lower case, most frequent first, at most `most` of them.
+/// The `most` most frequent words of `texts`, in lower case, most frequent first.
 ///
-/// Words that always begin with a capital are left out: most are names.
+/// Words that are always capitalised are left out: most are names.
 pub fn vocabulary<'t>(
     texts: impl IntoIterator<Item = &'t str>,
     language: Language,
     most: usize,
 ) -> Vec<String> {
     let finder = WordFinder::new(language);
-    // Occurrences, and whether one was in lower case.
+    // Number of occurrences, and whether one of them was in lower case.
     let mut counts: FxHashMap<String, (usize, bool)> = FxHashMap::default();
     for text in texts {
         for word in finder.words(text) {
@@ -40,11 +39,11 @@ pub fn vocabulary<'t>(
 }
 
 /// Translates `words` of `from` one by one with `forward`, and the translations back with
-/// `backward`; returns the pairs whose translation leads back to the word.
+/// `backward`. Returns the pairs whose back-translation is the word again.
 ///
-/// Translation models are trained on sentences and make up context for a bare word (`word` became
-/// `a palavra`, `good` became `Bom, bom serviço`); as an item of a list it is translated as it is.
-/// The way back finds what was made up nevertheless.
+/// Translation models are trained on sentences and invent context for a single word (`word` became
+/// `a palavra`, `good` became `Bom, bom serviço`); as a list item it is translated as it is. The
+/// back-translation removes what is invented nevertheless.
 pub fn pairs(
     forward: &dyn Translator,
     backward: &dyn Translator,
@@ -61,19 +60,7 @@ pub fn pairs(
         .collect())
 }
 
-/// The dictionary of these [`pairs`] in both directions.
-pub fn induce(
-    forward: &dyn Translator,
-    backward: &dyn Translator,
-    words: &[String],
-    from: Language,
-    to: Language,
-) -> Result<BilingualDictionary, EngineError> {
-    let pairs = pairs(forward, backward, words, from, to)?;
-    Ok(BilingualDictionary::from_pairs(&pairs))
-}
-
-/// Translates words as items of a list, and strips what makes them one.
+/// Translates words as list items, and strips the list marks.
 fn translate_words(
     translator: &dyn Translator,
     words: &[String],
@@ -90,7 +77,7 @@ fn translate_words(
     Ok(translations.iter().map(bare).collect())
 }
 
-/// Equal but for inflection: one word is the other with up to two letters more.
+/// Whether two words are equal except for inflection: one is the other with up to two more letters.
 fn is_same_word(a: &str, b: &str) -> bool {
     let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     let stem = short.chars().count() >= 4;

@@ -1,4 +1,4 @@
-//! Dictionaries of one pair a line: TSV, and MUSE's two words with a space between them.
+//! Dictionaries with one pair per line: TSV, or MUSE's format with a space between the two words.
 
 use std::path::Path;
 

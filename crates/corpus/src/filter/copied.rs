@@ -1,18 +1,18 @@
-//! Translations that are their source.
+//! Translations that copy their source.
 
 use super::Rule;
 use super::pair::Pair;
 use crate::chrf::{self, BETA, CHAR_ORDER, ChrfStatistics};
 
-/// Words up to which source and translation may be equal: names are.
+/// Maximum number of words of a text that may equal its translation, as names do.
 const NAME_WORDS: usize = 3;
 
 /// The translation repeats the source (Zeng et al. 2021: identical source and target).
 ///
-/// Quality estimators pass copies of close languages (0.82 by COMET for Spanish as Catalan), so
-/// this cannot be left to them.
+/// Quality estimators accept copies between close languages (COMET gives Spanish as Catalan 0.82),
+/// so this rule cannot be left to them.
 pub(super) struct SourceCopied {
-    /// chrF from which the two are the same.
+    /// chrF from which the translation counts as a copy.
     pub(super) max_similarity: f64,
 }
 
@@ -23,7 +23,7 @@ impl Rule for SourceCopied {
 
     fn fault(&self, pair: &Pair) -> Option<String> {
         let (source, translation) = (&pair.source.plain, &pair.translation.plain);
-        // Rounding aside; most translations are that different.
+        // Cheaper, and enough for most translations; the margin is for rounding.
         if chrf::upper_bound(translation, source, BETA) < self.max_similarity - 1e-6
             || pair.source.words().len() <= NAME_WORDS
         {

@@ -1,4 +1,4 @@
-//! Translations, and sources, in another language.
+//! Translations and sources in the wrong language.
 
 use rustc_hash::FxHashSet;
 
@@ -7,13 +7,13 @@ use super::pair::Pair;
 use crate::language::Language;
 use crate::seam::{Identification, LanguageIdentifier};
 
-/// Letters of a sentence from which its language is judged by itself.
+/// Minimum number of letters of a sentence whose language is judged separately.
 const LONG_SENTENCE: usize = 60;
 
-/// The identifier says another language than the target, of the whole text or, where a sentence
-/// was left untranslated, of a long sentence. Of a target language that the identifier does not
-/// know, only its word for the source language counts. Abstentions pass: filters of this kind are
-/// known to reject short answers (`Paris`, `1969`) for nothing.
+/// The identifier finds a language other than the target in the whole text or, in case a sentence
+/// was left untranslated, in a long sentence. If the identifier does not know the target language,
+/// only the source language counts against a translation. Abstentions pass: filters of this kind
+/// are known to reject short answers (`Paris`, `1969`) for no reason.
 pub(super) struct WrongLanguage<'a> {
     pub(super) voice: Voice<'a>,
 }
@@ -43,8 +43,8 @@ impl Rule for WrongLanguage<'_> {
     }
 }
 
-/// The source is not in the source language: what an instruction quotes in a third language comes
-/// out of a translator as noise.
+/// The source is not in the source language: a translator turns quotations in a third language into
+/// noise.
 pub(super) struct WrongSourceLanguage<'a> {
     pub(super) voice: Voice<'a>,
 }
@@ -62,11 +62,11 @@ impl Rule for WrongSourceLanguage<'_> {
     }
 }
 
-/// A language identifier, heard where it is sure.
+/// A language identifier whose result counts only if it is sure.
 #[derive(Clone, Copy)]
 pub(super) struct Voice<'a> {
     pub(super) identifier: &'a dyn LanguageIdentifier,
-    /// Probability from which the identifier's word counts.
+    /// Probability from which the identifier's result counts.
     pub(super) min_probability: f64,
 }
 

@@ -8,7 +8,7 @@ const SLACK: f64 = 3.0;
 
 /// One side has too many words for the other (Zeng et al. 2021).
 pub(super) struct LengthRatio {
-    /// The largest ratio that passes.
+    /// Maximum ratio.
     pub(super) max: f64,
 }
 

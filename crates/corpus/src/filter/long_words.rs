@@ -1,12 +1,12 @@
-//! Words that no language has.
+//! Words too long for any language.
 
 use super::Rule;
 use super::pair::Pair;
 
-/// A word is too long (Zeng et al. 2021) and not one of the source. Languages that write without
-/// spaces are exempt.
+/// A word is too long (Zeng et al. 2021) and does not occur in the source. Languages written
+/// without spaces are exempt.
 pub(super) struct LongWords {
-    /// Letters of the longest word that passes.
+    /// Maximum number of letters of a word.
     pub(super) max: usize,
 }
 

@@ -1,15 +1,15 @@
-//! Remains of tokenisers, escapes and placeholders.
+//! Leftovers of tokenizers, escapes and placeholders.
 
 use super::Rule;
 use super::pair::Pair;
 
-/// What only a broken pipeline writes.
+/// Strings that only a broken pipeline writes.
 const RESIDUE: [&str; 14] = [
     "&amp;", "&lt;", "&gt;", "&quot;", "&apos;", "&#39;", "<unk>", "</s>", "<pad>", "▁", "⁇",
     "@-@", "@@ ", "\u{fffd}",
 ];
 
-/// The translation has markup that its source has not.
+/// The translation contains markup that its source does not.
 pub(super) struct MarkupResidue;
 
 impl Rule for MarkupResidue {
@@ -25,8 +25,8 @@ impl Rule for MarkupResidue {
         if let Some(mark) = residue {
             return Some(format!("{mark:?}"));
         }
-        // Brackets that code and tags are made of; a translator that drops a backtick or writes a
-        // tag of its own changes their number.
+        // Brackets used by code and tags: their number changes if a translator drops a backtick or
+        // writes a tag of its own.
         ['<', '>', '{', '}', '`', '|'].into_iter().find_map(|mark| {
             let (before, after) = (
                 source.matches(mark).count(),

@@ -1,15 +1,15 @@
-//! Numbers that did not come through.
+//! Numbers lost in translation.
 
 use super::Rule;
 use super::pair::Pair;
 
-/// Too many numbers of the source are not in the translation.
+/// Too many numbers of the source are missing from the translation.
 ///
-/// Numbers are compared as digits alone, since languages group and point them differently, in
-/// any of the decimal digits of Unicode that languages of FLORES-200 write; those of one digit are
-/// left out, since they may be spelt. Roman numerals count: the 14th century is `o século XIV`.
+/// Only digits are compared, since languages group them and write decimal points differently; all
+/// decimal digits of Unicode used by languages of FLORES-200 count. Single digits are left out,
+/// since they may be spelt out. Roman numerals count: the 14th century is `o século XIV`.
 pub(super) struct NumbersLost {
-    /// The largest share of the numbers that may be missing.
+    /// Maximum share of the numbers that may be missing.
     pub(super) max_share: f64,
 }
 
@@ -39,7 +39,7 @@ impl Rule for NumbersLost {
     }
 }
 
-/// Whether `text` has a number as a Roman numeral, standing alone.
+/// Whether `text` contains a number as a separate Roman numeral.
 fn has_roman(text: &str, number: &str) -> bool {
     let numeral = match number.parse() {
         Ok(number @ 1..=3999) => roman(number),
@@ -83,7 +83,7 @@ fn numbers(text: &str) -> Vec<String> {
     while let Some(c) = chars.next() {
         match decimal_digit(c) {
             Some(digit) => number.push(digit),
-            // A separator belongs to the number if a digit follows.
+            // A separator belongs to the number if a digit follows it.
             None if matches!(c, '.' | ',' | '\'' | '\u{a0}' | '\u{202f}' | '٬' | '٫')
                 && !number.is_empty()
                 && chars.peek().copied().and_then(decimal_digit).is_some() => {}

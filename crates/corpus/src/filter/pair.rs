@@ -1,4 +1,4 @@
-//! A source text and its translation, as the rules look at them.
+//! A source text and its translation, as seen by the rules.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -9,7 +9,7 @@ use crate::text::layout;
 use crate::text::segment::{Segment, Segmenter};
 use crate::text::words::WordFinder;
 
-/// What it takes to look at texts of one direction.
+/// Segmenters and word finders for both languages of a direction.
 pub(super) struct Analyser {
     from: Side,
     to: Side,
@@ -59,7 +59,7 @@ impl Pair<'_> {
         !self.source.prose.is_empty()
     }
 
-    /// Pairs of lines that hold words; the whole texts where the lines do not correspond.
+    /// Pairs of lines that contain words; the whole texts if the lines do not correspond.
     pub(super) fn aligned_lines(&self) -> Vec<(String, String)> {
         let (source, translation) = (self.source.lines(), self.translation.lines());
         let has_words = |line: &str| line.contains(char::is_alphabetic);
@@ -74,7 +74,7 @@ impl Pair<'_> {
                 self.translation.text.to_owned(),
             )];
         }
-        // Only lines that were translated say anything of the translation.
+        // Only translated lines say anything about the translation.
         source
             .into_iter()
             .zip(translation)
@@ -83,7 +83,7 @@ impl Pair<'_> {
             .collect()
     }
 
-    /// Whether a line is one that the translator never saw.
+    /// Whether the translator never saw this line.
     fn is_kept(&self, source: &str, translation: &str) -> bool {
         source == translation
             && !self
@@ -98,11 +98,11 @@ impl Pair<'_> {
 pub(super) struct Text<'a> {
     /// The whole text.
     pub(super) text: &'a str,
-    /// Its sentences with words in them; no code, marks or white space.
+    /// Its sentences that contain words; no code, marks or white space.
     pub(super) prose: Vec<&'a str>,
-    /// Protected spans inside the sentences.
+    /// Protected spans within the sentences.
     pub(super) protected: Vec<&'a str>,
-    /// The sentences without what is protected in them, one a line.
+    /// The sentences without their protected spans, one per line.
     pub(super) plain: String,
     side: &'a Side,
     words: OnceLock<Vec<Range<usize>>>,

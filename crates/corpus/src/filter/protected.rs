@@ -1,9 +1,9 @@
-//! Addresses, placeholders and code that did not come through.
+//! Addresses, placeholders and code lost in translation.
 
 use super::Rule;
 use super::pair::Pair;
 
-/// A protected span of the source is not in the translation.
+/// A protected span of the source is missing from the translation.
 pub(super) struct ProtectedLost;
 
 impl Rule for ProtectedLost {

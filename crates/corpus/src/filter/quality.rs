@@ -1,4 +1,4 @@
-//! Translations whose estimated quality is too low.
+//! Translations with a low quality estimate.
 
 use super::Verdict;
 use crate::language::Language;
@@ -7,8 +7,8 @@ use crate::seam::{EngineError, QualityEstimator};
 
 /// Estimates the quality of the `waiting` translations, and rejects those below `min_quality`.
 ///
-/// A text is scored line by line, since estimators read a few hundred tokens at most, and has the
-/// mean of its lines weighted by their length.
+/// A text is scored line by line, since estimators read at most a few hundred tokens; its score is
+/// the mean over its lines, weighted by their length.
 pub(super) fn judge(
     estimator: &dyn QualityEstimator,
     min_quality: f64,

@@ -1,4 +1,4 @@
-//! Translations in another script.
+//! Translations in the wrong script.
 
 use unicode_script::{Script, UnicodeScript};
 
@@ -6,12 +6,12 @@ use super::Rule;
 use super::pair::Pair;
 use crate::language::Language;
 
-/// Letters below which the script says nothing.
+/// Number of letters below which the script says nothing.
 const FEW: usize = 10;
 
-/// Too few letters of the translation are of the target language's script.
+/// Too few letters of the translation belong to the target language's script.
 pub(super) struct WrongScript {
-    /// The least share that passes.
+    /// Minimum share of such letters.
     pub(super) min_share: f64,
 }
 
@@ -26,7 +26,7 @@ impl Rule for WrongScript {
         let (mut letters, mut right) = (0usize, 0usize);
         for c in pair.translation.plain.chars().filter(|c| c.is_alphabetic()) {
             letters += 1;
-            // Most letters are found without the table.
+            // Most letters are decided without the table.
             right += usize::from(match c {
                 'A'..='Z' | 'a'..='z' | 'À'..='ɏ' => latin,
                 _ => expected.contains(&c.script()),
@@ -40,7 +40,7 @@ impl Rule for WrongScript {
     }
 }
 
-/// The scripts that a language is written in; ISO 15924 has codes for mixtures.
+/// The scripts in which a language is written; ISO 15924 has codes for combinations.
 fn scripts(language: Language) -> Vec<Script> {
     match language.script() {
         "Jpan" => vec![Script::Han, Script::Hiragana, Script::Katakana],

@@ -1,14 +1,14 @@
-//! Sentences that were lost or invented.
+//! Lost or invented sentences.
 
 use super::Rule;
 use super::pair::Pair;
 
-/// Sentences below which counting says nothing.
+/// Number of sentences below which counting says nothing.
 const FEW: usize = 3;
 
 /// One side has too many sentences for the other.
 pub(super) struct SentenceCount {
-    /// The largest ratio that passes.
+    /// Maximum ratio.
     pub(super) max_ratio: f64,
 }
 

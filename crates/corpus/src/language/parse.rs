@@ -1,13 +1,13 @@
-//! Reading a language's name in whatever scheme the user writes.
+//! Parses the name of a language in any naming scheme.
 
 use super::Language;
 use super::table::{table, written_form};
 
-/// A text that names no language of FLORES-200.
+/// Error returned for a name that is not a language of FLORES-200.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown language \"{written}\"{}", self.hint())]
 pub struct UnknownLanguage {
-    /// What was written.
+    /// The name as written.
     pub written: String,
     /// The language that was probably meant.
     pub suggestion: Option<Language>,
@@ -29,7 +29,7 @@ impl UnknownLanguage {
 }
 
 pub(super) fn parse(text: &str) -> Result<Language, UnknownLanguage> {
-    // Rows of stage files carry exact codes: found without building a string.
+    // Rows of stage files carry exact codes, which are found without building a string.
     if let Some(&index) = table().by_code.get(text) {
         return Ok(Language(index));
     }
@@ -74,7 +74,7 @@ fn tagged(written: &str) -> Option<Language> {
     }
 }
 
-/// The nearest name, if it is near enough for a slip of the finger.
+/// The nearest name, if it is near enough to be a typing error.
 fn suggestion(written: &str) -> Option<Language> {
     let length = written.chars().count();
     let slips = match length {
@@ -86,7 +86,7 @@ fn suggestion(written: &str) -> Option<Language> {
     table()
         .by_written
         .iter()
-        // Codes are all near one another, so that only names are worth suggesting for short texts.
+        // All codes are close to one another, so only names are suggested for short texts.
         .filter(|(name, _)| name.chars().count() > 3)
         .map(|(name, &index)| (strsim::osa_distance(written, name), index))
         .filter(|&(distance, _)| distance <= slips)

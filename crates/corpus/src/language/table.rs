@@ -1,10 +1,10 @@
-//! The table behind [`Language`](super::Language): one row a language, parsed once.
+//! The table behind [`Language`](super::Language): one row per language, parsed once.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// Tab-separated, a header line, then one line a language in the order of the codes.
-/// Aliases are separated by semicolons.
+/// Tab-separated: a header, then one line per language in the order of the codes. Aliases are
+/// separated by semicolons.
 const TABLE: &str = include_str!("flores200.tsv");
 
 /// Number of languages.
@@ -22,14 +22,14 @@ pub(super) struct Row {
     pub fasttext: Option<&'static str>,
 }
 
-/// The rows and the ways to find one.
+/// The rows, with indices to find one.
 pub(super) struct Table {
     pub rows: Vec<Row>,
     pub by_code: HashMap<&'static str, u16>,
     pub by_whatlang: HashMap<&'static str, u16>,
     pub by_cld3: HashMap<&'static str, u16>,
     pub by_fasttext: HashMap<&'static str, u16>,
-    /// Everything a user may write, in lower case with `-` and spaces as `_`.
+    /// All names a user may write, in lower case with `_` for `-` and spaces.
     pub by_written: HashMap<String, u16>,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn table() -> &'static Table {
     &PARSED
 }
 
-/// Brings what a user wrote and what the table says to one form.
+/// Normalises a name, whether written by a user or in the table.
 pub(super) fn written_form(text: &str) -> String {
     let same_separators = text.trim().replace(['-', ' '], "_");
     same_separators.to_lowercase()
@@ -104,7 +104,7 @@ impl Table {
     }
 }
 
-/// The row of a code, found when the program is compiled.
+/// The row of a code, looked up at compile time.
 pub(super) const fn row_with_code(code: &str) -> u16 {
     let (table, code) = (TABLE.as_bytes(), code.as_bytes());
     let mut at = 0;

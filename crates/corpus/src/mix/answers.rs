@@ -61,7 +61,6 @@ pub(super) fn examples(row: &CodeSwitched, source: Language, config: &MixConfig)
             answer_language,
             question,
             answer: generated.or_else(|| of(&row.answer))?,
-            weight: 0.0,
         };
         Some(Mixed {
             example,

@@ -1,11 +1,12 @@
-//! What the transfer set is to look like.
+//! Settings of the transfer set.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::record::Subset;
 use crate::stage::StageError;
 
-/// How the transfer set is mixed. The defaults are the paper's method with an answer directive.
+/// Settings of the transfer set. The defaults are the paper's method with an answer directive.
 ///
 /// The paper's baselines and ablations are settings of `subsets` and `generated_fraction`:
 ///
@@ -21,26 +22,27 @@ use crate::stage::StageError;
 /// | only mt and comp (Table 6) | `mt`, `comp` | | |
 ///
 /// `code_switched = false` is Table 6's "without code-switching", and belongs to the baselines.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MixConfig {
-    /// Decides every random choice.
+    /// Seed of every random choice.
+    #[schemars(extend("default-text" = "the run's"))]
     pub seed: u64,
-    /// The subsets U; those that turn out empty do not count.
+    /// The subsets U; empty ones do not count.
     pub subsets: Vec<Subset>,
-    /// The share of questions that take the LLM's own answer ŷ instead of y.
+    /// Share of examples with the LLM's own answer ŷ instead of the given answer y.
     pub generated_fraction: f64,
-    /// Whether questions name the language of their answer where it is not their own.
+    /// Whether a question asks for the language of its answer, if that is another.
     pub answer_directive: AnswerDirective,
-    /// Whether the questions are the code-switched ones.
+    /// Whether code-switched questions are used.
     pub code_switched: bool,
-    /// Sentence pairs taken of each parallel corpus (1,000 in the paper's experiments).
+    /// Maximum number of pairs taken from each parallel corpus (1,000 in the paper's experiments).
     pub parallel_pairs: usize,
-    /// Which ones.
+    /// Selection of these pairs.
     pub pair_selection: PairSelection,
-    /// Sentences taken of each monolingual text.
+    /// Maximum number of sentences taken from each monolingual text.
     pub monolingual_sentences: usize,
-    /// The share of questions and sentences that are held out of training.
+    /// Share of the questions and sentences held out of training.
     pub held_out_fraction: f64,
 }
 
@@ -60,34 +62,34 @@ impl Default for MixConfig {
     }
 }
 
-/// Whether questions name the language of their answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether questions name the language of their answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AnswerDirective {
-    /// Questions of TL and LT end with a sentence in their own language that names the answer's.
-    /// Without it TL teaches a model to answer the target language in the source language.
+    /// Questions of TL and LT end with a sentence that names the language of the answer. Without
+    /// it, TL teaches a model to answer questions in the target language in the source language.
     CrossLingual,
-    /// The paper to the letter.
+    /// As in the paper.
     None,
 }
 
-/// Which pairs of a parallel corpus are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Selection of pairs from a parallel corpus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PairSelection {
     /// The first ones.
     First,
-    /// Those that the seed chooses.
+    /// Randomly chosen ones.
     Sampled,
 }
 
 impl MixConfig {
-    /// Whether examples of `subset` are wanted.
+    /// Whether the transfer set contains `subset`.
     pub fn wants(&self, subset: Subset) -> bool {
         self.subsets.contains(&subset)
     }
 
-    /// Checks what the types leave open.
+    /// Checks the values.
     pub fn validate(&self) -> Result<(), StageError> {
         let error = |message: String| Err(StageError::Options(message));
         if self.subsets.is_empty() {
@@ -106,7 +108,7 @@ impl MixConfig {
         if !(0.0..1.0).contains(&self.held_out_fraction) {
             let value = self.held_out_fraction;
             return error(format!(
-                "mix.held_out_fraction = {value} is not from 0 up to below 1"
+                "mix.held_out_fraction = {value} is not at least 0 and below 1"
             ));
         }
         Ok(())

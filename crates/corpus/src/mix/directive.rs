@@ -45,7 +45,7 @@ static ROWS: LazyLock<HashMap<Language, Row>> = LazyLock::new(|| {
 
 /// The sentence that asks for an answer in `answer`, for a question in `question`.
 ///
-/// It is in the question's language where we know how to say it there; else in the source language;
+/// It is in the question's language if we know how to say it there, else in the source language;
 /// else in English, which has a sentence for every language.
 pub fn answer_in(answer: Language, question: Language, source: Language) -> String {
     [question, source]

@@ -85,7 +85,6 @@ pub(super) fn add_pairs(
                     answer_language: to,
                     question: template::translation(sentence, from, to),
                     answer: translation.clone(),
-                    weight: 0.0,
                 };
                 set.examples.push(Mixed {
                     example,
@@ -161,7 +160,6 @@ fn add_completion(
         answer_language: cutter.language,
         question: template::completion(beginning, cutter.language),
         answer: sentence.to_owned(),
-        weight: 0.0,
     };
     set.examples.push(Mixed {
         example,
@@ -186,7 +184,7 @@ impl Cutter {
         }
     }
 
-    /// What comes before the cut: at least one word, and at least one word short of the sentence.
+    /// The part before the cut: at least one word, and at least one word short of the sentence.
     fn beginning<'t>(&self, id: &str, sentence: &'t str) -> Option<&'t str> {
         let words = self.words.words(sentence);
         // The cut is before one of the words but the first.

@@ -4,34 +4,47 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use artefacts::{ArtefactError, AtomicFile, Lock, Provenance};
+use serde_json::json;
 
 use super::config::MixConfig;
-use super::drafts::{Part, TransferSet};
-use super::shuffle::Shuffle;
+use super::drafts::{TransferSet, line};
 use super::{LeftOut, MixInputs};
 use crate::decontamination::EvaluationIndex;
-use crate::stage::{
-    AtomicFile, Counts, Files, Lock, Manifest, Names, Shard, StageError, atomic, is_intact,
-    seconds_since_1970,
-};
+use crate::stage::{Counts, Manifest, Names, RowResults, Shard, StageError, file_name};
 
 /// The held-out part of the transfer set, beside the output file.
 pub const HELD_OUT_FILE: &str = "held_out.jsonl";
 
 /// Raised when the same inputs and config give another transfer set.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
-/// Where the transfer set goes; the folder is locked as long as this lives.
+/// Everything that decides the transfer set.
+pub(super) fn provenance(
+    inputs: &MixInputs<'_>,
+    config: &MixConfig,
+) -> Result<Provenance, StageError> {
+    let mut hashes = BTreeMap::from([
+        ("rows".to_owned(), inputs.rows.content_hash()?),
+        ("corpora".to_owned(), corpora_hash(inputs)),
+    ]);
+    if let Some(evaluation) = inputs.evaluation {
+        hashes.insert("evaluation".to_owned(), evaluation.content_hash());
+    }
+    Ok(Provenance {
+        stage: "mix".into(),
+        version: VERSION,
+        parameters: json!({ "source": inputs.source, "config": config }),
+        engines: Vec::new(),
+        inputs: hashes,
+    })
+}
+
+/// The folder of the transfer set, locked as long as this lives.
 pub(super) struct Target<'a> {
     folder: &'a Path,
     names: Names,
-    rows: u64,
-    evaluation_texts: u64,
-    parameters: Value,
-    fingerprint: String,
-    input_hash: String,
+    provenance: Provenance,
     _lock: Lock,
 }
 
@@ -41,119 +54,93 @@ impl<'a> Target<'a> {
         config: &MixConfig,
         folder: &'a Path,
     ) -> Result<Target<'a>, StageError> {
-        std::fs::create_dir_all(folder).map_err(StageError::io("create", folder))?;
-        let lock = Lock::take(folder, Shard::WHOLE)?;
-        let parameters = json!({ "source": inputs.source, "config": config });
-        let identity = json!(["mix", VERSION, parameters]).to_string();
+        std::fs::create_dir_all(folder).map_err(ArtefactError::io("create", folder))?;
+        let lock = Lock::whole(folder)?;
         Ok(Target {
             folder,
             names: Names::new(folder, Shard::WHOLE),
-            rows: inputs.rows.len(),
-            evaluation_texts: inputs.evaluation.map_or(0, EvaluationIndex::len),
-            parameters,
-            fingerprint: blake3::hash(identity.as_bytes()).to_hex().to_string(),
-            input_hash: input_hash(inputs)?,
+            provenance: provenance(inputs, config)?,
             _lock: lock,
         })
     }
 
     /// The manifest of an earlier run with the same inputs and config.
     pub fn unchanged(&self) -> Option<Manifest> {
-        let manifest = Manifest::read(self.folder).ok()?;
-        let same = manifest.fingerprint == self.fingerprint
-            && manifest.input_hash == self.input_hash
-            && is_intact(self.folder, &manifest);
-        same.then_some(manifest)
-    }
-
-    /// The transfer set without its examples.
-    pub fn begin(&self) -> TransferSet {
-        let held_out = self.folder.join(HELD_OUT_FILE);
-        TransferSet::new(Shuffle::new(&self.names.output), Shuffle::new(&held_out))
+        let manifest = Manifest::read(&self.names.manifest).ok()??;
+        (manifest.key == self.provenance.key() && manifest.is_intact(self.folder))
+            .then_some(manifest)
     }
 
     /// Writes all files, the manifest last.
     pub fn write(
         self,
-        set: TransferSet,
+        set: &TransferSet,
         left_out: &LeftOut,
+        inputs: &MixInputs<'_>,
         started: Instant,
     ) -> Result<Manifest, StageError> {
-        let subsets = set.summaries();
-        let TransferSet {
-            train, held_out, ..
-        } = set;
-        let (outputs, held_out_rows) = (train.len(), held_out.len());
-        if outputs == 0 {
+        if set.lines(false).next().is_none() {
             let why = "no row has what the wanted subsets need, or all are held out".into();
             return Err(StageError::Empty { stage: "mix", why });
         }
-
-        atomic::remove(&self.names.manifest)?;
-        let output_hash = write_part(&self.names.output, train)?;
-        let held_out_hash = write_part(&self.folder.join(HELD_OUT_FILE), held_out)?;
+        artefacts::remove(&self.names.manifest)?;
+        let held_out = self.folder.join(HELD_OUT_FILE);
+        let (outputs, output_hash) = write_lines(&self.names.output, set.lines(false))?;
+        let (held_out_rows, held_out_hash) = write_lines(&held_out, set.lines(true))?;
         let mut counts = Counts {
-            rows: self.rows,
+            rows: inputs.rows.len(),
             outputs,
             rows_without_output: left_out.contaminated_rows,
             rows_with_rejection: left_out.contaminated_rows,
             ..Counts::default()
         };
-        let mut file = AtomicFile::create(&self.names.rejected)?;
+        let mut rejected = Vec::new();
         for row in &left_out.rejected {
             counts.rejected_at_source += u64::from(row.stage != "mix");
             counts.count_rejection(&row.field, &row.reason);
-            file.write(&line(row)?)?;
+            rejected.push(line(row)?);
         }
+        let rejected = rejected.iter().map(Vec::as_slice);
+        let (_, rejected_hash) = write_lines(&self.names.rejected, rejected)?;
+        let files = [
+            (file_name(&self.names.output), output_hash),
+            (HELD_OUT_FILE.to_owned(), held_out_hash),
+            (file_name(&self.names.rejected), rejected_hash),
+        ];
         let seconds = started.elapsed().as_secs_f64();
-        let manifest = Manifest {
-            stage: "mix".into(),
-            stage_version: VERSION,
-            xldistill_version: env!("CARGO_PKG_VERSION").into(),
-            fingerprint: self.fingerprint,
-            parameters: self.parameters,
-            engines: Vec::new(),
+        let results = RowResults {
             shard: Shard::WHOLE,
-            input_hash: self.input_hash,
-            files: Files {
-                output_hash,
-                rejected_hash: file.commit()?,
-                others: BTreeMap::from([(HELD_OUT_FILE.to_owned(), held_out_hash)]),
-                ..Files::of(&self.names)
-            },
-            counts,
             details: json!({
-                "subsets": subsets,
+                "subsets": set.summaries(),
                 "held_out_rows": held_out_rows,
-                "evaluation_texts": self.evaluation_texts,
+                "evaluation_texts": inputs.evaluation.map_or(0, EvaluationIndex::len),
             }),
-            finished_at: seconds_since_1970(),
-            seconds,
-            rows_per_second: self.rows as f64 / seconds.max(1e-6),
+            rows_per_second: counts.rows as f64 / seconds.max(1e-6),
+            counts,
         };
+        let manifest = Manifest::new(self.provenance, files.into(), results, seconds);
         manifest.write(&self.names.manifest)?;
-        atomic::sync_folder(self.folder);
+        artefacts::sync_folder(self.folder);
         Ok(manifest)
     }
 }
 
-/// Writes a part of the transfer set; returns its hash.
-fn write_part(path: &Path, part: Part) -> Result<String, StageError> {
+/// Writes a file; returns the number of its lines and its hash.
+fn write_lines<'l>(
+    path: &Path,
+    lines: impl Iterator<Item = &'l [u8]>,
+) -> Result<(u64, String), ArtefactError> {
     let mut file = AtomicFile::create(path)?;
-    part.in_order(|bytes| file.write(bytes))?;
-    file.commit()
+    let mut count = 0;
+    for line in lines {
+        file.write(line)?;
+        count += 1;
+    }
+    Ok((count, file.commit()?))
 }
 
-fn line(value: &impl Serialize) -> Result<Vec<u8>, StageError> {
-    let line = serde_json::to_vec(value);
-    let mut line = line.map_err(|error| StageError::Options(format!("mix: {error}")))?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-fn input_hash(inputs: &MixInputs<'_>) -> Result<String, StageError> {
+fn corpora_hash(inputs: &MixInputs<'_>) -> String {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(inputs.rows.content_hash()?.as_bytes());
     let mut add = |text: &str| {
         hasher
             .update(&(text.len() as u64).to_le_bytes())
@@ -174,8 +161,5 @@ fn input_hash(inputs: &MixInputs<'_>) -> Result<String, StageError> {
         add(&row.id);
         add(&row.reason);
     }
-    if let Some(evaluation) = inputs.evaluation {
-        add(&evaluation.content_hash());
-    }
-    Ok(hasher.finalize().to_hex().to_string())
+    hasher.finalize().to_hex().to_string()
 }

@@ -1,20 +1,20 @@
-//! Loops that change a little each time, seen by how well a text compresses (as Whisper's decoder
-//! does).
+//! Loops that vary slightly each time, detected by how well a text compresses (as in Whisper's
+//! decoder).
 
 use std::cell::RefCell;
 
 use flate2::{Compress, Compression, FlushCompress};
 use rustc_hash::FxHashMap;
 
-/// Characters below which compression says nothing.
+/// Number of characters below which compression says nothing.
 const FEW: usize = 80;
-/// Ratio from which a text is suspected.
+/// Ratio from which a text is suspicious.
 ///
 /// Measured on FLORES devtest: of 8,403 sentences in ten languages, none has more than 2.29, and
 /// the 99th percentiles lie between 1.17 (Japanese) and 1.74 (French); "I'm sorry, but I'm sorry,
 /// I'm very sorry, …" has 2.75.
 const MAX_RATIO: f64 = 2.5;
-/// How much better than its source a translation may compress.
+/// Maximum factor by which a translation may compress better than its source.
 const MAX_GAIN: f64 = 1.5;
 
 /// The compression ratio of a translation that compresses far better than any of its sources.
@@ -29,10 +29,10 @@ pub(super) fn excess<'s>(
         .then_some(ratio)
 }
 
-/// Characters of a text for a byte of its compressed form; `None` of short texts.
+/// Characters of a text per byte of its compressed form; `None` for short texts.
 ///
-/// Characters are numbered in the order of their first appearance, so that scripts of one, two
-/// and three bytes a character have the same ratio.
+/// Characters are numbered in the order of their first occurrence, so that scripts with one, two
+/// and three bytes per character have the same ratio.
 fn ratio(text: &str) -> Option<f64> {
     if text.len() < FEW {
         return None;
@@ -58,16 +58,17 @@ fn ratio(text: &str) -> Option<f64> {
     Some(characters as f64 / deflated(&symbols)? as f64)
 }
 
-/// Length of `bytes` after compression.
+/// Size of `bytes` after compression.
 fn deflated(bytes: &[u8]) -> Option<u64> {
     thread_local! {
-        // A compressor is some 300 KiB: making one takes longer than compressing a text.
+        // A compressor takes about 300 KiB: creating one takes longer than compressing a text.
         static COMPRESSOR: RefCell<Compress> =
             RefCell::new(Compress::new(Compression::default(), false));
     }
     COMPRESSOR.with_borrow_mut(|compressor| {
         compressor.reset();
-        // Incompressible bytes are stored, at five bytes for a block of at least 16 KiB.
+        // Incompressible bytes are stored, with an overhead of five bytes per block of at least 16
+        // KiB.
         let mut output = Vec::with_capacity(bytes.len() + bytes.len() / 1024 + 64);
         let status = compressor.compress_vec(bytes, &mut output, FlushCompress::Finish);
         match status {

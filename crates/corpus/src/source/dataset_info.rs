@@ -15,7 +15,7 @@ pub(super) const FILE_NAME: &str = "dataset_info.json";
 #[derive(Deserialize)]
 struct Entry {
     file_name: Option<String>,
-    /// `alpaca` where it is not given.
+    /// `alpaca` by default.
     formatting: Option<String>,
     #[serde(default)]
     ranking: bool,

@@ -1,22 +1,24 @@
-//! What can keep a data set from being read.
+//! Errors of reading data sets.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a data set could not be read.
+use super::json::without_position;
+
+/// Error returned when a data set cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// The system refused.
+    /// A file or folder cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the operating system.
         source: io::Error,
     },
 
-    /// A file of a kind that is not read.
+    /// A file of an unknown kind.
     #[error("{}: not a .json, .jsonl or .parquet file", path.display())]
     Extension {
         /// The file.
@@ -37,6 +39,15 @@ pub enum SourceError {
         path: PathBuf,
     },
 
+    /// A line in another encoding, in a file of which every line is needed.
+    #[error("{}:{line}: not UTF-8; convert the file, e.g. with iconv", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+    },
+
     /// JSON that breaks off or is malformed as a whole, so that no row can be told from the next.
     #[error("{}:{line}:{column}: {message}", path.display())]
     Json {
@@ -46,7 +57,7 @@ pub enum SourceError {
         line: usize,
         /// Column, from 1.
         column: usize,
-        /// What is wrong.
+        /// The fault.
         message: String,
     },
 
@@ -55,7 +66,7 @@ pub enum SourceError {
     Parquet {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         message: String,
     },
 
@@ -63,7 +74,7 @@ pub enum SourceError {
     #[error(
         "{}: rows with the keys {keys} have no known layout; expected instruction and output \
          (Alpaca), conversations (ShareGPT), messages (chat), prompt and completion, or question \
-         and answer; name the columns in the config if they are called otherwise", path.display()
+         and answer; name other columns in a dataset_info.json beside the file, as LLaMA-Factory does", path.display()
     )]
     UnknownFormat {
         /// The file.
@@ -77,7 +88,7 @@ pub enum SourceError {
     DatasetInfo {
         /// The `dataset_info.json`.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         message: String,
     },
 
@@ -113,7 +124,7 @@ pub enum SourceError {
     NoPairs {
         /// The file.
         path: PathBuf,
-        /// What is wrong with its first line.
+        /// The fault of its first line.
         first: String,
     },
 
@@ -135,6 +146,16 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// Wraps serde_json's error in text that begins after `lines` lines of the file at `path`.
+    pub(crate) fn json(path: &Path, lines: u64) -> impl FnOnce(serde_json::Error) -> SourceError {
+        move |error| SourceError::Json {
+            path: path.to_owned(),
+            line: lines as usize + error.line(),
+            column: error.column(),
+            message: without_position(&error),
+        }
+    }
+
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> SourceError {
         move |source| SourceError::Io {
             path: path.to_owned(),

@@ -18,7 +18,7 @@ pub(super) struct Exchange {
     pub later_turns: u32,
 }
 
-/// Why a row has no exchange, and what was found.
+/// The reason a row has no exchange, and the finding.
 type Reason = (&'static str, String);
 
 impl Exchange {
@@ -38,7 +38,7 @@ impl Exchange {
         if !row.is_object() {
             return Err((
                 "not_an_object",
-                format!("{} where an object was expected", kind(row)),
+                format!("expected an object, found {}", kind(row)),
             ));
         }
         let mut exchange = match &layout.columns.messages {
@@ -116,7 +116,7 @@ fn of_turns(turns: &Value, layout: &Layout) -> Result<Exchange, Reason> {
     let Some(turns) = turns.as_array() else {
         return Err((
             "not_text",
-            format!("{} where a list of turns was expected", kind(turns)),
+            format!("expected a list of turns, found {}", kind(turns)),
         ));
     };
     let role = |turn: &Value| role(turn, layout);
@@ -196,10 +196,7 @@ fn text(value: &Value, roles: &[&str]) -> Result<String, Reason> {
                 .map(|parts| parts.join("\n"))
                 .ok_or_else(|| ("not_text", "a list with parts other than text".into()))
         }
-        other => Err((
-            "not_text",
-            format!("{} where text was expected", kind(other)),
-        )),
+        other => Err(("not_text", format!("expected text, found {}", kind(other)))),
     }
 }
 

@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::SourceError;
 
 /// The layout of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
     /// `instruction`, optional `input`, `output`; optional `system` and `history`.
     Alpaca,
     /// `conversations`: a list of `{"from": "human" | "gpt", "value": …}`.
@@ -23,13 +22,12 @@ pub enum Format {
     QuestionAnswer,
 }
 
-/// Names of a row's columns, by LLaMA-Factory's names for them; a format's own where not given.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Columns {
+/// Names of a row's columns, by LLaMA-Factory's names for them; by default the format's own.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Columns {
     /// The question.
     pub prompt: Option<String>,
-    /// What belongs to the question, on a line of its own.
+    /// A continuation of the question, on a line of its own.
     pub query: Option<String>,
     /// The answer.
     pub response: Option<String>,
@@ -42,9 +40,9 @@ pub struct Columns {
 }
 
 /// Names within a conversation's turns, by LLaMA-Factory's names for them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub struct Tags {
+pub(super) struct Tags {
     /// The key that says who speaks.
     pub role_tag: Option<String>,
     /// The key of what is said.
@@ -60,7 +58,6 @@ pub struct Tags {
 /// A format with every name in it settled.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
-    pub format: Format,
     pub columns: Columns,
     pub tags: Tags,
 }
@@ -132,16 +129,13 @@ impl Layout {
             content_tag: tags.content_tag.or(own_tags.content_tag),
             ..tags
         };
-        Layout {
-            format,
-            columns,
-            tags,
-        }
+        Layout { columns, tags }
     }
 
     /// The layout that fits most of the first rows.
-    pub fn detect(path: &Path, rows: &[Value], columns: &Columns) -> Result<Layout, SourceError> {
-        let layouts = FORMATS.map(|format| Layout::new(format, columns.clone(), Tags::default()));
+    pub fn detect(path: &Path, rows: &[Value]) -> Result<Layout, SourceError> {
+        let layouts =
+            FORMATS.map(|format| Layout::new(format, Columns::default(), Tags::default()));
         let fitting = |layout: &Layout| rows.iter().filter(|row| layout.fits(row)).count();
         let most = layouts.iter().map(fitting).max().unwrap_or(0);
         let found = layouts

@@ -9,7 +9,7 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// The row's own identifier where no earlier row has it, else the hash of its content; rows
+    /// The row's own identifier if no earlier row has it, else the hash of its content; rows
     /// with the same content are numbered.
     pub fn unique(&mut self, own: Option<String>, question: &str, answer: &str) -> String {
         if let Some(own) = own

@@ -9,38 +9,21 @@ use serde_json::value::RawValue;
 
 use super::exchange::Exchange;
 use super::format::Layout;
+use super::text::{Text, lossy, utf8};
 use super::{Broken, SourceError};
 
-/// The content of a file.
-pub(super) struct Text(Vec<u8>);
-
-impl Text {
-    pub fn new(path: &Path, mut bytes: Vec<u8>) -> Result<Text, SourceError> {
-        if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
-            return Err(SourceError::Utf16 {
-                path: path.to_owned(),
-            });
-        }
-        if bytes.starts_with("\u{FEFF}".as_bytes()) {
-            bytes.drain(..3);
-        }
-        Ok(Text(bytes))
-    }
-
-    /// The rows: elements of an array if the file is one, lines otherwise.
-    pub fn rows(&self, path: &Path) -> Result<JsonRows<'_>, SourceError> {
-        let first = self.0.iter().find(|byte| !byte.is_ascii_whitespace());
-        let rows = if first == Some(&b'[') && path.extension().is_some_and(|e| e == "json") {
-            elements(&self.0, path)?
-        } else {
-            let lines = self.0.split(|&byte| byte == b'\n').zip(1..);
-            let lines = lines.filter(|(line, _)| !line.iter().all(u8::is_ascii_whitespace));
-            lines
-                .map(|(line, number)| (number, Cow::Borrowed(line)))
-                .collect()
-        };
-        Ok(JsonRows(rows))
-    }
+/// The rows of the file at `path`: elements of an array if it is one, lines otherwise.
+pub(super) fn rows<'t>(text: &'t Text, path: &Path) -> Result<JsonRows<'t>, SourceError> {
+    let first = text.bytes().iter().find(|byte| !byte.is_ascii_whitespace());
+    let rows = if first == Some(&b'[') && path.extension().is_some_and(|e| e == "json") {
+        elements(text.bytes(), path)?
+    } else {
+        let lines = text.full_lines();
+        lines
+            .map(|(number, line)| (number, Cow::Borrowed(line)))
+            .collect()
+    };
+    Ok(JsonRows(rows))
 }
 
 /// Unparsed JSON and the line it starts on.
@@ -61,7 +44,7 @@ impl JsonRows<'_> {
         self.0.iter().map(|(line, bytes)| (*line, parse(bytes)))
     }
 
-    /// What every row holds, with its line, in order.
+    /// The exchange of every row with its line, in order.
     pub fn exchanges(self, layout: &Layout) -> Vec<(u64, Result<Exchange, Broken>)> {
         let rows = self.0.into_par_iter().with_min_len(256);
         rows.map(|(line, bytes)| {
@@ -75,27 +58,15 @@ impl JsonRows<'_> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, Broken> {
-    let broken = |reason, detail: String| Broken {
-        reason,
-        detail,
-        row: Value::String(String::from_utf8_lossy(bytes).trim_end().to_owned()),
-    };
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        broken(
-            "not_utf8",
-            format!("byte {} of the row is not UTF-8", error.valid_up_to() + 1),
-        )
-    })?;
-    serde_json::from_str(text).map_err(|error| {
-        broken(
-            "malformed_json",
-            format!("column {}: {}", error.column(), without_position(&error)),
-        )
+    serde_json::from_str(utf8(bytes)?).map_err(|error| Broken {
+        reason: "malformed_json",
+        detail: format!("column {}: {}", error.column(), without_position(&error)),
+        row: lossy(bytes),
     })
 }
 
 /// serde_json's message without the position it ends with.
-fn without_position(error: &serde_json::Error) -> String {
+pub(super) fn without_position(error: &serde_json::Error) -> String {
     let message = error.to_string();
     message
         .split(" at line ")
@@ -108,12 +79,7 @@ fn without_position(error: &serde_json::Error) -> String {
 fn elements<'t>(bytes: &'t [u8], path: &Path) -> Result<Vec<Row<'t>>, SourceError> {
     let text = String::from_utf8_lossy(bytes);
     let elements: Vec<&RawValue> =
-        serde_json::from_str(&text).map_err(|error| SourceError::Json {
-            path: path.to_owned(),
-            line: error.line(),
-            column: error.column(),
-            message: without_position(&error),
-        })?;
+        serde_json::from_str(&text).map_err(SourceError::json(path, 0))?;
     let mut rows = Vec::with_capacity(elements.len());
     let (mut line, mut counted) = (1, 0);
     for element in elements {
@@ -126,7 +92,7 @@ fn elements<'t>(bytes: &'t [u8], path: &Path) -> Result<Vec<Row<'t>>, SourceErro
         counted = start;
         let row = match &text {
             Cow::Borrowed(_) => Cow::Borrowed(&bytes[start..start + element.len()]),
-            // U+FFFD stands where the file is not UTF-8: a byte that is none says so to `parse`.
+            // U+FFFD marks a place that is not UTF-8: an invalid byte in its stead tells `parse`.
             Cow::Owned(_) => Cow::Owned(match element.split_once('\u{FFFD}') {
                 Some((before, after)) => [before.as_bytes(), &[0xFF], after.as_bytes()].concat(),
                 None => element.as_bytes().to_vec(),

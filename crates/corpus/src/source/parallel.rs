@@ -1,29 +1,43 @@
 //! Parallel corpora: sentence pairs between the source and a target language (section 3.2.4).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::text::{Text, lossy, utf8};
 use super::{Broken, SourceError, extension, json};
+use crate::file_path::FilePath;
 use crate::language::Language;
 use crate::rejected::Rejected;
 
-/// Where sentence pairs are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The files of a parallel corpus.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ParallelSource {
     /// One file: `.jsonl` with a key a language (in any scheme, also below `translation`), or
     /// tab-separated text with the source in the first column and the target in the second. A
     /// first line that names both languages orders the columns.
-    File(PathBuf),
+    File(FilePath),
     /// Two files with a sentence a line (Moses).
     Aligned {
         /// The file in the source language.
-        source: PathBuf,
+        source: FilePath,
         /// The file in the target language.
-        target: PathBuf,
+        target: FilePath,
     },
+}
+
+impl ParallelSource {
+    /// The files that the pairs are in.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let (first, second): (&Path, Option<&Path>) = match self {
+            ParallelSource::File(path) => (path, None),
+            ParallelSource::Aligned { source, target } => (source, Some(target)),
+        };
+        std::iter::once(first).chain(second)
+    }
 }
 
 /// Sentence pairs in memory.
@@ -46,11 +60,10 @@ pub fn parallel(
     let (path, pairs) = match source {
         ParallelSource::Aligned { source, target } => (source, aligned(source, target)?),
         ParallelSource::File(path) => {
-            let text = std::fs::read(path).map_err(SourceError::io(path))?;
+            let text = Text::read(path)?;
             let pairs = match extension(path) {
                 Some("jsonl" | "ndjson" | "json") => {
-                    let text = json::Text::new(path, text)?;
-                    let rows = text.rows(path)?;
+                    let rows = json::rows(&text, path)?;
                     let pair = |row: Result<Value, _>| row.and_then(|row| of_keys(row, from, to));
                     rows.parsed().map(|(line, row)| (line, pair(row))).collect()
                 }
@@ -71,9 +84,11 @@ pub fn parallel(
     }
     if loaded.pairs.is_empty() {
         return match loaded.rejected.first() {
-            None => Err(SourceError::Empty { path: path.clone() }),
+            None => Err(SourceError::Empty {
+                path: path.clone().into(),
+            }),
             Some(first) => Err(SourceError::NoPairs {
-                path: path.clone(),
+                path: path.clone().into(),
                 first: format!("{}: {}", first.id, first.detail),
             }),
         };
@@ -81,22 +96,10 @@ pub fn parallel(
     Ok(loaded)
 }
 
-/// Lines that are not blank, numbered from 1.
-fn lines(text: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
-    let numbered = (1..).zip(text.split(|&byte| byte == b'\n'));
-    numbered.filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace))
-}
-
 fn aligned(source: &Path, target: &Path) -> Result<Vec<(u64, Pair)>, SourceError> {
-    let read = |path: &Path| std::fs::read(path).map_err(SourceError::io(path));
-    let (source_text, target_text) = (read(source)?, read(target)?);
-    let split = |text: &[u8]| -> Vec<Vec<u8>> {
-        let text = text.strip_suffix(b"\n").unwrap_or(text);
-        text.split(|&byte| byte == b'\n')
-            .map(<[u8]>::to_vec)
-            .collect()
-    };
-    let (source_lines, target_lines) = (split(&source_text), split(&target_text));
+    let (source_text, target_text) = (Text::read(source)?, Text::read(target)?);
+    let source_lines: Vec<_> = source_text.lines().collect();
+    let target_lines: Vec<_> = target_text.lines().collect();
     if source_lines.len() != target_lines.len() {
         return Err(SourceError::Unaligned {
             source_path: source.to_owned(),
@@ -105,27 +108,24 @@ fn aligned(source: &Path, target: &Path) -> Result<Vec<(u64, Pair)>, SourceError
             target_lines: target_lines.len(),
         });
     }
-    let pairs = source_lines
-        .iter()
-        .zip(&target_lines)
-        .map(|(s, t)| of_texts(s, t));
-    Ok((1..).zip(pairs).collect())
+    let pairs = source_lines.iter().zip(&target_lines);
+    Ok(pairs
+        .map(|((line, source), (_, target))| (*line, of_texts(source, target)))
+        .collect())
 }
 
-fn tab_separated(text: &[u8], from: Language, to: Language) -> Vec<(u64, Pair)> {
-    let columns = |line: &[u8]| -> Vec<Vec<u8>> {
-        line.split(|&byte| byte == b'\t')
-            .map(<[u8]>::to_vec)
-            .collect()
-    };
-    let mut lines = lines(text).peekable();
+fn columns(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|&byte| byte == b'\t')
+}
+
+fn tab_separated(text: &Text, from: Language, to: Language) -> Vec<(u64, Pair)> {
+    let mut lines = text.full_lines().peekable();
     let (mut source, mut target) = (0, 1);
-    if let Some((_, header)) = lines.peek() {
+    if let Some(&(_, header)) = lines.peek() {
         let named = |language: Language| {
-            let is = |cell: &Vec<u8>| {
-                std::str::from_utf8(cell).is_ok_and(|name| Language::parse(name) == Ok(language))
-            };
-            columns(header).iter().position(is)
+            columns(header).position(|cell: &[u8]| {
+                utf8(cell).is_ok_and(|name| Language::parse(name.trim()) == Ok(language))
+            })
         };
         if let Some((s, t)) = named(from).zip(named(to)) {
             (source, target) = (s, t);
@@ -134,13 +134,13 @@ fn tab_separated(text: &[u8], from: Language, to: Language) -> Vec<(u64, Pair)> 
     }
     lines
         .map(|(line, bytes)| {
-            let cells = columns(bytes);
-            let pair = match (cells.get(source), cells.get(target)) {
+            let cell = |index| columns(bytes).nth(index);
+            let pair = match (cell(source), cell(target)) {
                 (Some(source), Some(target)) => of_texts(source, target),
                 _ => Err(Broken {
                     reason: "missing_column",
-                    detail: format!("{} of two tab-separated columns", cells.len()),
-                    row: Value::String(String::from_utf8_lossy(bytes).trim_end().to_owned()),
+                    detail: format!("{} of two tab-separated columns", columns(bytes).count()),
+                    row: lossy(bytes),
                 }),
             };
             (line, pair)
@@ -149,28 +149,22 @@ fn tab_separated(text: &[u8], from: Language, to: Language) -> Vec<(u64, Pair)> 
 }
 
 fn of_texts(source: &[u8], target: &[u8]) -> Pair {
-    let row = || {
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        Value::from(vec![text(source), text(target)])
-    };
-    let (Ok(source), Ok(target)) = (std::str::from_utf8(source), std::str::from_utf8(target))
-    else {
-        return Err(Broken {
-            reason: "not_utf8",
-            detail: "the line is not UTF-8".into(),
+    let row = || Value::from(vec![lossy(source), lossy(target)]);
+    let text = |side| {
+        utf8(side).map_err(|broken| Broken {
             row: row(),
-        });
+            ..broken
+        })
     };
-    let (source, target) = (source.trim(), target.trim());
-    if source.is_empty() || target.is_empty() {
-        let detail = "one side of the pair is empty".into();
+    let (source_text, target_text) = (text(source)?.trim(), text(target)?.trim());
+    if source_text.is_empty() || target_text.is_empty() {
         return Err(Broken {
             reason: "empty_side",
-            detail,
+            detail: "one side of the pair is empty".into(),
             row: row(),
         });
     }
-    Ok((source.to_owned(), target.to_owned()))
+    Ok((source_text.to_owned(), target_text.to_owned()))
 }
 
 /// An object with a key for each language.

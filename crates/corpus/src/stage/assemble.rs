@@ -1,17 +1,14 @@
 //! Writes a stage's files from its journal.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
+use artefacts::{AtomicFile, EntryHash, Sizes};
 use serde::Deserialize;
 
-use super::atomic::{self, AtomicFile};
-use super::finished::Names;
-use super::journal::Journal;
-use super::manifest::{Counts, Files, Manifest, file_name};
-use super::run::Run;
-use super::store::{RowHash, Sizes};
+use super::manifest::{Counts, Manifest, RowResults};
+use super::names::{Names, file_name};
+use super::run::{RowJournal, Run};
 use super::{RowStage, StageError};
 
 impl<S: RowStage> Run<'_, S> {
@@ -19,8 +16,8 @@ impl<S: RowStage> Run<'_, S> {
     pub(super) fn judge(
         &self,
         with_rejection: u64,
-        journal: &mut Journal,
-        order: &[RowHash],
+        journal: &mut RowJournal,
+        order: &[EntryHash],
     ) -> Result<(), StageError> {
         let (rows, limit) = (order.len() as u64, self.options.max_rejected_fraction);
         if with_rejection as f64 <= limit * rows as f64 {
@@ -31,12 +28,13 @@ impl<S: RowStage> Run<'_, S> {
         let mut file = AtomicFile::create(&names.rejected)?;
         let mut counts = Counts::default();
         for hash in order {
-            let (mut output, mut rejected) = Default::default();
-            read_back(journal, hash, &mut output, &mut rejected)?;
-            count_rejections(&rejected, &mut counts);
-            file.write(&rejected)?;
+            let mut parts = Default::default();
+            read_back(journal, hash, &mut parts)?;
+            let [_, rejected] = &parts;
+            count_rejections(rejected, &mut counts);
+            file.write(rejected)?;
         }
-        atomic::remove(&names.manifest)?;
+        artefacts::remove(&names.manifest)?;
         file.commit()?;
         let mut reasons: Vec<_> = counts.rejections.iter().collect();
         reasons.sort_by_key(|&(reason, count)| (std::cmp::Reverse(count), reason));
@@ -58,8 +56,8 @@ impl<S: RowStage> Run<'_, S> {
     pub(super) fn assemble(
         &self,
         names: &Names,
-        journal: &mut Journal,
-        order: &[RowHash],
+        journal: &mut RowJournal,
+        order: &[EntryHash],
         reused: u64,
     ) -> Result<Manifest, StageError> {
         let started = Instant::now();
@@ -72,74 +70,63 @@ impl<S: RowStage> Run<'_, S> {
         let mut rejected_file = AtomicFile::create(&names.rejected)?;
         let mut index = AtomicFile::create(&names.rows)?;
 
-        let (mut output, mut rejected) = (Vec::new(), Vec::new());
+        let mut rejected = Vec::new();
         for row in self.rejected_at_source() {
             self.write_line(row, &mut rejected)?;
             counts.rejected_at_source += 1;
             counts.count_rejection(&row.field, &row.reason);
         }
         rejected_file.write(&rejected)?;
-        index.write(format!("{}\n", rejected.len()).as_bytes())?;
+        index.write(format!("0\t{}\n", rejected.len()).as_bytes())?;
 
+        let mut parts: [Vec<u8>; 2] = Default::default();
         for hash in order {
-            output.clear();
-            rejected.clear();
-            let sizes = read_back(journal, hash, &mut output, &mut rejected)?;
+            parts.iter_mut().for_each(Vec::clear);
+            let sizes = read_back(journal, hash, &mut parts)?;
+            let [output, rejected] = &parts;
             counts.outputs += output.iter().filter(|&&byte| byte == b'\n').count() as u64;
             counts.rows_without_output += u64::from(output.is_empty());
-            counts.rows_with_rejection += u64::from(sizes.rejections > 0);
-            count_rejections(&rejected, &mut counts);
-            output_file.write(&output)?;
-            rejected_file.write(&rejected)?;
+            counts.rows_with_rejection += u64::from(!rejected.is_empty());
+            count_rejections(rejected, &mut counts);
+            output_file.write(output)?;
+            rejected_file.write(rejected)?;
             index.write(format!("{sizes}\n").as_bytes())?;
         }
 
         let details = self.stage.details(self.inputs)?;
         // From here until the new manifest is there the folder counts as unfinished, and the
         // journal holds every row.
-        atomic::remove(&names.manifest)?;
-        let output_hash = output_file.commit()?;
-        let rejected_hash = rejected_file.commit()?;
-        let index_hash = index.commit()?;
+        artefacts::remove(&names.manifest)?;
+        let files = [
+            (&names.output, output_file.commit()?),
+            (&names.rejected, rejected_file.commit()?),
+            (&names.rows, index.commit()?),
+        ];
+        let files = files.map(|(path, hash)| (file_name(path), hash)).into();
         let seconds = (journal.worked + started.elapsed()).as_secs_f64();
-        let manifest = Manifest {
-            stage: self.stage.name().to_owned(),
-            stage_version: self.stage.version(),
-            xldistill_version: env!("CARGO_PKG_VERSION").to_owned(),
-            fingerprint: self.fingerprint.clone(),
-            parameters: self.stage.parameters(),
-            engines: self.stage.engines(),
+        let results = RowResults {
             shard: self.options.shard,
-            input_hash: self.input_hash(order),
-            files: Files {
-                output_hash,
-                rejected_hash,
-                others: BTreeMap::from([(file_name(&names.rows), index_hash)]),
-                ..Files::of(names)
-            },
             rows_per_second: counts.rows as f64 / seconds.max(1e-6),
             counts,
             details,
-            finished_at: seconds_since_1970(),
-            seconds,
         };
+        let manifest = Manifest::new(self.provenance.clone(), files, results, seconds);
         manifest.write(&names.manifest)?;
         Ok(manifest)
     }
 }
 
-/// Appends a row's result from the journal, which holds it.
+/// Appends a row's output lines and rejected lines from the journal, which holds them.
 fn read_back(
-    journal: &mut Journal,
-    hash: &RowHash,
-    output: &mut Vec<u8>,
-    rejected: &mut Vec<u8>,
-) -> Result<Sizes, StageError> {
+    journal: &mut RowJournal,
+    hash: &EntryHash,
+    parts: &mut [Vec<u8>; 2],
+) -> Result<Sizes<2>, StageError> {
     let stored = journal
-        .store
+        .entries
         .get(hash)
         .expect("every row of the order was committed");
-    journal.store.read(&stored, output, rejected)?;
+    journal.entries.read(&stored, parts)?;
     Ok(stored.sizes)
 }
 
@@ -159,11 +146,4 @@ fn count_rejections(lines: &[u8], counts: &mut Counts) {
             counts.count_rejection(&why.field, &why.reason);
         }
     }
-}
-
-/// The current time, for manifests.
-pub(crate) fn seconds_since_1970() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

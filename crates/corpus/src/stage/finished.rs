@@ -1,83 +1,49 @@
 //! Results of earlier runs in a stage's folder: finished parts, and the journals of other shards.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use artefacts::{ArtefactError, Entries};
+
+use super::StageError;
 use super::manifest::Manifest;
+use super::names::Names;
 use super::shard::Shard;
-use super::store::{Sizes, Store, Stored};
-use super::{StageError, atomic, journal};
 
-/// The names of a shard's files.
-#[derive(Debug, Clone)]
-pub struct Names {
-    /// Output rows.
-    pub output: PathBuf,
-    /// Rejected rows.
-    pub rejected: PathBuf,
-    /// Hash and sizes of every input row.
-    pub rows: PathBuf,
-    /// The manifest.
-    pub manifest: PathBuf,
-    /// The journal.
-    pub journal: PathBuf,
+/// All results in `folder` that are not in the journal of `own` shard, and those in the folders
+/// that a run with a store had in its place before.
+pub fn earlier(folder: &Path, own: Shard) -> Result<Entries<2>, StageError> {
+    let mut entries = Entries::default();
+    for before in artefacts::earlier(folder) {
+        // Another run may be working there: what cannot be read costs the work, not the run.
+        let _ = add_all(&before, None, &mut entries);
+    }
+    add_all(folder, Some(own), &mut entries)?;
+    Ok(entries)
 }
 
-impl Names {
-    /// The names of `shard`'s files in `folder`.
-    pub fn new(folder: &Path, shard: Shard) -> Names {
-        let number = shard.numbered();
-        let named = |name: &str, extension: &str| match shard.is_whole() {
-            true => folder.join(format!("{name}{extension}")),
-            false => folder.join(format!("{name}-{number}{extension}")),
-        };
-        Names {
-            output: folder.join(format!("part-{number}.jsonl")),
-            rejected: named("rejected", ".jsonl"),
-            rows: named("rows", ".tsv"),
-            manifest: folder.join(Manifest::file_name(shard)),
-            journal: named("journal", ""),
-        }
-    }
-
-    /// Removes all of them, the manifest first: without it the rest counts for nothing.
-    pub fn remove(&self) -> Result<(), StageError> {
-        for path in [
-            &self.manifest,
-            &self.journal,
-            &self.rows,
-            &self.rejected,
-            &self.output,
-        ] {
-            atomic::remove(path)?;
-        }
-        Ok(())
-    }
-}
-
-/// All results in `folder` that are not in the journal of `own` shard.
-pub fn earlier(folder: &Path, own: Shard) -> Result<Store, StageError> {
-    let mut store = Store::default();
+fn add_all(folder: &Path, own: Option<Shard>, entries: &mut Entries<2>) -> Result<(), StageError> {
     for shard in shards(folder)? {
         let names = Names::new(folder, shard);
-        if shard != own && names.journal.exists() {
-            let file = store.add_file(&names.journal)?;
-            journal::scan(&names.journal, &mut store, file)?;
+        if Some(shard) != own && names.journal.exists() {
+            entries.add_journal(&names.journal)?;
         }
         // A manifest or index that cannot be read costs the work, not the run.
-        if let Ok(Some(manifest)) = Manifest::read_shard(folder, shard)
-            && is_intact(folder, &manifest)
+        if let Ok(Some(manifest)) = Manifest::read(&names.manifest)
+            && manifest.is_intact(folder)
         {
-            enter(&names, &mut store)?;
+            entries.add_finished(&names.rows, [&names.output, &names.rejected])?;
         }
     }
-    Ok(store)
+    Ok(())
 }
 
 /// The shards that left files in `folder`, the whole first.
-pub fn shards(folder: &Path) -> Result<Vec<Shard>, StageError> {
+pub fn shards(folder: &Path) -> Result<Vec<Shard>, ArtefactError> {
     let mut shards = vec![Shard::WHOLE];
-    for entry in std::fs::read_dir(folder).map_err(StageError::io("read", folder))? {
-        let name = entry.map_err(StageError::io("read", folder))?.file_name();
+    for entry in std::fs::read_dir(folder).map_err(ArtefactError::io("read", folder))? {
+        let name = entry
+            .map_err(ArtefactError::io("read", folder))?
+            .file_name();
         let Some(name) = name.to_str() else { continue };
         let number = ["manifest-", "journal-"]
             .iter()
@@ -91,49 +57,4 @@ pub fn shards(folder: &Path) -> Result<Vec<Shard>, StageError> {
     shards[1..].sort_by_key(|shard| (shard.count(), shard.index()));
     shards.dedup();
     Ok(shards)
-}
-
-/// Whether the row files are the ones that the manifest describes.
-pub fn is_intact(folder: &Path, manifest: &Manifest) -> bool {
-    let is = |name: &str, hash: &str| {
-        let mut hasher = blake3::Hasher::new();
-        let hashed = std::fs::File::open(folder.join(name)).and_then(|file| {
-            hasher.update_reader(file)?;
-            Ok(hasher.finalize().to_hex().as_str() == hash)
-        });
-        hashed.unwrap_or(false)
-    };
-    let files = &manifest.files;
-    is(&files.output, &files.output_hash)
-        && is(&files.rejected, &files.rejected_hash)
-        && files.others.iter().all(|(name, hash)| is(name, hash))
-}
-
-/// Enters the rows of a finished part, as its `rows.tsv` lists them: a line with the number of bytes
-/// that precede the first row's rejected lines, then the sizes of every input row's results.
-fn enter(names: &Names, store: &mut Store) -> Result<(), StageError> {
-    let index = match std::fs::read_to_string(&names.rows) {
-        Ok(index) => index,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(StageError::io("read", &names.rows)(error)),
-    };
-    let (output_file, rejected_file) = (
-        store.add_file(&names.output)?,
-        store.add_file(&names.rejected)?,
-    );
-    let mut lines = index.lines();
-    let Some(mut rejected_start) = lines.next().and_then(|line| line.parse().ok()) else {
-        return Ok(());
-    };
-    let mut output_start = 0;
-    for sizes in lines.map_while(|line| line.parse::<Sizes>().ok()) {
-        store.insert(Stored {
-            sizes,
-            output: (output_file, output_start),
-            rejected: (rejected_file, rejected_start),
-        });
-        output_start += sizes.output;
-        rejected_start += sizes.rejected;
-    }
-    Ok(())
 }

@@ -7,9 +7,11 @@ use std::io::{BufRead, BufReader, BufWriter};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use artefacts::ArtefactError;
 use rayon::prelude::*;
+use serde::Serialize;
 
-use super::manifest::Manifest;
+use super::manifest::{manifest, output_file};
 use super::{Rejected, StageError};
 use crate::record::Row;
 
@@ -23,11 +25,7 @@ pub struct Inputs<'a, T: Clone> {
 #[derive(Debug, Clone)]
 enum Rows<'a, T: Clone> {
     Slice(&'a [T]),
-    File {
-        path: PathBuf,
-        rows: u64,
-        hash: String,
-    },
+    File { path: PathBuf, rows: u64 },
 }
 
 impl<'a, T: Row> Inputs<'a, T> {
@@ -41,19 +39,17 @@ impl<'a, T: Row> Inputs<'a, T> {
 
     /// The output of the finished stage in `folder`, streamed.
     pub fn stage(folder: &Path) -> Result<Self, StageError> {
-        let manifest = Manifest::read(folder)?;
-        let path = folder.join(&manifest.files.output);
+        let rows = Rows::File {
+            rows: manifest(folder)?.results.counts.outputs,
+            path: output_file(folder),
+        };
         Ok(Self {
-            rows: Rows::File {
-                path,
-                rows: manifest.counts.outputs,
-                hash: manifest.files.output_hash,
-            },
+            rows,
             rejected: &[],
         })
     }
 
-    /// Adds rows that were rejected where they were read: they head the stage's `rejected.jsonl`
+    /// Adds rows that were rejected while reading: they head the stage's `rejected.jsonl`
     /// and are counted in its manifest.
     pub fn with_rejected(self, rejected: &'a [Rejected]) -> Self {
         Self { rejected, ..self }
@@ -72,24 +68,21 @@ impl<'a, T: Row> Inputs<'a, T> {
         self.len() == 0
     }
 
-    /// Rows that were rejected where they were read.
+    /// Rows that were rejected while reading.
     pub fn rejected(&self) -> &'a [Rejected] {
         self.rejected
     }
 
-    /// Identity of the rows and their order.
+    /// Identity of the rows and their order, and of the rejected ones.
     pub(crate) fn content_hash(&self) -> Result<String, StageError> {
-        match &self.rows {
-            Rows::File { hash, .. } => Ok(hash.clone()),
-            Rows::Slice(rows) => {
-                let mut hasher = BufWriter::with_capacity(1 << 18, blake3::Hasher::new());
-                let written = serde_json::to_writer(&mut hasher, rows);
-                let hasher = hasher.into_inner().expect("hashing does not fail");
-                written
-                    .map_err(|error| StageError::Options(format!("a row is not JSON: {error}")))?;
-                Ok(hasher.finalize().to_hex().to_string())
-            }
-        }
+        let rows = match &self.rows {
+            Rows::File { path, .. } => artefacts::hash_file(path)?,
+            Rows::Slice(rows) => json_hash(rows)?,
+        };
+        Ok(match self.rejected {
+            [] => rows,
+            rejected => json_hash(&(rows, rejected))?,
+        })
     }
 
     /// All rows, one at a time.
@@ -123,6 +116,14 @@ impl<'a, T: Row> Inputs<'a, T> {
             failed: false,
         })
     }
+}
+
+fn json_hash(value: &impl Serialize) -> Result<String, StageError> {
+    let mut hasher = BufWriter::with_capacity(1 << 18, blake3::Hasher::new());
+    let written = serde_json::to_writer(&mut hasher, value);
+    written.map_err(|error| StageError::Options(format!("a row is not JSON: {error}")))?;
+    let hasher = hasher.into_inner().expect("hashing does not fail");
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// Consecutive rows at a time, borrowed from memory or read from a file. Ends at the first error.
@@ -173,7 +174,7 @@ struct Lines {
 impl Lines {
     /// Opens a file of `rows` lines and skips the `first` of them.
     fn open(path: &Path, rows: u64, first: u64) -> Result<Lines, StageError> {
-        let file = File::open(path).map_err(StageError::io("open", path))?;
+        let file = File::open(path).map_err(ArtefactError::io("open", path))?;
         let reader = BufReader::with_capacity(1 << 20, file);
         let mut lines = Lines {
             reader,
@@ -213,7 +214,7 @@ impl Lines {
     /// Appends the next line to the text.
     fn next_line(&mut self) -> Result<(), StageError> {
         let read = self.reader.read_until(b'\n', &mut self.text);
-        if read.map_err(StageError::io("read", &self.path))? == 0 {
+        if read.map_err(ArtefactError::io("read", &self.path))? == 0 {
             let (line, rows) = (self.line, self.rows);
             let message = format!("the file ends after {line} of the {rows} rows of its manifest");
             return Err(self.malformed(line, message));

@@ -1,80 +1,33 @@
-//! `manifest.json`: what a finished stage did. A folder without one is unfinished.
+//! `manifest.json` of a row-wise stage. A folder without one is unfinished.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::finished::Names;
+use super::StageError;
+use super::names::Names;
 use super::shard::Shard;
-use super::{StageError, atomic};
-use crate::seam::EngineIdentity;
 
-/// What a finished stage did, with what, and how long it took.
+/// The manifest of a finished stage over rows.
+pub type Manifest = artefacts::Manifest<RowResults>;
+
+/// The part of the manifest that stages over rows add.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// Name of the stage, e.g. `translate`.
-    pub stage: String,
-    /// Version of the stage's code; part of the fingerprint.
-    pub stage_version: u32,
-    /// Version of xldistill.
-    pub xldistill_version: String,
-    /// Hash of the stage, its engines and its parameters: part of every row's hash.
-    pub fingerprint: String,
-    /// The parameters that shape the output.
-    pub parameters: Value,
-    /// The engines that did the work, with their revisions and licences.
-    pub engines: Vec<EngineIdentity>,
+pub struct RowResults {
     /// Which part of the rows this is.
     pub shard: Shard,
-    /// Hash of all input rows in order, together with the fingerprint.
-    pub input_hash: String,
-    /// The files beside this manifest.
-    pub files: Files,
-    /// How many rows came, went and stayed.
+    /// Numbers of rows.
     pub counts: Counts,
-    /// What the stage itself wants to be known, e.g. the sizes of the subsets.
+    /// Further numbers of the stage, e.g. the sizes of the subsets.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub details: Value,
-    /// When the stage ended, in seconds since 1970-01-01T00:00:00Z.
-    pub finished_at: u64,
-    /// Seconds of work, over all the runs it took.
-    pub seconds: f64,
     /// Input rows a second.
     pub rows_per_second: f64,
 }
 
-/// The files of a finished stage, by name within its folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Files {
-    /// The rows that go on to the next stage.
-    pub output: String,
-    /// Its blake3 hash.
-    pub output_hash: String,
-    /// What was kept aside.
-    pub rejected: String,
-    /// Its blake3 hash.
-    pub rejected_hash: String,
-    /// Further files of the stage with their blake3 hashes.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub others: BTreeMap<String, String>,
-}
-
-impl Files {
-    /// The names of a shard's files, without their hashes.
-    pub(crate) fn of(names: &Names) -> Files {
-        Files {
-            output: file_name(&names.output),
-            output_hash: String::new(),
-            rejected: file_name(&names.rejected),
-            rejected_hash: String::new(),
-            others: BTreeMap::new(),
-        }
-    }
-}
-
-/// How many rows came, went and stayed.
+/// Numbers of rows that came in, went out and were rejected.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Input rows.
@@ -83,11 +36,11 @@ pub struct Counts {
     pub reused: u64,
     /// Output rows.
     pub outputs: u64,
-    /// Input rows that no output row came of.
+    /// Input rows without an output row.
     pub rows_without_output: u64,
     /// Input rows with at least one rejection.
     pub rows_with_rejection: u64,
-    /// Rows that were already rejected where they were read.
+    /// Rows that were rejected while reading.
     pub rejected_at_source: u64,
     /// Rejections by reason.
     pub rejections: BTreeMap<String, u64>,
@@ -111,13 +64,6 @@ impl Counts {
     }
 }
 
-/// The name of a file within its folder.
-pub(super) fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
-}
-
 fn add(counts: &mut BTreeMap<String, u64>, key: &str) {
     match counts.get_mut(key) {
         Some(count) => *count += 1,
@@ -127,46 +73,21 @@ fn add(counts: &mut BTreeMap<String, u64>, key: &str) {
     }
 }
 
-impl Manifest {
-    /// Name of the manifest of a shard.
-    pub fn file_name(shard: Shard) -> String {
-        if shard.is_whole() {
-            "manifest.json".into()
-        } else {
-            format!("manifest-{}.json", shard.numbered())
-        }
-    }
+/// The manifest of the finished stage in `folder`; an error if the stage has not finished.
+pub fn manifest(folder: &Path) -> Result<Manifest, StageError> {
+    let path = Names::new(folder, Shard::WHOLE).manifest;
+    Manifest::read(&path)?.ok_or_else(|| StageError::Unfinished {
+        folder: folder.to_owned(),
+        missing: artefacts::MANIFEST_FILE.to_owned(),
+    })
+}
 
-    /// The manifest of a finished stage; an error where the stage has not finished.
-    pub fn read(folder: &Path) -> Result<Manifest, StageError> {
-        Self::read_shard(folder, Shard::WHOLE)?.ok_or_else(|| StageError::Unfinished {
-            folder: folder.to_owned(),
-            missing: Self::file_name(Shard::WHOLE),
-        })
-    }
+/// The file with the output rows of the finished stage in `folder`.
+pub fn output_file(folder: &Path) -> PathBuf {
+    Names::new(folder, Shard::WHOLE).output
+}
 
-    /// Puts the manifest at `path`, whole or not at all.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), StageError> {
-        let mut json = serde_json::to_vec_pretty(self)
-            .map_err(|error| StageError::Options(format!("manifest: {error}")))?;
-        json.push(b'\n');
-        atomic::write(path, &json)
-    }
-
-    /// The manifest of one shard, `None` where it has not finished.
-    pub(super) fn read_shard(folder: &Path, shard: Shard) -> Result<Option<Manifest>, StageError> {
-        let path = folder.join(Self::file_name(shard));
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StageError::io("read", &path)(error)),
-        };
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| StageError::Malformed {
-                path,
-                line: error.line() as u64,
-                message: error.to_string(),
-            })
-    }
+/// The file with what the finished stage in `folder` rejected.
+pub fn rejected_file(folder: &Path) -> PathBuf {
+    Names::new(folder, Shard::WHOLE).rejected
 }

@@ -1,10 +1,10 @@
-//! How a stage is run.
+//! Options of a run of a stage.
 
 use std::time::Duration;
 
 use super::shard::Shard;
 
-/// How a stage is run; nothing here changes its results.
+/// Options of a run; none of them changes its results.
 #[derive(Debug, Clone)]
 pub struct StageOptions {
     /// Which part of the rows to work on. Once every shard is done (or none of the machines will
@@ -14,7 +14,7 @@ pub struct StageOptions {
     /// The stage stops when a larger share of its rows has something rejected; judged after the
     /// first hundred rows and at the end. 1.0 never stops.
     pub max_rejected_fraction: f64,
-    /// How long finished rows may wait before they are forced to the disk. Zero forces every
+    /// Maximum time before finished rows are forced to disk. Zero forces every
     /// chunk. A killed process loses none of them; this is for power failures.
     pub sync_interval: Duration,
 }

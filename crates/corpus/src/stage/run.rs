@@ -4,20 +4,21 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::time::Instant;
 
+use artefacts::{ArtefactError, Entries, EntryHash, Journal, Key, Lock, Provenance, Record};
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::atomic;
-use super::finished::{self, Names};
+use super::finished;
 use super::inputs::{Chunks, Inputs};
-use super::journal::{Journal, Record};
-use super::lock::Lock;
 use super::manifest::Manifest;
-use super::store::{RowHash, Sizes, Store};
+use super::names::Names;
 use super::{Outcome, Rejected, RowStage, StageError, StageOptions};
 use crate::progress::Progress;
 use crate::record::Row;
+
+/// Results of rows until the stage is finished: output lines and rejected lines.
+pub(super) type RowJournal = Journal<2>;
 
 /// Rows that make a task for a thread.
 const ROWS_PER_TASK: usize = 64;
@@ -27,7 +28,7 @@ const ROWS_TO_JUDGE: u64 = 100;
 
 /// Applies `stage` to `inputs` and leaves its files in `folder`, as the [module](super) describes.
 ///
-/// Returns at once where the folder holds the finished result of the same rows, engines and
+/// Returns at once if the folder holds the finished result of the same rows, engines and
 /// parameters.
 pub fn run<S: RowStage>(
     stage: &S,
@@ -39,24 +40,26 @@ pub fn run<S: RowStage>(
     if inputs.is_empty() {
         let why = match inputs.rejected().len() {
             0 => "the stage before it kept none".to_owned(),
-            rejected => format!("all {rejected} were rejected where they were read"),
+            rejected => format!("all {rejected} were rejected while reading"),
         };
         return Err(StageError::Empty {
             stage: stage.name(),
             why,
         });
     }
-    std::fs::create_dir_all(folder).map_err(StageError::io("create", folder))?;
-    let _lock = Lock::take(folder, options.shard)?;
+    std::fs::create_dir_all(folder).map_err(ArtefactError::io("create", folder))?;
+    let _lock = options.shard.lock(folder)?;
+    let provenance = provenance(stage, inputs)?;
     let run = Run {
         stage,
         inputs,
         folder,
         options,
         progress,
-        fingerprint: fingerprint(stage),
+        method: provenance.method_key(),
+        provenance,
     };
-    let manifest = match run.unchanged()? {
+    let manifest = match run.unchanged() {
         Some(manifest) => manifest,
         None => run.work()?,
     };
@@ -64,14 +67,22 @@ pub fn run<S: RowStage>(
     Ok(manifest)
 }
 
-/// Identity of a stage with its engines and parameters; part of every row's hash.
-fn fingerprint<S: RowStage>(stage: &S) -> String {
-    let mut engines = stage.engines();
-    // Learning a model's licence does not change what it says.
-    engines.iter_mut().for_each(|engine| engine.licence = None);
-    let identity =
-        serde_json::json!([stage.name(), stage.version(), stage.parameters(), engines]).to_string();
-    blake3::hash(identity.as_bytes()).to_hex().to_string()
+/// The key of what [`run`] makes of `inputs`, whatever the shard.
+pub fn key<S: RowStage>(stage: &S, inputs: &Inputs<'_, S::Input>) -> Result<Key, StageError> {
+    Ok(provenance(stage, inputs)?.key())
+}
+
+fn provenance<S: RowStage>(
+    stage: &S,
+    inputs: &Inputs<'_, S::Input>,
+) -> Result<Provenance, StageError> {
+    Ok(Provenance {
+        stage: stage.name().to_owned(),
+        version: stage.version(),
+        parameters: stage.parameters(),
+        engines: stage.engines(),
+        inputs: [("rows".to_owned(), inputs.content_hash()?)].into(),
+    })
 }
 
 /// One call of [`run`].
@@ -81,37 +92,37 @@ pub(super) struct Run<'a, S: RowStage> {
     pub(super) folder: &'a Path,
     pub(super) options: &'a StageOptions,
     pub(super) progress: &'a dyn Progress,
-    pub(super) fingerprint: String,
+    pub(super) provenance: Provenance,
+    /// Part of every row's hash.
+    method: Key,
 }
 
 /// A chunk of input rows with what identifies them.
 struct Chunk<'a, T: Clone> {
     rows: Cow<'a, [T]>,
-    hashes: Vec<RowHash>,
+    hashes: Vec<EntryHash>,
     /// Every row as JSON.
     json: Vec<Box<RawValue>>,
 }
 
 impl<S: RowStage> Run<'_, S> {
     /// The manifest of an earlier run with the same inputs, if its files are still as it left them.
-    fn unchanged(&self) -> Result<Option<Manifest>, StageError> {
-        let Ok(Some(manifest)) = Manifest::read_shard(self.folder, self.options.shard) else {
-            return Ok(None);
-        };
-        if manifest.fingerprint != self.fingerprint || !finished::is_intact(self.folder, &manifest)
-        {
-            return Ok(None);
-        }
-        let mut rows = Vec::new();
-        for chunk in self.chunks()? {
-            rows.extend(self.identify(chunk?)?.hashes);
-        }
-        Ok(Some(manifest).filter(|manifest| manifest.input_hash == self.input_hash(&rows)))
+    fn unchanged(&self) -> Option<Manifest> {
+        let manifest = self.manifest()?;
+        (manifest.key == self.provenance.key() && manifest.is_intact(self.folder))
+            .then_some(manifest)
+    }
+
+    /// The manifest that an earlier run left, if it can be read.
+    fn manifest(&self) -> Option<Manifest> {
+        let path = Names::new(self.folder, self.options.shard).manifest;
+        let manifest = Manifest::read(&path).ok()??;
+        (manifest.results.shard == self.options.shard).then_some(manifest)
     }
 
     fn work(&self) -> Result<Manifest, StageError> {
         let names = Names::new(self.folder, self.options.shard);
-        let mut journal = Journal::open(&names.journal, self.options.sync_interval)?;
+        let mut journal = RowJournal::open(&names.journal, self.options.sync_interval)?;
         let mut earlier = finished::earlier(self.folder, self.options.shard)?;
         self.report_earlier(&journal, &earlier);
         let (first, last) = self.rows_of_shard();
@@ -120,14 +131,14 @@ impl<S: RowStage> Run<'_, S> {
         self.progress.end();
         let (rows, reused) = done?;
         let manifest = self.assemble(&names, &mut journal, &rows, reused)?;
-        atomic::sync_folder(self.folder);
+        artefacts::sync_folder(self.folder);
         Ok(manifest)
     }
 
-    /// Removes what a finished stage needs no more, of this run or of one that was killed before it
+    /// Removes what a finished stage no longer needs, of this run or of one that was killed before it
     /// came to that.
     fn clean_up(&self) -> Result<(), StageError> {
-        atomic::remove(&Names::new(self.folder, self.options.shard).journal)?;
+        artefacts::remove(&Names::new(self.folder, self.options.shard).journal)?;
         if self.options.shard.is_whole() {
             // Every row of the shards is in the merged files now.
             for shard in finished::shards(self.folder)?
@@ -135,21 +146,22 @@ impl<S: RowStage> Run<'_, S> {
                 .filter(|s| !s.is_whole())
             {
                 Names::new(self.folder, shard).remove()?;
-                atomic::remove(&self.folder.join(format!(".lock-{}", shard.numbered())))?;
+                artefacts::remove(&self.folder.join(Lock::part_file(&shard.numbered())))?;
             }
         }
         Ok(())
     }
 
-    fn report_earlier(&self, journal: &Journal, earlier: &Store) {
-        let (name, rows) = (self.stage.name(), journal.store.len() + earlier.len());
+    fn report_earlier(&self, journal: &RowJournal, earlier: &Entries<2>) {
+        let (name, rows) = (self.stage.name(), journal.entries.len() + earlier.len());
         if rows > 0 {
             self.progress.note(&format!(
                 "{name}: found the results of {rows} rows of earlier runs"
             ));
         }
-        if let Ok(Some(manifest)) = Manifest::read_shard(self.folder, self.options.shard)
-            && !finished::is_intact(self.folder, &manifest)
+        if self
+            .manifest()
+            .is_some_and(|manifest| !manifest.is_intact(self.folder))
         {
             self.progress.note(&format!(
                 "{name}: the files in {} are not as the stage left them; they are made again",
@@ -168,9 +180,9 @@ impl<S: RowStage> Run<'_, S> {
     /// rows an earlier run had done.
     fn process_all(
         &self,
-        journal: &mut Journal,
-        earlier: &mut Store,
-    ) -> Result<(Vec<RowHash>, u64), StageError> {
+        journal: &mut RowJournal,
+        earlier: &mut Entries<2>,
+    ) -> Result<(Vec<EntryHash>, u64), StageError> {
         let mut order = Vec::new();
         let (mut reused, mut with_rejection) = (0, 0);
         for chunk in self.chunks()? {
@@ -179,14 +191,14 @@ impl<S: RowStage> Run<'_, S> {
             let mut record = Record::default();
             let mut missing = Vec::new();
             for (index, hash) in chunk.hashes.iter().enumerate() {
-                if journal.store.get(hash).is_some() {
+                if journal.entries.get(hash).is_some() {
                     continue;
                 }
                 match earlier.get(hash) {
                     Some(stored) => {
-                        let (mut output, mut rejected) = Default::default();
-                        earlier.read(&stored, &mut output, &mut rejected)?;
-                        record.add(stored.sizes, &output, &rejected);
+                        let mut parts = Default::default();
+                        earlier.read(&stored, &mut parts)?;
+                        record.add(*hash, &parts);
                     }
                     None => missing.push(index),
                 }
@@ -201,10 +213,8 @@ impl<S: RowStage> Run<'_, S> {
             self.progress.advance(new);
             reused += rows - new;
             let rejected = |hash| {
-                journal
-                    .store
-                    .get(hash)
-                    .is_some_and(|s| s.sizes.rejections > 0)
+                let stored = journal.entries.get(hash);
+                stored.is_some_and(|stored| stored.sizes.bytes[1] > 0)
             };
             with_rejection += chunk.hashes.iter().filter(|hash| rejected(hash)).count() as u64;
             order.extend(chunk.hashes);
@@ -221,7 +231,7 @@ impl<S: RowStage> Run<'_, S> {
         &self,
         chunk: &Chunk<'_, S::Input>,
         missing: &[usize],
-        record: &mut Record,
+        record: &mut Record<2>,
     ) -> Result<(), StageError> {
         let rows = match missing.len() {
             0 => return Ok(()),
@@ -242,25 +252,12 @@ impl<S: RowStage> Run<'_, S> {
         let places: Vec<usize> = (0..outcomes.len()).collect();
         let lines = |places: &[usize]| {
             let mut record = Record::default();
-            let (mut output, mut rejected) = (Vec::new(), Vec::new());
+            let mut parts: [Vec<u8>; 2] = Default::default();
             for &place in places {
                 let (outcome, row, index) = (&outcomes[place], &rows[place], missing[place]);
-                output.clear();
-                rejected.clear();
-                self.write_lines(
-                    outcome,
-                    row.id(),
-                    &chunk.json[index],
-                    &mut output,
-                    &mut rejected,
-                )?;
-                let sizes = Sizes {
-                    hash: chunk.hashes[index],
-                    output: output.len() as u64,
-                    rejected: rejected.len() as u64,
-                    rejections: outcome.rejections.len() as u32,
-                };
-                record.add(sizes, &output, &rejected);
+                parts.iter_mut().for_each(Vec::clear);
+                self.write_lines(outcome, row.id(), &chunk.json[index], &mut parts)?;
+                record.add(chunk.hashes[index], &parts);
             }
             Ok::<_, StageError>(record)
         };
@@ -276,8 +273,7 @@ impl<S: RowStage> Run<'_, S> {
         outcome: &Outcome<S::Output>,
         id: &str,
         row: &RawValue,
-        output: &mut Vec<u8>,
-        rejected: &mut Vec<u8>,
+        [output, rejected]: &mut [Vec<u8>; 2],
     ) -> Result<(), StageError> {
         for row in &outcome.outputs {
             self.write_line(row, output)?;
@@ -333,7 +329,7 @@ impl<S: RowStage> Run<'_, S> {
     fn identify<'c>(&self, rows: Cow<'c, [S::Input]>) -> Result<Chunk<'c, S::Input>, StageError> {
         let identify = |row: &S::Input| {
             let json = serde_json::value::to_raw_value(row)?;
-            Ok((RowHash::of(&self.fingerprint, json.get().as_bytes()), json))
+            Ok((EntryHash::of(&self.method, json.get().as_bytes()), json))
         };
         let identified: Result<Vec<_>, _> = rows
             .par_iter()
@@ -345,16 +341,5 @@ impl<S: RowStage> Run<'_, S> {
             .into_iter()
             .unzip();
         Ok(Chunk { rows, hashes, json })
-    }
-
-    pub(super) fn input_hash(&self, rows: &[RowHash]) -> String {
-        let mut hasher = blake3::Hasher::new();
-        for row in rows {
-            hasher.update(row.as_bytes());
-        }
-        for row in self.rejected_at_source() {
-            hasher.update(&serde_json::to_vec(row).unwrap_or_default());
-        }
-        hasher.finalize().to_hex().to_string()
     }
 }

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 use std::str::FromStr;
 
+use artefacts::{ArtefactError, Lock};
 use serde::{Deserialize, Serialize};
 
 /// Shard I of N, written `I/N`; the first is 0, as in Slurm arrays counted from 0.
@@ -30,12 +32,12 @@ impl Shard {
         }
     }
 
-    /// Which shard, from 0.
+    /// Number of this shard, from 0.
     pub fn index(self) -> u32 {
         self.index
     }
 
-    /// How many shards there are.
+    /// Number of shards.
     pub fn count(self) -> u32 {
         self.count
     }
@@ -51,10 +53,25 @@ impl Shard {
         cut(self.index)..cut(self.index + 1)
     }
 
+    /// Takes `folder` for one run of this shard. A run over all rows has the folder to itself;
+    /// different shards may share it.
+    pub(super) fn lock(self, folder: &Path) -> Result<Lock, ArtefactError> {
+        match self.is_whole() {
+            true => Lock::whole(folder),
+            false => Lock::part(folder, &self.numbered()),
+        }
+    }
+
     /// `00002-of-00008`, as Hugging Face numbers the parts of a data set.
     pub(super) fn numbered(self) -> String {
         format!("{:05}-of-{:05}", self.index, self.count)
     }
+}
+
+/// Fails if another run is using the stage's `folder`; creates nothing.
+pub fn require_free(folder: &Path, shard: Shard) -> Result<(), ArtefactError> {
+    let part = (!shard.is_whole()).then(|| shard.numbered());
+    Lock::require_free(folder, part.as_deref())
 }
 
 impl fmt::Display for Shard {

@@ -1,28 +1,25 @@
-//! Over-long sentences, cut at clause boundaries before a translator forgets their ends.
+//! Splits overlong sentences at clause boundaries, before a translator loses track of them.
 
 use std::ops::Range;
 
 use super::protect::cuts_through;
 
-/// Source pieces (subword tokens) a translator is given at once.
+/// Maximum number of source pieces (subword tokens) given to a translator at once.
 ///
 /// NLLB degrades from about 200 pieces; the Firefox student models were trained with a window of
 /// 128 (`max-length-break`). The estimate is rough, so the default stays below both.
 pub const DEFAULT_PIECES: usize = 110;
 
-/// Estimated number of subword pieces of `text`: a piece per four ASCII letters, two other
-/// letters, one ideograph, digit or punctuation mark.
-///
-/// Measured on FLORES with the English-Portuguese Firefox vocabulary: 4.4 characters a piece,
-/// white space included.
-pub fn estimate_pieces(text: &str) -> usize {
-    quarter_pieces(text).div_ceil(4)
-}
-
+/// Four times the estimated number of subword pieces of `text`.
 fn quarter_pieces(text: &str) -> usize {
     text.chars().map(quarters).sum()
 }
 
+/// Quarters of a piece: one piece per four ASCII letters, per two other letters, per ideograph, per
+/// digit and per punctuation mark.
+///
+/// Measured on FLORES with the English-Portuguese Firefox vocabulary: 4.4 characters per piece,
+/// including white space.
 fn quarters(c: char) -> usize {
     match c {
         'a'..='z' | 'A'..='Z' => 1,
@@ -34,9 +31,9 @@ fn quarters(c: char) -> usize {
     }
 }
 
-/// Cuts `range` of `line` into parts of at most `pieces` estimated pieces: after `;`, `:` or a
-/// dash where there is one, else after a comma, else between words, else anywhere between
-/// characters; never inside a `closed` range (sorted) unless that alone exceeds the budget.
+/// Splits `range` of `line` into parts of at most `pieces` estimated pieces: after `;`, `:` or a
+/// dash if possible, otherwise after a comma, otherwise between words, otherwise between any two
+/// characters; never inside a `closed` range (sorted) unless that range alone exceeds the budget.
 /// Parts have no white space around them.
 pub fn split(
     line: &str,
@@ -44,7 +41,7 @@ pub fn split(
     pieces: usize,
     closed: &[Range<usize>],
 ) -> Vec<Range<usize>> {
-    // A byte is at most one piece, so short sentences need no count.
+    // A byte is at most one piece, so short sentences need not be counted.
     if range.len() <= pieces || quarter_pieces(&line[range.clone()]) <= 4 * pieces {
         return vec![range];
     }
@@ -59,21 +56,22 @@ pub fn split(
     parts
 }
 
-/// Where the first part of `range` ends; `None` where all of it is within the budget.
+/// End of the first part of `range`; `None` if all of it fits the budget.
 fn first_cut(
     line: &str,
     range: Range<usize>,
     pieces: usize,
     closed: &[Range<usize>],
 ) -> Option<usize> {
-    // The best cut of each strength (clause, comma, space, character) seen so far.
+    // The best cut of each strength (clause, comma, space, character) so far.
     let mut cuts = [None; 4];
     let mut used = 0;
     let mut chars = line[range.clone()].char_indices().peekable();
     while let Some((offset, c)) = chars.next() {
         used += quarters(c);
         if used > 4 * pieces && offset > 0 {
-            // A strong boundary in the first quarter would leave a scrap; a weaker one is better.
+            // A strong boundary in the first quarter would leave a fragment; a weaker one is
+            // better.
             let early = range.start + offset / 4;
             return cuts
                 .iter()

@@ -1,8 +1,8 @@
-//! Which lines of a text are program code although no fence says so.
+//! Detects lines of program code outside code fences.
 //!
-//! Instruction data is full of bare listings. A line is code by itself where its form leaves no
-//! doubt (`def f(x):`, `int i = 0;`), or because its form allows it and a neighbour is code
-//! (comments, indented lines, `else:`).
+//! Instruction data is full of unfenced listings. A line is code if its form leaves no doubt (`def
+//! f(x):`, `int i = 0;`), or if its form allows it and a neighbouring line is code (comments,
+//! indented lines, `else:`).
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 
-/// Lines that are code wherever they stand.
+/// Lines that are always code.
 const CERTAIN: &[&str] = &[
     // Statements and blocks of C-like languages.
     r"(?:[)\]}\x22'+]|--|=.*)\s*;\s*(?://.*)?$",
@@ -31,7 +31,7 @@ const CERTAIN: &[&str] = &[
     r"^\s*return\s+[\w.]*[(\[{]",
     r"^\s*@\w+(?:\.\w+)*(?:\(.*\))?\s*$",
     r"^\s*(?:>>>|\.\.\.|In \[\d*\]:)\s",
-    // A call that is the whole line, an assignment of a value that is no prose.
+    // A call that fills the line, or an assignment of a value that is not prose.
     r"^\s*(?:[\w]+[.])*\w*[._]\w+\(.*\)\s*[;:]?\s*$",
     r"^\s*(?:print|println|printf|input|alert|echo|puts|len|range)\s*\(.*\)\s*;?\s*$",
     r"^\s*[A-Za-z_][\w.]*(?:\[[^\]]*\])?\s*(?:[-+*/|&]?=|:=|<-)\s*(?:[\[{(\x22'$]|-?\d|\w+[.(\[]|new\s|lambda\b|None\b|True\b|False\b|true\b|false\b|null\b)",
@@ -42,7 +42,7 @@ const CERTAIN: &[&str] = &[
     r"(?i)^\s*<(?:!doctype|\?xml|/?(?:html|head|body|div|script|style|meta|link|table|tr|td|th|ul|ol|li|form|input|img|title|nav|section|header|footer|button|label|select|option|svg|h[1-6]|p)(?:\s[^>]*)?/?>).*>\s*$",
 ];
 
-/// Lines that are code beside code.
+/// Lines that are code if they are next to code.
 const POSSIBLE: &[&str] = &[
     r"^(?: {3,}|\t)",
     r"^\s*(?://|#|/\*|\*/|\*\s|--\s|<!--)",
@@ -60,7 +60,8 @@ const POSSIBLE: &[&str] = &[
 static CERTAIN_CODE: LazyLock<Regex> = LazyLock::new(|| ascii(CERTAIN));
 static POSSIBLE_CODE: LazyLock<Regex> = LazyLock::new(|| ascii(POSSIBLE));
 
-/// Program code is ASCII where it matters, and byte classes make for a small fast automaton.
+/// The significant characters of program code are ASCII, and byte classes make the automaton small
+/// and fast.
 fn ascii(patterns: &[&str]) -> Regex {
     Regex::builder()
         .syntax(syntax::Config::new().unicode(false).utf8(false))
@@ -77,9 +78,10 @@ enum Evidence {
     Prose,
 }
 
-/// Marks which of `lines` (byte ranges of `text`, without line breaks) are program code.
+/// For each of `lines` (byte ranges of `text`, without line breaks), whether it is program code.
 pub fn code_lines(text: &str, lines: &[Range<usize>]) -> Vec<bool> {
-    // Every certain form has one of these, save a few that take one on a neighbouring line.
+    // Every certain form contains one of these, apart from a few whose marker is on a neighbouring
+    // line.
     if !text.bytes().any(|b| {
         matches!(
             b,
@@ -111,7 +113,7 @@ fn judge(line: &str) -> Evidence {
     }
 }
 
-/// Code makes the possible lines after it code, over blank lines.
+/// A line of code makes the possible lines after it code, across blank lines.
 fn spread<'a>(lines: impl Iterator<Item = &'a mut Evidence>) {
     let mut in_code = false;
     for line in lines {

@@ -1,4 +1,4 @@
-//! The lines of a text: which are kept as a whole, and where words begin in the others.
+//! The lines of a text: which ones are kept unchanged, and where the words begin in the others.
 
 use std::ops::Range;
 
@@ -7,12 +7,12 @@ use std::ops::Range;
 pub struct Line {
     /// Byte range without the line break.
     pub range: Range<usize>,
-    /// Kept as a whole: inside a fence, display formula or comment, or without a letter.
+    /// Kept unchanged: inside a fence, display formula or comment, or without a letter.
     pub verbatim: bool,
 }
 
-/// The lines of `text`; `\n`, `\r\n`, `\r`, vertical tab, form feed and the Unicode separators end
-/// a line.
+/// The lines of `text`. A line ends with `\n`, `\r\n`, `\r`, a vertical tab, a form feed or a
+/// Unicode separator.
 pub fn lines(text: &str) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut block: Option<Block> = None;
@@ -50,7 +50,7 @@ pub fn lines(text: &str) -> Vec<Line> {
     lines
 }
 
-/// Length of the line break that `bytes` begin with, or 0.
+/// Length of the line break at the beginning of `bytes`, or 0.
 fn line_break_length(bytes: &[u8]) -> usize {
     match bytes {
         // `\n`, vertical tab, form feed, `\r`.
@@ -63,7 +63,7 @@ fn line_break_length(bytes: &[u8]) -> usize {
     }
 }
 
-/// A stretch of lines that is kept as a whole.
+/// A block of lines that is kept unchanged.
 struct Block {
     end: String,
     end_is_whole_line: bool,
@@ -116,8 +116,8 @@ impl Block {
     }
 }
 
-/// The parts of a line that hold words: without indentation, list, quote and heading marks, cut at
-/// table bars, tabs and gaps of three or more spaces.
+/// The parts of a line that contain words: without indentation and list, quote and heading marks;
+/// split at table bars, tabs and gaps of three or more spaces.
 pub fn cells(text: &str, line: &Line) -> Vec<Range<usize>> {
     let whole = &text[line.range.clone()];
     let body = line.range.start + marks(whole);
@@ -164,8 +164,8 @@ fn is_table_row(line: &str) -> bool {
     line.starts_with('|') || line.contains(" | ") || line.matches('|').count() >= 2
 }
 
-/// Bytes at the beginning of `line` that are indentation and list, quote, heading or numbering
-/// marks, in any nesting: `> - [x] `, `## `, `12. `, `a) `.
+/// Number of bytes at the beginning of `line` that are indentation or list, quote, heading or
+/// numbering marks, nested in any way: `> - [x] `, `## `, `12. `, `a) `.
 fn marks(line: &str) -> usize {
     let mut at = 0;
     loop {
@@ -178,7 +178,7 @@ fn marks(line: &str) -> usize {
     }
 }
 
-/// Length of one mark with a space after it, or 0.
+/// Length of one mark including the space after it, or 0.
 fn mark_length(text: &str) -> usize {
     let spaced = |length: usize| {
         let after = text[length..].chars().next();
@@ -225,7 +225,7 @@ fn mark_length(text: &str) -> usize {
                 0
             }
         }
-        // `A. Smith` is not told from `A. An answer`; both come back whole.
+        // `A. Smith` cannot be distinguished from `A. An answer`; both are restored intact.
         'A'..='Z' | 'a'..='z' if text[1..].starts_with(['.', ')']) => spaced(2),
         _ => 0,
     }

@@ -1,8 +1,8 @@
-//! Spans inside a line that must survive translation unchanged.
+//! Spans within a line that translation must not change.
 //!
-//! Two sorts: a *mark* ([`Kind::is_mark`]: tags, emphasis) wraps words that are translated, so the
-//! sentence is cut there; everything else stands for a word and travels through the translator as
-//! a placeholder ([`super::segment::Sentence::masked`]).
+//! There are two kinds. A *mark* ([`Kind::is_mark`]: tags, emphasis) surrounds words to translate,
+//! so the sentence is split there. Everything else stands for a word and passes through the
+//! translator as a placeholder ([`super::segment::Sentence::masked`]).
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use regex_automata::Input;
 use regex_automata::meta::Regex;
 
-/// What a protected span is.
+/// Kind of a protected span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Inline code: `` `x = 1` ``.
@@ -33,15 +33,15 @@ pub enum Kind {
     Path,
     /// Program identifier or call: `snake_case`, `std::fs`, `len(x)`.
     Identifier,
-    /// Formula fragment with operators or letters that translators drop: `x^2`, `πr²`.
+    /// Part of a formula, with operators or letters that translators drop: `x^2`, `πr²`.
     Formula,
-    /// Number with a structure of its own: version, IP address, telephone number.
+    /// Number with internal structure: version, IP address, telephone number.
     Number,
     /// Emoji and other pictographs.
     Pictograph,
-    /// A run of 40 or more letters and digits without a space: hash, base64, sequence.
+    /// A run of 40 or more letters and digits without a space: hash, Base64, sequence.
     LongToken,
-    /// A word with digits inside: password, part number, `H2O`.
+    /// A word that contains digits: password, part number, `H2O`.
     MixedToken,
     /// Control characters and replacement characters.
     Control,
@@ -50,22 +50,22 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether the span surrounds or separates words rather than standing for one.
+    /// Whether the span surrounds or separates words instead of standing for one.
     pub fn is_mark(self) -> bool {
         matches!(self, Kind::Html | Kind::Markdown | Kind::Control)
     }
 }
 
-/// A span of a text and what it is.
+/// A protected span of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Protected {
     /// Byte range.
     pub range: Range<usize>,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
 }
 
-/// One pattern a row; where two match at the same place, the upper one wins.
+/// One pattern per row; if two match at the same place, the upper one wins.
 const PATTERNS: &[(Kind, &str)] = &[
     (
         Kind::Control,
@@ -148,7 +148,7 @@ static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new_many(&patterns).expect("the patterns are constants")
 });
 
-/// The protected spans of `line`, in order and without overlap. `line` has no line break.
+/// The protected spans of `line`, in order and without overlap. `line` contains no line break.
 pub fn protected(line: &str) -> Vec<Protected> {
     let mut spans = Vec::new();
     if !needs_scan(line) {
@@ -166,7 +166,7 @@ pub fn protected(line: &str) -> Vec<Protected> {
         };
     }
     spans.sort_by_key(|span| span.range.start);
-    // A closing mark may have been found again inside a later span.
+    // A closing mark may have been found a second time inside a later span.
     let mut end = 0;
     spans.retain(|span| {
         let apart = span.range.start >= end;
@@ -178,7 +178,7 @@ pub fn protected(line: &str) -> Vec<Protected> {
     spans
 }
 
-/// Whether a line has anything that a pattern could begin with; most lines have not.
+/// Whether a line contains anything that a pattern could begin with; most lines do not.
 fn needs_scan(line: &str) -> bool {
     let bytes = line.as_bytes();
     let mut word_start = 0;
@@ -202,7 +202,8 @@ fn needs_scan(line: &str) -> bool {
             }
             b'(' => i > 0 && bytes[i - 1] != b' ' || next.is_ascii_digit(),
             0..=0x1f => byte != b'\t',
-            // Lead bytes of the controls, symbols, Greek letters and pictographs in the patterns.
+            // Lead bytes of the control characters, symbols, Greek letters and pictographs in the
+            // patterns.
             0x7f | 0xc2 | 0xce | 0xcf | 0xef | 0xf0 => true,
             0xe2 => next != 0x80,
             _ => i - word_start >= LONG_TOKEN,
@@ -214,10 +215,10 @@ fn needs_scan(line: &str) -> bool {
     false
 }
 
-/// Length from which a run without spaces is no word.
+/// Length from which a run without spaces is not a word.
 const LONG_TOKEN: usize = 40;
 
-/// Whether cutting at `at` would cut one of `spans` (sorted, without overlap) in two.
+/// Whether a cut at `at` would split one of `spans` (sorted, without overlap).
 pub(super) fn cuts_through(spans: &[Range<usize>], at: usize) -> bool {
     let next = spans.partition_point(|span| span.end <= at);
     spans.get(next).is_some_and(|span| span.start < at)
@@ -227,7 +228,8 @@ fn next_start(line: &str, start: usize) -> usize {
     start + line[start..].chars().next().map_or(1, char::len_utf8)
 }
 
-/// Checks what a pattern cannot say and pushes the span, or two for a mark that opens and closes.
+/// Checks what a pattern cannot express and pushes the span, or two spans for a mark that opens and
+/// closes.
 fn accept(line: &str, kind: Kind, range: Range<usize>, spans: &mut Vec<Protected>) {
     let text = &line[range.clone()];
     let before = line[..range.start].chars().next_back();
@@ -285,7 +287,7 @@ fn accept(line: &str, kind: Kind, range: Range<usize>, spans: &mut Vec<Protected
     }
 }
 
-/// The address without the punctuation of the sentence around it.
+/// The address without surrounding punctuation.
 fn trim_url(text: &str) -> &str {
     let mut url = text;
     loop {
@@ -303,7 +305,7 @@ fn trim_url(text: &str) -> &str {
 }
 
 /// Whether `$…$` is a formula rather than two amounts of money: Pandoc's rule (no space inside the
-/// signs, no digit after) and something that money has not.
+/// signs, no digit after them), and something that amounts of money do not contain.
 fn is_formula(text: &str, after: Option<char>) -> bool {
     let inner = text.trim_matches('$');
     let touches = !inner.starts_with(' ') && !inner.ends_with(' ');
@@ -320,8 +322,8 @@ fn touches_word(neighbour: Option<char>) -> bool {
     neighbour.is_some_and(char::is_alphanumeric)
 }
 
-/// Whether a name, with its parentheses if it has any, is a program's rather than a sentence's:
-/// `len(x)`, `print("Hi")` and `os.path()` are, `item(s)` and `Paris(France)` are not.
+/// Whether a name, with its parentheses if any, belongs to a program rather than to a sentence:
+/// `len(x)`, `print("Hi")` and `os.path()` do, `item(s)` and `Paris(France)` do not.
 fn is_program_text(text: &str) -> bool {
     let Some((name, inside)) = text.split_once('(') else {
         return true;
@@ -336,7 +338,7 @@ fn is_program_text(text: &str) -> bool {
     written_as_code || argument && !inside.contains(", ") || inside.contains(['=', '"'])
 }
 
-/// `1.000.000` is an amount that a language writes in its own way.
+/// `1.000.000` is an amount, whose format depends on the language.
 fn is_grouped_number(text: &str) -> bool {
     let mut groups = text.split('.');
     let first = groups.next().is_some_and(|g| g.len() <= 3);

@@ -1,4 +1,4 @@
-//! A text as a row of sentences to translate and parts to keep, and the way back.
+//! Splits a text into sentences to translate and parts to keep, and joins them again.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,32 +10,32 @@ use super::protect::{Protected, protected};
 use super::sentences::SentenceSplitter;
 use crate::language::Language;
 
-/// One piece of a text; all pieces of a text in a row are the text.
+/// A piece of a text; the concatenation of all pieces is the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Segment<'a> {
-    /// Copied as it is: white space, code, list marks, tags, lines without words.
+    /// Copied unchanged: white space, code, list marks, tags, lines without words.
     Keep(&'a str),
     /// Translated as one sentence.
     Translate(Sentence<'a>),
 }
 
-/// A sentence, or a clause of an over-long one.
+/// A sentence, or a clause of an overlong one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Sentence<'a> {
-    /// The sentence without white space around it.
+    /// The sentence without surrounding white space.
     pub text: &'a str,
-    /// Byte ranges in `text` that must come back unchanged, in order.
+    /// Byte ranges in `text` that translation must not change, in order.
     pub protected: Vec<Range<usize>>,
 }
 
-/// Cuts texts of one language into [`Segment`]s.
+/// Splits texts of one language into [`Segment`]s.
 pub struct Segmenter {
     splitter: SentenceSplitter,
     pieces: usize,
 }
 
 impl Segmenter {
-    /// A segmenter for text in `language`, whose sentences have at most `pieces` subword pieces by
+    /// A segmenter for text in `language`. Sentences have at most `pieces` subword pieces, by
     /// estimate ([`budget::DEFAULT_PIECES`]).
     pub fn new(language: Language, pieces: usize) -> Self {
         Self {
@@ -44,8 +44,8 @@ impl Segmenter {
         }
     }
 
-    /// The segments of `text`. Sentences never reach over a line break, and joining the segments
-    /// unchanged gives `text` back byte for byte.
+    /// The segments of `text`. No sentence crosses a line break, and the concatenation of the
+    /// unchanged segments is `text`, byte for byte.
     pub fn segment<'a>(&self, text: &'a str) -> Vec<Segment<'a>> {
         let mut row = Row {
             text,
@@ -98,7 +98,7 @@ impl Segmenter {
             .take_while(|span| span.range.start < stretch.end)
         {
             let range = span.range.start - stretch.start..span.range.end - stretch.start;
-            // Spans that touch travel as one.
+            // Adjacent spans become one.
             match closed.last_mut() {
                 Some(last) if last.end == range.start => last.end = range.end,
                 _ => closed.push(range),
@@ -150,10 +150,10 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Puts a text together again: `translations` are those of the [`Segment::Translate`]s in order.
+/// Joins a text again; `translations` are those of the [`Segment::Translate`]s, in order.
 ///
-/// Separators are kept exactly. Where the source writes no space between sentences and the target
-/// does, one is put between two translated sentences that touch.
+/// Separators are kept exactly. If the source writes no space between sentences but the target
+/// does, one is inserted between two translated sentences that touch.
 pub fn join<'t>(
     segments: &[Segment],
     translations: impl IntoIterator<Item = &'t str>,
@@ -180,8 +180,9 @@ pub fn join<'t>(
 }
 
 impl<'a> Sentence<'a> {
-    /// The sentence as the translator sees it: each protected span stands as a code like `XK1`,
-    /// which translators copy as they do names. Without protected spans, the sentence itself.
+    /// The sentence as the translator sees it: each protected span is replaced by a code like
+    /// `XK1`, which translators copy like a name. Without protected spans, it is the sentence
+    /// itself.
     pub fn masked(&self) -> Cow<'a, str> {
         if self.protected.is_empty() {
             return Cow::Borrowed(self.text);
@@ -191,7 +192,7 @@ impl<'a> Sentence<'a> {
         let mut end = 0;
         for (number, span) in self.protected.iter().enumerate() {
             masked.push_str(&self.text[end..span.start]);
-            // A placeholder glued to a word would be read as a part of it.
+            // A placeholder without a space would be read as part of the neighbouring word.
             let glued = masked.ends_with(char::is_alphanumeric);
             masked.push_str(if glued { " " } else { "" });
             masked.push_str(&placeholder(letters, number));
@@ -207,8 +208,8 @@ impl<'a> Sentence<'a> {
         Cow::Owned(masked)
     }
 
-    /// Puts the protected spans back into the translation of [`Sentence::masked`]; `None` where a
-    /// placeholder was lost, changed or said twice.
+    /// Restores the protected spans in the translation of [`Sentence::masked`]; `None` if a
+    /// placeholder was lost, changed or repeated.
     pub fn restored(&self, translation: &str) -> Option<String> {
         if self.protected.is_empty() {
             return Some(translation.to_owned());
@@ -247,7 +248,7 @@ impl<'a> Sentence<'a> {
         Some(restored)
     }
 
-    /// The sentence cut at its protected spans, for when the placeholders did not survive.
+    /// The sentence split at its protected spans, for use if the placeholders did not survive.
     pub fn around_protected(&self) -> Vec<Segment<'a>> {
         let mut row = Row {
             text: self.text,
@@ -296,7 +297,7 @@ impl<'a> Sentence<'a> {
         self.text[..at].ends_with(char::is_alphanumeric)
     }
 
-    /// Two letters that do not occur in the sentence before a digit.
+    /// Letters of the placeholders; they do not occur in the sentence.
     fn placeholder_letters(&self) -> &'static str {
         ["XK", "QZ", "ZX", "KQ", "VW"]
             .into_iter()

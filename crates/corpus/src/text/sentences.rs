@@ -1,15 +1,14 @@
-//! Sentence boundaries inside one line.
+//! Sentence boundaries within a line.
 //!
-//! Boundaries are those of Unicode Standard Annex 29 (ICU's data), less those that it sees after
-//! abbreviations, initials and inside direct speech. Two sentences joined by mistake translate
-//! better than one cut in half, so doubt means no boundary.
+//! Boundaries are those of Unicode Standard Annex 29 (ICU's data), except after abbreviations,
+//! after initials and inside direct speech. Two sentences joined by mistake translate better than
+//! one split in half, so in doubt there is no boundary.
 
 use std::ops::Range;
 
 use icu_segmenter::options::SentenceBreakInvariantOptions;
 use icu_segmenter::{SentenceSegmenter, SentenceSegmenterBorrowed};
 
-use super::latin;
 use super::protect::cuts_through;
 use crate::language::Language;
 
@@ -30,28 +29,25 @@ impl SentenceSplitter {
         }
     }
 
-    /// Sentences of `line` as byte ranges without the white space around them, in order; what
-    /// lies between two ranges is white space. No boundary falls inside a `closed` range (sorted).
+    /// The sentences of `line` as byte ranges without surrounding white space, in order; only white
+    /// space lies between two ranges. No boundary falls inside a `closed` range (sorted).
     pub fn split(&self, line: &str, closed: &[Range<usize>]) -> Vec<Range<usize>> {
         let mut sentences = Vec::new();
         let mut start = 0;
-        let mut cut = |end: usize| {
+        let cut = |end: usize| {
             if end > start && end < line.len() && self.is_boundary(line, start, end, closed) {
                 push_trimmed(line, start..end, &mut sentences);
                 start = end;
             }
         };
         if self.may_have_boundary(line) {
-            match latin::sentence_ends(line) {
-                Some(ends) => ends.into_iter().for_each(&mut cut),
-                None => self.segmenter.segment_str(line).for_each(&mut cut),
-            }
+            self.segmenter.segment_str(line).for_each(cut);
         }
         push_trimmed(line, start..line.len(), &mut sentences);
         sentences
     }
 
-    /// Most lines are one sentence, which is seen without ICU.
+    /// Most lines are a single sentence, which can be told without ICU.
     fn may_have_boundary(&self, line: &str) -> bool {
         let bytes = line.trim_end().as_bytes();
         let inner = &bytes[..bytes.len().saturating_sub(1)];
@@ -107,16 +103,16 @@ fn push_trimmed(line: &str, range: Range<usize>, sentences: &mut Vec<Range<usize
     }
 }
 
-/// Bytes of the longest listed abbreviation.
+/// Length in bytes of the longest listed abbreviation.
 const LONGEST: usize = 8;
 
-/// Abbreviations in use in most languages written in Latin letters.
+/// Abbreviations common in most languages with Latin letters.
 const SHARED: &[&str] = &[
     "dr", "prof", "etc", "vs", "vol", "fig", "ed", "eds", "cf", "al", "ca", "inc", "ltd", "nr",
     "st",
 ];
 
-/// Abbreviations after which a capital or a number may follow inside a sentence.
+/// Abbreviations that a capital or a number may follow within a sentence.
 fn abbreviations(iso639_1: &str) -> &'static [&'static str] {
     match iso639_1 {
         "en" => &[

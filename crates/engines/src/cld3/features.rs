@@ -1,20 +1,12 @@
-//! What CLD3's network sees of a text: hashed character n-grams within words, the shares of the
-//! scripts that matter, and the script of the first letters (`ContinuousBagOfNgramsFunction`,
+//! The input of CLD3's network: hashed character n-grams within words, the shares of relevant
+//! scripts, and the script of the first letters (`ContinuousBagOfNgramsFunction`,
 //! `RelevantScriptFeature` and `ScriptFeature` of the reference implementation).
 
-use super::parameters::Parameters;
+use super::parameters::{Parameters, RELEVANT_SCRIPT_ROWS, RELEVANT_SCRIPTS, SCRIPT};
 use super::script::{self, ScriptSpans};
 
-/// The embedding tables of n-grams: their place and n.
+/// The embedding tables of n-grams: index of the table, and n.
 const NGRAM_TABLES: [(usize, usize); 4] = [(0, 2), (1, 4), (4, 3), (5, 1)];
-/// The embedding table of relevant scripts.
-pub(super) const RELEVANT_SCRIPTS: usize = 2;
-/// The embedding table of the script.
-pub(super) const SCRIPT: usize = 3;
-/// Rows of the table of relevant scripts.
-pub(super) const RELEVANT_SCRIPT_ROWS: usize = 12;
-/// Rows of the table of scripts: a row a script, and one for Hangul.
-pub(super) const SCRIPT_ROWS: usize = script::COUNT + 1;
 
 /// Sums the embeddings of all features of `text` into the network's input.
 pub(super) fn add_features(parameters: &Parameters, text: &[u8], input: &mut [f32]) {
@@ -45,10 +37,10 @@ pub(super) fn add_features(parameters: &Parameters, text: &[u8], input: &mut [f3
     parameters.embeddings[SCRIPT].add(first_script(text), 1.0, &mut input[place(SCRIPT)]);
 }
 
-/// A text with `^` before and `$` behind every word, and where its characters begin.
+/// A text with `^` before and `$` after every word, and the positions of its characters.
 struct Words {
     marked: Vec<u8>,
-    /// Starts of characters, and the end.
+    /// Starts of the characters, and the end of the text.
     starts: Vec<usize>,
 }
 
@@ -90,7 +82,7 @@ impl Words {
     }
 }
 
-/// Bytes of the character that begins with `first`.
+/// Length in bytes of the character that begins with `first`.
 fn length_of(first: u8) -> usize {
     match first {
         0..0xc0 => 1,
@@ -121,8 +113,9 @@ fn hash(bytes: &[u8]) -> u32 {
     h ^ (h >> 15)
 }
 
-/// Characters by their row in the table of relevant scripts: by length, and apart Greek, Cyrillic,
-/// Hebrew, Arabic, Hangul Jamo, Hiragana and Katakana. Of ASCII only letters count.
+/// Row of a character in the table of relevant scripts: by encoded length, with separate rows for
+/// Greek, Cyrillic, Hebrew, Arabic, Hangul Jamo, Hiragana and Katakana. Of ASCII, only letters
+/// count.
 fn relevant_script_counts(text: &[u8]) -> [u32; RELEVANT_SCRIPT_ROWS] {
     let mut counts = [0; RELEVANT_SCRIPT_ROWS];
     for character in String::from_utf8_lossy(text).chars() {
@@ -145,7 +138,7 @@ fn relevant_script_counts(text: &[u8]) -> [u32; RELEVANT_SCRIPT_ROWS] {
     counts
 }
 
-/// Row of the script of the first span; Hangul, which shares a number with Han, has one of its own.
+/// Row of the script of the first span. Hangul, which shares its number with Han, has its own row.
 fn first_script(text: &[u8]) -> usize {
     let text = String::from_utf8_lossy(text);
     let mut span = String::new();

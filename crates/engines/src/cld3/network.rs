@@ -1,5 +1,5 @@
-//! CLD3's network: summed embeddings, a hidden layer with rectifiers, softmax
-//! (`EmbeddingNetwork` of the reference implementation; the input layer has no activation).
+//! CLD3's network: summed embeddings, a hidden layer with ReLU, softmax (`EmbeddingNetwork` of the
+//! reference implementation; the input layer has no activation).
 
 use super::features::add_features;
 use super::parameters::{Layer, Parameters};
@@ -29,7 +29,7 @@ pub(super) fn predict(parameters: &Parameters, text: &[u8]) -> (usize, f32) {
 fn apply(layer: &Layer, input: &[f32]) -> Vec<f32> {
     let mut output = layer.biases.clone();
     for (weights, &scale) in layer.weights.chunks_exact(layer.outputs).zip(input) {
-        // Half of what the rectifiers give is zero.
+        // Half of the ReLU outputs are zero.
         if scale != 0.0 {
             for (sum, weight) in output.iter_mut().zip(weights) {
                 *sum += weight * scale;

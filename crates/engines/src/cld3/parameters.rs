@@ -1,18 +1,26 @@
-//! The parameters of CLD3's network, read from the C++ source that Google publishes them as
-//! (`lang_id_nn_params.cc`): arrays of numbers, and nothing else.
+//! Parameters of CLD3's network, read from the C++ source in which Google publishes them
+//! (`lang_id_nn_params.cc`): arrays of numbers and nothing else.
 //!
-//! The reader is strict: what is not an array of the expected type, name and size is an error
-//! that names the line.
+//! The reader is strict: anything but an array of the expected type, name and size is an error that
+//! names the line.
 
 use std::collections::HashMap;
 
-use super::features::{RELEVANT_SCRIPT_ROWS, RELEVANT_SCRIPTS, SCRIPT, SCRIPT_ROWS};
+use super::script;
 use super::source::{Array, Values, read_arrays};
 
 /// Embedding tables: bigrams, quadgrams, relevant scripts, script, trigrams, unigrams.
 pub(super) const TABLES: usize = 6;
+/// The embedding table of relevant scripts.
+pub(super) const RELEVANT_SCRIPTS: usize = 2;
+/// The embedding table of the script.
+pub(super) const SCRIPT: usize = 3;
+/// Rows of the table of relevant scripts.
+pub(super) const RELEVANT_SCRIPT_ROWS: usize = 12;
+/// Rows of the table of scripts: one per script, and one for Hangul.
+const SCRIPT_ROWS: usize = script::COUNT + 1;
 
-/// A table of embeddings, a byte a value and a scale a row.
+/// A table of embeddings: one byte per value and one scale per row.
 pub(super) struct Embeddings {
     pub(super) rows: usize,
     pub(super) columns: usize,
@@ -41,18 +49,18 @@ pub(super) struct Layer {
     pub(super) biases: Vec<f32>,
 }
 
-/// Everything the network knows.
+/// All parameters of the network.
 pub(super) struct Parameters {
     pub(super) embeddings: [Embeddings; TABLES],
-    /// Where each table's sum lies in the hidden layer's input.
+    /// Offset of each table's sum in the hidden layer's input.
     pub(super) offsets: [usize; TABLES],
     pub(super) hidden: Layer,
     pub(super) softmax: Layer,
 }
 
 impl Parameters {
-    /// Reads the source text of the parameters; `labels` is the number of languages. Errors begin
-    /// with the line they concern.
+    /// Reads the source text of the parameters; `labels` is the expected number of languages.
+    /// Errors begin with the line they concern.
     pub(super) fn read(source: &str, labels: usize) -> Result<Self, String> {
         let mut arrays = Arrays(read_arrays(source)?);
         let rows = arrays.sizes("kEmbeddingsNumRows", TABLES)?;
@@ -76,7 +84,7 @@ impl Parameters {
             };
             if rows != fixed {
                 return Err(format!(
-                    "embedding table {table} has {rows} rows where {fixed} are needed (kEmbeddingsNumRows)"
+                    "embedding table {table} has {rows} rows; expected {fixed} (kEmbeddingsNumRows)"
                 ));
             }
             end += columns;
@@ -94,7 +102,7 @@ impl Parameters {
         let softmax = arrays.layer("kSoftmax", hidden.outputs)?;
         if softmax.outputs != labels {
             return Err(format!(
-                "it has {} languages where {labels} are known; it is of another version of CLD3",
+                "it has {} languages; expected {labels}: it belongs to another version of CLD3",
                 softmax.outputs
             ));
         }
@@ -135,7 +143,7 @@ impl Arrays {
         }
     }
 
-    /// Counts and places.
+    /// Counts and offsets.
     fn sizes(&mut self, name: &str, count: usize) -> Result<Vec<usize>, String> {
         let values = self.integers(name, count, 1 << 24)?;
         Ok(values.into_iter().map(|value| value as usize).collect())
@@ -146,7 +154,7 @@ impl Arrays {
         Ok(values.into_iter().map(|value| value as u8).collect())
     }
 
-    /// Scales are the upper halves of 32-bit floats.
+    /// Scales are stored as the upper halves of 32-bit floats.
     fn bfloats(&mut self, name: &str, count: usize) -> Result<Vec<f32>, String> {
         let values = self.integers(name, count, u32::from(u16::MAX))?;
         let wide = |value: u32| f32::from_bits(value << 16);
@@ -169,7 +177,7 @@ impl Arrays {
         let biases = self.sizes(&format!("{name}BiasNumRows"), 1)?[0];
         if rows != inputs || outputs == 0 || biases != outputs {
             return Err(format!(
-                "{name}: {rows} × {outputs} weights and {biases} biases where {inputs} inputs come in"
+                "{name}: {rows} × {outputs} weights and {biases} biases for {inputs} inputs"
             ));
         }
         Ok(Layer {
@@ -186,6 +194,6 @@ fn check_count(name: &str, line: usize, found: usize, expected: usize) -> Result
         return Ok(());
     }
     Err(format!(
-        "line {line}: {name} has {found} values where {expected} are expected"
+        "line {line}: {name} has {found} values; expected {expected}"
     ))
 }

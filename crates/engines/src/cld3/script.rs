@@ -1,23 +1,24 @@
-//! Runs of letters in one script, in lower case, as CLD3 and its predecessor CLD2 cut a text
+//! Runs of lower-cased letters in one script, as CLD3 and its predecessor CLD2 split a text
 //! (`ScriptScanner::GetOneScriptSpanLower` of the reference implementation, for plain text).
 
 use std::sync::LazyLock;
 
-/// Scripts that have a number.
+/// Number of scripts.
 pub(super) const COUNT: usize = 102;
-/// What is no letter and no mark.
+/// Number of everything that is neither a letter nor a mark.
 const COMMON: u8 = 0;
-/// Chinese characters, kana and Hangul, which are one script here.
+/// Chinese characters, kana and Hangul, which count as one script here.
 pub(super) const HAN: u8 = 24;
 /// Marks that continue any script.
 const INHERITED: u8 = 40;
 
-/// Letters and marks of Unicode 6.2: first and last code point and the script's number, exported
-/// from the reference implementation (`reference/cld3/export.py`), whose numbers are rows of the
-/// script's embedding table. Letters that Unicode gained later are passed over, as there.
+/// Letters and marks of Unicode 6.2: first and last code point and the number of the script,
+/// exported from the reference implementation (`reference/cld3/export.py`). The numbers are rows of
+/// the script's embedding table. As in the reference implementation, letters added to Unicode later
+/// are skipped.
 const RANGES: &str = include_str!("scripts.tsv");
 
-/// The number of a character's script; 0 for what is no letter and no mark.
+/// Number of a character's script; 0 if it is neither a letter nor a mark.
 fn script(character: char) -> u8 {
     static NUMBERS: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let mut numbers = Vec::new();
@@ -38,25 +39,25 @@ fn script(character: char) -> u8 {
     NUMBERS.get(character as usize).copied().unwrap_or(COMMON)
 }
 
-/// Goes over a text span by span.
+/// Iterates over the spans of a text.
 pub(super) struct ScriptSpans<'t> {
     text: &'t str,
-    /// Where the text ends for this purpose; the script of the character behind it is looked at.
+    /// End of the text for this purpose; the script of the character after it still counts.
     limit: usize,
     at: usize,
 }
 
 impl<'t> ScriptSpans<'t> {
-    /// The spans of the first `limit` bytes of `text`, a character boundary.
+    /// Spans of the first `limit` bytes of `text`; `limit` is a character boundary.
     pub(super) fn new(text: &'t str, limit: usize) -> Self {
         Self { text, limit, at: 0 }
     }
 
-    /// Appends the next span to `span`: a space before, a space behind every run of letters.
-    /// Returns its script, `None` at the end.
+    /// Appends the next span to `span`, with a space before it and after every run of letters.
+    /// Returns its script, or `None` at the end.
     ///
-    /// A single letter of another script does not end a span where the letter behind it returns
-    /// to the script.
+    /// A single letter of another script does not end a span if the next letter returns to the
+    /// script.
     pub(super) fn next(&mut self, span: &mut String) -> Option<u8> {
         let own = self.skip_to_letter()?;
         span.push(' ');
@@ -87,7 +88,7 @@ impl<'t> ScriptSpans<'t> {
         rest.chars().next().filter(|_| self.at < self.limit)
     }
 
-    /// Passes over what is no letter; the script of the letter, `None` at the end.
+    /// Skips everything but letters. Returns the script of the next letter, or `None` at the end.
     fn skip_to_letter(&mut self) -> Option<u8> {
         loop {
             let character = self.peek()?;
@@ -99,7 +100,8 @@ impl<'t> ScriptSpans<'t> {
     }
 }
 
-/// Lower case of Unicode 6.2, letter by letter: Cherokee had none yet, and `İ` loses its dot.
+/// Lower case of Unicode 6.2, letter by letter: Cherokee had none at the time, and `İ` loses its
+/// dot.
 fn lower(character: char) -> char {
     match character {
         'İ' => 'i',

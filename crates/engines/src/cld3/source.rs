@@ -2,19 +2,19 @@
 
 use std::collections::HashMap;
 
-/// An array and the line that it begins on.
+/// An array and the line on which it begins.
 pub(super) struct Array {
     pub(super) line: usize,
     pub(super) values: Values,
 }
 
-/// What an array holds.
+/// Values of an array.
 pub(super) enum Values {
     Integers(Vec<u32>),
     Floats(Vec<f32>),
 }
 
-/// All arrays of `source` by name. Beside them there may be comments, preprocessor lines and a
+/// All arrays of `source` by name. The source may also contain comments, preprocessor lines and a
 /// namespace. Errors begin with their line.
 pub(super) fn read_arrays(source: &str) -> Result<HashMap<String, Array>, String> {
     let mut tokens = Tokens {
@@ -45,7 +45,7 @@ pub(super) fn read_arrays(source: &str) -> Result<HashMap<String, Array>, String
                         Values::Integers(tokens.list('u', name)?)
                     }
                     other => {
-                        return Err(tokens.error(&format!("{name} is of the unknown type {other}")));
+                        return Err(tokens.error(&format!("{name} has the unknown type {other}")));
                     }
                 };
                 tokens.expect(";")?;
@@ -53,7 +53,7 @@ pub(super) fn read_arrays(source: &str) -> Result<HashMap<String, Array>, String
                     .insert(name.to_owned(), Array { line, values })
                     .is_some()
                 {
-                    return Err(format!("line {line}: {name} is there twice"));
+                    return Err(format!("line {line}: {name} occurs twice"));
                 }
             }
             other => {
@@ -64,7 +64,7 @@ pub(super) fn read_arrays(source: &str) -> Result<HashMap<String, Array>, String
     Ok(arrays)
 }
 
-/// Words, numbers and punctuation, one after another.
+/// Tokens: words, numbers and punctuation.
 struct Tokens<'s> {
     rest: &'s str,
     line: usize,
@@ -82,7 +82,7 @@ impl<'s> Tokens<'s> {
         passed
     }
 
-    /// Passes over blanks, comments and preprocessor lines.
+    /// Skips white space, comments and preprocessor lines.
     fn skip(&mut self) -> Result<(), String> {
         loop {
             let blank = self.rest.len() - self.rest.trim_ascii_start().len();
@@ -92,7 +92,7 @@ impl<'s> Tokens<'s> {
                 self.advance(line);
             } else if self.rest.starts_with("/*") {
                 let Some(end) = self.rest.find("*/") else {
-                    return Err(self.error("a comment has no end"));
+                    return Err(self.error("a comment is not closed"));
                 };
                 self.advance(end + 2);
             } else {
@@ -154,7 +154,7 @@ impl<'s> Tokens<'s> {
             };
             let number = token.strip_suffix(suffix).unwrap_or(token);
             let Ok(value) = number.parse() else {
-                return Err(self.error(&format!("{token:?} in {name} is no number of its type")));
+                return Err(self.error(&format!("{token:?} in {name} is not a number of its type")));
             };
             values.push(value);
             match self.next()? {
@@ -192,6 +192,6 @@ mod tests {
         assert!(error(&format!("{array}x}};")).starts_with("line 3: \"x\" in kA"));
         assert!(error(&format!("{array}-1}};")).starts_with("line 3: \"-1\" in kA"));
         assert!(error(array).contains("ends within kA"));
-        assert!(error("/* endless").contains("no end"));
+        assert!(error("/* endless").contains("not closed"));
     }
 }

@@ -1,21 +1,21 @@
-//! Takes blank and repetitive stretches out of a text, and snippets out of a long one
+//! Removes blank and repetitive stretches from a text, and takes snippets out of a long one
 //! (`CheapSqueezeInplace` and `SelectTextGivenBeginAndSize` of the reference implementation).
 
-/// Bytes that are kept or left out together.
+/// Size in bytes of the chunks that are kept or dropped as a whole.
 const CHUNK: usize = 48;
-/// Spaces from which a chunk is left out: 30 %.
+/// Number of spaces from which a chunk is dropped: 30 %.
 const MANY_SPACES: usize = CHUNK * 30 / 100;
-/// Predicted bytes from which a chunk is left out: 40 %.
+/// Number of predicted bytes from which a chunk is dropped: 40 %.
 const MANY_PREDICTED: usize = CHUNK * 40 / 100;
-/// How far a word's end is looked for, in bytes.
+/// Maximum distance in bytes at which the end of a word is looked for.
 const WORD_SCAN: usize = 32;
-/// Parts that a long text is represented by.
+/// Number of snippets that represent a long text.
 const SNIPPETS: usize = 5;
 
 /// Squeezes cleaned text in place.
 pub(super) fn squeeze(text: &mut Vec<u8>) {
     let length = text.len();
-    // The reference reads one byte behind the end, where it has a NUL.
+    // The reference implementation reads one byte past the end, where it has a NUL.
     text.push(0);
     let mut predictor = Predictor::new();
     let (mut from, mut to) = (0, 0);
@@ -49,7 +49,7 @@ pub(super) fn squeeze(text: &mut Vec<u8>) {
     text.truncate(to);
 }
 
-/// The text, or where it is longer than `most` bytes, snippets spread over it.
+/// The text itself or, if it is longer than `most` bytes, snippets spread over it.
 pub(super) fn select(text: Vec<u8>, most: usize) -> Vec<u8> {
     if text.len() <= most {
         return text;
@@ -67,7 +67,7 @@ pub(super) fn select(text: Vec<u8>, most: usize) -> Vec<u8> {
     selected
 }
 
-/// The last character boundary that is at most `bytes` behind `from`.
+/// The last character boundary at most `bytes` after `from`.
 fn boundary(text: &[u8], from: usize, bytes: usize) -> usize {
     let mut end = (from + bytes).min(text.len());
     while end > from && end < text.len() && is_continuation(text[end]) {
@@ -80,13 +80,14 @@ fn is_continuation(byte: u8) -> bool {
     byte & 0xc0 == 0x80
 }
 
-/// Spaces among the bytes but for what is left of a division by four.
+/// Number of spaces in the bytes, not counting the remainder of a division by four.
 fn count_spaces(chunk: &[u8]) -> usize {
     let counted = &chunk[..chunk.len() & !3];
     counted.iter().filter(|&&byte| byte == b' ').count()
 }
 
-/// Bytes from the beginning of a word to `end`; where none begins near, to a character's.
+/// Bytes from the beginning of a word to `end`; from the beginning of a character if no word begins
+/// nearby.
 fn back_to_space(text: &[u8], end: usize) -> usize {
     let limit = end.min(WORD_SCAN);
     let to_word = (0..limit).find(|n| text[end - n - 1] == b' ');
@@ -94,7 +95,7 @@ fn back_to_space(text: &[u8], end: usize) -> usize {
     to_word.or_else(to_character).unwrap_or(0)
 }
 
-/// Bytes to the beginning of the next word; where none is near, to the next character.
+/// Bytes to the beginning of the next word; to the next character if no word is nearby.
 fn forward_to_space(chunk: &[u8]) -> usize {
     let near = &chunk[..chunk.len().min(WORD_SCAN)];
     let to_word = near.iter().position(|&byte| byte == b' ').map(|n| n + 1);
@@ -102,7 +103,7 @@ fn forward_to_space(chunk: &[u8]) -> usize {
     to_word.or_else(to_character).unwrap_or(0)
 }
 
-/// Foretells a character from the hash of those before it: a measure of repetition.
+/// Predicts each character from the hash of the characters before it: a measure of repetition.
 struct Predictor {
     hash: usize,
     table: Vec<u32>,
@@ -116,7 +117,7 @@ impl Predictor {
         }
     }
 
-    /// Bytes of the characters of `chunk` that were foretold.
+    /// Bytes of the characters of `chunk` that were predicted.
     fn count(&mut self, chunk: &[u8]) -> usize {
         let mut predicted = 0;
         let mut rest = chunk;
@@ -129,7 +130,8 @@ impl Predictor {
             };
             let (character, behind) = rest.split_at(length.min(rest.len()));
             rest = behind;
-            // The reference shifts the first byte of three by 16 and the second by 8, as here.
+            // As in the reference implementation, the first byte of three is shifted by 16 and the
+            // second by 8.
             let code = character
                 .iter()
                 .fold(0, |code, &byte| code << 8 | u32::from(byte));

@@ -1,4 +1,4 @@
-//! Texts too long for the encoder, in parts that belong together.
+//! Texts too long for the encoder, split into parts that belong together.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use corpus::language::Language;
 use corpus::text::sentences::SentenceSplitter;
 use models::comet::{CometError, CometModel, EncodedSample, Sample};
 
-/// Encodes samples, whole where they fit.
+/// Encodes samples, whole if they fit.
 pub(super) struct Parts<'a> {
     model: &'a CometModel,
     source: SentenceSplitter,
@@ -22,7 +22,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Adds `sample` to `encoded`, in as many parts as it takes.
+    /// Adds `sample` to `encoded`, in as many parts as needed.
     pub fn add(
         &mut self,
         sample: Sample<'_>,
@@ -40,9 +40,9 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    /// The sample sentence by sentence; a single sentence in two halves.
+    /// Splits the sample into sentences, or a single sentence into two halves.
     ///
-    /// Where source, translation and reference have different numbers of sentences, neighbours are
+    /// If source, translation and reference have different numbers of sentences, neighbours are
     /// joined in those that have more, so that the parts end at about the same share of each text.
     fn split<'t>(&self, sample: Sample<'t>) -> Vec<Sample<'t>> {
         let source = sentences(&self.source, sample.source);
@@ -91,7 +91,7 @@ fn sentences(splitter: &SentenceSplitter, text: &str) -> Vec<Range<usize>> {
     sentences
 }
 
-/// The share of a text's sentences, by their length, up to the end of each.
+/// For each sentence, the share of the text's length up to its end.
 fn shares(sentences: &[Range<usize>]) -> Vec<f64> {
     let total: usize = sentences.iter().map(Range::len).sum();
     let mut sum = 0;
@@ -104,15 +104,15 @@ fn shares(sentences: &[Range<usize>]) -> Vec<f64> {
         .collect()
 }
 
-/// A text of at least as many sentences as there are `ends`, in as many parts, each of which ends
-/// with the sentence whose end is nearest to the share.
+/// Splits a text of at least as many sentences as there are `ends` into as many parts; each part
+/// ends with the sentence whose end is nearest to the given share.
 fn group<'t>(text: &'t str, sentences: &[Range<usize>], ends: &[f64]) -> Vec<&'t str> {
     let own = shares(sentences);
     let mut first = 0;
     ends.iter()
         .enumerate()
         .map(|(part, &end)| {
-            // A sentence is left for each part that follows.
+            // One sentence is left for each part that follows.
             let last = sentences.len() - (ends.len() - part);
             let distance = |sentence: &usize| (own[*sentence] - end).abs();
             let nearest = (first..=last)
@@ -130,8 +130,8 @@ fn group<'t>(text: &'t str, sentences: &[Range<usize>], ends: &[f64]) -> Vec<&'t
         .collect()
 }
 
-/// A sample in two halves, each text cut between words near its middle, or between characters
-/// where it has no words.
+/// Splits a sample into two halves: each text is cut between words near its middle, or between
+/// characters if it has no words.
 fn halves(sample: Sample<'_>) -> Vec<Sample<'_>> {
     let [source, translation] = [sample.source, sample.translation].map(cut);
     let reference = sample.reference.map(cut);
@@ -154,7 +154,7 @@ fn cut(text: &str) -> [&str; 2] {
         .map(|(at, _)| at)
         .min_by_key(distance)
         .filter(|at| *at > 0);
-    // A word longer than a quarter of the text is cut rather than left in one half.
+    // A word longer than a quarter of the text is cut, not left in one half.
     let space = space.filter(|at| distance(at) <= text.len() / 4);
     let at = space.unwrap_or_else(|| text.floor_char_boundary(middle));
     let (left, right) = text.split_at(at);

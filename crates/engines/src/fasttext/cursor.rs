@@ -1,8 +1,8 @@
-//! Reads the fields of a fastText file one after another, never past its end.
+//! Reads the fields of a fastText file in order, never past its end.
 
 use std::ops::Range;
 
-/// A position in a file. Errors are messages that say what was being read.
+/// A position in a file. Errors are messages that name the field being read.
 pub(super) struct Cursor<'a> {
     file: &'a [u8],
     position: usize,
@@ -13,12 +13,12 @@ impl<'a> Cursor<'a> {
         Self { file, position: 0 }
     }
 
-    /// Bytes that are left.
+    /// Number of bytes left.
     pub(super) fn remaining(&self) -> usize {
         self.file.len() - self.position
     }
 
-    /// Where the next `count` bytes lie.
+    /// Range of the next `count` bytes.
     pub(super) fn skip(&mut self, count: usize, what: &str) -> Result<Range<usize>, String> {
         if count > self.remaining() {
             return Err(format!(
@@ -54,23 +54,23 @@ impl<'a> Cursor<'a> {
         self.array(what).map(i64::from_le_bytes)
     }
 
-    /// A count or size: an i32 that is not negative.
+    /// A count or size: a non-negative i32.
     pub(super) fn size(&mut self, what: &str) -> Result<usize, String> {
         let value = self.i32(what)?;
         usize::try_from(value).map_err(|_| format!("{what} is {value}"))
     }
 
-    /// A count or size: an i64 that is not negative.
+    /// A count or size: a non-negative i64.
     pub(super) fn long_size(&mut self, what: &str) -> Result<usize, String> {
         let value = self.i64(what)?;
         usize::try_from(value).map_err(|_| format!("{what} is {value}"))
     }
 
-    /// Where the bytes up to the next NUL lie; the NUL is passed over.
+    /// Range of the bytes up to the next NUL, which is consumed.
     pub(super) fn text(&mut self, what: &str) -> Result<Range<usize>, String> {
         let rest = &self.file[self.position..];
         let Some(length) = rest.iter().position(|&byte| byte == 0) else {
-            return Err(format!("the file is truncated: {what} has no end"));
+            return Err(format!("the file is truncated: {what} is not terminated"));
         };
         let range = self.position..self.position + length;
         self.position += length + 1;

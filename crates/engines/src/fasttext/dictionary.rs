@@ -7,35 +7,35 @@ use rustc_hash::FxHashMap;
 
 use super::cursor::Cursor;
 
-/// The word that ends every line, also where a text holds it.
+/// The word that ends every line, even if the text contains it.
 const END_OF_LINE: &[u8] = b"</s>";
-/// What labels begin with; the file does not say, and no published model changes it.
+/// Prefix of labels; the file does not record it, and no published model changes it.
 const LABEL_PREFIX: &[u8] = b"__label__";
-/// A slot of the table that holds no word.
+/// An empty slot of the table.
 const EMPTY: u32 = u32::MAX;
 
-/// How texts become rows of the input matrix: the part of a model's arguments that matters here.
+/// How texts become rows of the input matrix: the relevant subset of a model's arguments.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Features {
-    /// Longest run of words that is hashed; 1 is words alone.
+    /// Maximum number of words in a hashed n-gram; 1 means single words.
     pub(super) word_ngrams: usize,
-    /// Number of buckets that n-grams are hashed into.
+    /// Number of hash buckets for n-grams.
     pub(super) buckets: usize,
-    /// Shortest and longest character n-gram; a longest of 0 is none.
+    /// Minimum and maximum length of character n-grams; a maximum of 0 means none.
     pub(super) min_n: usize,
     pub(super) max_n: usize,
 }
 
 /// The dictionary of a model.
 pub(super) struct Dictionary {
-    /// Where the words' and then the labels' bytes lie in the file.
+    /// Ranges of the words' and then the labels' bytes in the file.
     entries: Vec<Range<usize>>,
     words: usize,
     /// Occurrences of each label in the training data.
     pub(super) label_counts: Vec<i64>,
-    /// Open addressing over all entries by the hash of their bytes.
+    /// Hash table with open addressing over all entries, keyed by the hash of their bytes.
     slots: Vec<u32>,
-    /// Of a pruned model: where the buckets that are left went.
+    /// In a pruned model: the new places of the remaining buckets.
     kept_buckets: Option<FxHashMap<u32, u32>>,
     features: Features,
 }
@@ -51,12 +51,12 @@ impl Dictionary {
         let labels = cursor.size("the number of labels")?;
         if words.checked_add(labels) != Some(size) || size >= EMPTY as usize {
             return Err(format!(
-                "{words} words and {labels} labels are not {size} entries"
+                "{words} words and {labels} labels do not add up to {size} entries"
             ));
         }
         cursor.i64("the number of tokens")?;
         let pruned = cursor.i64("the number of buckets left")?;
-        // An entry takes at least ten bytes, so a count beyond the file is a lie.
+        // An entry takes at least ten bytes, so a larger count cannot be true.
         if size > cursor.remaining() / 10 {
             return Err(format!(
                 "the file is truncated: {size} entries do not fit into it"
@@ -70,7 +70,7 @@ impl Dictionary {
             let is_label = cursor.i8("an entry's kind")? != 0;
             if is_label != (index >= words) {
                 return Err(format!(
-                    "entry {index} of the dictionary is not of the kind that its place says"
+                    "entry {index} of the dictionary is a word among labels, or a label among words"
                 ));
             }
             if is_label {
@@ -95,7 +95,7 @@ impl Dictionary {
         self.kept_buckets.is_some()
     }
 
-    /// Rows that the input matrix must have.
+    /// Number of rows that the input matrix must have.
     pub(super) fn rows(&self) -> usize {
         let buckets = match &self.kept_buckets {
             Some(kept) => kept.values().max().map_or(0, |&last| last as usize + 1),
@@ -107,13 +107,13 @@ impl Dictionary {
         self.words + buckets
     }
 
-    /// The labels as the file writes them, e.g. `__label__pt`.
+    /// The labels as written in the file, e.g. `__label__pt`.
     pub(super) fn labels<'f>(&self, file: &'f [u8]) -> Vec<&'f [u8]> {
         let labels = self.entries[self.words..].iter();
         labels.map(|range| &file[range.clone()]).collect()
     }
 
-    /// Rows of the input matrix for `text` as one line, its end included.
+    /// Rows of the input matrix for `text` as a single line, including its end.
     pub(super) fn rows_of(&self, file: &[u8], text: &str, rows: &mut Vec<usize>) {
         rows.clear();
         let mut hashes = Vec::new();
@@ -137,7 +137,8 @@ impl Dictionary {
                 None if token == END_OF_LINE => {}
                 None => self.push_subwords(token, &mut marked, rows),
             }
-            // The reference keeps hashes as signed numbers, whose sign survives the widening.
+            // The reference implementation keeps hashes as signed numbers, whose sign survives the
+            // widening.
             hashes.push(i64::from(token_hash as i32) as u64);
         }
         self.push_word_ngrams(&hashes, rows);
@@ -188,7 +189,7 @@ impl Dictionary {
     }
 
     fn push_bucket(&self, hash: u64, rows: &mut Vec<usize>) {
-        // Models with n-grams have buckets: checked when the model is read.
+        // Models with n-grams have buckets; this is checked when the model is read.
         let bucket = (hash % self.features.buckets.max(1) as u64) as u32;
         match &self.kept_buckets {
             None => rows.push(self.words + bucket as usize),
@@ -206,7 +207,7 @@ impl Dictionary {
         for (index, range) in self.entries.iter().enumerate() {
             let text = &file[range.clone()];
             let mut slot = hash(text) as usize & (size - 1);
-            // Of equal entries the first counts.
+            // Of equal entries, the first counts.
             while self.slots[slot] != EMPTY {
                 if &file[self.entries[self.slots[slot] as usize].clone()] == text {
                     break;
@@ -237,7 +238,7 @@ impl Dictionary {
 }
 
 fn kept_buckets(cursor: &mut Cursor, count: i64) -> Result<Option<FxHashMap<u32, u32>>, String> {
-    // -1 is a model that was not pruned.
+    // -1 means that the model was not pruned.
     let Ok(count) = usize::try_from(count) else {
         return Ok(None);
     };
@@ -255,7 +256,7 @@ fn kept_buckets(cursor: &mut Cursor, count: i64) -> Result<Option<FxHashMap<u32,
     Ok(Some(kept))
 }
 
-/// FNV-1a as fastText has it: bytes from 128 are widened with their sign.
+/// FNV-1a as fastText implements it: bytes from 128 up are sign-extended.
 #[derive(Clone, Copy)]
 struct Hash(u32);
 

@@ -1,16 +1,16 @@
 //! Matrices of a fastText file: dense f32, or product-quantised (Joulin et al. 2016,
 //! arXiv:1612.03651; `QuantMatrix` and `ProductQuantizer` of the reference implementation).
 //!
-//! Rows stay in the file, which may be mapped; only centroids are decoded.
+//! Rows stay in the file, which may be memory-mapped; only centroids are decoded.
 
 use std::ops::Range;
 
 use super::cursor::{Cursor, floats};
 
-/// Centroids of a sub-quantiser: one a code byte.
+/// Centroids of a sub-quantiser: one per value of a code byte.
 const CENTROIDS: usize = 256;
 
-/// Widest row that is read; published models have 16 to 300 columns.
+/// Maximum row width; published models have 16 to 300 columns.
 const MAX_COLUMNS: usize = 1 << 16;
 
 /// A matrix of `rows` × `columns` in a file.
@@ -24,15 +24,16 @@ enum Storage {
     /// Row-major f32.
     Dense(Range<usize>),
     Quantised {
-        /// A byte for every sub-vector of every row.
+        /// One byte for every sub-vector of every row.
         codes: Range<usize>,
         quantiser: Quantiser,
-        /// Where rows were normalised: a byte a row and the norms it may stand for.
+        /// If rows were normalised: one byte per row, and the norms that it indexes.
         norms: Option<(Range<usize>, Vec<f32>)>,
     },
 }
 
-/// Sub-vectors of `width` columns, the last of what is left, with 256 centroids each.
+/// Sub-vectors of `width` columns (the last one has the remaining columns), with 256 centroids
+/// each.
 struct Quantiser {
     parts: usize,
     width: usize,
@@ -53,7 +54,8 @@ impl Matrix {
         })
     }
 
-    /// A quantised matrix: whether norms are apart, rows, columns, codes, quantiser, norms.
+    /// A quantised matrix: whether norms are stored separately, rows, columns, codes, quantiser,
+    /// norms.
     pub(super) fn quantised(cursor: &mut Cursor, what: &str) -> Result<Self, String> {
         let with_norms = cursor.bool(what)?;
         let (rows, columns) = shape(cursor, what)?;
@@ -124,7 +126,7 @@ impl Matrix {
         match &self.storage {
             Storage::Dense(values) => {
                 let bytes = &file[values.clone()][row * self.columns * 4..][..self.columns * 4];
-                // Sums side by side, which a processor adds in one instruction.
+                // Independent sums that a CPU adds in one instruction.
                 let mut sums = [0.0f32; 8];
                 for (bytes, vector) in bytes.chunks(32).zip(vector.chunks(8)) {
                     for ((sum, value), factor) in sums.iter_mut().zip(floats(bytes)).zip(vector) {

@@ -7,17 +7,17 @@ use super::matrix::Matrix;
 use super::tree::Tree;
 
 const MAGIC: i32 = 793_712_314;
-/// The file format that is written since 2017, and the one before.
+/// Current file format, used since 2017, and the one before it.
 const VERSIONS: [i32; 2] = [12, 11];
-/// Code of a classifier among the kinds of models.
+/// Code for classifiers among the kinds of models.
 const SUPERVISED: i32 = 3;
-/// Most words or letters of an n-gram; published models use up to 6.
+/// Maximum number of words or letters of an n-gram; published models use up to 6.
 const MAX_NGRAM: usize = 64;
 
 /// The kind of output layer.
 enum Output {
     Softmax,
-    /// Negative sampling and one-versus-all: a sigmoid a label.
+    /// Negative sampling and one-versus-all: one sigmoid per label.
     Sigmoid,
     Hierarchical(Tree),
 }
@@ -31,8 +31,8 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// Reads everything but the matrices' rows, and checks that every row that a text can ask for
-    /// is there.
+    /// Reads everything except the rows of the matrices, and checks that every row that a text can
+    /// refer to exists.
     pub(super) fn read(file: &[u8]) -> Result<Self, String> {
         let mut cursor = Cursor::new(file);
         if cursor.i32("the magic number")? != MAGIC {
@@ -69,7 +69,7 @@ impl Model {
         ] {
             if matrix.rows < rows || matrix.columns != arguments.dimension {
                 return Err(format!(
-                    "the {what} matrix has {} rows and {} columns where {rows} and {} are needed",
+                    "the {what} matrix has {} rows and {} columns; expected {rows} and {}",
                     matrix.rows, matrix.columns, arguments.dimension
                 ));
             }
@@ -93,8 +93,8 @@ impl Model {
         self.dictionary.labels(file)
     }
 
-    /// The most probable label, by its place in [`labels`](Self::labels), and its probability.
-    /// `None` where nothing of the text is known to the model.
+    /// The most probable label, by its index in [`labels`](Self::labels), and its probability.
+    /// `None` if the model knows nothing in the text.
     pub(super) fn predict(&self, file: &[u8], text: &str) -> Option<(usize, f32)> {
         let mut rows = Vec::new();
         self.dictionary.rows_of(file, text, &mut rows);
@@ -115,7 +115,7 @@ impl Model {
         if let Output::Sigmoid = self.output {
             scores.iter_mut().for_each(|score| *score = sigmoid(*score));
         }
-        // Of equals the last, as the reference's heap has it.
+        // Of equal values the last one wins, as in the reference implementation's heap.
         let best = (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b]))?;
         let probability = match self.output {
             Output::Softmax => {
@@ -131,7 +131,8 @@ impl Model {
     }
 }
 
-/// The reference looks its sigmoid up: 512 values between -8 and 8, and 0 and 1 beyond.
+/// The reference implementation reads its sigmoid from a table: 512 values between -8 and 8, and 0
+/// and 1 beyond.
 fn sigmoid(x: f32) -> f32 {
     match x {
         x if x < -8.0 => 0.0,
@@ -143,7 +144,7 @@ fn sigmoid(x: f32) -> f32 {
     }
 }
 
-/// The arguments a model was trained with, as far as they matter to its use.
+/// The subset of a model's training arguments that its use depends on.
 struct Arguments {
     dimension: usize,
     loss: i32,
@@ -175,7 +176,7 @@ impl Arguments {
                     .into(),
             );
         }
-        // Version 11 wrote a longest n-gram that classifiers did not use.
+        // Version 11 wrote a maximum n-gram length that classifiers did not use.
         let max_n = if version == 11 { 0 } else { max_n };
         if word_ngrams > MAX_NGRAM || max_n > MAX_NGRAM {
             return Err(format!(

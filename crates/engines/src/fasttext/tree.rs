@@ -1,5 +1,5 @@
 //! The Huffman tree of hierarchical softmax (`HierarchicalSoftmaxLoss` of the reference
-//! implementation). Leaves are labels; inner node `labels + i` has row `i` of the output matrix.
+//! implementation). Leaves are labels; inner node `labels + i` uses row `i` of the output matrix.
 
 /// A binary tree over labels.
 pub(super) struct Tree {
@@ -8,7 +8,7 @@ pub(super) struct Tree {
     children: Vec<[usize; 2]>,
 }
 
-/// What a node that is not built yet counts.
+/// Count of a node that is not built yet.
 const UNBUILT: i64 = 1_000_000_000_000_000;
 
 impl Tree {
@@ -30,7 +30,7 @@ impl Tree {
                 (node <= built).then_some(node - 1)
             };
             let (Some(left), Some(right)) = (least(), least()) else {
-                return Err("the labels' counts make no tree".into());
+                return Err("the counts of the labels do not form a tree".into());
             };
             counts[built] = counts[left].saturating_add(counts[right]);
             children.push([left, right]);
@@ -38,14 +38,14 @@ impl Tree {
         Ok(Self { labels, children })
     }
 
-    /// The most probable label and its probability; `logit` gives the dot product of an inner
-    /// node's row and the text.
+    /// The most probable label and its probability; `logit` gives the dot product of the row of an
+    /// inner node and the text.
     pub(super) fn best(&self, mut logit: impl FnMut(usize) -> f32) -> (usize, f32) {
         let mut best = (0, f32::NEG_INFINITY);
         let root = self.labels + self.children.len() - 1;
         let mut open = vec![(root, 0.0f32)];
         while let Some((node, score)) = open.pop() {
-            // Scores only fall on the way down.
+            // Scores only decrease on the way down.
             if score < best.1 {
                 continue;
             }
@@ -57,7 +57,7 @@ impl Tree {
             };
             let right = 1.0 / (1.0 + (-logit(inner)).exp());
             let [left_child, right_child] = self.children[inner];
-            // The likelier side is popped first, so that more of the other is passed over.
+            // The more probable side is popped first, so that more of the other side can be pruned.
             let left = (left_child, score + log(1.0 - right));
             let right = (right_child, score + log(right));
             open.extend(if left.1 < right.1 {
@@ -70,7 +70,7 @@ impl Tree {
     }
 }
 
-/// The reference's logarithm, kept from minus infinity.
+/// Logarithm as in the reference implementation, bounded away from minus infinity.
 fn log(x: f32) -> f32 {
     (x + 1e-5).ln()
 }
@@ -83,7 +83,7 @@ mod tests {
     fn rare_labels_lie_deep() {
         let tree = Tree::new(&[8, 4, 2, 1]).unwrap();
         assert_eq!(tree.children, [[3, 2], [4, 1], [5, 0]]);
-        // Always right: the root's right child is the most frequent label.
+        // Always to the right: the root's right child is the most frequent label.
         let (label, probability) = tree.best(|_| 20.0);
         assert_eq!(label, 0);
         assert!(probability > 0.99);

@@ -1,4 +1,4 @@
-//! The files of a Firefox model's folder: found by their names, read, and checked.
+//! The files of a Firefox model's folder: found by name, read, and checked.
 
 use std::fs;
 use std::panic::catch_unwind;
@@ -19,7 +19,7 @@ pub(super) struct Direction {
 
 impl Direction {
     /// Whether a model of this direction translates `from` into `to`: models know languages, not
-    /// FLORES's varieties of them.
+    /// the varieties of FLORES.
     pub(super) fn serves(&self, from: Language, to: Language) -> bool {
         let alike = |a: Language, b: Language| {
             a == b
@@ -30,7 +30,7 @@ impl Direction {
     }
 }
 
-/// Everything that makes a model.
+/// All files of a model.
 pub(super) struct ModelFiles {
     pub(super) folder: PathBuf,
     pub(super) model: Vec<u8>,
@@ -42,7 +42,7 @@ pub(super) struct ModelFiles {
 }
 
 impl ModelFiles {
-    /// Finds and reads the files in `folder`; says which one is missing or damaged.
+    /// Finds and reads the files in `folder`; the error names the file that is missing or damaged.
     pub(super) fn read(folder: &Path) -> Result<Self, String> {
         let names = file_names(folder)?;
         let model = only(folder, &names, "model", ".bin")?
@@ -97,7 +97,7 @@ impl ModelFiles {
     ) -> Result<(), String> {
         let at = |name: &str| self.folder.join(name).display().to_string();
         let rows = header::vocabulary_size(&self.model)
-            .map_err(|cause| format!("{}: not a model that can be read: {cause}", at(model)))?;
+            .map_err(|cause| format!("{}: not a readable model: {cause}", at(model)))?;
         // Source and target vocabularies of one model have the same size.
         for (name, bytes) in vocabularies
             .into_iter()
@@ -107,7 +107,7 @@ impl ModelFiles {
             // Marian pads its embedding to a multiple of eight rows.
             if pieces == 0 || pieces > rows || rows - pieces >= 8 {
                 return Err(format!(
-                    "{}: {pieces} pieces where the model has {rows}; it is damaged or of another model",
+                    "{}: {pieces} pieces, but the model has {rows}; it is damaged or belongs to another model",
                     at(name)
                 ));
             }
@@ -115,7 +115,7 @@ impl ModelFiles {
         if let (Some(name), Some(bytes)) = (shortlist, &self.shortlist) {
             check_shortlist(bytes).map_err(|cause| {
                 format!(
-                    "{}: {cause}; download it again, or delete it to do without",
+                    "{}: {cause}; download it again, or delete it to translate without a shortlist",
                     at(name)
                 )
             })?;
@@ -124,7 +124,7 @@ impl ModelFiles {
     }
 }
 
-/// The sizes in the shortlist's header must add up to the file's.
+/// The sizes in the shortlist's header must add up to the size of the file.
 fn check_shortlist(file: &[u8]) -> Result<(), String> {
     let field = |index: usize| {
         let bytes = file.get(index * 8..index * 8 + 8)?;
@@ -168,7 +168,7 @@ fn file_names(folder: &Path) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-/// The one file named `prefix…suffix`.
+/// The only file named `prefix…suffix`.
 fn only<'n>(
     folder: &Path,
     names: &'n [String],
@@ -181,7 +181,7 @@ fn only<'n>(
     let first = found.next();
     match (first, found.next()) {
         (Some(first), Some(second)) => Err(format!(
-            "{}: both {first} and {second} could be meant; keep one model in a folder",
+            "{}: ambiguous: both {first} and {second} match; keep one model per folder",
             folder.display()
         )),
         _ => Ok(first.map(String::as_str)),
@@ -194,7 +194,7 @@ fn missing(folder: &Path, what: &str, names: &[String]) -> String {
         names => names.join(", "),
     };
     format!(
-        "{}: no {what} in this folder, which holds {holds}",
+        "{}: no {what} in this folder, which contains {holds}",
         folder.display()
     )
 }
@@ -204,7 +204,7 @@ fn read(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
     fs::read(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))
 }
 
-/// JSON objects that describe the model; unreadable ones say nothing.
+/// JSON objects that describe the model; unreadable ones are ignored.
 fn metadata(folder: &Path, names: &[String]) -> Vec<Value> {
     let described = |name: &&String| {
         let lower = name.to_lowercase();
@@ -224,7 +224,8 @@ fn text(metadata: &Value, keys: &[&str]) -> Option<String> {
         .map(String::from)
 }
 
-/// What the metadata says, else `enpt` or `en-pt` in the model's or folder's name.
+/// Direction according to the metadata, otherwise `enpt` or `en-pt` in the name of the model or
+/// folder.
 fn direction(folder: &Path, model: &str, metadata: &[Value]) -> Option<Direction> {
     let stated = metadata.iter().find_map(|m| {
         let from = text(m, &["src", "sourceLanguage", "fromLang", "from"])?;
@@ -246,9 +247,9 @@ fn direction(folder: &Path, model: &str, metadata: &[Value]) -> Option<Direction
         })
 }
 
-/// `enpt`, `en-pt`, `en_pt`, `enpt-1693087644` as a direction. Two codes without anything between
-/// them count with English on one side only, as the names of model sizes are codes too (`tiny`:
-/// Tigrinya into Nyanja).
+/// Direction of a name such as `enpt`, `en-pt`, `en_pt` or `enpt-1693087644`. Two codes without a
+/// separator count only if one side is English, since the names of model sizes are also codes
+/// (`tiny`: Tigrinya into Nyanja).
 fn two_codes(name: &str) -> Option<Direction> {
     let parts: Vec<&str> = name.split(['-', '_']).collect();
     let (from, to) = match parts[..] {

@@ -1,11 +1,11 @@
-//! Checks the header of a Marian binary model before its sizes are believed.
+//! Checks the header of a Marian binary model before its sizes are trusted.
 
 /// Version of the binary format that the engine reads.
 const VERSION: u64 = 1;
 
-/// Rows of the target embedding: the vocabulary size that the model was trained with.
+/// Number of rows of the target embedding: the vocabulary size the model was trained with.
 ///
-/// Fails with what is wrong where the file is no model, another version or truncated.
+/// Fails with a reason if the file is not a model, has another version or is truncated.
 pub(super) fn vocabulary_size(file: &[u8]) -> Result<usize, String> {
     let mut reader = Reader { file, at: 0 };
     let version = reader.u64()?;
@@ -17,10 +17,7 @@ pub(super) fn vocabulary_size(file: &[u8]) -> Result<usize, String> {
     let items = reader.u64()? as usize;
     // Every item has a header of 32 bytes.
     if items > file.len() / 32 {
-        return Err(format!(
-            "it announces {items} tensors in {} bytes",
-            file.len()
-        ));
+        return Err(format!("it claims {items} tensors in {} bytes", file.len()));
     }
     let mut headers = Vec::with_capacity(items);
     for _ in 0..items {

@@ -1,11 +1,11 @@
-//! Many requests at once, but not too many.
+//! Many requests at once, up to a limit.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// Does `work` for every item with at most `in_flight` at a time, and returns the results in
-/// order; after the first error no further work begins.
+/// Runs `work` for every item, at most `in_flight` at a time, and returns the results in order;
+/// after the first error, no further work starts.
 pub(crate) fn map_in_flight<T: Sync, R: Send, E: Send>(
     items: &[T],
     in_flight: usize,

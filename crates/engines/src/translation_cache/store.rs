@@ -3,25 +3,29 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use corpus::language::Language;
-use corpus::seam::{EngineError, EngineIdentity};
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use corpus::seam::{EngineError, EngineKey};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 
 const ENGINE: &str = "translation cache";
 
-/// Changed with the tables, so that a file of another form is refused and not misread.
+/// Raised with every change of the tables, so that other files are refused instead of misread.
 const FORM: i64 = 1;
 
-/// How long a writer waits for its turn.
+/// Maximum time to wait for other processes that open or write the file.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The store; shared by the translators of a process.
+/// Pause between attempts at what SQLite itself does not wait for.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The store, shared by the translators of a process.
 pub struct TranslationCache {
     connection: Mutex<Connection>,
     path: PathBuf,
-    /// Whether a failure was reported already.
+    /// Whether a failure has been reported.
     failed: AtomicBool,
 }
 
@@ -32,7 +36,7 @@ impl TranslationCache {
             EngineError::new(
                 ENGINE,
                 format!(
-                    "{}: {cause}; name another file, or delete this one if it is no more needed",
+                    "{}: {cause}; name another file, or delete this one if it is no longer needed",
                     path.display()
                 ),
             )
@@ -49,7 +53,7 @@ impl TranslationCache {
             .map_err(|e| error(&e))?;
         if form != FORM {
             return Err(error(&format!(
-                "a translation cache of form {form}, and this program writes form {FORM}"
+                "a translation cache in format {form}, but this program writes format {FORM}"
             )));
         }
         Ok(Arc::new(Self {
@@ -69,7 +73,7 @@ impl TranslationCache {
             .map_err(|e| EngineError::new(ENGINE, format!("{}: {e}", self.path.display())))
     }
 
-    /// Whether the cache holds nothing.
+    /// Whether the cache is empty.
     pub fn is_empty(&self) -> Result<bool, EngineError> {
         Ok(self.len()? == 0)
     }
@@ -104,14 +108,14 @@ impl TranslationCache {
             .collect()
     }
 
-    /// Stores translations; what another process stored meanwhile stays.
+    /// Stores translations; those that another process has stored meanwhile are kept.
     pub(super) fn store<'t>(
         &self,
         key: &Key,
         translations: impl Iterator<Item = (&'t str, &'t str)>,
     ) -> rusqlite::Result<()> {
         let mut connection = self.connection();
-        // Taking the right to write at the beginning is what the patience holds for.
+        // Only a write lock that is taken at the beginning is waited for.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let translator = key.find_or_add(&transaction)?;
         {
@@ -126,11 +130,11 @@ impl TranslationCache {
         transaction.commit()
     }
 
-    /// A cache that fails costs time, not the run: it is said once, and the work goes on.
+    /// A failing cache costs time, but not the run: it is reported once, and the work goes on.
     pub(super) fn report(&self, error: &rusqlite::Error) {
         if !self.failed.swap(true, Ordering::Relaxed) {
             let path = self.path.display();
-            tracing::warn!("the translation cache {path} fails and is passed over: {error}");
+            tracing::warn!("the translation cache {path} fails and is ignored: {error}");
         }
     }
 }
@@ -138,8 +142,7 @@ impl TranslationCache {
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(PATIENCE)?;
-    // File systems without shared memory keep SQLite's rollback journal, which is as safe.
-    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    use_write_ahead_log(&connection)?;
     connection.pragma_update(None, "synchronous", "normal")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let fresh = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
@@ -165,6 +168,27 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Switches a file to the write-ahead log. On file systems without shared memory, SQLite keeps its
+/// rollback journal, which is as safe.
+///
+/// The switch upgrades a read lock to a write lock. While another process holds the write lock,
+/// SQLite refuses that at once instead of calling its busy handler, because two processes waiting
+/// for each other's read locks would never finish. This function releases its lock, waits and tries
+/// again.
+fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let switched = connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()));
+        let busy = switched
+            .as_ref()
+            .is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy));
+        if !busy || begun.elapsed() > PATIENCE {
+            return switched;
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
 /// 128 bits of the blake3 hash of a sentence.
 fn hash(sentence: &str) -> [u8; 16] {
     let hash = blake3::hash(sentence.as_bytes());
@@ -173,30 +197,25 @@ fn hash(sentence: &str) -> [u8; 16] {
         .expect("a blake3 hash has 32 bytes")
 }
 
-/// Who translated, and how.
+/// A translator, its settings and a direction.
 pub(super) struct Key {
-    pub(super) identity: EngineIdentity,
+    pub(super) engine: EngineKey,
     from: Language,
     to: Language,
 }
 
 impl Key {
-    pub(super) fn new(mut identity: EngineIdentity, from: Language, to: Language) -> Self {
-        // Where the content of the model is known, its place on this machine says nothing.
-        if !identity.revision.is_empty() {
-            identity.model.clear();
-        }
-        Self { identity, from, to }
+    pub(super) fn new(engine: EngineKey, from: Language, to: Language) -> Self {
+        Self { engine, from, to }
     }
 
     fn find(&self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
-        let EngineIdentity {
+        let EngineKey {
             engine,
             model,
             revision,
             parameters,
-            ..
-        } = &self.identity;
+        } = &self.engine;
         connection
             .prepare_cached(
                 "SELECT id FROM translator WHERE engine = ?1 AND model = ?2 AND revision = ?3 \
@@ -220,13 +239,12 @@ impl Key {
         if let Some(id) = self.find(connection)? {
             return Ok(id);
         }
-        let EngineIdentity {
+        let EngineKey {
             engine,
             model,
             revision,
             parameters,
-            ..
-        } = &self.identity;
+        } = &self.engine;
         connection.execute(
             "INSERT INTO translator (engine, model, revision, parameters, source, target) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

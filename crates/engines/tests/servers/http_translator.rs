@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::server::{Reply, Server, ok};
 use corpus::language::Language;
 use corpus::seam::Translator;
 use engines::http::HttpOptions;
 use engines::http_translator::{HttpTranslator, HttpTranslatorOptions, LanguageCodes};
+use fixtures::server::{Reply, Server, ok};
 use serde_json::{Value, json};
 
 const ENGLISH: Language = Language::ENGLISH;
@@ -114,6 +114,7 @@ fn a_passing_trouble_costs_nothing() {
         translate(&server).expect("translations"),
         ["TEXT 0", "TEXT 1", "TEXT 2"]
     );
+    // A lower bound, which a slow machine does not break.
     assert!(
         started.elapsed() >= Duration::from_millis(200),
         "Retry-After is honoured"
@@ -123,14 +124,12 @@ fn a_passing_trouble_costs_nothing() {
 
 #[test]
 fn a_server_that_stalls_is_given_up_in_time() {
-    let started = Instant::now();
     let (error, requests) = failure(|| Reply::Stall);
     assert!(
         error.contains("no answer within 0.4 s") && error.contains("timeout_seconds"),
         "{error}"
     );
     assert_eq!(requests, 3);
-    assert!(started.elapsed() < Duration::from_secs(10));
 }
 
 #[test]
@@ -147,7 +146,7 @@ fn html_and_other_text_is_quoted() {
         error.contains("502 Bad Gateway") && error.contains("<h1>Bad gateway"),
         "{error}"
     );
-    assert!(error.contains("server's own log"), "{error}");
+    assert!(error.contains("server's log"), "{error}");
     assert_eq!(requests, 3);
     let (error, _) = failure(|| ok("It works!"));
     assert!(
@@ -176,7 +175,7 @@ fn too_few_translations_and_other_json_are_refused_at_once() {
     assert_eq!(requests, 1);
     let (error, _) = failure(|| ok(r#"{"translations": [1, 2, 3]}"#));
     assert!(
-        error.contains(r#"{"translations": ["…"]} is expected"#),
+        error.contains(r#"instead of {"translations": ["…"]}"#),
         "{error}"
     );
     let (error, requests) = failure(|| {

@@ -2,4 +2,3 @@
 
 mod http_translator;
 mod openai;
-mod server;

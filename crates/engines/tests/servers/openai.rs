@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use crate::server::{Reply, Server, ok};
 use corpus::language::Language;
-use corpus::seam::{Answerer, FinishReason, Translator};
+use corpus::seam::{Answerer, FinishReason, Request, Translator};
 use engines::http::HttpOptions;
 use engines::llm_translator::{LlmTranslator, TranslationExamples};
 use engines::openai::{OpenAiClient, OpenAiOptions};
+use fixtures::server::{Reply, Server, ok};
 use serde_json::{Value, json};
 
 const KEY: &str = "sk-secret-0123456789";
@@ -45,8 +45,45 @@ fn chat(say: impl Fn(&str) -> (String, &'static str) + Send + Sync + 'static) ->
     })
 }
 
+fn asked(questions: &[&str]) -> Vec<Request> {
+    questions.iter().copied().map(Request::question).collect()
+}
+
 fn questions(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| text.to_string()).collect()
+}
+
+#[test]
+fn turns_budgets_and_stop_texts_are_sent_and_plain_text_is_refused() {
+    let server = chat(|_| (" Dois\nTrês".into(), "length"));
+    let solved = ("One?".to_owned(), "Um".to_owned());
+    let mut request = Request::few_shot([solved], "Two?").with_budget(5);
+    request.stop = vec!["\n".to_owned()];
+    let answers = client(&server).answer(&[request]).expect("answers");
+    // This server ignores stop texts.
+    assert_eq!(answers[0].text, "Dois");
+    assert_eq!(answers[0].finish_reason, FinishReason::Stop);
+    let sent = &server.requests()[0];
+    let body = sent.find('{').expect("a body");
+    let sent: Value = serde_json::from_str(&sent[body..]).expect("JSON");
+    let said: Vec<_> = sent["messages"].as_array().expect("turns").iter().collect();
+    let roles: Vec<_> = said.iter().map(|turn| turn["role"].as_str()).collect();
+    let expected = ["system", "user", "assistant", "user"].map(Some);
+    assert_eq!(roles, expected);
+    assert_eq!(said[2]["content"], "Um");
+    assert_eq!(
+        (&sent["max_tokens"], &sent["stop"]),
+        (&json!(5), &json!(["\n"]))
+    );
+
+    let refused = [Request::question("Two?"), Request::text("Two is")];
+    let error = client(&server).answer(&refused).expect_err("a chat server");
+    assert!(error.to_string().contains("plain text"), "{error}");
+    assert_eq!(
+        server.requests().len(),
+        1,
+        "refused before anything is sent"
+    );
 }
 
 #[test]
@@ -57,7 +94,7 @@ fn answers_come_in_order_with_their_reasons() {
         other => (format!(" {}\n", other.to_uppercase()), "stop"),
     });
     let answers = client(&server)
-        .answer(&questions(&["a", "long", "b", "bad"]))
+        .answer(&asked(&["a", "long", "b", "bad"]))
         .expect("answers");
     let found: Vec<(&str, FinishReason, usize)> = answers
         .iter()
@@ -105,7 +142,7 @@ fn a_question_that_is_too_long_costs_its_own_answer_only() {
         false => ok(r#"{"choices": [{"message": {"content": "Yes."}, "finish_reason": "stop"}]}"#),
     });
     let answers = client(&server)
-        .answer(&questions(&["short", "endless"]))
+        .answer(&asked(&["short", "endless"]))
         .expect("answers");
     assert_eq!(answers[0].text, "Yes.");
     assert_eq!(
@@ -119,13 +156,13 @@ fn errors_name_the_address_and_never_the_key() {
     for (reply, expected) in [
         ("401 Unauthorized", "OPENAI_API_KEY"),
         ("404 Not Found", "check the path"),
-        ("500 Internal Server Error", "server's own log"),
+        ("500 Internal Server Error", "server's log"),
     ] {
         let server = Server::start(move |_, _| {
             Reply::Answer(reply, "", format!("Incorrect API key provided: {KEY}"))
         });
         let error = client(&server)
-            .answer(&questions(&["a"]))
+            .answer(&asked(&["a"]))
             .expect_err("refused")
             .to_string();
         assert!(
@@ -137,10 +174,10 @@ fn errors_name_the_address_and_never_the_key() {
     }
     let server = Server::start(|_, _| ok(r#"{"choices": []}"#));
     let error = client(&server)
-        .answer(&questions(&["a"]))
+        .answer(&asked(&["a"]))
         .expect_err("no choice")
         .to_string();
-    assert!(error.contains("holds no choice"), "{error}");
+    assert!(error.contains("without choices"), "{error}");
     let identity = client(&server).identity();
     assert!(!format!("{identity:?}").contains(KEY));
 }

@@ -1,70 +1,19 @@
 //! Reads questions, pairs, passages and examples line by line; bad lines are set aside.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use corpus::record::Example;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use super::Question;
-
-/// The share of unusable lines above which a file is refused.
-const TOLERATED: f64 = 0.1;
-
-/// A line that could not be used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SkippedLine {
-    /// The file.
-    pub path: PathBuf,
-    /// 1-based line number.
-    pub line: usize,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-/// Material that cannot be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum MaterialError {
-    /// The file cannot be read at all.
-    #[error("{}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Too much of the file is unusable.
-    #[error(
-        "{}: {bad} of {lines} lines are unusable, the first is line {first}: {reason}",
-        path.display()
-    )]
-    TooManyBadLines {
-        /// The file.
-        path: PathBuf,
-        /// Unusable lines.
-        bad: usize,
-        /// All lines that are not blank.
-        lines: usize,
-        /// Number of the first unusable line.
-        first: usize,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// No line at all.
-    #[error("{}: no rows in the file", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-}
+use crate::rows::{self, MaterialError, Question, SkippedLine};
 
 pub(super) fn questions(
     path: &Path,
     skipped: &mut Vec<SkippedLine>,
 ) -> Result<Vec<Question>, MaterialError> {
     let mut seen = HashSet::new();
-    rows(path, skipped, |line| {
+    rows::read(path, skipped, |line| {
         let question: Question = json(line)?;
         if question.question.trim().is_empty() {
             return Err("`question` is empty".to_owned());
@@ -80,7 +29,7 @@ pub(super) fn pairs(
     path: &Path,
     skipped: &mut Vec<SkippedLine>,
 ) -> Result<Vec<(String, String)>, MaterialError> {
-    rows(path, skipped, |line| {
+    rows::read(path, skipped, |line| {
         let columns: Vec<&str> = line.split('\t').map(str::trim).collect();
         match columns[..] {
             [source, target] if !source.is_empty() && !target.is_empty() => {
@@ -99,73 +48,24 @@ pub(super) fn texts(
     path: &Path,
     skipped: &mut Vec<SkippedLine>,
 ) -> Result<Vec<String>, MaterialError> {
-    rows(path, skipped, |line| Ok(line.trim().to_owned()))
+    rows::read(path, skipped, |line| Ok(line.trim().to_owned()))
 }
 
 pub(super) fn examples(
     path: &Path,
     skipped: &mut Vec<SkippedLine>,
 ) -> Result<Vec<Example>, MaterialError> {
-    rows(path, skipped, json)
+    rows::read(path, skipped, json)
 }
 
 fn json<T: DeserializeOwned>(line: &str) -> Result<T, String> {
     serde_json::from_str(line).map_err(|error| error.to_string())
 }
 
-/// Parses every line that is not blank.
-fn rows<T>(
-    path: &Path,
-    skipped: &mut Vec<SkippedLine>,
-    mut parse: impl FnMut(&str) -> Result<T, String>,
-) -> Result<Vec<T>, MaterialError> {
-    let bytes = std::fs::read(path).map_err(|source| MaterialError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let (mut parsed, mut bad) = (Vec::new(), Vec::new());
-    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        let outcome = match std::str::from_utf8(line) {
-            Ok(line) if line.trim().is_empty() => continue,
-            Ok(line) => parse(line.trim_end_matches('\r')),
-            Err(error) => Err(format!(
-                "not UTF-8 from byte {} of the line",
-                error.valid_up_to()
-            )),
-        };
-        match outcome {
-            Ok(row) => parsed.push(row),
-            Err(reason) => {
-                bad.push(SkippedLine {
-                    path: path.to_owned(),
-                    line: index + 1,
-                    reason,
-                });
-            }
-        }
-    }
-    let lines = parsed.len() + bad.len();
-    if lines == 0 {
-        return Err(MaterialError::Empty {
-            path: path.to_owned(),
-        });
-    }
-    if bad.len() as f64 > TOLERATED * lines as f64 {
-        return Err(MaterialError::TooManyBadLines {
-            path: path.to_owned(),
-            bad: bad.len(),
-            lines,
-            first: bad[0].line,
-            reason: bad.swap_remove(0).reason,
-        });
-    }
-    skipped.append(&mut bad);
-    Ok(parsed)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn file(content: &[u8]) -> (tempfile::TempDir, PathBuf) {

@@ -1,25 +1,28 @@
-//! From summed sufficient statistics to a score.
+//! Turns summed sufficient statistics into a score.
 
 use corpus::chrf::{ChrfStatistics, OrderCounts};
 use serde::{Deserialize, Serialize};
 
 use super::bleu::{self, Smoothing};
 
-/// How the sum of segment statistics becomes a score. Serialised beside stored statistics, so
-/// that they can be resampled without the texts.
+/// The function that turns the sum of segment statistics into a score. Serialised with stored
+/// statistics, so that they can be resampled without the texts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Aggregate {
-    /// `scale` · sum of the first column / sum of the second: rates, mean losses.
+    /// `scale` · sum of the first column / sum of the second: rates and mean losses.
     Ratio {
         /// Factor, e.g. 100 for per cent.
         scale: f64,
     },
     /// exp(sum of the first column / sum of the second): perplexity.
     ExpRatio,
+    /// Mean F1 over the classes that occur, from `[hits, predicted, correct]` per class, 0 to 1
+    /// (scikit-learn's `f1_score(average="macro")`).
+    MacroF1,
     /// BLEU from `[hypothesis length, reference length, matched 1..=n, total 1..=n]`.
     Bleu {
-        /// What happens to orders without a match.
+        /// Smoothing of orders without a match.
         smoothing: Smoothing,
         /// Whether orders longer than the hypothesis are left out.
         effective_order: bool,
@@ -32,11 +35,20 @@ pub enum Aggregate {
 }
 
 impl Aggregate {
-    /// The score of `sums`; 0 where the statistics are those of nothing.
+    /// The score of `sums`; 0 if nothing was counted.
     pub fn score(&self, sums: &[f64]) -> f64 {
         match self {
             Aggregate::Ratio { scale } => ratio(sums).map_or(0.0, |ratio| scale * ratio),
             Aggregate::ExpRatio => ratio(sums).map_or(0.0, f64::exp),
+            Aggregate::MacroF1 => {
+                let classes = sums
+                    .chunks_exact(3)
+                    .filter(|class| class[1] + class[2] > 0.0);
+                let scores: Vec<f64> = classes
+                    .map(|class| 2.0 * class[0] / (class[1] + class[2]))
+                    .collect();
+                scores.iter().sum::<f64>() / scores.len().max(1) as f64
+            }
             Aggregate::Bleu {
                 smoothing,
                 effective_order,
@@ -61,7 +73,7 @@ fn ratio(sums: &[f64]) -> Option<f64> {
     (denominator > 0.0).then(|| sums[0] / denominator)
 }
 
-/// Sufficient statistics of a corpus: one row of equal width a segment.
+/// Sufficient statistics of a corpus: one row per segment, all of equal width.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SegmentStatistics {
     width: usize,
@@ -69,7 +81,7 @@ pub struct SegmentStatistics {
 }
 
 impl SegmentStatistics {
-    /// Rows of equal width; a shorter row is filled with zeros.
+    /// Rows of equal width; shorter rows are padded with zeros.
     pub fn from_rows(rows: Vec<Vec<f64>>) -> Self {
         let width = rows.iter().map(Vec::len).max().unwrap_or(0);
         let mut values = Vec::with_capacity(width * rows.len());
@@ -100,7 +112,7 @@ impl SegmentStatistics {
         &self.values[segment * self.width..][..self.width]
     }
 
-    /// Every segment's statistics, in order.
+    /// The statistics of every segment, in order.
     pub fn rows(&self) -> impl Iterator<Item = &[f64]> {
         self.values.chunks_exact(self.width.max(1))
     }
@@ -119,5 +131,19 @@ impl SegmentStatistics {
 pub(crate) fn add(sums: &mut [f64], row: &[f64]) {
     for (sum, value) in sums.iter_mut().zip(row) {
         *sum += value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn macro_f1_is_scikit_learns() {
+        // f1_score([0, 0, 1, 1, 2], [0, 1, 1, 1, 0], average="macro") and a class without rows.
+        let sums = [1.0, 2.0, 2.0, 2.0, 3.0, 2.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0];
+        let expected = (0.5 + 0.8 + 0.0) / 3.0;
+        assert!((Aggregate::MacroF1.score(&sums) - expected).abs() < 1e-12);
+        assert_eq!(Aggregate::MacroF1.score(&[]), 0.0);
     }
 }

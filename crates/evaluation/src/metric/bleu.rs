@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 use super::tokenizer::{Tokenizer, is_space, split};
 use super::{Aggregate, Metric, SACREBLEU_VERSION, Signature};
 
-/// Longest n-gram.
+/// Maximum n-gram order.
 pub const MAX_ORDER: usize = 4;
 
-/// What happens to n-gram orders without a match (Chen and Cherry 2014).
+/// Smoothing of n-gram orders without a match (Chen and Cherry 2014).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Smoothing {
-    /// Nothing: one order without a match makes the score 0.
+    /// None: a single order without a match makes the score 0.
     None,
     /// Method 1: such an order counts as this many matches (0.1 in the paper).
     Floor(f64),
-    /// Method 2: this many are added to the matches and totals of orders above 1 (1 in the paper).
+    /// Method 2: this number is added to the matches and totals of orders above 1 (1 in the paper).
     AddK(f64),
     /// Method 3: 1/2, 1/4, ... of a match; the default, as in mteval-v13a.
     Exp,
@@ -39,11 +39,11 @@ impl fmt::Display for Smoothing {
 /// BLEU with its options.
 #[derive(Debug)]
 pub struct Bleu {
-    /// How text is cut into tokens.
+    /// Tokenizer.
     pub tokenizer: Tokenizer,
     /// Whether case is ignored.
     pub lowercase: bool,
-    /// What happens to orders without a match.
+    /// Smoothing of orders without a match.
     pub smoothing: Smoothing,
     /// Whether orders longer than the hypothesis are left out; for the score of one sentence.
     pub effective_order: bool,
@@ -57,14 +57,6 @@ impl Bleu {
             lowercase: false,
             smoothing: Smoothing::Exp,
             effective_order: false,
-        }
-    }
-
-    /// BLEU for single sentences: orders longer than the hypothesis are left out.
-    pub fn for_sentences(tokenizer: Tokenizer) -> Self {
-        Self {
-            effective_order: true,
-            ..Self::new(tokenizer)
         }
     }
 
@@ -85,8 +77,8 @@ impl Metric for Bleu {
         "BLEU".to_owned()
     }
 
-    /// `[hypothesis length, reference length, matched 1..=4, total 1..=4]`; the reference length
-    /// is the one closest to the hypothesis, the shorter of two equally close.
+    /// `[hypothesis length, reference length, matched 1..=4, total 1..=4]`; the reference length is
+    /// the one closest to that of the hypothesis, and the shorter one of two equally close.
     fn statistics(&self, hypothesis: &str, references: &[&str]) -> Vec<f64> {
         let hypothesis = self.preprocess(hypothesis);
         let references: Vec<String> = references
@@ -168,14 +160,15 @@ fn count(tokens: &[u32], order: usize) -> HashMap<&[u32], u32> {
     counts
 }
 
-/// BLEU taken apart: what `sacrebleu` prints behind the score.
+/// The components of BLEU that `sacrebleu` prints after the score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BleuParts {
     /// BLEU, 0 to 100.
     pub score: f64,
     /// Smoothed n-gram precisions, 0 to 100.
     pub precisions: [f64; MAX_ORDER],
-    /// exp(1 − reference length / hypothesis length) of too short hypotheses, else 1.
+    /// Brevity penalty: exp(1 − reference length / hypothesis length) if the hypotheses are too
+    /// short, otherwise 1.
     pub brevity_penalty: f64,
     /// Tokens in the hypotheses.
     pub hypothesis_length: f64,

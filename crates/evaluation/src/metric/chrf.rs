@@ -7,9 +7,9 @@ use super::{Aggregate, Metric, SACREBLEU_VERSION, Signature};
 /// chrF with its options.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chrf {
-    /// Longest character n-gram.
+    /// Maximum character n-gram order.
     pub char_order: usize,
-    /// Longest word n-gram: 0 is chrF, 2 is chrF++.
+    /// Maximum word n-gram order: 0 for chrF, 2 for chrF++.
     pub word_order: usize,
     /// Weight of recall against precision.
     pub beta: f64,
@@ -47,8 +47,8 @@ impl Metric for Chrf {
         format!("chrF{}{}", self.beta, "+".repeat(self.word_order))
     }
 
-    /// `[hypothesis, reference, matched]` per order, against the reference that gives the best
-    /// score of the segment (the first of several).
+    /// `[hypothesis, reference, matched]` per order, against the reference with the best score for
+    /// the segment (the first if several are best).
     fn statistics(&self, hypothesis: &str, references: &[&str]) -> Vec<f64> {
         let mut best: Option<(f64, ChrfStatistics)> = None;
         for reference in references {

@@ -4,21 +4,19 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
-use crate::significance::Resampling;
-
-/// An ordered list of what decides a score.
+/// An ordered list of everything that determines a score.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Signature {
     parts: Vec<(String, String)>,
 }
 
 impl Signature {
-    /// Starts with the number of references a segment, as sacrebleu does.
+    /// Starts with the number of references per segment, as in sacrebleu.
     pub fn new(references: usize) -> Self {
         Self::default().with("nrefs", references)
     }
 
-    /// A signature of a measurement without references.
+    /// Signature of a measure without references.
     pub fn without_references() -> Self {
         Self::default()
     }
@@ -29,13 +27,13 @@ impl Signature {
         self
     }
 
-    /// Notes a bootstrap: `bs:SAMPLES|seed:SEED`, after `nrefs`.
-    pub fn resampled(&mut self, resampling: &Resampling) {
+    /// Records a bootstrap: `bs:SAMPLES|seed:SEED`, after `nrefs`.
+    pub fn resampled(&mut self, samples: usize, seed: u64) {
         let position = usize::from(self.parts.first().is_some_and(|(key, _)| key == "nrefs"));
         self.parts
-            .insert(position, ("bs".into(), resampling.samples.to_string()));
+            .insert(position, ("bs".into(), samples.to_string()));
         self.parts
-            .insert(position + 1, ("seed".into(), resampling.seed.to_string()));
+            .insert(position + 1, ("seed".into(), seed.to_string()));
     }
 
     /// The value of `key`.

@@ -1,4 +1,4 @@
-//! Tokenizers of BLEU, named as in sacrebleu.
+//! BLEU tokenizers, named as in sacrebleu.
 
 mod chinese;
 mod international;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub use sentencepiece::{SentencePiece, SentencePieceError};
 
-/// How text is cut into tokens before n-grams are counted.
+/// Tokenization before n-grams are counted.
 #[derive(Debug)]
 pub enum Tokenizer {
     /// `none`: white space only.
@@ -20,19 +20,17 @@ pub enum Tokenizer {
     International,
     /// `char`: every character.
     Characters,
-    /// `zh`: every Chinese character, the rest as `13a`.
+    /// `zh`: every Chinese character; the rest as `13a`.
     Chinese,
     /// `flores101`, `flores200` or another SentencePiece model ("spBLEU").
     SentencePiece(Box<SentencePiece>),
 }
 
-/// Why there is no tokenizer.
+/// Error returned when a tokenizer is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
-    /// A name that is none of sacrebleu's, or one that is not offered here.
-    #[error(
-        "unknown tokenizer \"{0}\"; there are 13a, intl, char, zh, none, flores101 and flores200"
-    )]
+    /// Not a name of sacrebleu's, or one that is not supported.
+    #[error("unknown tokenizer \"{0}\"; use 13a, intl, char, zh, none, flores101 or flores200")]
     Unknown(String),
     /// A SentencePiece tokenizer without its model.
     #[error(
@@ -42,7 +40,7 @@ pub enum TokenizerError {
     ModelMissing {
         /// `flores101` or `flores200`.
         name: String,
-        /// Where it was looked for.
+        /// Path where it was expected.
         looked: PathBuf,
     },
     /// The model cannot be read.
@@ -53,8 +51,8 @@ pub enum TokenizerError {
 impl Tokenizer {
     /// The tokenizer called `name`.
     ///
-    /// `flores101` and `flores200` are read from `model`, or from where sacrebleu keeps them
-    /// (`$SACREBLEU`, else `~/.sacrebleu`, `/models/`).
+    /// `flores101` and `flores200` are read from `model`, or from sacrebleu's cache (`$SACREBLEU`
+    /// or `~/.sacrebleu`, in `models/`).
     ///
     /// ```
     /// use evaluation::metric::tokenizer::Tokenizer;
@@ -120,7 +118,7 @@ impl Tokenizer {
     }
 }
 
-/// Where sacrebleu caches the model of `name`, under the names it downloads them by.
+/// Path at which sacrebleu caches the model of `name`.
 fn sacrebleu_model(name: &str) -> PathBuf {
     let folder = std::env::var_os("SACREBLEU")
         .map(PathBuf::from)
@@ -134,12 +132,13 @@ fn sacrebleu_model(name: &str) -> PathBuf {
     folder.join("models").join(file)
 }
 
-/// What Python's `str.split` takes for white space: Unicode's and the four separator controls.
+/// White space according to Python's `str.split`: Unicode's, and the four separator control
+/// characters.
 pub(crate) fn is_space(character: char) -> bool {
     character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
 }
 
-/// Splits as Python's `str.split` does.
+/// Splits like Python's `str.split`.
 pub(crate) fn split(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_space).filter(|token| !token.is_empty())
 }

@@ -1,4 +1,4 @@
-//! Answers before and after: what became of them, and some of them side by side.
+//! Answers before and after: verdicts, and samples side by side.
 
 use std::collections::BTreeMap;
 
@@ -6,23 +6,25 @@ use corpus::language::Language;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::results::{Results, TaskRecord};
+use super::Evaluations;
+use crate::results::TaskRecord;
 use crate::task::Sample;
-use crate::task::off_target::Verdict;
 
-/// Answers shown per task.
+/// Number of samples of a task.
 const SHOWN: usize = 6;
 
-/// What became of the answers to questions in one language.
+/// Verdicts on the answers to questions in one language.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LanguageVerdicts {
     /// Language of the questions.
     pub language: Language,
+    /// Title of the task.
+    pub title: String,
     /// Number of questions.
     pub questions: usize,
-    /// Shares of the verdicts in per cent, by key, before.
+    /// Shares of the verdicts before, in per cent, by key.
     pub before: Option<BTreeMap<String, f64>>,
-    /// The same, after.
+    /// Shares after.
     pub after: Option<BTreeMap<String, f64>>,
     /// Wrong languages of off-target answers before, by code.
     pub wrong_before: BTreeMap<String, u64>,
@@ -35,103 +37,63 @@ pub struct LanguageVerdicts {
 pub struct SampleAnswers {
     /// The task.
     pub task: String,
-    /// The language of the answer that is wanted.
+    /// Its title.
+    pub title: String,
+    /// The language of the expected answer.
     pub language: Language,
-    /// What was asked.
+    /// The question.
     pub question: String,
     /// The reference answer.
     pub reference: String,
-    /// What the model said before.
+    /// The answer before.
     pub before: Option<String>,
-    /// What it says after.
+    /// The answer after.
     pub after: Option<String>,
-    /// Verdict on `before`, by key; answers to questions only.
+    /// Verdict on `before`, by key; `None` for translations.
     pub before_verdict: Option<String>,
     /// Verdict on `after`.
     pub after_verdict: Option<String>,
 }
 
-/// Shares of the verdicts, from the measures of the off-target tasks.
-pub(super) fn verdicts(before: Option<&Results>, after: Option<&Results>) -> Vec<LanguageVerdicts> {
-    let record = |results: Option<&Results>, task: &str| -> Option<TaskRecord> {
-        results?.xldistill.tasks.get(task).cloned()
-    };
+/// Shares of the verdicts, for tasks that have verdicts.
+pub(super) fn verdicts(evaluations: &Evaluations<'_>) -> Vec<LanguageVerdicts> {
     let shares = |record: &TaskRecord| {
-        let share = |key: &str| {
-            let measures = record.measures.iter();
-            Some(
-                measures
-                    .into_iter()
-                    .find(|score| score.measure.key == key)?
-                    .score,
-            )
-        };
-        let shares = Verdict::ALL.into_iter();
-        shares
-            .filter_map(|(_, key, _)| Some((key.to_owned(), share(key)?)))
+        let measures = record.measures.iter();
+        let shares = &record.presentation.shares;
+        measures
+            .filter(|score| shares.contains(&score.measure.key))
+            .map(|score| (score.measure.key.clone(), score.score))
             .collect()
     };
-    tasks(before, after, "off_target_")
-        .into_iter()
-        .filter_map(|task| {
-            let (old, new) = (record(before, &task), record(after, &task));
-            let present = new.as_ref().or(old.as_ref())?;
-            let counts = after.or(before)?.samples.get(&task)?;
-            let wrong = |record: &Option<TaskRecord>| {
-                record
-                    .as_ref()
-                    .map(|record| record.histogram.clone())
-                    .unwrap_or_default()
-            };
-            Some(LanguageVerdicts {
-                language: present.language,
-                questions: counts.effective,
-                wrong_before: wrong(&old),
-                wrong_after: wrong(&new),
-                before: old.as_ref().map(shares),
-                after: new.as_ref().map(shares),
-            })
+    let wrong = |record: Option<&TaskRecord>| {
+        record.map_or_else(BTreeMap::new, |record| record.histogram.clone())
+    };
+    let tasks = evaluations.tasks().into_iter().filter_map(|task| {
+        let (old, new) = evaluations.records(&task);
+        let present = new.or(old)?;
+        (!present.presentation.shares.is_empty()).then(|| LanguageVerdicts {
+            language: present.language,
+            title: present.presentation.title.clone(),
+            questions: evaluations.documents(&task),
+            wrong_before: wrong(old),
+            wrong_after: wrong(new),
+            before: old.map(shares),
+            after: new.map(shares),
         })
-        .collect()
+    });
+    tasks.collect()
 }
 
-/// The tasks of either evaluation whose name begins so, those in the source language last.
-fn tasks(before: Option<&Results>, after: Option<&Results>, prefix: &str) -> Vec<String> {
-    let mut tasks: Vec<(bool, String)> = [before, after]
-        .into_iter()
-        .flatten()
-        .map(|results| &results.xldistill)
-        .flat_map(|details| {
-            let named = details
-                .tasks
-                .iter()
-                .filter(|(name, _)| name.starts_with(prefix));
-            named.map(|(name, record)| (record.language == details.source, name.clone()))
-        })
-        .collect();
-    tasks.sort();
-    tasks.dedup();
-    tasks.into_iter().map(|(_, name)| name).collect()
-}
-
-/// Evenly spaced documents of the tasks with answers: nobody picked them.
-pub(super) fn side_by_side(
-    before: Option<&Results>,
-    after: Option<&Results>,
-    samples: &dyn Fn(&str, &str) -> Vec<Sample>,
-) -> Vec<SampleAnswers> {
+/// Evenly spaced documents of the tasks with answers, so that none is picked by hand.
+pub(super) fn side_by_side(evaluations: &Evaluations<'_>) -> Vec<SampleAnswers> {
     let mut shown = Vec::new();
-    let answered = ["off_target_", "translation_"].map(|prefix| tasks(before, after, prefix));
-    for task in answered.into_iter().flatten() {
-        let language = [after, before]
-            .into_iter()
-            .flatten()
-            .find_map(|results| Some(results.xldistill.tasks.get(&task)?.language));
-        let (Some(language), old, new) =
-            (language, samples("before", &task), samples("after", &task))
-        else {
+    for task in evaluations.tasks() {
+        let (old, new) = evaluations.records(&task);
+        let Some(record) = new.or(old) else { continue };
+        let Some(asked) = &record.presentation.asked else {
             continue;
         };
+        let (old, new) = evaluations.samples(&task);
         let documents = old.len().max(new.len());
         for number in 0..documents.min(SHOWN) {
             let doc = number * documents / documents.min(SHOWN);
@@ -141,13 +103,12 @@ pub(super) fn side_by_side(
             let Some(either) = new.as_ref().or(old.as_ref()) else {
                 continue;
             };
-            let asked = ["question", "sentence"]
-                .iter()
-                .find_map(|key| either.doc.get(*key)?.as_str());
+            let question = either.doc.get(asked).and_then(Value::as_str);
             shown.push(SampleAnswers {
                 task: task.clone(),
-                language,
-                question: asked.unwrap_or_default().to_owned(),
+                title: record.presentation.title.clone(),
+                language: record.language,
+                question: question.unwrap_or_default().to_owned(),
                 reference: either.target.clone(),
                 before: old.as_ref().and_then(said),
                 after: new.as_ref().and_then(said),

@@ -1,19 +1,19 @@
-//! What every stage was given, kept and rejected, and examples of what it rejected.
+//! Rows that each stage read, kept and rejected, with examples of the latter.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use corpus::seam::EngineIdentity;
-use corpus::stage::{Manifest, Rejected};
+use corpus::stage::{self, Manifest, Rejected, RowResults};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Timing;
 
-/// Examples kept per reason.
+/// Number of examples of each reason.
 const EXAMPLES: usize = 2;
-/// Longest part of a rejected text that is shown, in characters.
+/// Maximum length of a rejected text, in characters; the rest is cut.
 const SHOWN: usize = 400;
 
 /// One stage of the text pipeline.
@@ -21,53 +21,52 @@ const SHOWN: usize = 400;
 pub struct FunnelStage {
     /// Name of the stage.
     pub stage: String,
-    /// Rows it was given, those that could not be read included.
+    /// Number of input rows, including malformed ones.
     pub rows: u64,
-    /// Rows it passed on.
+    /// Number of output rows.
     pub outputs: u64,
-    /// Rows it was given and passed nothing on of, those that could not be read included.
+    /// Number of rows without output, including malformed ones.
     pub dropped: u64,
-    /// Rows of which at least one text was rejected, and that went on without it.
+    /// Number of rows that lost at least one text.
     pub reduced: u64,
     /// Rejections by reason, the most frequent first.
     pub reasons: Vec<Reason>,
-    /// What the stage itself wants to be known.
+    /// Details of the stage.
     #[serde(default)]
     pub details: Value,
-    /// Engines that did the work.
+    /// The engines used.
     pub engines: Vec<EngineIdentity>,
     /// Seconds of work.
     pub seconds: f64,
-    /// Input rows a second.
+    /// Input rows per second.
     pub rows_per_second: f64,
     /// When it ended, in seconds since 1970.
     pub finished_at: u64,
 }
 
-/// Why texts were rejected.
+/// A reason for rejections.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reason {
     /// The reason, in `snake_case`.
     pub reason: String,
-    /// How often, over all fields.
+    /// Number of rejections.
     pub count: u64,
-    /// How often per field.
+    /// Number of rejections by field.
     pub fields: BTreeMap<String, u64>,
-    /// The first few.
+    /// The first ones.
     pub examples: Vec<RejectedExample>,
 }
 
-/// A text that was rejected, with what belongs to it.
+/// A rejected text and its context.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RejectedExample {
     /// Identifier of its row.
     pub id: String,
-    /// The field concerned.
+    /// The rejected field.
     pub field: String,
-    /// What was found.
+    /// The fault.
     pub detail: String,
-    /// The texts concerned by name, cut where they are long: a translation with its source, or
-    /// what the row holds.
+    /// The texts by name, shortened: a translation with its source, or the fields of the row.
     pub texts: Vec<(String, String)>,
 }
 
@@ -82,7 +81,7 @@ impl FunnelStage {
     }
 }
 
-/// The finished stages in the run's folder, in the order of the pipeline.
+/// The finished stages of the run, in order.
 pub(super) fn gather(run: &Path) -> Vec<FunnelStage> {
     let Ok(entries) = std::fs::read_dir(run) else {
         return Vec::new();
@@ -91,7 +90,7 @@ pub(super) fn gather(run: &Path) -> Vec<FunnelStage> {
         .flatten()
         .filter_map(|entry| {
             let folder = entry.path();
-            Some(stage(&folder, Manifest::read(&folder).ok()?))
+            Some(stage(&folder, stage::manifest(&folder).ok()?))
         })
         .collect();
     let order = ["answer", "translate", "filter", "code_switch", "mix"];
@@ -107,7 +106,12 @@ pub(super) fn gather(run: &Path) -> Vec<FunnelStage> {
 }
 
 fn stage(folder: &Path, manifest: Manifest) -> FunnelStage {
-    let counts = manifest.counts;
+    let RowResults {
+        counts,
+        details,
+        rows_per_second,
+        ..
+    } = manifest.results;
     let mut reasons: BTreeMap<String, Reason> = counts
         .rejections
         .iter()
@@ -126,11 +130,11 @@ fn stage(folder: &Path, manifest: Manifest) -> FunnelStage {
             (reason.clone(), entry)
         })
         .collect();
-    collect_examples(&folder.join(&manifest.files.rejected), &mut reasons);
+    collect_examples(&stage::rejected_file(folder), &mut reasons);
     let mut reasons: Vec<Reason> = reasons.into_values().collect();
     reasons.sort_by(|one, other| (other.count, &one.reason).cmp(&(one.count, &other.reason)));
     FunnelStage {
-        stage: manifest.stage,
+        stage: manifest.provenance.stage,
         rows: counts.rows + counts.rejected_at_source,
         outputs: counts.outputs,
         dropped: counts.rows_without_output + counts.rejected_at_source,
@@ -138,15 +142,15 @@ fn stage(folder: &Path, manifest: Manifest) -> FunnelStage {
             .rows_with_rejection
             .saturating_sub(counts.rows_without_output),
         reasons,
-        details: manifest.details,
-        engines: manifest.engines,
+        details,
+        engines: manifest.provenance.engines,
         seconds: manifest.seconds,
-        rows_per_second: manifest.rows_per_second,
-        finished_at: manifest.finished_at,
+        rows_per_second,
+        finished_at: manifest.finished_at as u64,
     }
 }
 
-/// The first rejections of each reason; reads no further than it must.
+/// The first rejections of each reason; reads only as much as necessary.
 fn collect_examples(path: &Path, reasons: &mut BTreeMap<String, Reason>) {
     let Ok(file) = std::fs::File::open(path) else {
         return;

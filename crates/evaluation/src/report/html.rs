@@ -1,5 +1,5 @@
-//! The report as one page: no network, no script, readable in light and dark, on paper and on a
-//! phone. Every text that is not ours is escaped by `maud`.
+//! The report as a page without network access or scripts, readable in light and dark mode, on
+//! paper and on a phone. `maud` escapes all text from outside.
 
 mod answers;
 mod chart;
@@ -36,7 +36,7 @@ pub fn page(report: &Report) -> String {
                         (section("scores", "Scores before and after", scores::render(report)))
                     }
                     @if !report.answers.is_empty() {
-                        (section("answers", "What became of the answers", answers::verdicts(report)))
+                        (section("answers", "Verdicts on the answers", answers::verdicts(report)))
                     }
                     @if !report.samples.is_empty() {
                         (section("samples", "Answers side by side", answers::side_by_side(report)))
@@ -45,7 +45,7 @@ pub fn page(report: &Report) -> String {
                         (section("training", "Training", training::render(training)))
                     }
                     @if !report.funnel.is_empty() {
-                        (section("funnel", "What was kept and what was rejected", funnel::render(report)))
+                        (section("funnel", "Rows kept and rejected", funnel::render(report)))
                     }
                     (section("run", "The run", overview::run(report)))
                 }

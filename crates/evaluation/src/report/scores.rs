@@ -1,35 +1,36 @@
-//! Scores before and after, and whether they differ by more than chance.
+//! Scores before and after, and whether they differ significantly.
 
 use corpus::language::Language;
-use corpus::record::Subset;
 use serde::{Deserialize, Serialize};
 
-use crate::results::{MeasuredScore, Results};
-use crate::significance::{Confidence, Resampling, Ties, approximate_randomisation};
-use crate::task::Sample;
+use super::Evaluations;
+use crate::metric::SegmentStatistics;
+use crate::results::{MeasuredScore, TaskRecord};
+use crate::significance::{Confidence, Exchanges, PairedTest, Resampling, Ties};
+use crate::task::{Measure, SHARE, Sample};
 
-/// p-value below which a difference counts as more than chance.
+/// p-value below which a difference is significant.
 pub const LEVEL: f64 = 0.05;
 const TRIALS: Resampling = Resampling {
     samples: 10_000,
     seed: 12345,
 };
 
-/// What became of a score.
+/// Verdict on a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Better, and more than chance.
+    /// Significantly better.
     Better,
-    /// Worse, and more than chance.
+    /// Significantly worse.
     Worse,
-    /// Changed by more than chance, where neither direction is better.
+    /// Significantly different, if neither direction is better.
     Changed,
-    /// No difference that could not be chance.
+    /// Not significant.
     NoDifference,
 }
 
-/// One score before and after.
+/// A score before and after.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScoreRow {
     /// Name of the measure, e.g. `chrF2++`.
@@ -38,149 +39,108 @@ pub struct ScoreRow {
     pub task: String,
     /// Key of the measure in `results.json`.
     pub key: String,
-    /// The language in question.
+    /// Heading of the row.
+    pub group: String,
+    /// Name of the row under its heading.
+    pub title: String,
+    /// Name of the score, if it is a headline score.
+    pub headline: Option<String>,
+    /// The language that is evaluated.
     pub language: Language,
-    /// The model as it was.
+    /// Score before.
     pub before: Option<f64>,
-    /// The model that was taught.
+    /// Score after.
     pub after: Option<f64>,
-    /// How the score was made.
+    /// Signature of the score.
     pub signature: String,
-    /// Unit behind the numbers, e.g. `%`.
+    /// Unit, e.g. `%`.
     pub unit: String,
-    /// `None` where neither is better.
+    /// `None` if neither is better.
     pub higher_is_better: Option<bool>,
     /// 95 % bootstrap interval of `before`.
     pub before_confidence: Option<Confidence>,
     /// 95 % bootstrap interval of `after`.
     pub after_confidence: Option<Confidence>,
-    /// Two-sided p-value of approximate randomisation over the documents; `None` where the two
-    /// were not evaluated on the same documents.
+    /// Two-sided p-value of approximate randomisation over the documents; `None` if the documents
+    /// differ.
     pub p_value: Option<f64>,
-    /// What became of it.
+    /// The verdict.
     pub verdict: Option<Verdict>,
 }
 
 impl ScoreRow {
-    /// After less before.
+    /// After minus before.
     pub fn difference(&self) -> Option<f64> {
         Some(self.after? - self.before?)
     }
 
-    /// Whether both scores are exactly zero: nothing to show in a table.
+    /// Whether both scores are exactly zero, which a table leaves out.
     pub fn is_nothing(&self) -> bool {
-        self.unit == "%" && self.before.unwrap_or(0.0) == 0.0 && self.after.unwrap_or(0.0) == 0.0
+        ["%", SHARE].contains(&self.unit.as_str())
+            && self.before.unwrap_or(0.0) == 0.0
+            && self.after.unwrap_or(0.0) == 0.0
     }
 
-    /// Difference relative to before; `None` where before is 0.
+    /// Difference relative to `before`; `None` if that is 0.
     pub fn relative(&self) -> Option<f64> {
         let before = self.before.filter(|&before| before != 0.0)?;
         Some(self.difference()? / before.abs())
     }
 }
 
-/// Pairs the measures of both evaluations; `samples` reads the samples of (`before` or `after`,
-/// task).
-pub(super) fn gather(
-    before: Option<&Results>,
-    after: Option<&Results>,
-    samples: &dyn Fn(&str, &str) -> Vec<Sample>,
-) -> Vec<ScoreRow> {
-    let mut tasks: Vec<(usize, bool, &String)> = [before, after]
-        .into_iter()
-        .flatten()
-        .map(|results| &results.xldistill)
-        .flat_map(|details| {
-            let tasks = details.tasks.iter();
-            tasks.map(|(name, record)| (rank(name), record.language == details.source, name))
-        })
-        .collect();
-    tasks.sort();
-    tasks.dedup();
-
+/// The measures of both evaluations in pairs, in the order of their presentation.
+pub(super) fn gather(evaluations: &Evaluations<'_>) -> Vec<ScoreRow> {
+    let source = evaluations.source();
     let mut rows = Vec::new();
-    for (_, _, task) in tasks {
-        let record = |results: Option<&Results>| {
-            results
-                .and_then(|results| results.xldistill.tasks.get(task))
-                .cloned()
-        };
-        let (old, new) = (record(before), record(after));
-        let Some(present) = new.as_ref().or(old.as_ref()) else {
+    for name in evaluations.tasks() {
+        let (old, new) = evaluations.records(&name);
+        let Some(present) = new.or(old) else {
             continue;
         };
-        let paired = match (before, after) {
-            (Some(before), Some(after)) => {
-                before.task_hashes.get(task) == after.task_hashes.get(task)
-            }
-            _ => false,
-        };
-        let (old_samples, new_samples) = match paired {
-            true => (samples("before", task), samples("after", task)),
-            false => (Vec::new(), Vec::new()),
-        };
+        let samples = evaluations.paired_samples(&name);
+        // Drawn once, for the first measure that needs them.
+        let mut exchanges = None;
         for measured in &present.measures {
-            let find = |record: &Option<crate::results::TaskRecord>| -> Option<MeasuredScore> {
-                let measures = &record.as_ref()?.measures;
+            let measure = &measured.measure;
+            let test = samples.as_ref().map(|(old, new)| {
+                let statistics =
+                    |samples: &[Sample]| crate::suite::statistics(samples, &measure.key);
+                test(&statistics(old), &statistics(new), measure, &mut exchanges)
+            });
+            let find = |record: Option<&TaskRecord>| -> Option<MeasuredScore> {
+                let measures = &record?.measures;
                 measures
                     .iter()
-                    .find(|other| other.measure.key == measured.measure.key)
+                    .find(|other| other.measure.key == measure.key)
                     .cloned()
             };
-            let (old, new) = (find(&old), find(&new));
-            rows.push(row(
-                task,
-                present.language,
-                measured,
-                old,
-                new,
-                &old_samples,
-                &new_samples,
-            ));
+            let is_source = source == Some(present.language);
+            let (old, new) = (find(old), find(new));
+            rows.push(row(&name, present, is_source, measure, [old, new], test));
         }
     }
     rows
 }
 
-/// Tasks in the order of the questions that a reader asks, subsets in the paper's order.
-fn rank(task: &str) -> usize {
-    let kinds = [
-        "off_target_",
-        "translation_",
-        "perplexity_",
-        "held_out_loss_",
-    ];
-    let Some(kind) = kinds.iter().position(|kind| task.starts_with(kind)) else {
-        return usize::MAX;
-    };
-    let subset = task[kinds[kind].len()..]
-        .split('_')
-        .next()
-        .unwrap_or_default();
-    let subset = Subset::ALL.iter().position(|known| known.name() == subset);
-    10 * kind + subset.map_or(0, |position| position + 1)
+fn test(
+    old: &SegmentStatistics,
+    new: &SegmentStatistics,
+    measure: &Measure,
+    exchanges: &mut Option<Exchanges>,
+) -> PairedTest {
+    exchanges
+        .get_or_insert_with(|| Exchanges::draw(old.len(), &TRIALS))
+        .test(old, new, &measure.aggregate, Ties::Counted)
 }
 
 fn row(
     task: &str,
-    language: Language,
-    measured: &MeasuredScore,
-    before: Option<MeasuredScore>,
-    after: Option<MeasuredScore>,
-    old: &[Sample],
-    new: &[Sample],
+    record: &TaskRecord,
+    is_source: bool,
+    measure: &Measure,
+    [before, after]: [Option<MeasuredScore>; 2],
+    test: Option<PairedTest>,
 ) -> ScoreRow {
-    let measure = &measured.measure;
-    let statistics = |samples: &[Sample]| crate::suite::statistics(samples, &measure.key);
-    let test = (!old.is_empty() && old.len() == new.len()).then(|| {
-        approximate_randomisation(
-            &statistics(old),
-            &statistics(new),
-            &measure.aggregate,
-            &TRIALS,
-            Ties::Counted,
-        )
-    });
     let verdict = test.map(|test| {
         if test.p_value >= LEVEL {
             return Verdict::NoDifference;
@@ -191,11 +151,19 @@ fn row(
             Some(_) => Verdict::Worse,
         }
     });
+    let presentation = &record.presentation;
+    let headline = presentation.headline.as_ref();
+    let headline = headline
+        .filter(|headline| headline.measure == measure.key)
+        .filter(|headline| headline.of_source || !is_source);
     ScoreRow {
         name: measure.name.clone(),
         task: task.to_owned(),
         key: measure.key.clone(),
-        language,
+        group: presentation.group.clone(),
+        title: presentation.row.clone().unwrap_or(measure.name.clone()),
+        headline: headline.map(|headline| headline.label.clone()),
+        language: record.language,
         signature: measure.signature.clone(),
         unit: measure.unit.clone(),
         higher_is_better: measure.higher_is_better,

@@ -1,4 +1,4 @@
-//! The scores as a table on a terminal.
+//! The scores as a table for the terminal.
 
 use comfy_table::{
     Cell, CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle,
@@ -7,8 +7,8 @@ use comfy_table::{
 use super::scores::{ScoreRow, Verdict};
 use super::{Report, titles};
 
-/// The scores before and after, a few lines on what was kept and how long it took; at most `width`
-/// columns wide where given.
+/// The scores before and after, and a few lines on rows kept and time; at most `width` columns
+/// wide, if given.
 pub fn render(report: &Report, width: Option<u16>) -> String {
     let mut text = String::new();
     if !report.scores.is_empty() {
@@ -54,7 +54,7 @@ pub fn render(report: &Report, width: Option<u16>) -> String {
     text
 }
 
-/// Rules above and below the header and at the end, nothing between rows.
+/// Lines above and below the header and at the end, none between rows.
 const STYLE: TableStyle = TableStyle::new()
     .top_border(LineStyle::none().fill('─').junction('─'))
     .header_lines(ContentLineStyle::none())
@@ -71,10 +71,9 @@ fn scores(report: &Report, width: Option<u16>) -> String {
         table.set_width(width);
     }
     table.set_header(["", "measure", "before", "after", "change", "p", ""]);
-    let mut last = String::new();
+    let mut last = "";
     for row in report.scores.iter().filter(|row| !row.is_nothing()) {
-        let group = titles::group(&row.task);
-        let title = if group == last { "" } else { &group };
+        let title = if row.group == last { "" } else { &row.group };
         let value = |score: Option<f64>| match score {
             Some(score) => titles::score(score, &row.unit),
             None => "–".to_owned(),
@@ -82,7 +81,7 @@ fn scores(report: &Report, width: Option<u16>) -> String {
         let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
         table.add_row([
             Cell::new(title),
-            Cell::new(titles::row(&row.task, &row.name)),
+            Cell::new(&row.title),
             right(value(row.before)),
             right(value(row.after)),
             right(
@@ -92,7 +91,7 @@ fn scores(report: &Report, width: Option<u16>) -> String {
             right(row.p_value.map_or(String::new(), titles::p_value)),
             Cell::new(mark(row)),
         ]);
-        last = group;
+        last = &row.group;
     }
     table.to_string()
 }

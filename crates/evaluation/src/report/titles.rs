@@ -1,59 +1,16 @@
-//! Names and numbers as a reader wants them.
+//! Names and numbers for readers.
 
 use std::time::Duration;
 
-use corpus::language::Language;
+use jiff::{Timestamp, tz::TimeZone};
 
-/// What a task asks, e.g. `Translation, English → Portuguese`.
-pub fn task(name: &str) -> String {
-    let language = |code: &str| match Language::parse(code) {
-        Ok(language) => language.everyday_name().to_owned(),
-        Err(_) => code.to_owned(),
-    };
-    if let Some(code) = name.strip_prefix("off_target_") {
-        return format!("Answers to {} questions", language(code));
-    }
-    if let Some(code) = name.strip_prefix("perplexity_") {
-        return format!("{} text", language(code));
-    }
-    let pair = name
-        .strip_prefix("translation_")
-        .and_then(|pair| pair.split_once('-'));
-    if let Some((from, to)) = pair {
-        return format!("Translation, {} → {}", language(from), language(to));
-    }
-    if let Some(rest) = name.strip_prefix("held_out_loss_") {
-        if let Ok(known) = Language::parse(rest) {
-            return format!("Held-out answers in {}", known.everyday_name());
-        }
-        return match rest.split_once('_') {
-            Some((subset, code)) => format!("Held-out {subset} examples, {}", language(code)),
-            None => format!("Held-out {rest} examples"),
-        };
-    }
-    name.to_owned()
-}
+use crate::task::SHARE;
 
-/// The heading that a task's rows stand under in a table of scores.
-pub fn group(name: &str) -> String {
-    if name.starts_with("held_out_loss_") {
-        return "Held-out answers, loss per token".to_owned();
-    }
-    task(name)
-}
-
-/// The name of a row under [`group`].
-pub fn row(name: &str, measure: &str) -> String {
-    if !name.starts_with("held_out_loss_") {
-        return measure.to_owned();
-    }
-    let title = task(name);
-    let title = title.strip_prefix("Held-out ").unwrap_or(&title);
-    title.replacen("answers in", "reference answers in", 1)
-}
-
-/// A score with as many digits as say something, and its unit.
+/// A score with its significant digits and its unit.
 pub fn score(value: f64, unit: &str) -> String {
+    if unit == SHARE {
+        return score(100.0 * value, "%");
+    }
     let number = match value.abs() {
         _ if unit == "%" => format!("{value:.1}"),
         size if size >= 1000.0 => count(value.round() as u64),
@@ -67,8 +24,11 @@ pub fn score(value: f64, unit: &str) -> String {
     }
 }
 
-/// A difference of scores with its sign.
+/// A difference between scores with its sign.
 pub fn difference(value: f64, unit: &str) -> String {
+    if unit == SHARE {
+        return difference(100.0 * value, "%");
+    }
     let sign = if value < 0.0 { "−" } else { "+" };
     let unit = if unit == "%" { "pp" } else { unit };
     let size = match value.abs() {
@@ -82,7 +42,7 @@ pub fn difference(value: f64, unit: &str) -> String {
     }
 }
 
-/// A relative change: per cent, or a factor where that says more.
+/// A relative change: in per cent, or as a factor if it is large.
 pub fn relative(change: f64) -> String {
     match change {
         change if change > 2.0 => format!("×{:.1}", 1.0 + change),
@@ -100,7 +60,7 @@ pub fn p_value(p: f64) -> String {
     }
 }
 
-/// A whole number with its thousands apart.
+/// A whole number with thousands separators.
 pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
@@ -126,7 +86,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A rate with two or three digits.
+/// A rate with two or three significant digits.
 pub fn rate(value: f64) -> String {
     match value {
         value if value >= 100.0 => count(value.round() as u64),
@@ -140,28 +100,12 @@ pub fn words(name: &str) -> String {
     name.replace('_', " ")
 }
 
-/// A moment in seconds since 1970 as `2026-01-31 23:59 UTC` (civil calendar after Hinnant).
+/// A moment in seconds since 1970 as `2026-01-31 23:59 UTC`.
 pub fn moment(seconds: u64) -> String {
-    let (days, rest) = ((seconds / 86_400) as i64, seconds % 86_400);
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!(
-        "{year}-{month:02}-{day:02} {:02}:{:02} UTC",
-        rest / 3600,
-        rest % 3600 / 60
-    )
+    let moment = i64::try_from(seconds).ok();
+    let moment = moment.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    let moment = moment.unwrap_or(Timestamp::MAX).to_zoned(TimeZone::UTC);
+    moment.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 #[cfg(test)]
@@ -169,31 +113,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tasks_are_named_for_readers() {
-        assert_eq!(
-            task("off_target_por_Latn"),
-            "Answers to Portuguese questions"
-        );
-        assert_eq!(
-            task("translation_eng_Latn-por_Latn"),
-            "Translation, English → Portuguese"
-        );
-        assert_eq!(
-            task("held_out_loss_por_Latn"),
-            "Held-out answers in Portuguese"
-        );
-        assert_eq!(task("held_out_loss_LL"), "Held-out LL examples");
-        assert_eq!(
-            task("held_out_loss_TT_por_Latn"),
-            "Held-out TT examples, Portuguese"
-        );
-    }
-
-    #[test]
     fn numbers_carry_the_digits_that_say_something() {
         assert_eq!(score(3.21087, ""), "3.211");
         assert_eq!(score(12345.6, ""), "12,346");
         assert_eq!(score(4.25, "%"), "4.2\u{a0}%");
+        assert_eq!(score(0.2561, SHARE), "25.6\u{a0}%");
+        assert_eq!(difference(0.25, SHARE), "+25.0\u{a0}pp");
         assert_eq!(difference(-0.5, ""), "−0.500");
         assert_eq!(difference(12.34, "%"), "+12.3\u{a0}pp");
         assert_eq!(duration(4000.0), "1 h 6 min");

@@ -1,102 +1,51 @@
-//! How the training went, from `train/metrics.jsonl` and, once it has finished,
-//! `train/manifest.json`.
+//! The course of training, from `train/metrics.jsonl` and, once finished, `train/manifest.json`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use artefacts::training::{Metric, TrainRecord, TrainSummary};
+use artefacts::{MANIFEST_FILE, Manifest};
 use serde::{Deserialize, Serialize};
 
 use super::Timing;
 
-/// The training in numbers and curves.
+/// Numbers and curves of training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingSummary {
-    /// Optimiser steps done.
+    /// Number of optimiser steps.
     pub steps: u64,
-    /// Passes over the training set.
+    /// Number of epochs.
     pub epochs: f64,
-    /// Tokens that went through the model.
+    /// Number of training tokens.
     pub tokens: u64,
-    /// Tokens a second, the median over the steps.
+    /// Tokens per second, median over the steps.
     pub tokens_per_second: f64,
     /// Seconds spent in steps.
     pub seconds: f64,
     /// Held-out loss at the first evaluation.
     pub first_held_out_loss: Option<f64>,
-    /// The lowest held-out loss and its step.
+    /// Lowest held-out loss and its step.
     pub best_held_out_loss: Option<(u64, f64)>,
-    /// What is known only once the training has finished.
+    /// Summary of a finished training.
     pub finished: Option<FinishedTraining>,
-    /// Training loss per subset, and `all` for the objective.
+    /// Training loss by subset; `all` is the objective.
     pub train: BTreeMap<String, Vec<(u64, f64)>>,
-    /// Held-out loss per subset, and `all` for the objective.
+    /// Held-out loss by subset; `all` is the objective.
     pub held_out: BTreeMap<String, Vec<(u64, f64)>>,
 }
 
-/// What a finished training says of itself.
+/// A finished training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FinishedTraining {
-    /// Optimiser steps that were planned; more than were done where training ended early.
-    pub planned_steps: u64,
-    /// Step of the exported parameters.
-    pub best_step: u64,
-    /// Examples trained on.
-    pub training_examples: u64,
-    /// Examples held out.
-    pub held_out_examples: u64,
-    /// Training examples left out for their length.
-    #[serde(default)]
-    pub dropped_examples: u64,
-    /// Training examples whose answers were cut.
-    #[serde(default)]
-    pub truncated_examples: u64,
-    /// Parameters trained, in scalars.
-    pub trainable_parameters: u64,
-    /// Peak learning rate.
-    pub learning_rate: f64,
-    /// Seconds of training, evaluations included.
-    pub seconds: f64,
-    /// What was found suspicious before training.
-    #[serde(default)]
-    pub warnings: Vec<String>,
+    /// Its summary.
+    #[serde(flatten)]
+    pub summary: TrainSummary,
     /// When it ended, in seconds since 1970.
-    #[serde(default)]
     pub finished_at: f64,
 }
 
-/// The part of `train/manifest.json` that is shown.
-#[derive(Deserialize)]
-struct TrainManifest {
-    summary: FinishedTraining,
-    finished_at: f64,
-}
-
-/// Name of the curve of the whole objective.
+/// Name of the curve of the objective.
 pub const ALL: &str = "all";
-
-/// The parts of a line of `metrics.jsonl` that are shown.
-#[derive(Deserialize)]
-struct Measurement {
-    event: Event,
-    step: u64,
-    epoch: f64,
-    loss: f64,
-    #[serde(default)]
-    losses: BTreeMap<String, f64>,
-    #[serde(default)]
-    tokens: u64,
-    #[serde(default)]
-    tokens_per_second: f64,
-}
-
-#[derive(Deserialize, PartialEq)]
-#[serde(rename_all = "lowercase")]
-enum Event {
-    Train,
-    Evaluation,
-    #[serde(other)]
-    Other,
-}
 
 impl TrainingSummary {
     pub(super) fn timing(&self) -> Timing {
@@ -105,36 +54,25 @@ impl TrainingSummary {
             seconds: self
                 .finished
                 .as_ref()
-                .map_or(self.seconds, |finished| finished.seconds),
+                .map_or(self.seconds, |finished| finished.summary.seconds),
             amount: self.tokens as f64,
             unit: "tokens".to_owned(),
         }
     }
 }
 
-/// Reads the metrics in `folder`; `None` where no step was logged.
+/// Reads the metrics in `folder`; `None` if no step was logged.
 pub(super) fn gather(folder: &Path) -> Option<TrainingSummary> {
-    let text = std::fs::read_to_string(folder.join("metrics.jsonl")).ok()?;
-    let measurements = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok());
-    let mut summary = summarise(measurements)?;
-    summary.finished = std::fs::read(folder.join("manifest.json"))
-        .ok()
-        .and_then(|json| serde_json::from_slice(&json).ok())
-        .map(
-            |TrainManifest {
-                 summary,
-                 finished_at,
-             }| FinishedTraining {
-                finished_at,
-                ..summary
-            },
-        );
+    let mut summary = summarise(&Metric::read_all(folder).ok()?)?;
+    let manifest = Manifest::<TrainRecord>::read(&folder.join(MANIFEST_FILE));
+    summary.finished = manifest.ok().flatten().map(|manifest| FinishedTraining {
+        summary: manifest.results.summary,
+        finished_at: manifest.finished_at,
+    });
     Some(summary)
 }
 
-fn summarise(measurements: impl Iterator<Item = Measurement>) -> Option<TrainingSummary> {
+fn summarise(measurements: &[Metric]) -> Option<TrainingSummary> {
     let mut summary = TrainingSummary {
         steps: 0,
         epochs: 0.0,
@@ -148,36 +86,43 @@ fn summarise(measurements: impl Iterator<Item = Measurement>) -> Option<Training
         held_out: BTreeMap::new(),
     };
     let mut speeds = Vec::new();
-    for measurement in measurements.filter(|row| row.event != Event::Other && row.loss.is_finite())
-    {
-        let Measurement { step, loss, .. } = measurement;
-        let curves = match measurement.event {
-            Event::Train => {
+    for measurement in measurements {
+        let step = measurement.step() as u64;
+        let (loss, losses, curves) = match measurement {
+            Metric::Train {
+                epoch,
+                loss,
+                losses,
+                tokens,
+                tokens_per_second,
+                ..
+            } if loss.is_finite() => {
                 let before = summary.tokens;
                 summary.steps = step;
-                summary.epochs = measurement.epoch;
-                summary.tokens = measurement.tokens.max(before);
-                if measurement.tokens_per_second > 0.0 {
-                    let done = summary.tokens.saturating_sub(before) as f64;
-                    summary.seconds += done / measurement.tokens_per_second;
-                    speeds.push(measurement.tokens_per_second);
+                summary.epochs = *epoch;
+                summary.tokens = before.max(*tokens);
+                if *tokens_per_second > 0.0 {
+                    summary.seconds += (summary.tokens - before) as f64 / tokens_per_second;
+                    speeds.push(*tokens_per_second);
                 }
-                &mut summary.train
+                (*loss, losses, &mut summary.train)
             }
-            _ => {
-                summary.first_held_out_loss.get_or_insert(loss);
-                if summary
-                    .best_held_out_loss
-                    .is_none_or(|(_, best)| loss < best)
-                {
-                    summary.best_held_out_loss = Some((step, loss));
+            Metric::Evaluation { loss, losses, .. } if loss.is_finite() => {
+                summary.first_held_out_loss.get_or_insert(*loss);
+                let best = summary.best_held_out_loss;
+                if best.is_none_or(|(_, best)| *loss < best) {
+                    summary.best_held_out_loss = Some((step, *loss));
                 }
-                &mut summary.held_out
+                (*loss, losses, &mut summary.held_out)
             }
+            _ => continue,
         };
-        let all = std::iter::once((ALL.to_owned(), loss));
-        for (subset, loss) in all.chain(measurement.losses) {
-            curves.entry(subset).or_default().push((step, loss));
+        let parts = losses.iter().map(|(name, loss)| (name.as_str(), *loss));
+        for (name, loss) in std::iter::once((ALL, loss)).chain(parts) {
+            curves
+                .entry(name.to_owned())
+                .or_default()
+                .push((step, loss));
         }
     }
     speeds.sort_by(f64::total_cmp);

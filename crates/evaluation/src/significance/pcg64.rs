@@ -1,7 +1,7 @@
 //! NumPy's default generator (`numpy.random.default_rng`): PCG64 seeded by a `SeedSequence`.
 //!
-//! The same seed draws the same resamples as sacrebleu, so that intervals and p-values can be
-//! compared digit by digit instead of within sampling noise.
+//! The same seed draws the same resamples as sacrebleu, so intervals and p-values can be compared
+//! digit by digit instead of within sampling noise.
 
 /// PCG XSL-RR 128/64 (O'Neill 2014).
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl Pcg64 {
         folded.rotate_right((self.state >> 122) as u32)
     }
 
-    /// Half of a 64-bit draw, the other half being kept for the next call.
+    /// Half of a 64-bit draw; the next call returns the other half.
     fn next_u32(&mut self) -> u32 {
         if let Some(spare) = self.spare.take() {
             return spare;

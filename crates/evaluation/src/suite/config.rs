@@ -1,4 +1,4 @@
-//! What an evaluation is told.
+//! Settings of an evaluation.
 
 use std::path::PathBuf;
 
@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 use crate::significance::Resampling;
 use crate::task::translation::AnswerPart;
 
-/// How the tasks are run and scored.
+/// Settings of tasks and scores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluateConfig {
-    /// Documents given to the model at once; part of the results, as it decides the batches.
+    /// Number of documents in a batch. Part of the key, because batches can affect results.
     pub batch_size: usize,
-    /// How much of an answer counts as a translation.
+    /// The part of an answer that counts as the translation.
     pub translation_answer: AnswerPart,
     /// BLEU's tokenizer: `13a`, `intl`, `char`, `zh`, `none`, `flores101`, `flores200`.
     pub bleu_tokenizer: String,
     /// The SentencePiece model of `flores101` and `flores200`.
     pub bleu_tokenizer_model: Option<PathBuf>,
-    /// The share of an answer that must stand in its question to be a copy of it.
+    /// Share of an answer that must occur in its question for the answer to count as a copy.
     pub copied_share: f64,
-    /// Bootstrap of the intervals.
+    /// Bootstrap of the confidence intervals.
     pub resampling: Resampling,
 }
 

@@ -1,12 +1,11 @@
-//! What can stop an evaluation.
+//! Errors of an evaluation.
 
-use std::path::{Path, PathBuf};
-
+use artefacts::ArtefactError;
 use corpus::seam::EngineError;
 
 use crate::metric::tokenizer::TokenizerError;
 
-/// Why an evaluation stopped.
+/// Error returned when an evaluation fails.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
     /// The model could not answer or score.
@@ -14,34 +13,33 @@ pub enum EvaluateError {
     Engine {
         /// The task.
         task: String,
-        /// What the engine said.
+        /// The engine's error.
         source: EngineError,
     },
-    /// BLEU's tokenizer is missing.
+    /// A benchmark needs log-likelihoods, and the engine has none.
+    #[error(
+        "{task}: {engine} returns no log-probabilities; set scoring = \"generation\" in \
+         [[evaluate.benchmarks]] if the benchmark offers it, or evaluate a local model"
+    )]
+    CannotScore {
+        /// The task.
+        task: String,
+        /// The engine.
+        engine: String,
+    },
+    /// Two tasks have the same name.
+    #[error("{task} is evaluated twice; remove one of its entries from [[evaluate.benchmarks]]")]
+    Repeated {
+        /// The task.
+        task: String,
+    },
+    /// BLEU's tokenizer cannot be loaded.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
-    /// There is nothing to evaluate on.
-    #[error("no held-out material: name questions, pairs or texts under [evaluate]")]
+    /// There is no material.
+    #[error("no held-out material: name questions, pairs, texts or benchmarks under [evaluate]")]
     NoMaterial,
-    /// A file could not be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        source: std::io::Error,
-    },
-    /// A second evaluation in the same folder.
-    #[error("another evaluation is using {}; wait for it to end", folder.display())]
-    Locked {
-        /// The folder.
-        folder: PathBuf,
-    },
-}
-
-impl EvaluateError {
-    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| EvaluateError::Io { path, source }
-    }
+    /// A file could not be written, or another evaluation is using the folder.
+    #[error(transparent)]
+    Artefact(#[from] ArtefactError),
 }

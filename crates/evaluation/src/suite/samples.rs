@@ -1,22 +1,22 @@
-//! The samples of a task: appended batch by batch, complete under their name only at the end.
+//! The samples of a task: appended batch by batch, and renamed when complete.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use artefacts::ArtefactError;
 use serde::{Deserialize, Serialize};
 
-use super::EvaluateError;
 use crate::task::Sample;
 
-/// First line of an unfinished file, and after every batch: what it belongs to, how far it is.
+/// First line of an unfinished file and line after each batch: its key, and the time so far.
 #[derive(Serialize, Deserialize)]
 struct Mark {
     key: String,
     seconds: f64,
 }
 
-/// Samples of a task that is being evaluated, in `<name>.unfinished`.
+/// Samples of an unfinished task, in `<name>.unfinished`.
 pub struct SampleFile {
     path: PathBuf,
     unfinished: PathBuf,
@@ -35,22 +35,20 @@ pub struct Finished {
 }
 
 impl SampleFile {
-    /// Opens what an interrupted evaluation with the same key left, less a batch that was being
-    /// written; starts anew otherwise.
-    pub fn open(path: &Path, key: &str, batch: usize) -> Result<Self, EvaluateError> {
+    /// Opens the whole batches of an interrupted evaluation with the same key, or starts afresh.
+    pub fn open(path: &Path, key: &str, batch: usize) -> Result<Self, ArtefactError> {
         let unfinished = path.with_extension("jsonl.unfinished");
         let (samples, seconds) = recover(&unfinished, key, batch);
-        let io = || EvaluateError::io(&unfinished);
         let mut content = mark(key, seconds);
         for sample in &samples {
             content.push_str(&line(sample));
         }
         content.push_str(&mark(key, seconds));
-        replace(&unfinished, content.as_bytes()).map_err(io())?;
+        artefacts::write(&unfinished, content.as_bytes())?;
         let file = OpenOptions::new()
             .append(true)
             .open(&unfinished)
-            .map_err(io())?;
+            .map_err(ArtefactError::io("open", &unfinished))?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -62,31 +60,31 @@ impl SampleFile {
         })
     }
 
-    /// What is there.
+    /// The samples so far.
     pub fn samples(&self) -> &[Sample] {
         &self.samples
     }
 
     /// Adds a batch; `seconds` is the time since the file was opened.
-    pub fn append(&mut self, batch: Vec<Sample>, seconds: f64) -> Result<(), EvaluateError> {
+    pub fn append(&mut self, batch: Vec<Sample>, seconds: f64) -> Result<(), ArtefactError> {
         self.seconds = self.earlier_seconds + seconds;
         let mut content: String = batch.iter().map(line).collect();
         content.push_str(&mark(&self.key, self.seconds));
         let written = self.file.write_all(content.as_bytes());
         written
             .and_then(|()| self.file.sync_data())
-            .map_err(EvaluateError::io(&self.unfinished))?;
+            .map_err(ArtefactError::io("write", &self.unfinished))?;
         self.samples.extend(batch);
         Ok(())
     }
 
-    /// Puts the samples in their place.
-    pub fn finish(self) -> Result<Finished, EvaluateError> {
+    /// Renames the file to its final name.
+    pub fn finish(self) -> Result<Finished, ArtefactError> {
         let content: String = self.samples.iter().map(line).collect();
-        replace(&self.path, content.as_bytes()).map_err(EvaluateError::io(&self.path))?;
-        std::fs::remove_file(&self.unfinished).map_err(EvaluateError::io(&self.unfinished))?;
+        let hash = artefacts::write(&self.path, content.as_bytes())?;
+        artefacts::remove(&self.unfinished)?;
         Ok(Finished {
-            hash: blake3::hash(content.as_bytes()).to_hex().to_string(),
+            hash,
             samples: self.samples,
             seconds: self.seconds,
         })
@@ -124,27 +122,7 @@ fn line(sample: &Sample) -> String {
     json
 }
 
-/// Writes a file beside its place and moves it there.
-pub fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".incomplete");
-    let incomplete = path.with_file_name(name);
-    let mut file = File::create(&incomplete)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    std::fs::rename(&incomplete, path)
-}
-
-/// Hash of a finished file of samples; `None` where there is none.
-pub fn hash(path: &Path) -> Option<String> {
-    Some(
-        blake3::hash(&std::fs::read(path).ok()?)
-            .to_hex()
-            .to_string(),
-    )
-}
-
-/// The samples of a finished task; empty where there are none.
+/// The samples of a finished task; empty if there are none.
 pub fn read(path: &Path) -> Vec<Sample> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines()

@@ -1,16 +1,16 @@
-//! How much of an answer is copied from its question.
+//! The share of an answer that is copied from its question.
 
 use std::collections::HashSet;
 
-/// Characters in a row that count as copied: longer than most stems, shorter than most phrases.
+/// Length of a run that counts as copied: longer than most stems, shorter than most phrases.
 const RUN: usize = 6;
 
-/// The share, 0 to 1, of an answer's letters and digits that stand in the question within a run
-/// of at least six, in any order.
+/// The share, 0 to 1, of an answer's letters and digits that belong to runs of at least six that
+/// also occur in the question, in any order.
 ///
-/// Case, white space and punctuation do not count, so that a question repeated as a statement or
-/// with its words moved is still a copy, and scripts without spaces are treated alike. An answer
-/// shorter than one run is compared as a whole.
+/// Case, white space and punctuation are ignored, so a question repeated as a statement or with its
+/// words moved is still a copy, and scripts without spaces are treated alike. An answer shorter
+/// than one run is compared as a whole.
 ///
 /// ```
 /// use evaluation::task::overlap;

@@ -6,18 +6,21 @@ use std::ops::Range;
 
 use corpus::language::Language;
 use corpus::record::{Example, Subset};
-use corpus::seam::{EngineError, ScoredText};
+use corpus::seam::{EngineError, Request};
 use serde_json::{Map, Value, json};
 
-use super::{IMPLEMENTATION, Measure, Sample, Subject, Task, object};
-use crate::material::Question;
+use super::{Headline, IMPLEMENTATION, Measure, Presentation, Sample, Subject, Task, object};
 use crate::metric::{Aggregate, Signature};
+use crate::rows::Question;
 
 /// The loss of reference answers to questions.
 #[derive(Debug)]
 pub struct HeldOutLoss<'a> {
     name: String,
     language: Language,
+    /// The subset of the transfer set; `None` for reference answers to questions.
+    subset: Option<Subset>,
+    source: Option<Language>,
     rows: Vec<Row<'a>>,
 }
 
@@ -29,8 +32,7 @@ struct Row<'a> {
 }
 
 impl<'a> HeldOutLoss<'a> {
-    /// The reference answers to held-out questions in `language`; questions without one are left
-    /// out.
+    /// The reference answers to held-out questions in `language`, without questions that have none.
     pub fn of_questions(language: Language, questions: &'a [Question]) -> Self {
         let rows = questions
             .iter()
@@ -44,11 +46,13 @@ impl<'a> HeldOutLoss<'a> {
         Self {
             name: format!("held_out_loss_{}", language.code()),
             language,
+            subset: None,
+            source: None,
             rows,
         }
     }
 
-    /// One task per subset of the transfer set, and per target language where there are several.
+    /// One task per subset of the transfer set and, if there are several, per target language.
     pub fn of_examples(source: Language, examples: &'a [Example]) -> Vec<Self> {
         let mut groups: BTreeMap<(Subset, Language), Vec<Row<'a>>> = BTreeMap::new();
         for example in examples {
@@ -77,6 +81,8 @@ impl<'a> HeldOutLoss<'a> {
                 Self {
                     name,
                     language,
+                    subset: Some(subset),
+                    source: Some(source),
                     rows,
                 }
             })
@@ -132,6 +138,35 @@ impl Task for HeldOutLoss<'_> {
         }]
     }
 
+    fn presentation(&self) -> Presentation {
+        let language = self.language.everyday_name();
+        let mut presentation = Presentation {
+            group: "Held-out answers, loss per token".to_owned(),
+            order: 400,
+            ..Presentation::default()
+        };
+        match self.subset {
+            None => {
+                presentation.title = format!("Held-out answers in {language}");
+                presentation.row = Some(format!("reference answers in {language}"));
+                presentation.headline = Some(Headline {
+                    of_source: true,
+                    ..Headline::new("loss", format!("Loss of {language} answers"))
+                });
+            }
+            Some(subset) => {
+                let of = match self.source == Some(self.language) {
+                    true => format!("{} examples", subset.name()),
+                    false => format!("{} examples, {language}", subset.name()),
+                };
+                presentation.title = format!("Held-out {of}");
+                presentation.row = Some(of);
+                presentation.order += 1 + subset as u32;
+            }
+        }
+        presentation
+    }
+
     fn needs_scorer(&self) -> bool {
         true
     }
@@ -141,12 +176,9 @@ impl Task for HeldOutLoss<'_> {
         subject: &Subject<'_>,
         range: Range<usize>,
     ) -> Result<Vec<Sample>, EngineError> {
-        let texts: Vec<ScoredText> = self.rows[range.clone()]
+        let texts: Vec<Request> = self.rows[range.clone()]
             .iter()
-            .map(|row| ScoredText::Chat {
-                question: row.question.to_owned(),
-                answer: row.answer.to_owned(),
-            })
+            .map(|row| Request::question(row.question).with_continuations([row.answer]))
             .collect();
         let losses = subject.losses(&texts)?;
         Ok(range

@@ -1,37 +1,39 @@
 //! Off-target answers: questions in one language, answered in another.
 //!
-//! After the Language Confusion Benchmark (Marchisio et al. 2024), with two verdicts of our own:
-//! an LLM that does not know a language repeats the question or loops, in that very language, and
-//! an identifier of languages has no objection. Such answers are counted apart.
+//! After the Language Confusion Benchmark (Marchisio et al. 2024), with two further verdicts: an
+//! LLM that does not know a language repeats the question or loops, and does so in the right
+//! language. Such answers are counted separately.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use corpus::language::Language;
 use corpus::repetition;
-use corpus::seam::{EngineError, Identification, LanguageIdentifier};
+use corpus::seam::{EngineError, Identification, LanguageIdentifier, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{IMPLEMENTATION, Measure, Sample, Subject, Task, object, overlap};
-use crate::material::Question;
+use super::{
+    Headline, IMPLEMENTATION, Measure, Presentation, Sample, Subject, Task, object, overlap,
+};
 use crate::metric::{Aggregate, Signature};
+use crate::rows::Question;
 
-/// What an answer is; every answer has exactly one verdict, the first that holds.
+/// The verdict on an answer: the first that applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// No letter or digit in it.
+    /// It has no letters or digits.
     Empty,
-    /// It goes round in circles ([`repetition::looping`]).
+    /// It loops ([`repetition::looping`]).
     Looped,
-    /// It is the question over again.
+    /// It copies the question.
     Copied,
-    /// The identifier cannot tell: too short, a number, a name, only code.
+    /// The identifier abstains: too short, a number, a name, only code.
     Abstained,
-    /// In the language of the question.
+    /// It is in the language of the question.
     InLanguage,
-    /// In another language.
+    /// It is in another language.
     OffTarget,
 }
 
@@ -57,9 +59,9 @@ pub struct OffTarget<'a> {
 }
 
 impl<'a> OffTarget<'a> {
-    /// Questions in `language`. An answer of which at least `copied_share` stands in the question
-    /// ([`overlap`]) is a copy, unless that holds for the reference answer too (the question asks
-    /// for a copy: correct, complete, repeat).
+    /// Questions in `language`. An answer of which at least `copied_share` occurs in the question
+    /// ([`overlap`]) is a copy, unless that is also true of the reference answer (the question asks
+    /// to correct, complete or repeat a text).
     pub fn new(
         language: Language,
         questions: &'a [Question],
@@ -76,8 +78,8 @@ impl<'a> OffTarget<'a> {
         }
     }
 
-    /// The verdict of one answer and the language that was identified in it. An identifier that
-    /// does not know the language of the question has no say.
+    /// The verdict on an answer, and its language. An identifier that does not know the language of
+    /// the question is ignored.
     pub fn judge(
         &self,
         question: &Question,
@@ -108,7 +110,7 @@ impl<'a> OffTarget<'a> {
         (verdict, language)
     }
 
-    /// Lines in the language of the question, and lines whose language could be told.
+    /// Number of lines in the language of the question, and of lines in any identified language.
     fn lines(&self, answer: &str, identifier: &dyn LanguageIdentifier) -> [f64; 2] {
         let prose = prose(answer);
         let mut counts = [0.0, 0.0];
@@ -125,7 +127,7 @@ impl<'a> OffTarget<'a> {
     }
 }
 
-/// The answer without fenced code, whose keywords are English in every language.
+/// The answer without fenced code, whose keywords are always English.
 fn prose(answer: &str) -> String {
     answer
         .split("```")
@@ -199,6 +201,23 @@ impl Task for OffTarget<'_> {
         answers.chain([lines]).collect()
     }
 
+    fn presentation(&self) -> Presentation {
+        let language = self.language.everyday_name();
+        let title = format!("Answers to {language} questions");
+        Presentation {
+            group: title.clone(),
+            title,
+            order: 100,
+            headline: Some(Headline::new(
+                "in_language",
+                format!("{language} questions answered in {language}"),
+            )),
+            asked: Some("question".to_owned()),
+            shares: Verdict::ALL.map(|(_, key, _)| key.to_owned()).into(),
+            ..Presentation::default()
+        }
+    }
+
     fn needs_identifier(&self) -> bool {
         true
     }
@@ -208,9 +227,9 @@ impl Task for OffTarget<'_> {
         subject: &Subject<'_>,
         range: Range<usize>,
     ) -> Result<Vec<Sample>, EngineError> {
-        let questions: Vec<String> = self.questions[range.clone()]
+        let questions: Vec<Request> = self.questions[range.clone()]
             .iter()
-            .map(|row| row.question.clone())
+            .map(|row| Request::question(&row.question))
             .collect();
         let answers = subject.answer(&questions)?;
         Ok(range

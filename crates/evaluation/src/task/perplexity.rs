@@ -1,18 +1,18 @@
-//! Perplexity of plain text: how well the model predicts a language, whatever it says in it.
+//! Perplexity of plain text: how well the model predicts a language.
 
 use std::ops::Range;
 
 use corpus::language::Language;
-use corpus::seam::{EngineError, ScoredText};
+use corpus::seam::{EngineError, Request};
 use serde_json::{Map, Value, json};
 
-use super::{IMPLEMENTATION, Measure, Sample, Subject, Task, object};
+use super::{Headline, IMPLEMENTATION, Measure, Presentation, Sample, Subject, Task, object};
 use crate::metric::{Aggregate, Signature};
 
-/// Perplexity of passages in one language, each scored by itself.
+/// Perplexity of passages in one language, each scored separately.
 ///
-/// Per token it depends on the tokenizer; per byte it can be compared between models. The loss is
-/// the mean of −ln p over all tokens.
+/// Perplexity per token depends on the tokenizer; perplexity per byte is comparable between models.
+/// The loss is the mean of −ln p over all tokens.
 #[derive(Debug)]
 pub struct Perplexity<'a> {
     language: Language,
@@ -20,7 +20,7 @@ pub struct Perplexity<'a> {
 }
 
 impl<'a> Perplexity<'a> {
-    /// Perplexity of `passages`, which are in `language`.
+    /// Perplexity of `passages` in `language`.
     pub fn new(language: Language, passages: &'a [String]) -> Self {
         Self { language, passages }
     }
@@ -86,6 +86,21 @@ impl Task for Perplexity<'_> {
         ]
     }
 
+    fn presentation(&self) -> Presentation {
+        let language = self.language.everyday_name();
+        let title = format!("{language} text");
+        Presentation {
+            group: title.clone(),
+            title,
+            order: 300,
+            headline: Some(Headline::new(
+                "token_perplexity",
+                format!("Perplexity of {language} text"),
+            )),
+            ..Presentation::default()
+        }
+    }
+
     fn needs_scorer(&self) -> bool {
         true
     }
@@ -95,10 +110,9 @@ impl Task for Perplexity<'_> {
         subject: &Subject<'_>,
         range: Range<usize>,
     ) -> Result<Vec<Sample>, EngineError> {
-        let texts: Vec<ScoredText> = self.passages[range.clone()]
+        let texts: Vec<Request> = self.passages[range.clone()]
             .iter()
-            .cloned()
-            .map(ScoredText::Plain)
+            .map(|passage| Request::text("").with_continuations([passage]))
             .collect();
         let losses = subject.losses(&texts)?;
         Ok(range

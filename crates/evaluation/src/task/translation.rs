@@ -1,21 +1,22 @@
-//! Translation by instruction: the model is asked in the words of Table 1, and what it says is
+//! Translation by instruction: the model is prompted in the words of Table 1, and its answer is
 //! scored against the held-out sentence.
 
 use std::ops::Range;
 
 use corpus::language::Language;
-use corpus::seam::EngineError;
+use corpus::seam::{EngineError, Request};
 use corpus::template;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Measure, Sample, Subject, Task, object};
+use super::{Headline, Measure, Presentation, Sample, Subject, Task, object};
 use crate::metric::Metric;
 use crate::metric::bleu::Bleu;
 use crate::metric::chrf::Chrf;
 
-/// How much of an answer counts as the translation.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The part of an answer that counts as the translation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AnswerPart {
     /// All of it, line breaks read as spaces: what the user gets is what is scored, comments and
@@ -51,7 +52,7 @@ pub struct Translation<'a> {
 }
 
 impl<'a> Translation<'a> {
-    /// Translation of the first sentence of each pair, the second being the reference.
+    /// Translation of the first sentence of each pair; the second is the reference.
     pub fn new(
         from: Language,
         to: Language,
@@ -127,14 +128,28 @@ impl Task for Translation<'_> {
             .into()
     }
 
+    fn presentation(&self) -> Presentation {
+        let [from, to] = [self.from, self.to].map(Language::everyday_name);
+        let title = format!("Translation, {from} → {to}");
+        Presentation {
+            group: title.clone(),
+            title,
+            order: 200,
+            headline: Some(Headline::new("chrf++", format!("chrF++ into {to}"))),
+            asked: Some("sentence".to_owned()),
+            ..Presentation::default()
+        }
+    }
+
     fn evaluate(
         &self,
         subject: &Subject<'_>,
         range: Range<usize>,
     ) -> Result<Vec<Sample>, EngineError> {
-        let questions: Vec<String> = self.pairs[range.clone()]
+        let questions: Vec<Request> = self.pairs[range.clone()]
             .iter()
             .map(|(sentence, _)| Self::question(self.from, self.to, sentence))
+            .map(Request::question)
             .collect();
         let answers = subject.answer(&questions)?;
         Ok(range

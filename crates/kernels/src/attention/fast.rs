@@ -1,4 +1,4 @@
-//! Attention on the CPU: every head of every segment is a task.
+//! Attention on the CPU: every head of every segment is a separate task.
 
 use std::ops::Range;
 
@@ -56,7 +56,7 @@ pub(super) fn forward(
     output.into_tensor(shape)
 }
 
-/// Gradients of q, k and v, given that of the output.
+/// Gradients of q, k and v, given the gradient of the output.
 pub(crate) fn backward(saved: &Saved, gradient: &[f32]) -> [Values; 3] {
     let shape @ [tokens, heads, head_dim] = dims(&saved.q);
     let [_, kv_heads, _]: [usize; 3] = dims(&saved.k);
@@ -73,13 +73,13 @@ pub(crate) fn backward(saved: &Saved, gradient: &[f32]) -> [Values; 3] {
     };
     let group = heads / kv_heads;
     let mut dq = Values::take(tokens * heads * head_dim);
-    // Each query head sums its own dk and dv; heads that share keys are added up afterwards, in
+    // Each query head sums its own dk and dv; heads with common keys are added up afterwards, in
     // order, so that the result does not depend on threads.
     let mut dk = Values::zeros(tokens * heads * head_dim);
     let mut dv = Values::zeros(tokens * heads * head_dim);
     let parts = [&mut dq, &mut dk, &mut dv].map(|part| HeadsMut::new(part, shape));
     let segments = &saved.plan.segments;
-    // One (segment, head) pair, whose keys and values are those of its path.
+    // One (segment, head) pair; its keys and values are those of its path.
     let run = |segment: usize, head: usize| {
         let (range, path) = (segments.range(segment), segments.path(segment));
         if range.is_empty() {

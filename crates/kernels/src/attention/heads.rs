@@ -1,4 +1,4 @@
-//! Tensors [T, heads, D] seen head by head, as matrices.
+//! Views of tensors [T, heads, D] as one matrix per head.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use crate::cpu::buffer::Buffer;
 use crate::cpu::gemm::{Matrix, MatrixMut};
 use crate::flex::{dims, values};
 
-/// A contiguous tensor [T, heads, D] seen head by head.
+/// A contiguous tensor [T, heads, D] viewed head by head.
 #[derive(Clone, Copy)]
 pub(crate) struct Heads<'a> {
     pub values: &'a [f32],
@@ -34,7 +34,7 @@ impl<'a> Heads<'a> {
         Matrix::new(&self.values[start..], range.len(), self.head_dim, stride)
     }
 
-    /// The tokens of all ranges of `path`, one after another, of one head.
+    /// The tokens of all ranges of `path` of one head, concatenated.
     pub(super) fn along(self, path: &[Range<usize>], head: usize) -> Rows<'a> {
         if let [range] = path {
             return Rows::InPlace(self.matrix(range.clone(), head));
@@ -52,7 +52,7 @@ impl<'a> Heads<'a> {
     }
 }
 
-/// Rows of one head: where they lie, or a copy where a path has several ranges.
+/// Rows of one head: borrowed, or copied if a path has several ranges.
 pub(super) enum Rows<'a> {
     InPlace(Matrix<'a>),
     /// Values, tokens and D.
@@ -68,7 +68,7 @@ impl Rows<'_> {
     }
 }
 
-/// Memory [T, heads, D] that tasks write head by head.
+/// Memory [T, heads, D] that tasks write one head at a time.
 pub(crate) struct HeadsMut<'a> {
     start: *mut f32,
     tokens: usize,

@@ -1,35 +1,35 @@
-//! Attention of one head inside one segment, block of queries by block of queries: scores live in
-//! scratch of at most [`QUERIES`] rows and are computed again for the backward pass
-//! (FlashAttention, Dao et al. 2022).
+//! Attention of one head within one segment, one block of queries at a time. Scores live in scratch
+//! memory of at most [`QUERIES`] rows and are recomputed for the backward pass (FlashAttention, Dao
+//! et al. 2022).
+
+use std::ops::Range;
 
 use super::buffer::Buffer;
 use super::gemm::{Matrix, MatrixMut, Threads, Update, gemm};
 use super::parallel::for_each_simd;
 use super::vector::{add_scaled, dot, exp_sum, max};
-use crate::Precision;
+use crate::Factors;
+use crate::sight::Sight;
 
 /// Queries that share one block of scores.
 const QUERIES: usize = 112;
 
-/// What the heads of one call have in common.
+/// Common parameters of the heads of a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Scoring {
     /// Multiplies the dot products.
     pub scale: f32,
-    /// Whether queries see only keys up to themselves; the last query is the last key then.
-    pub causal: bool,
-    /// Of the products.
-    pub precision: Precision,
+    /// The keys that a query sees.
+    pub sight: Sight,
+    /// Number format of the products.
+    pub precision: Factors,
 }
 
 impl Scoring {
-    /// Number of keys that query `index` of `queries` sees out of `keys`.
-    fn visible(self, index: usize, queries: usize, keys: usize) -> usize {
-        if self.causal {
-            keys - queries + index + 1
-        } else {
-            keys
-        }
+    /// The keys that at least one query of a block sees, out of `keys`.
+    fn seen(self, block: &Range<usize>, queries: usize, keys: usize) -> Range<usize> {
+        let visible = |query| self.sight.visible(query, queries, keys);
+        visible(block.start).start..visible(block.end - 1).end
     }
 }
 
@@ -45,6 +45,8 @@ pub fn forward(
 ) {
     let (queries, keys) = (q.rows(), k.rows());
     if queries == 1 {
+        let seen = scoring.sight.visible(0, queries, keys);
+        let (k, v) = (k.slice_rows(seen.clone()), v.slice_rows(seen));
         let log_sum = one_query(q.row(0), k, v, scoring.scale, output.row_mut(0));
         if let Some(log_sums) = log_sums {
             log_sums[0] = log_sum;
@@ -53,10 +55,10 @@ pub fn forward(
     }
     for start in (0..queries).step_by(QUERIES) {
         let block = start..queries.min(start + QUERIES);
-        let seen = scoring.visible(block.end - 1, queries, keys);
-        let mut scores = Buffer::take(block.len() * seen);
-        let product = MatrixMut::dense(&mut scores, block.len(), seen);
-        let block_keys = k.slice_rows(0..seen).transposed();
+        let seen = scoring.seen(&block, queries, keys);
+        let mut scores = Buffer::take(block.len() * seen.len());
+        let product = MatrixMut::dense(&mut scores, block.len(), seen.len());
+        let block_keys = k.slice_rows(seen.clone()).transposed();
         let block_queries = q.slice_rows(block.clone());
         multiply(
             block_queries,
@@ -65,18 +67,19 @@ pub fn forward(
             Update::Overwrite,
             scoring,
         );
-        for (row, query) in scores.chunks_exact_mut(seen).zip(block.clone()) {
-            let visible = scoring.visible(query, queries, keys);
+        for (row, query) in scores.chunks_exact_mut(seen.len()).zip(block.clone()) {
+            let visible = scoring.sight.visible(query, queries, keys);
+            let visible = visible.start - seen.start..visible.end - seen.start;
             let log_sum = softmax(row, visible, scoring.scale);
             if let Some(log_sums) = &mut log_sums {
                 log_sums[query] = log_sum;
             }
         }
-        let weights = Matrix::dense(&scores, block.len(), seen);
+        let weights = Matrix::dense(&scores, block.len(), seen.len());
         let rows = output.rows_mut(block);
         multiply(
             weights,
-            v.slice_rows(0..seen),
+            v.slice_rows(seen),
             rows,
             Update::Overwrite,
             scoring,
@@ -84,7 +87,7 @@ pub fn forward(
     }
 }
 
-/// What the backward pass of one head reads.
+/// Inputs of the backward pass of one head.
 #[derive(Debug, Clone, Copy)]
 pub struct Saved<'a> {
     /// Queries [n, D].
@@ -111,44 +114,48 @@ pub fn backward(
     let (queries, keys) = (saved.q.rows(), saved.k.rows());
     for start in (0..queries).step_by(QUERIES) {
         let block = start..queries.min(start + QUERIES);
-        let seen = scoring.visible(block.end - 1, queries, keys);
+        let seen = scoring.seen(&block, queries, keys);
         let (q, dy) = (
             saved.q.slice_rows(block.clone()),
             dy.slice_rows(block.clone()),
         );
-        let (k, v) = (saved.k.slice_rows(0..seen), saved.v.slice_rows(0..seen));
+        let (k, v) = (
+            saved.k.slice_rows(seen.clone()),
+            saved.v.slice_rows(seen.clone()),
+        );
 
-        let mut weights = Buffer::take(block.len() * seen);
-        let product = MatrixMut::dense(&mut weights, block.len(), seen);
+        let mut weights = Buffer::take(block.len() * seen.len());
+        let product = MatrixMut::dense(&mut weights, block.len(), seen.len());
         multiply(q, k.transposed(), product, Update::Overwrite, scoring);
-        let mut slopes = Buffer::take(block.len() * seen);
-        let product = MatrixMut::dense(&mut slopes, block.len(), seen);
+        let mut slopes = Buffer::take(block.len() * seen.len());
+        let product = MatrixMut::dense(&mut slopes, block.len(), seen.len());
         multiply(dy, v.transposed(), product, Update::Overwrite, scoring);
 
         let rows = weights
-            .chunks_exact_mut(seen)
-            .zip(slopes.chunks_exact_mut(seen));
+            .chunks_exact_mut(seen.len())
+            .zip(slopes.chunks_exact_mut(seen.len()));
         for (index, (weights, slopes)) in rows.enumerate() {
             let query = block.start + index;
-            let visible = scoring.visible(query, queries, keys);
+            let visible = scoring.sight.visible(query, queries, keys);
+            let visible = visible.start - seen.start..visible.end - seen.start;
             let (dy, output) = (dy.row(index), saved.output.row(query));
             let log_sum = saved.log_sums[query];
             softmax_backward(weights, slopes, visible, scoring.scale, log_sum, dy, output);
         }
 
-        let weights = Matrix::dense(&weights, block.len(), seen);
-        let slopes = Matrix::dense(&slopes, block.len(), seen);
+        let weights = Matrix::dense(&weights, block.len(), seen.len());
+        let slopes = Matrix::dense(&slopes, block.len(), seen.len());
         multiply(
             weights.transposed(),
             dy,
-            dv.rows_mut(0..seen),
+            dv.rows_mut(seen.clone()),
             Update::Add,
             scoring,
         );
         multiply(
             slopes.transposed(),
             q,
-            dk.rows_mut(0..seen),
+            dk.rows_mut(seen),
             Update::Add,
             scoring,
         );
@@ -164,7 +171,7 @@ fn multiply(a: Matrix<'_>, b: Matrix<'_>, c: MatrixMut<'_>, update: Update, scor
 pub fn one_query(q: &[f32], k: Matrix<'_>, v: Matrix<'_>, scale: f32, output: &mut [f32]) -> f32 {
     let mut scores = Buffer::take(k.rows());
     score(q, k, &mut scores);
-    let visible = scores.len();
+    let visible = 0..scores.len();
     let log_sum = softmax(&mut scores, visible, scale);
     mix(&scores, v, output);
     log_sum
@@ -182,7 +189,7 @@ pub fn query_of_path(
 ) {
     let mut scores = Buffer::take(path.len() + 1);
     score_path(q, k, path, own, &mut scores);
-    let visible = scores.len();
+    let visible = 0..scores.len();
     softmax(&mut scores, visible, scale);
     mix_path(&scores, v, path, own, output);
 }
@@ -221,12 +228,19 @@ for_each_simd! {
     }
 }
 
+/// The values in `range`; those outside are set to zero.
+#[inline(always)]
+fn only(values: &mut [f32], range: Range<usize>) -> &mut [f32] {
+    values[range.end..].fill(0.0);
+    values[..range.start].fill(0.0);
+    &mut values[range]
+}
+
 for_each_simd! {
-    /// Softmax of the first `visible` scores times `scale`, zeros after; returns the logarithm of
+    /// Softmax of the `visible` scores times `scale`, with zeros outside; returns the logarithm of
     /// the denominator.
-    fn softmax(scores: &mut [f32], visible: usize, scale: f32) -> f32 {
-        let (scores, hidden) = scores.split_at_mut(visible);
-        hidden.fill(0.0);
+    fn softmax(scores: &mut [f32], visible: Range<usize>, scale: f32) -> f32 {
+        let scores = only(scores, visible);
         let largest = max(scores) * scale;
         let sum = exp_sum(scores, scale, largest);
         let factor = 1.0 / sum;
@@ -242,16 +256,14 @@ for_each_simd! {
     fn softmax_backward(
         weights: &mut [f32],
         slopes: &mut [f32],
-        visible: usize,
+        visible: Range<usize>,
         scale: f32,
         log_sum: f32,
         dy: &[f32],
         output: &[f32],
     ) {
-        let (weights, hidden) = weights.split_at_mut(visible);
-        hidden.fill(0.0);
-        let (slopes, hidden) = slopes.split_at_mut(visible);
-        hidden.fill(0.0);
+        let weights = only(weights, visible.clone());
+        let slopes = only(slopes, visible);
         exp_sum(weights, scale, log_sum);
         // Σ w · dL/dw is dy · output.
         let mean = dot(dy, output);

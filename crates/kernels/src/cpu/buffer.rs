@@ -1,18 +1,18 @@
-//! Scratch memory that each thread keeps between operations.
+//! Scratch memory that each thread reuses between operations.
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::thread::LocalKey;
 
-/// Scratch of some length, given back to the thread's pool when dropped. Its content is arbitrary
-/// (what the last user left): write before you read.
+/// Scratch memory, returned to the thread's pool when dropped. Its content is arbitrary (left by
+/// the previous user), so write before you read.
 #[derive(Debug)]
 pub struct Buffer<T: Pooled> {
     memory: Vec<T>,
     length: usize,
 }
 
-/// Kinds of scratch: each has a pool in every thread.
+/// Kinds of scratch memory, each with a pool in every thread.
 pub trait Pooled: Copy + Default + 'static {
     /// This thread's idle buffers.
     fn pool() -> &'static LocalKey<RefCell<Vec<Vec<Self>>>>;
@@ -30,14 +30,14 @@ macro_rules! pooled {
 }
 pooled!(f32 u32);
 
-/// Idle buffers a thread keeps; beyond it the smallest is freed.
+/// Maximum number of idle buffers per thread; beyond it, the smallest is freed.
 const KEPT: usize = 8;
 
-/// Buffers larger than this many elements go back to the allocator instead of a pool.
+/// Larger buffers, in elements, are returned to the allocator instead of a pool.
 const LARGEST_KEPT: usize = 1 << 23;
 
 impl<T: Pooled> Buffer<T> {
-    /// A buffer of `length` elements: the smallest idle one that is long enough, else a new one.
+    /// A buffer of `length` elements: the smallest idle one that is long enough, or a new one.
     pub fn take(length: usize) -> Self {
         let memory = T::pool().with_borrow_mut(|pool| {
             let fitting = pool.iter().position(|idle| idle.len() >= length);
@@ -68,7 +68,7 @@ impl<T: Pooled> Drop for Buffer<T> {
         if memory.len() > LARGEST_KEPT {
             return;
         }
-        // At thread exit the pool may be gone already; the memory is then simply freed.
+        // At thread exit the pool may be gone already; then the memory is simply freed.
         let _ = T::pool().try_with(|pool| {
             let mut pool = pool.borrow_mut();
             let place = pool.partition_point(|idle| idle.len() < memory.len());

@@ -1,10 +1,11 @@
 //! Matrix products C = A · B or C += A · B over strided f32 matrices.
 //!
-//! On processors with AVX-512 both factors are packed into panels (for bf16: rounded on the way)
-//! and multiplied by a register-tiled kernel, in f32 or with the bf16 dot product instruction.
-//! One element of C is then always the same chain of additions over k, however many rows or columns
-//! surround it: a row's result does not depend on its batch, to the last bit. Elsewhere the `gemm`
-//! crate multiplies, whose order of additions may vary with the size.
+//! On CPUs with AVX-512, both factors are packed into panels (and rounded on the way for bf16) and
+//! multiplied by a register-tiled kernel (as in BLIS, Van Zee and van de Geijn 2015), in f32 or
+//! with the bf16 dot product instruction. Each element of C is then always the same chain of
+//! additions over k, regardless of the rows and columns around it: the result of a row does not
+//! depend on its batch, to the last bit. Other CPUs use the `gemm` crate, whose order of additions
+//! may vary with the size.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -31,12 +32,12 @@ use self::{avx512::Kernel, parts::multiply_parts, parts::oversized};
 use super::buffer::Buffer;
 #[cfg(target_arch = "x86_64")]
 use super::parallel::{TASK, for_each, for_each_item, is_worth_threads};
-use crate::Precision;
+use crate::Factors;
 
-/// What happens to the former content of the result.
+/// Treatment of the previous content of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Update {
-    /// C = A · B; the memory may hold anything finite or not.
+    /// C = A · B; the memory may contain anything, finite or not.
     Overwrite,
     /// C += A · B.
     Add,
@@ -45,24 +46,24 @@ pub enum Update {
 /// Whether a product may use other threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Threads {
-    /// The caller is one of many tasks already.
+    /// The caller is already one of many tasks.
     One,
     /// All of rayon's current pool, or the team that the caller leads.
     All,
 }
 
-/// Name of what multiplies in this precision here.
-pub fn instructions(precision: Precision) -> &'static str {
+/// Name of the instructions that multiply in this precision on this CPU.
+pub fn instructions(precision: Factors) -> &'static str {
     #[cfg(target_arch = "x86_64")]
     if Kernel::for_precision(precision).is_some() {
         return match precision {
-            Precision::F32 => "AVX-512",
-            Precision::Bf16 => "AVX-512 BF16",
+            Factors::F32 => "AVX-512",
+            Factors::Bf16 => "AVX-512 BF16",
         };
     }
     match precision {
-        Precision::F32 => "the gemm crate",
-        Precision::Bf16 => "the gemm crate, on rounded factors",
+        Factors::F32 => "the gemm crate",
+        Factors::Bf16 => "the gemm crate, on rounded factors",
     }
 }
 
@@ -75,7 +76,7 @@ pub fn gemm(
     b: Matrix<'_>,
     c: MatrixMut<'_>,
     update: Update,
-    precision: Precision,
+    precision: Factors,
     threads: Threads,
 ) {
     check(a, b, &c);
@@ -93,15 +94,15 @@ pub fn gemm(
     fallback::gemm(a, b, c, update, precision, threads);
 }
 
-/// Products `a` · `b` → `c` of one left factor with each of several right ones, on all threads; the
-/// left factor is packed once, and each product has a finish of its own.
+/// Products `a` · `b` → `c` of one left factor with several right factors, on all threads. The left
+/// factor is packed once, and each product has its own finish.
 ///
 /// # Panics
 /// As [`gemm`].
 pub fn gemm_sharing_left(
     a: Matrix<'_>,
     products: Vec<(Matrix<'_>, MatrixMut<'_>, Finish<'_>)>,
-    precision: Precision,
+    precision: Factors,
 ) {
     #[cfg(target_arch = "x86_64")]
     if let Some(kernel) = Kernel::for_precision(precision)
@@ -124,7 +125,7 @@ pub fn gemm_sharing_left(
     }
 }
 
-/// Products `a` · `b` → `c` of each of several left factors with one right one, on all threads; the
+/// Products `a` · `b` → `c` of several left factors with one right factor, on all threads. The
 /// right factor is packed once.
 ///
 /// # Panics
@@ -133,7 +134,7 @@ pub fn gemm_sharing_right(
     products: Vec<(Matrix<'_>, MatrixMut<'_>)>,
     b: Matrix<'_>,
     update: Update,
-    precision: Precision,
+    precision: Factors,
 ) {
     #[cfg(target_arch = "x86_64")]
     if let Some(kernel) = Kernel::for_precision(precision)
@@ -179,7 +180,7 @@ fn packed(kernel: Kernel, side: Side, source: Matrix<'_>, threads: Threads) -> B
     words
 }
 
-/// Which factor a panel belongs to; they differ in width.
+/// The factor that a panel belongs to; the two differ in width.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
@@ -205,7 +206,7 @@ fn pack(kernel: Kernel, side: Side, source: Matrix<'_>, words: &mut [u32], threa
             .enumerate()
             .for_each(pack_panel),
         Threads::All => {
-            // Less than a task's words are not worth handing to another thread.
+            // Smaller tasks are not worth handing to another thread.
             let panels = TASK.div_ceil(panel_words);
             let parts = words.chunks_mut(panels * panel_words).enumerate();
             for_each_item(parts, |(part, words)| {
@@ -216,15 +217,16 @@ fn pack(kernel: Kernel, side: Side, source: Matrix<'_>, words: &mut [u32], threa
     }
 }
 
-/// Steps along k in one pass: a right panel of 32 columns then fills 48 KiB, a level-1 cache.
+/// Number of steps along k in one pass: a right panel of 32 columns then fills 48 KiB, the level-1
+/// cache.
 #[cfg(target_arch = "x86_64")]
 const PASS_STEPS: usize = 384;
 
-/// Rows of the left factor that stay in the level-2 cache while right panels pass by.
+/// Number of rows of the left factor that stay in the level-2 cache while right panels stream past.
 #[cfg(target_arch = "x86_64")]
 const BLOCK_ROWS: usize = 16 * 14;
 
-/// The result's memory, shared by tasks that write disjoint tiles.
+/// The memory of the result, shared by tasks that write disjoint tiles.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 struct Output {
@@ -312,7 +314,8 @@ fn multiply_panels(
     for_each_part(left_panels, tall, right_panels, work, threads, run);
 }
 
-/// Calls `run` with ranges of left panels (of `tall` rows) and of right panels that cover them all.
+/// Calls `run` with ranges of left panels (of `tall` rows) and right panels that together cover
+/// all.
 #[cfg(target_arch = "x86_64")]
 fn for_each_part(
     left_panels: usize,
@@ -330,7 +333,7 @@ fn for_each_part(
         }
         return;
     }
-    // Enough tasks that threads finish together, each at least a few panels wide.
+    // Enough tasks for threads to finish together, each at least a few panels wide.
     let wanted = 8 * rayon::current_num_threads();
     let columns_each = right_panels
         .div_ceil(wanted.div_ceil(row_blocks))

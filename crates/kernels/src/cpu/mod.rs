@@ -1,4 +1,5 @@
-//! The CPU forms over plain slices: SIMD chosen at run time, threads of rayon's pool. No tensor here.
+//! The CPU forms on plain slices: SIMD selected at run time, threads of rayon's pool. No tensors
+//! here.
 
 pub mod attention;
 pub mod buffer;

@@ -1,4 +1,4 @@
-//! Loops over long slices on all threads, and loop bodies compiled for the widest SIMD present.
+//! Loops over long slices on all threads, with bodies compiled for the widest SIMD available.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::team;
 
-/// Elements of work that make a task worth handing to another thread.
+/// Minimum number of elements that make a task worth handing to another thread.
 pub const TASK: usize = 1 << 14;
 
 /// Sets every element.
@@ -15,7 +15,7 @@ pub fn fill(values: &mut [f32], value: f32) {
     for_each_item(values.chunks_mut(1 << 18), |part| part.fill(value));
 }
 
-/// Whether so many multiplications are worth another thread: one that is asleep, or one of a
+/// Whether this many multiplications are worth another thread, which may be asleep or belong to a
 /// [team](team::together).
 pub fn is_worth_threads(multiplications: usize) -> bool {
     multiplications >= if team::is_led() { 1 << 14 } else { 1 << 18 }
@@ -30,8 +30,8 @@ pub fn for_each(tasks: usize, run: impl Fn(usize) + Send + Sync) {
     }
 }
 
-/// Runs all tasks, which are so many multiplications together: on all threads if that is worth
-/// it, each thread at least `least` of them.
+/// Runs all tasks, which take this many multiplications in total: on all threads if that is worth
+/// it, each thread with at least `least` tasks.
 pub fn for_each_task(
     tasks: Range<usize>,
     work: usize,
@@ -69,13 +69,13 @@ pub fn for_each_item<T: Send>(items: impl IntoIterator<Item = T>, run: impl Fn(T
     });
 }
 
-/// Rows for each task, for rows of `width` elements.
+/// Number of rows per task, for rows of `width` elements.
 pub fn rows_per_task(width: usize) -> usize {
     TASK.div_ceil(width.max(1)).max(1)
 }
 
-/// Defines a function whose loops are compiled three times, for AVX-512, for AVX2 and for the
-/// build's target, and which picks at run time.
+/// Defines a function whose loops are compiled three times, for AVX-512, AVX2 and the build's
+/// target, and that selects one at run time.
 ///
 /// The compiler vectorises the body; there are no intrinsics in it.
 macro_rules! for_each_simd {

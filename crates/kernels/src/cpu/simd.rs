@@ -1,19 +1,22 @@
-//! Which instructions the fast forms use.
+//! Selects the instructions of the fast forms.
+
+// The levels above the portable one are x86-64's.
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 
 use std::sync::LazyLock;
 
-/// Environment variable that names the highest [`Level`] to use, to test the lower ones on a
-/// processor that has more, or to compare results between machines.
+/// Environment variable that names the highest [`Level`] to use, to test lower levels on a CPU that
+/// has more, or to compare results between machines.
 pub const LIMIT: &str = "XLDISTILL_SIMD";
 
-/// Instruction sets in the order in which each includes the ones before it.
+/// Instruction sets, each of which includes the previous ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// What the build's target has.
+    /// The instructions of the build's target.
     Portable,
     /// AVX2 and fused multiply-add.
     Avx2,
-    /// AVX-512 with the extensions every such processor since Skylake has.
+    /// AVX-512 with the extensions that all such CPUs since Skylake have.
     Avx512,
     /// AVX-512 with products of bfloat16.
     Avx512Bf16,
@@ -27,7 +30,7 @@ impl Level {
         Level::Avx512Bf16,
     ];
 
-    /// The level in use: the processor's, or what [`LIMIT`] allows of it.
+    /// The level in use: that of the CPU, limited by [`LIMIT`].
     pub fn current() -> Level {
         static CURRENT: LazyLock<Level> = LazyLock::new(|| {
             let limit = std::env::var(LIMIT).ok().and_then(|name| named(&name));
@@ -51,7 +54,7 @@ fn named(name: &str) -> Option<Level> {
     Level::ALL.into_iter().find(|level| level.name() == name)
 }
 
-/// What the processor has.
+/// The level that the CPU supports.
 fn detected() -> Level {
     #[cfg(target_arch = "x86_64")]
     {

@@ -1,10 +1,10 @@
 //! Threads that stay awake from one parallel loop to the next.
 //!
 //! A token at batch 1 is some three hundred loops of a few microseconds each, and waking a sleeping
-//! thread takes longer than most of them. For the length of a [`together`], the pool's threads
-//! therefore look for the next loop without going to sleep. No loop waits for a thread that has not
-//! come: whoever is there takes the tasks. And no thread stays for good: one that finds nothing goes
-//! back to the pool, which others may be waiting for, and is called again with the next loop.
+//! thread takes longer than most of them. For the duration of [`together`], the threads of the pool
+//! therefore wait actively for the next loop. No loop waits for a thread that has not joined: the
+//! threads present take the tasks. No thread stays for good: one that finds no work returns to the
+//! pool, which others may be waiting for, and is called again by the next loop.
 
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
@@ -14,28 +14,29 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Looks for work before a thread lets others run: some 50 µs.
+/// Number of checks for work before a thread yields: about 50 µs.
 const LOOKS: u32 = 1 << 10;
 
-/// How long a helper looks in vain before it goes.
+/// How long a helper waits without work before it leaves.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 type Body = dyn Fn(usize) + Sync;
 
-/// What the threads of one [`together`] share. One of them, the leader, opens loops; all take tasks.
+/// State shared by the threads of one [`together`]. One of them, the leader, opens loops; all take
+/// tasks.
 pub struct Team {
     /// In the lower half, the tasks of the loop that nobody has taken yet; in the upper half, the
-    /// number of the loop, so that a count seen in one loop is never taken from another.
+    /// number of the loop, so that a count read in one loop is never taken from another.
     open: AtomicU64,
-    /// What a task does; written between loops, read by those who have taken a task.
+    /// The body of a task; written between loops, read by threads that have taken a task.
     body: UnsafeCell<Option<NonNull<Body>>>,
-    /// Tasks of the loop that have not ended.
+    /// Number of tasks of the loop that have not ended.
     unfinished: AtomicUsize,
     over: AtomicBool,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
-    /// Helpers that may be here at a time.
+    /// Maximum number of helpers present.
     helpers: usize,
-    /// Those that were called and have not gone.
+    /// Number of helpers that were called and have not left.
     present: AtomicUsize,
 }
 
@@ -44,20 +45,20 @@ pub struct Team {
 unsafe impl Sync for Team {}
 
 thread_local! {
-    /// The team that this thread leads.
+    /// The team led by this thread.
     static LED: Cell<Option<Led>> = const { Cell::new(None) };
 }
 
-/// A team, and what calls a helper from the pool.
+/// A team, and the means to call a helper from the pool.
 #[derive(Clone, Copy)]
 struct Led {
     team: NonNull<Team>,
     call: NonNull<dyn Fn()>,
 }
 
-/// Runs `work`, whose parallel loops find the pool's threads awake.
+/// Runs `work` with the pool's threads awake for its parallel loops.
 ///
-/// For work of many short loops, like a pass over few tokens; the threads are kept from sleeping
+/// For work with many short loops, like a pass over few tokens. The threads are kept from sleeping
 /// until it ends.
 pub fn together<R>(work: impl FnOnce() -> R) -> R {
     let helpers = rayon::current_num_threads() - 1;
@@ -80,7 +81,7 @@ pub fn together<R>(work: impl FnOnce() -> R) -> R {
     })
 }
 
-/// While it lives, this thread leads the team; then the helpers go.
+/// While this exists, this thread leads the team; then the helpers leave.
 struct Lead<'a>(&'a Team);
 
 impl<'a> Lead<'a> {
@@ -104,17 +105,17 @@ impl Drop for Lead<'_> {
     }
 }
 
-/// Whether loops of this thread find others awake.
+/// Whether the loops of this thread find other threads awake.
 pub fn is_led() -> bool {
     LED.get().is_some()
 }
 
-/// Runs all tasks with the team that this thread leads, if it leads one; whether it did.
+/// Runs all tasks with the team that this thread leads; returns whether it leads one.
 pub fn for_each(tasks: usize, run: &(dyn Fn(usize) + Sync)) -> bool {
     let Some(led) = LED.take() else {
         return false;
     };
-    // A loop inside a task is not the team's: `LED` is empty until this one ends.
+    // A loop inside a task does not belong to the team: `LED` is empty until this one ends.
     let panic = {
         // SAFETY: `together` keeps both alive for as long as `LED` names them.
         let (team, call) = unsafe { (led.team.as_ref(), led.call.as_ref()) };
@@ -130,7 +131,7 @@ pub fn for_each(tasks: usize, run: &(dyn Fn(usize) + Sync)) -> bool {
 }
 
 impl Team {
-    /// Calls as many helpers as are not here; they come when the pool has time.
+    /// Calls the missing helpers; they come when the pool has time.
     fn call_helpers(&self, call: &dyn Fn()) {
         while self.present.load(Ordering::Relaxed) < self.helpers {
             self.present.fetch_add(1, Ordering::Relaxed);
@@ -160,8 +161,8 @@ impl Team {
         }
     }
 
-    /// Takes tasks until the team's work is over, or there are none for a while: the leader may be
-    /// waiting for the pool's threads, of which this is one.
+    /// Takes tasks until the team's work is over or no work comes for a while: the leader may be
+    /// waiting for the threads of the pool, and this is one of them.
     fn help(&self) {
         let (mut looks, mut idle_since) = (0, None);
         while !self.over.load(Ordering::Acquire) {
@@ -226,7 +227,7 @@ mod tests {
     use super::super::parallel::for_each;
     use super::{is_led, together};
 
-    /// Many loops of changing length: each task runs once, and has ended when its loop has.
+    /// Many loops of changing length: each task runs once, and has ended when its loop ends.
     #[test]
     fn every_task_runs_once() {
         together(|| {
@@ -247,7 +248,7 @@ mod tests {
     }
 
     /// Loops inside tasks, teams inside teams, and more teams at once than the pool has threads; a
-    /// leader may wait for the pool inside a task and outside of one.
+    /// leader may wait for the pool inside and outside of a task.
     #[test]
     fn teams_do_not_wait_for_each_other() {
         for _ in 0..50 {
@@ -271,7 +272,7 @@ mod tests {
         }
     }
 
-    /// A helper that went comes again.
+    /// A helper that left comes back.
     #[test]
     fn helpers_are_called_again_after_a_pause() {
         together(|| {

@@ -1,6 +1,6 @@
-//! Arithmetic the compiler vectorises when inlined into a `for_each_simd!` body.
+//! Arithmetic that the compiler vectorises when it is inlined into a `for_each_simd!` body.
 
-/// Lanes of a running sum: two AVX-512 registers, enough to hide an addition's latency.
+/// Lanes of a running sum: two AVX-512 registers, enough to hide the latency of an addition.
 const LANES: usize = 32;
 
 /// Σ a · b.
@@ -26,7 +26,7 @@ pub fn sum_of(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     fold(sums, |a, b| a + b) + rest
 }
 
-/// The largest value; -∞ for none.
+/// The largest value; -∞ if there is none.
 #[inline(always)]
 pub fn max(values: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if b > a { b } else { a };
@@ -56,7 +56,8 @@ pub fn exp_sum(values: &mut [f32], scale: f32, shift: f32) -> f32 {
             sums[lane] += part[lane];
         }
     }
-    // The rest goes through a whole register too: one by one it would cost as much as all others.
+    // The rest also goes through a whole register: one by one, it would cost as much as everything
+    // before.
     let rest = parts.into_remainder();
     let mut part = [0.0_f32; LANES];
     part[..rest.len()].copy_from_slice(rest);
@@ -76,11 +77,11 @@ pub fn add_scaled(a: &mut [f32], factor: f32, b: &[f32]) {
     }
 }
 
-/// Combines lanes pairwise, the same tree always.
+/// Combines lanes pairwise, always by the same tree.
 #[inline(always)]
 fn fold(lanes: [f32; LANES], combine: impl Fn(f32, f32) -> f32) -> f32 {
-    // Through memory: where the compiler sees the tree together with the loop that filled the
-    // lanes, it vectorises the tree, two lanes wide, and with it the loop.
+    // Through memory: if the compiler sees the tree together with the loop that filled the lanes,
+    // it vectorises the tree, two lanes wide, and the loop with it.
     let lanes = std::hint::black_box(lanes);
     let sixteen: [f32; 16] = std::array::from_fn(|i| combine(lanes[i], lanes[i + 16]));
     let eight: [f32; 8] = std::array::from_fn(|i| combine(sixteen[i], sixteen[i + 8]));
@@ -88,7 +89,7 @@ fn fold(lanes: [f32; LANES], combine: impl Fn(f32, f32) -> f32) -> f32 {
     combine(combine(four[0], four[2]), combine(four[1], four[3]))
 }
 
-/// e^x to 2 ulp, without a branch; x beyond ±87 is taken as ±87.
+/// e^x to 2 ulp, without a branch; x is clamped to ±87.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     /// Adding it rounds to an integer and leaves that integer in the low mantissa bits.

@@ -1,40 +1,41 @@
-//! Memory for tensors of any shape, carved out of a few large mappings.
+//! Memory for tensors of any shape, allocated from a few large mappings.
 //!
-//! Best fit with immediate joining of free neighbours: what a former tensor left serves a later one
-//! of another shape, so that batches of varying length neither fault pages in again nor hold
-//! memory for each length. The mappings ask for huge pages: one fault for 2 MiB instead of 4 KiB.
+//! Best fit with immediate merging of free neighbours: the memory of one tensor serves a later one
+//! of another shape, so batches of varying length neither fault pages in again nor keep memory for
+//! each length. The mappings request huge pages: one page fault for 2 MiB instead of 4 KiB.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ptr::NonNull;
 
 use memmap2::MmapMut;
 
-/// Elements of a cache line: blocks begin and end on one.
+/// Elements per cache line: blocks begin and end at cache-line boundaries.
 const LINE: usize = 16;
 
-/// Elements of a mapping, unless one block needs more. Only what was written to takes memory.
+/// Elements per mapping, unless one block needs more. Only memory that has been written to is
+/// committed.
 const SEGMENT: usize = 64 << 20;
 
-/// The free parts of all mappings. What is in use is known to its [`Block`] alone.
+/// The free parts of all mappings. A part in use is known only to its [`Block`].
 pub struct Arena {
-    /// First element of every mapping; they are never given back.
+    /// First element of every mapping; mappings are never unmapped.
     segments: Vec<NonNull<f32>>,
     by_place: BTreeMap<Place, usize>,
-    /// The same by length: the first that is long enough fits best and lies lowest.
+    /// The same, ordered by length: the first that is long enough fits best and lies lowest.
     by_length: BTreeSet<(usize, Place)>,
 }
 
 // SAFETY: the mappings are owned memory, reached through one block at a time.
 unsafe impl Send for Arena {}
 
-/// Where a block begins.
+/// Position of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     segment: usize,
     offset: usize,
 }
 
-/// A part of a mapping that is in use by one owner. Its elements are initialised.
+/// A part of a mapping used by one owner. Its elements are initialised.
 pub struct Block {
     start: NonNull<f32>,
     place: Place,
@@ -47,7 +48,7 @@ unsafe impl Send for Block {}
 unsafe impl Sync for Block {}
 
 impl Block {
-    /// All elements, at least as many as were asked for.
+    /// All elements, at least as many as requested.
     pub fn as_slice(&self) -> &[f32] {
         // SAFETY: the block's elements are mapped and initialised (zeros at first), and nobody
         // else has them until the block is put back.
@@ -70,7 +71,7 @@ impl Arena {
         }
     }
 
-    /// A block of at least `length` elements with arbitrary content; `None` where the system has no
+    /// A block of at least `length` elements with arbitrary content; `None` if the system has no
     /// more memory or no mappings.
     pub fn take(&mut self, length: usize) -> Option<Block> {
         let length = length.max(1).checked_next_multiple_of(LINE)?;
@@ -96,7 +97,7 @@ impl Arena {
         })
     }
 
-    /// Takes a block back.
+    /// Returns a block.
     pub fn put(&mut self, block: Block) {
         let Block {
             mut place,
@@ -117,7 +118,7 @@ impl Arena {
         self.insert(place, length);
     }
 
-    /// Maps more memory; returns the free block that it is.
+    /// Maps more memory and returns it as a free block.
     fn grow(&mut self, length: usize) -> Option<(usize, Place)> {
         let elements = length.max(SEGMENT);
         let map = |elements: usize| MmapMut::map_anon(elements.checked_mul(size_of::<f32>())?).ok();
@@ -125,7 +126,7 @@ impl Arena {
             Some(mapping) => (elements, mapping),
             None => (length, map(length)?),
         };
-        // Where there are no huge pages, small ones do.
+        // Without huge pages, small ones will do.
         #[cfg(all(target_os = "linux", not(miri)))]
         let _ = mapping.advise(memmap2::Advice::HugePage);
         // Pages are aligned to more than an f32; zeros are valid ones.
@@ -202,7 +203,7 @@ mod tests {
         assert_eq!(arena.by_place.len(), arena.by_length.len());
     }
 
-    /// A hundred shapes that come once each live in the memory of the largest.
+    /// A hundred shapes, each used once, fit into the memory of the largest.
     #[test]
     fn shapes_share_memory() {
         let mut arena = Arena::new();

@@ -1,22 +1,32 @@
-//! The tokens that may follow a beam, under the rules that change their probability.
+//! The possible next tokens of a beam, under the rules that change their probability.
 
 use kernels::TopTokens;
 
-use super::search::Rules;
+use super::options::BeamOptions;
 
-/// A token after one of the beams.
+/// Common parameters of all searches of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    pub options: &'a BeamOptions,
+    /// First token of every beam.
+    pub start: u32,
+    /// Ends a hypothesis.
+    pub eos: u32,
+}
+
+/// A possible next token of a beam.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
     /// Which beam.
     pub beam: usize,
     /// The token.
     pub token: u32,
-    /// Score of the beam with the token.
+    /// Score of the beam including the token.
     pub score: f32,
 }
 
-/// The tokens whose probability after `ids` a rule changes: those forbidden, and all that occurred
-/// where repetition is penalised. Ascending.
+/// The tokens whose probability after `ids` is changed by a rule: forbidden ones and, if repetition
+/// is penalised, all that occurred. Ascending.
 pub fn apart(rules: &Rules<'_>, ids: &[u32]) -> Vec<u32> {
     let mut apart = forbidden(rules, ids);
     if rules.options.repetition_penalty != 1.0 {
@@ -36,7 +46,7 @@ fn forbidden(rules: &Rules<'_>, ids: &[u32]) -> Vec<u32> {
     forbidden
 }
 
-/// The tokens that would end a run of `size` tokens which `ids` holds already.
+/// The tokens that would complete an n-gram of `size` tokens that `ids` already contains.
 fn repeated_ngrams(ids: &[u32], size: usize) -> Vec<u32> {
     if size == 0 || ids.len() + 1 < size {
         return Vec::new();
@@ -48,8 +58,8 @@ fn repeated_ngrams(ids: &[u32], size: usize) -> Vec<u32> {
         .collect()
 }
 
-/// The best candidates of a beam of tokens `ids`: those of `top`, which lacks the tokens `apart`,
-/// and those under the rules.
+/// The best candidates of a beam with tokens `ids`: those of `top`, which lacks the tokens `apart`,
+/// and those changed by the rules.
 pub fn of_beam(
     rules: &Rules<'_>,
     beam: usize,
@@ -58,7 +68,7 @@ pub fn of_beam(
     top: &TopTokens,
     apart: &[u32],
 ) -> Vec<Candidate> {
-    // A greedy search compares logits, a beam search log-probabilities: the penalty differs.
+    // Greedy search compares logits, beam search log-probabilities, so the penalty differs.
     let (shift, score) = match rules.options.beam_size {
         1 => (0.0, 0.0),
         _ => (top.log_sum, score),
@@ -80,7 +90,7 @@ pub fn of_beam(
             if forbidden.contains(&token) {
                 continue;
             }
-            // What is apart and not forbidden has occurred.
+            // A token that is apart and not forbidden has occurred.
             let value = logit - shift;
             let value = if value < 0.0 {
                 value * penalty

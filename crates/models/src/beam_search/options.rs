@@ -1,14 +1,20 @@
-//! What a beam search can be told, named as in Transformers.
+//! Options of a beam search, named as in Transformers.
 
-/// When a search ends that has found as many finished hypotheses as it has beams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// When a search ends once it has as many finished hypotheses as beams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum EarlyStopping {
-    /// `false`: when the best running beam, at its present length, could not enter them.
+    /// When the best running beam, at its present length, cannot become one of them (`False` in
+    /// Transformers).
     #[default]
     WhenUnlikely,
-    /// `true`: at once.
+    /// At once (`True` in Transformers).
     AtOnce,
-    /// `"never"`: when the best running beam, at the length that favours it most, could not.
+    /// When the best running beam cannot become one of them at any length (`"never"` in
+    /// Transformers).
     Never,
 }
 

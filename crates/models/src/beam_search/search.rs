@@ -1,25 +1,16 @@
-//! The search for one sentence's best hypothesis; `GenerationMixin._beam_search` of Transformers.
+//! The search for the best hypothesis of one sentence; `GenerationMixin._beam_search` of
+//! Transformers.
 
 use kernels::TopTokens;
 
-use super::candidates::{self, Candidate};
-use super::options::{BeamOptions, EarlyStopping};
+use super::candidates::{self, Candidate, Rules};
+use super::options::EarlyStopping;
 use super::{FinishReason, Hypothesis};
-
-/// What all searches of a batch have in common.
-#[derive(Debug, Clone, Copy)]
-pub struct Rules<'a> {
-    pub options: &'a BeamOptions,
-    /// First token of every beam.
-    pub start: u32,
-    /// Ends a hypothesis.
-    pub eos: u32,
-}
 
 /// A hypothesis that is still growing.
 #[derive(Debug, Clone)]
 pub struct Beam {
-    /// The start token and all after it.
+    /// The start token and all tokens after it.
     ids: Vec<u32>,
     /// Sum of log-probabilities.
     score: f32,
@@ -36,14 +27,14 @@ impl Beam {
 #[derive(Debug)]
 pub struct Search<'a> {
     rules: Rules<'a>,
-    /// At most as many as beams are asked for, best first; one at the start.
+    /// At most the requested number of beams, best first; a single one at the start.
     beams: Vec<Beam>,
     /// At most as many, best first.
     finished: Vec<Hypothesis>,
 }
 
 impl<'a> Search<'a> {
-    /// A search of one beam that holds the start token.
+    /// A search with a single beam, which contains the start token.
     pub fn new(rules: Rules<'a>) -> Self {
         let beam = Beam {
             ids: vec![rules.start],
@@ -61,12 +52,12 @@ impl<'a> Search<'a> {
         &self.beams
     }
 
-    /// Tokens after the start token that each beam has.
+    /// Number of tokens of each beam after the start token.
     fn length(&self) -> usize {
         self.beams.first().map_or(0, |beam| beam.ids.len() - 1)
     }
 
-    /// The next token, where the options leave no choice.
+    /// The next token, if the options leave no choice.
     pub fn forced(&self) -> Option<u32> {
         let options = self.rules.options;
         let last = self.length() + 1 == options.max_new_tokens;
@@ -75,7 +66,7 @@ impl<'a> Search<'a> {
         last.or(options.forced_bos.filter(|_| first))
     }
 
-    /// For each beam, the tokens whose logits the next step must give apart.
+    /// For each beam, the tokens whose logits the next step must return separately.
     pub fn apart(&self) -> impl Iterator<Item = Vec<u32>> + '_ {
         let apart = |beam: &Beam| candidates::apart(&self.rules, &beam.ids);
         self.beams.iter().map(apart)
@@ -92,8 +83,8 @@ impl<'a> Search<'a> {
         self.choose(candidates.collect())
     }
 
-    /// Takes what the output layer says after each beam, with the tokens that were apart. Returns
-    /// from which beam each beam of the next step goes on, or nothing once the search is over.
+    /// Processes the output layer's result for each beam, with the logits of the tokens set apart.
+    /// Returns the beam that each beam of the next step continues, or `None` if the search is over.
     pub fn advance(
         &mut self,
         tops: impl Iterator<Item = (TopTokens, Vec<u32>)>,
@@ -104,7 +95,7 @@ impl<'a> Search<'a> {
                 candidates::of_beam(&self.rules, index, &beam.ids, beam.score, &top, &apart);
             all.extend(of_beam);
         }
-        // Equal scores in the order of beams and tokens.
+        // Equal scores are ordered by beam and token.
         all.sort_by(|a, b| {
             let order = b.score.total_cmp(&a.score);
             order.then((a.beam, a.token).cmp(&(b.beam, b.token)))
@@ -112,7 +103,7 @@ impl<'a> Search<'a> {
         self.choose(all)
     }
 
-    /// Divides the best candidates, best first, into finished hypotheses and running beams.
+    /// Splits the best candidates, best first, into finished hypotheses and running beams.
     fn choose(&mut self, mut candidates: Vec<Candidate>) -> Option<Vec<usize>> {
         let options = self.rules.options;
         candidates.truncate(options.candidates());
@@ -126,7 +117,8 @@ impl<'a> Search<'a> {
         };
 
         let mut finished = std::mem::take(&mut self.finished);
-        // A candidate that ends counts only if it is among the best: no other would have run on.
+        // A candidate that ends counts only if it is among the best, since no other would have
+        // continued.
         for candidate in candidates.iter().take(options.beam_size) {
             if ends(candidate) {
                 let ids = grown(candidate).split_off(1);
@@ -140,7 +132,7 @@ impl<'a> Search<'a> {
                 });
             }
         }
-        // Stable: of equal scores the earlier one stays first.
+        // Stable: of equal scores, the earlier one stays first.
         finished.sort_by(|a, b| b.score.total_cmp(&a.score));
         finished.truncate(options.beam_size);
 
@@ -165,7 +157,7 @@ impl<'a> Search<'a> {
         (!self.is_over(length)).then_some(parents)
     }
 
-    /// Whether beams of `length` tokens after the start could improve nothing.
+    /// Whether beams with `length` tokens after the start could not improve the result.
     fn is_over(&self, length: usize) -> bool {
         let options = self.rules.options;
         if options.beam_size == 1 {
@@ -191,7 +183,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The best hypothesis; one that is still running where none is finished.
+    /// The best hypothesis; if none is finished, the best running one.
     pub fn best(&mut self) -> Hypothesis {
         if !self.finished.is_empty() {
             return self.finished.swap_remove(0);

@@ -1,4 +1,4 @@
-//! The Jinja environment that templates are written for.
+//! The Jinja environment that templates expect.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, Value};
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
-/// Name of the one template in its environment.
+/// Name of the only template in its environment.
 pub(super) const NAME: &str = "chat_template";
 
 /// An environment that holds the compiled template.
@@ -31,8 +31,8 @@ pub(super) fn compile(source: &str) -> Result<Environment<'static>, Error> {
     Ok(environment)
 }
 
-/// `{% generation %}` marks what the assistant says for trainers that mask by it. minijinja has no
-/// custom tags; a condition that is always true prints the same.
+/// `{% generation %}` marks the assistant's text for trainers that use it as a mask. minijinja has
+/// no custom tags; a condition that is always true renders the same text.
 fn without_generation_marks(source: &str) -> String {
     let mut result = String::with_capacity(source.len());
     let mut rest = source;
@@ -58,7 +58,7 @@ fn without_generation_marks(source: &str) -> String {
     result
 }
 
-/// The local time of rendering in the format of C's `strftime`.
+/// The local time of rendering, in the format of C's `strftime`.
 fn strftime_now(format: String) -> Result<String, Error> {
     jiff::fmt::strtime::format(&format, &jiff::Zoned::now()).map_err(|error| {
         Error::new(

@@ -1,20 +1,20 @@
-//! Why a metric cannot be loaded or cannot score.
+//! Errors of loading a metric and of scoring.
 
 use std::path::PathBuf;
 
 use crate::checkpoint::CheckpointError;
-use crate::llama::ConfigError;
+use crate::config_error::ConfigError;
 use crate::tokenizer::TokenizerError;
 
-/// Why a metric could not be loaded or could not score.
+/// Error returned when a metric cannot be loaded or cannot score.
 #[derive(Debug, thiserror::Error)]
 pub enum CometError {
-    /// Nothing at the path is a COMET model.
+    /// The path does not contain a COMET model.
     #[error("{path}: {message}")]
     NotAModel {
-        /// What the user named.
+        /// The path.
         path: PathBuf,
-        /// What was looked for.
+        /// The expected files.
         message: String,
     },
     /// The hyper-parameters.
@@ -22,7 +22,7 @@ pub enum CometError {
     Hparams {
         /// `hparams.yaml`.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         message: String,
     },
     /// The encoder's configuration.
@@ -30,7 +30,7 @@ pub enum CometError {
     Config {
         /// `config.json`.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         source: ConfigError,
     },
     /// Weights and other files.
@@ -39,18 +39,18 @@ pub enum CometError {
     /// The tokenizer.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
-    /// The metric compares with a reference, and there is none.
+    /// The metric needs a reference, and there is none.
     #[error(
         "this metric compares translations with references, and none is given; use a \
          reference-free one such as wmt22-cometkiwi-da"
     )]
     NoReference,
-    /// A text is longer than the encoder reads.
-    #[error("sample {index} has more pieces than the {max_tokens} that the encoder reads")]
+    /// A text is too long for the encoder.
+    #[error("sample {index} has more than {max_tokens} pieces, the maximum of the encoder")]
     TooLong {
-        /// Place among the samples.
+        /// Index of the sample.
         index: usize,
-        /// Longest sequence.
+        /// Maximum sequence length.
         max_tokens: usize,
     },
 }

@@ -1,13 +1,13 @@
-//! The estimator: linear layers with activations between. Reference: `feedforward.py` of
+//! The estimator: linear layers with activations in between. Reference: `feedforward.py` of
 //! unbabel-comet.
 
 use burn::Tensor;
 use burn::tensor::{Device, activation};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::linear::Linear;
+use crate::layers::{Linear, Loader};
 
-/// Hidden layers and one output.
+/// Hidden layers and a single output.
 #[derive(Debug, Clone)]
 pub(super) struct FeedForward {
     layers: Vec<Linear>,
@@ -43,7 +43,7 @@ impl Squash {
     }
 }
 
-/// Layer, activation and dropout stand in one list of the reference, and names count all three.
+/// Layers, activations and dropout form one list in the reference, and names count all three.
 const MODULES_PER_LAYER: usize = 3;
 
 impl FeedForward {
@@ -56,17 +56,13 @@ impl FeedForward {
         final_activation: Option<Squash>,
         device: &Device,
     ) -> Result<Self, CheckpointError> {
+        let as_read = &mut |_: &str, layer: Linear| Ok(layer);
+        let loader = Loader::new(checkpoint, device, as_read);
         let mut layers = Vec::new();
         let mut width = inputs;
         for (index, &size) in hidden_sizes.iter().chain(&[1]).enumerate() {
             let name = format!("estimator.ff.{}", index * MODULES_PER_LAYER);
-            layers.push(Linear::load(
-                checkpoint,
-                &name,
-                [size, width],
-                true,
-                device,
-            )?);
+            layers.push(loader.linear(&name, [size, width], true)?);
             width = size;
         }
         Ok(Self {

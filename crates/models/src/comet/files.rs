@@ -1,22 +1,22 @@
-//! Where the parts of a COMET model lie: checkpoint, hyper-parameters, and the encoder's
+//! Locations of the parts of a COMET model: checkpoint, hyper-parameters, and the encoder's
 //! configuration and tokenizer, which are published in another repository.
 
 use std::path::{Path, PathBuf};
 
 use super::CometError;
 
-/// The checkpoint and what belongs to it.
+/// The checkpoint and its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CometFiles {
     /// `.ckpt` or `.safetensors`.
     pub checkpoint: PathBuf,
-    /// `hparams.yaml`, there or not.
+    /// `hparams.yaml`, which may be missing.
     pub hparams: PathBuf,
-    /// The model's folder: the one of `hparams.yaml`.
+    /// The model's folder, which contains `hparams.yaml`.
     pub root: PathBuf,
 }
 
-/// Places of the checkpoint below the model's folder, first found first.
+/// Paths of the checkpoint within the model's folder, in the order in which they are tried.
 const CHECKPOINTS: [&str; 3] = ["checkpoints/model.ckpt", "model.ckpt", "model.safetensors"];
 
 const HPARAMS: &str = "hparams.yaml";
@@ -50,8 +50,8 @@ impl CometFiles {
             .find(|file| file.is_file())
             .ok_or_else(|| {
                 not_a_model(
-                    "holds no COMET model: there is neither checkpoints/model.ckpt nor \
-                     model.safetensors beside its hparams.yaml",
+                    "contains no COMET model: neither checkpoints/model.ckpt nor \
+                     model.safetensors exists next to hparams.yaml",
                 )
             })?;
         Ok(Self {
@@ -61,9 +61,9 @@ impl CometFiles {
         })
     }
 
-    /// The encoder's file `name`: in `named` where the user named a folder, else beside the
-    /// checkpoint, else in the folder that the hyper-parameters call `pretrained_model`, else where
-    /// Hugging Face's tools keep that model.
+    /// The encoder's file `name`: in `named` if the user named a folder; otherwise next to the
+    /// checkpoint, in the folder that the hyper-parameters call `pretrained_model`, or in the cache
+    /// of Hugging Face's tools.
     pub fn of_encoder(
         &self,
         name: &str,
@@ -82,7 +82,7 @@ impl CometFiles {
             folders.push(self.root.join(pretrained_model));
             folders.push(pretrained_model.into());
             folders.extend(snapshots(pretrained_model));
-            // InfoXLM is trained on from XLM-R, whose vocabulary it shares.
+            // InfoXLM was initialised from XLM-R and shares its vocabulary.
             if name == TOKENIZER && pretrained_model.contains("infoxlm") {
                 for model in ["FacebookAI/xlm-roberta-large", "xlm-roberta-large"] {
                     folders.extend(snapshots(model));
@@ -101,7 +101,7 @@ pub(super) const TOKENIZER: &str = "tokenizer.json";
 /// Name of the encoder's configuration.
 pub(super) const CONFIG: &str = "config.json";
 
-/// Folders in which Hugging Face's tools keep versions of the model `name`.
+/// Folders in which Hugging Face's tools cache versions of the model `name`.
 fn snapshots(name: &str) -> Vec<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let hub = variable("HF_HUB_CACHE")

@@ -105,6 +105,15 @@ struct Written {
 const SPARSEMAX_PATCH: &str = "sparsemax_patch";
 
 impl Hparams {
+    /// Whether the metric can only compare with a reference.
+    pub fn needs_reference(&self) -> bool {
+        match self.class {
+            MetricClass::Unified => !self.inputs.source,
+            MetricClass::Regression => true,
+            MetricClass::Referenceless => false,
+        }
+    }
+
     /// Reads `hparams.yaml` at `path` and what the checkpoint itself stores, which counts first as
     /// in unbabel-comet.
     pub fn read(path: &Path, stored: Option<Value>) -> Result<Self, CometError> {

@@ -1,39 +1,39 @@
-//! From texts to what the encoder reads.
+//! Converts texts to the encoder's input.
 
 use super::CometError;
 use super::hparams::{Hparams, MetricClass};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
-/// What is scored: a translation, its source, and a reference if there is one.
+/// A sample to score: a translation, its source, and an optional reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample<'a> {
-    /// The text that was translated.
+    /// The source text.
     pub source: &'a str,
     /// Its translation.
     pub translation: &'a str,
-    /// A human translation of it.
+    /// A human translation of the source.
     pub reference: Option<&'a str>,
 }
 
-/// A [`Sample`] in token ids.
+/// A [`Sample`] as token ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedSample {
-    /// Sequences that the encoder reads: of a unified metric the translation joined with source or
-    /// reference, of the others each text for itself.
+    /// Input sequences of the encoder: the translation joined with source or reference for a
+    /// unified metric, otherwise each text separately.
     pub(super) sequences: Vec<Vec<u32>>,
-    /// Pieces of the translation.
+    /// Number of pieces in the translation.
     pub translation_pieces: usize,
     fits: bool,
 }
 
 impl EncodedSample {
-    /// Whether the encoder can read it whole.
+    /// Whether it fits the encoder.
     pub fn fits(&self) -> bool {
         self.fits
     }
 }
 
-/// The tokenizer with the marks around texts.
+/// The tokenizer with the special tokens around texts.
 #[derive(Debug, Clone)]
 pub(super) struct Encoder {
     tokenizer: Tokenizer,
@@ -59,8 +59,8 @@ impl Encoder {
         })
     }
 
-    /// Ids of a text without marks. Padding that a text spells out is left out, as it is in
-    /// unbabel-comet.
+    /// Ids of a text without special tokens. A padding token spelled out in the text is removed, as
+    /// in unbabel-comet.
     fn pieces(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         let mut ids = self.tokenizer.encode(text)?;
         ids.retain(|&id| id != self.padding);
@@ -80,7 +80,7 @@ impl Encoder {
         ids
     }
 
-    /// The sequences that `hparams` asks for; none may be longer than `max_tokens`.
+    /// The sequences required by `hparams`, each at most `max_tokens` long.
     pub fn encode(
         &self,
         sample: Sample<'_>,
@@ -92,7 +92,7 @@ impl Encoder {
         let reference = sample.reference.map(|text| self.pieces(text)).transpose()?;
         let reference = reference.as_deref();
         let (translation, source) = (translation.as_slice(), source.as_slice());
-        // unbabel-comet cuts single texts two tokens before the last position.
+        // unbabel-comet truncates single texts two tokens before the last position.
         let mut limit = max_tokens - 2;
         let sequences = match hparams.class {
             MetricClass::Unified => {

@@ -1,5 +1,5 @@
-//! The learned mixture of an encoder's layers: γ · Σ s_l · h_l with s = softmax or sparsemax of one
-//! scalar a layer. Reference: `layerwise_attention.py` of unbabel-comet.
+//! The learned mixture of an encoder's layers: γ · Σ s_l · h_l, where s is the softmax or sparsemax
+//! of one scalar per layer. Reference: `layerwise_attention.py` of unbabel-comet.
 
 use burn::Tensor;
 use kernels::Segments;
@@ -7,12 +7,12 @@ use kernels::Segments;
 use super::hparams::Transformation;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
-/// How strongly each layer counts.
+/// Weights of the layers.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LayerwiseAttention {
     /// γ · s_l for each layer, the embeddings first.
     weights: Vec<f32>,
-    /// Whether each layer is first normalised over all values of a sequence.
+    /// Whether each layer is normalised first, over all values of a sequence.
     layer_norm: bool,
 }
 
@@ -43,7 +43,7 @@ impl LayerwiseAttention {
         })
     }
 
-    /// Only layer `layer`, as it is.
+    /// Only layer `layer`, unchanged.
     pub fn single(layer: usize) -> Self {
         let mut weights = vec![0.0; layer + 1];
         weights[layer] = 1.0;
@@ -53,7 +53,7 @@ impl LayerwiseAttention {
         }
     }
 
-    /// The last layer that counts: no block above it need be computed.
+    /// The last layer with a weight; blocks above it need not be computed.
     pub fn last_layer(&self) -> usize {
         self.weights
             .iter()
@@ -61,9 +61,9 @@ impl LayerwiseAttention {
             .unwrap_or(0)
     }
 
-    /// The share of layer `layer` in the mixture: `pool` of its hidden states [T, C], normalised
-    /// if this mixture does so, times its weight; `None` where it does not count. `pool` must be
-    /// linear and must keep constants.
+    /// The contribution of layer `layer` to the mixture: `pool` of its hidden states [T, C],
+    /// normalised if the mixture requires it, times its weight; `None` if the weight is 0. `pool`
+    /// must be linear and must preserve constants.
     pub fn share(
         &self,
         layer: usize,

@@ -3,17 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use kernels::WeightFormat;
+use kernels::Precision;
 
 use super::feed_forward::{FeedForward, Squash};
 use super::files::{CONFIG, CometFiles, TOKENIZER};
 use super::hparams::{Hparams, LayerChoice};
 use super::input::Encoder;
 use super::layerwise_attention::LayerwiseAttention;
-use super::{CometError, CometModel, MetricClass};
+use super::{CometError, CometModel, MetricClass, Transformation};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::huggingface::SafetensorsCheckpoint;
 use crate::identity::{self, ModelIdentity};
+use crate::layers::WeightForm;
 use crate::pytorch::{self, PytorchCheckpoint};
 use crate::tokenizer::{SpecialTokens, Tokenizer};
 use crate::xlm_roberta::{self, XlmRoberta, XlmRobertaConfig};
@@ -25,7 +26,7 @@ pub struct CometOptions {
     /// the checkpoint.
     pub encoder: Option<PathBuf>,
     /// Format of the encoder's weights; F32 is exact.
-    pub weights: WeightFormat,
+    pub weights: Precision,
 }
 
 /// Key of the weights in a checkpoint of PyTorch Lightning.
@@ -33,7 +34,69 @@ const STATE_DICT: &str = "state_dict";
 /// Key of the hyper-parameters there.
 const HYPER_PARAMETERS: &str = "hyper_parameters";
 
+/// A metric without its weights.
+#[derive(Debug)]
+pub struct CometDescription {
+    /// Its identity.
+    pub identity: ModelIdentity,
+    hparams: Hparams,
+    files: CometFiles,
+    tokenizer: PathBuf,
+}
+
+impl CometDescription {
+    /// The kind of the metric.
+    pub fn class(&self) -> MetricClass {
+        self.hparams.class
+    }
+
+    /// How it weighs the encoder's layers; published scores depend on it.
+    pub fn transformation(&self) -> Transformation {
+        self.hparams.transformation
+    }
+
+    /// Whether it can only compare with a reference.
+    pub fn needs_reference(&self) -> bool {
+        self.hparams.needs_reference()
+    }
+}
+
 impl CometModel {
+    /// The metric at `path` (see [`CometModel::load`]), without loading its weights.
+    pub fn describe(
+        path: impl AsRef<Path>,
+        options: &CometOptions,
+    ) -> Result<CometDescription, CometError> {
+        let files = CometFiles::find(path.as_ref())?;
+        let stored = match is_safetensors(&files.checkpoint) {
+            true => None,
+            false => pytorch::plain_data(&files.checkpoint, HYPER_PARAMETERS)?,
+        };
+        let hparams = Hparams::read(&files.hparams, stored)?;
+        let (encoder, pretrained) = (options.encoder.as_deref(), &hparams.pretrained_model);
+        let tokenizer = files.of_encoder(TOKENIZER, encoder, pretrained);
+        let tokenizer = tokenizer.ok_or_else(|| CometError::NotAModel {
+            path: files.root.clone(),
+            message: no_tokenizer(pretrained, encoder),
+        })?;
+        let hashed: Vec<PathBuf> = [&files.checkpoint, &files.hparams, &tokenizer]
+            .into_iter()
+            .filter(|file| file.is_file())
+            .cloned()
+            .collect();
+        let identity = ModelIdentity {
+            path: path.as_ref().to_path_buf(),
+            revision: identity::content_hash(&hashed)?,
+            licence: identity::licence_of_card(&files.root),
+        };
+        Ok(CometDescription {
+            identity,
+            hparams,
+            files,
+            tokenizer,
+        })
+    }
+
     /// Loads the metric at `path`: a folder with `hparams.yaml` and `checkpoints/model.ckpt` as
     /// published, or the checkpoint itself (`.ckpt` or `.safetensors`).
     pub fn load(
@@ -41,16 +104,13 @@ impl CometModel {
         options: &CometOptions,
         device: &Device,
     ) -> Result<Self, CometError> {
-        let files = CometFiles::find(path.as_ref())?;
-        let is_safetensors = files
-            .checkpoint
-            .extension()
-            .is_some_and(|extension| extension == "safetensors");
-        let stored = match is_safetensors {
-            true => None,
-            false => pytorch::plain_data(&files.checkpoint, HYPER_PARAMETERS)?,
-        };
-        let hparams = Hparams::read(&files.hparams, stored)?;
+        let CometDescription {
+            identity,
+            files,
+            hparams,
+            tokenizer: tokenizer_path,
+        } = Self::describe(path, options)?;
+        let is_safetensors = is_safetensors(&files.checkpoint);
         let paths = std::slice::from_ref(&files.checkpoint);
         let checkpoint: Box<dyn Checkpoint> = match is_safetensors {
             true => Box::new(SafetensorsCheckpoint::open_files(&files.checkpoint, paths)?),
@@ -72,20 +132,8 @@ impl CometModel {
             Some(path) => read_config(path)?,
             None => XlmRobertaConfig::of_tensors(checkpoint, prefix)?,
         };
-        let tokenizer_path = of_encoder(TOKENIZER).ok_or_else(|| CometError::NotAModel {
-            path: files.root.clone(),
-            message: no_tokenizer(&hparams.pretrained_model, options.encoder.as_deref()),
-        })?;
         let tokenizer = Tokenizer::from_file(&tokenizer_path, SpecialTokens::default())?;
         tokenizer.check_vocabulary(config.vocab_size)?;
-
-        // Before the weights are in memory: the hash passes over the whole file.
-        let hashed: Vec<PathBuf> = [&files.checkpoint, &files.hparams, &tokenizer_path]
-            .into_iter()
-            .filter(|file| file.is_file())
-            .cloned()
-            .collect();
-        let revision = identity::content_hash(&hashed)?;
 
         let mixture = match hparams.layer {
             LayerChoice::Mix => LayerwiseAttention::load(
@@ -134,8 +182,8 @@ impl CometModel {
             device,
         )?;
         check_depth(checkpoint, prefix, config.num_hidden_layers)?;
-        let encoder =
-            XlmRoberta::load_packed(&config, checkpoint, prefix, device, options.weights)?;
+        let form = WeightForm::Packed(options.weights);
+        let encoder = XlmRoberta::load(&config, checkpoint, prefix, device, form)?;
         Ok(Self {
             input: Encoder::new(tokenizer)?,
             encoder,
@@ -143,14 +191,15 @@ impl CometModel {
             estimator,
             width: config.hidden_size,
             device: device.clone(),
-            identity: ModelIdentity {
-                path: path.as_ref().to_path_buf(),
-                revision,
-                licence: identity::licence_of_card(&files.root),
-            },
+            identity,
             hparams,
         })
     }
+}
+
+fn is_safetensors(checkpoint: &Path) -> bool {
+    let extension = checkpoint.extension();
+    extension.is_some_and(|extension| extension == "safetensors")
 }
 
 fn read_config(path: PathBuf) -> Result<XlmRobertaConfig, CometError> {

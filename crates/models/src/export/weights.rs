@@ -6,11 +6,15 @@ use burn::Tensor;
 use burn::module::{Module, ModuleVisitor, Param};
 use half::{bf16, f16};
 use safetensors::{Dtype, View};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use crate::llama::Llama;
+use crate::decoders::Network;
+use crate::parameter_path::ParameterPath;
 
 /// The number format of stored weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum StoredFormat {
     /// Single precision: exactly what was trained.
     #[default]
@@ -93,30 +97,38 @@ impl View for Stored<'_> {
 }
 
 /// All tensors of a model without adapters, by name.
-pub(super) fn tensors(llama: &Llama) -> Vec<(String, Values)> {
-    let mut collect = Collect::default();
-    llama.visit(&mut collect);
+pub(super) fn tensors(network: &Network) -> Vec<(String, Values)> {
+    let mut collect = Collect {
+        network,
+        path: ParameterPath::default(),
+        found: Vec::new(),
+    };
+    network.visit(&mut collect);
     collect.found
 }
 
-#[derive(Default)]
-struct Collect {
-    path: Vec<String>,
+struct Collect<'a> {
+    network: &'a Network,
+    path: ParameterPath,
     found: Vec<(String, Values)>,
 }
 
-impl ModuleVisitor for Collect {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
+impl ModuleVisitor for Collect<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
+        self.path.exit();
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found
-            .push((self.path.join("."), Values::new(param.val())));
+        let name = self.path.name();
+        let values = match self.network.stores_transposed(&name) {
+            true => Values::new(param.val().swap_dims(0, 1)),
+            false => Values::new(param.val()),
+        };
+        self.found.push((name, values));
     }
 }
 
@@ -131,20 +143,17 @@ pub(super) struct Adapter {
 }
 
 /// All adapters of a model.
-pub(super) fn adapters(llama: &Llama) -> Vec<Adapter> {
-    let mut found = Vec::new();
-    llama.clone().map_linears(|name, layer| {
-        if let Some(lora) = &layer.lora {
-            found.push(Adapter {
-                layer: name.to_owned(),
-                rank: lora.lora_a.dims()[0],
-                a: Values::new(lora.lora_a.val()),
-                b: Values::new(lora.lora_b.val()),
-                scale: lora.scale,
-                dropout: lora.dropout,
-            });
-        }
-        layer
-    });
-    found
+pub(super) fn adapters(network: &Network) -> Vec<Adapter> {
+    let layers = network.linears().into_iter();
+    let adapted = layers.filter_map(|(layer, linear)| Some((layer, linear.lora?)));
+    adapted
+        .map(|(layer, lora)| Adapter {
+            layer,
+            rank: lora.lora_a.dims()[0],
+            a: Values::new(lora.lora_a.val()),
+            b: Values::new(lora.lora_b.val()),
+            scale: lora.scale,
+            dropout: lora.dropout,
+        })
+        .collect()
 }

@@ -1,8 +1,8 @@
-//! Reads GGUF's header fields one after another, never past the end of the file.
+//! Reads the fields of GGUF's header in order, never past the end of the file.
 
 use super::Value;
 
-/// A position in a mapped file. Errors are messages that say what was being read.
+/// A position in a mapped file. Errors are messages that name the field being read.
 pub(super) struct Cursor<'a> {
     file: &'a [u8],
     position: usize,
@@ -70,7 +70,7 @@ impl<'a> Cursor<'a> {
         String::from_utf8(bytes.to_vec()).map_err(|_| format!("{what} is not valid UTF-8"))
     }
 
-    /// The value of metadata key `key`, its type first.
+    /// The value of metadata key `key`, preceded by its type.
     pub fn value(&mut self, key: &str) -> Result<Value, String> {
         let what = format!("metadata key `{key}`");
         let kind = self.u32(&what)?;
@@ -114,7 +114,7 @@ impl<'a> Cursor<'a> {
         let kind = self.u32(what)?;
         let count = self.u64(what)?;
         let remaining = self.file.len() - self.position;
-        // Every element takes at least one byte, so a count beyond the file is a lie.
+        // Every element takes at least one byte, so a count beyond the file cannot be true.
         let count = usize::try_from(count)
             .ok()
             .filter(|&count| count <= remaining)
@@ -128,12 +128,16 @@ impl<'a> Cursor<'a> {
             code::F64 => {
                 Value::Floats(self.repeat(count, |c| Ok(f64::from_le_bytes(c.array(what)?)))?)
             }
-            code::ARRAY => return Err(format!("{what} is an array of arrays, which is not read")),
+            code::ARRAY => {
+                return Err(format!(
+                    "{what} is an array of arrays, which is not supported"
+                ));
+            }
             _ => Value::Integers(self.repeat(count, |c| c.integer(kind, what))?),
         })
     }
 
-    /// Grows as it reads: a false count costs no memory.
+    /// Grows as it reads, so a false count costs no memory.
     fn repeat<T>(
         &mut self,
         count: usize,

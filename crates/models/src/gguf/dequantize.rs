@@ -1,12 +1,12 @@
 //! GGML's block formats and their conversion to f32.
 //!
-//! Reference: `ggml-quants.c` of llama.cpp and the `gguf` Python package; the products are taken
-//! in the same order, so that the values are equal to the last bit.
+//! Reference: `ggml-quants.c` of llama.cpp and the `gguf` Python package. Products are computed in
+//! the same order, so the values are equal to the last bit.
 
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-/// How the values of a tensor are stored: in blocks of a fixed number of values.
+/// Storage format of a tensor's values, in blocks of a fixed number of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(non_camel_case_types)]
 pub enum BlockFormat {
@@ -38,11 +38,11 @@ pub enum BlockFormat {
     Q6_K,
 }
 
-/// Values of a block of the K formats.
+/// Number of values in a block of the K formats.
 const SUPER_BLOCK: usize = 256;
 
 impl BlockFormat {
-    /// The format of GGML's type code; `None` where it is not read.
+    /// The format for GGML's type code; `None` if it is not supported.
     pub fn from_code(code: u32) -> Option<Self> {
         Some(match code {
             0 => Self::F32,
@@ -62,7 +62,7 @@ impl BlockFormat {
         })
     }
 
-    /// Values in one block.
+    /// Number of values in a block.
     pub fn block_size(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::BF16 => 1,
@@ -71,7 +71,7 @@ impl BlockFormat {
         }
     }
 
-    /// Bytes of one block.
+    /// Number of bytes in a block.
     pub fn block_bytes(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -113,7 +113,7 @@ impl BlockFormat {
 /// # Panics
 /// If `bytes` is not a whole number of blocks.
 pub fn dequantize(format: BlockFormat, bytes: &[u8]) -> Vec<f32> {
-    /// Blocks of one parallel task.
+    /// Number of blocks per parallel task.
     const CHUNK: usize = 4096;
     let (size, stored) = (format.block_size(), format.block_bytes());
     assert_eq!(
@@ -158,7 +158,7 @@ fn q4_1(block: &[u8], y: &mut [f32]) {
     }
 }
 
-/// The 32 values of a 5-bit block: `low` holds four bits of each, `high` the fifth.
+/// The 32 values of a 5-bit block: `low` contains four bits of each, `high` the fifth.
 fn five_bits(high: &[u8], low: &[u8]) -> [u8; 32] {
     let high = u32::from_le_bytes(std::array::from_fn(|i| high[i]));
     std::array::from_fn(|i| {
@@ -224,7 +224,7 @@ fn q3_k(block: &[u8], y: &mut [f32]) {
     }
 }
 
-/// Scale and minimum `index` of 8, six bits each, from the twelve bytes Q4_K and Q5_K share.
+/// Scale and minimum `index` of 8, six bits each, from the twelve bytes shared by Q4_K and Q5_K.
 fn scale_and_minimum(packed: &[u8], index: usize) -> (f32, f32) {
     let (scale, minimum) = if index < 4 {
         (packed[index] & 63, packed[index + 4] & 63)

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::llama::ConfigError;
+use crate::config_error::ConfigError;
 
 /// The shape of an M2M-100 or NLLB-200 model. Names are those of `config.json`.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,17 +23,17 @@ pub struct M2m100Config {
     pub encoder_ffn_dim: usize,
     /// Width inside the decoder's feed-forward layers.
     pub decoder_ffn_dim: usize,
-    /// Longest sequence the model is meant for.
+    /// Maximum sequence length.
     pub max_position_embeddings: usize,
-    /// Whether rows of the token table are multiplied by √C.
+    /// Whether the rows of the token table are multiplied by √C.
     pub scale_embedding: bool,
     /// Whether the output layer is the token table.
     pub tie_word_embeddings: bool,
-    /// Token without a position.
+    /// The padding token, which has no position.
     pub pad_token_id: u32,
     /// Token that ends a sentence.
     pub eos_token_id: u32,
-    /// Token that the decoder begins with.
+    /// First token of the decoder.
     pub decoder_start_token_id: u32,
 }
 
@@ -67,7 +67,7 @@ impl M2m100Config {
             return Err(ConfigError::Unsupported {
                 key: "model_type",
                 value: (written.model_type).map_or("missing".into(), |name| format!("{name:?}")),
-                supported: "read is \"m2m_100\", which NLLB-200 (600M, 1.3B, 3.3B) and M2M-100 have",
+                supported: "use \"m2m_100\", the type of NLLB-200 (600M, 1.3B, 3.3B) and M2M-100",
             });
         }
         if let Some(activation) = &written.activation_function
@@ -83,7 +83,7 @@ impl M2m100Config {
             return Err(ConfigError::Unsupported {
                 key: "quantization_config",
                 value: "set".into(),
-                supported: "use the unquantised checkpoint; it is rounded to the precision asked for",
+                supported: "use the unquantised checkpoint, which is rounded to the requested precision",
             });
         }
         fn required<T>(value: Option<T>, key: &'static str) -> Result<T, ConfigError> {
@@ -125,7 +125,7 @@ impl M2m100Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        // Far above any model, far below what a lying file could make us allocate.
+        // Far above any model, and far below what a malicious file could make us allocate.
         let sizes = [
             ("vocab_size", self.vocab_size, 1 << 28),
             ("d_model", self.d_model, 1 << 20),

@@ -1,19 +1,19 @@
-//! The decoder: causal attention, attention to the source, feed-forward layers, each behind a
-//! norm and beside a residual.
+//! The decoder: causal attention, attention to the source, and feed-forward layers, each with a
+//! preceding norm and a residual connection.
 
 use burn::Tensor;
 use burn::module::Module;
-use kernels::{BeamCache, KeyValues, Segments, Slot};
+use kernels::{BeamCache, KeyValues, Segments, Sight, Slot};
 
-use super::attention::Attention;
-use super::layers::{FeedForward, LayerNorm, Loader};
-use super::{Encoded, M2m100Config};
+use super::feed_forward::{FeedForward, feed_forward};
+use super::{EPSILON, Encoded, M2m100Config, attention};
 use crate::checkpoint::CheckpointError;
+use crate::layers::{LayerNorm, Loader, MultiHeadAttention};
 
 /// All layers of the decoder, and the norm after the last.
 #[derive(Module, Debug)]
 pub struct Decoder {
-    /// First to last.
+    /// The layers, first to last.
     pub layers: Vec<DecoderLayer>,
     /// Norm of the last layer's output.
     pub layer_norm: LayerNorm,
@@ -22,12 +22,12 @@ pub struct Decoder {
 /// One layer of the decoder.
 #[derive(Module, Debug)]
 pub struct DecoderLayer {
-    /// Attention inside the target.
-    pub self_attn: Attention,
+    /// Self-attention of the target.
+    pub self_attn: MultiHeadAttention,
     /// Norm before it.
     pub self_attn_layer_norm: LayerNorm,
     /// Attention to the source.
-    pub encoder_attn: Attention,
+    pub encoder_attn: MultiHeadAttention,
     /// Norm before it.
     pub encoder_attn_layer_norm: LayerNorm,
     /// Feed-forward layers `fc1` and `fc2`.
@@ -44,17 +44,17 @@ impl Decoder {
         let width = config.d_model;
         let layer = |index: usize| {
             let prefix = format!("model.decoder.layers.{index}");
-            let norm = |name: &str| loader.norm(&format!("{prefix}.{name}"), width);
+            let norm = |name: &str| loader.layer_norm(&format!("{prefix}.{name}"), width, EPSILON);
             let attention = |name: &str| {
                 let heads = config.decoder_attention_heads;
-                Attention::load(loader, &format!("{prefix}.{name}"), width, heads)
+                attention(loader, &format!("{prefix}.{name}"), width, heads)
             };
             Ok(DecoderLayer {
                 self_attn: attention("self_attn")?,
                 self_attn_layer_norm: norm("self_attn_layer_norm")?,
                 encoder_attn: attention("encoder_attn")?,
                 encoder_attn_layer_norm: norm("encoder_attn_layer_norm")?,
-                feed_forward: loader.feed_forward(&prefix, width, config.decoder_ffn_dim)?,
+                feed_forward: feed_forward(loader, &prefix, width, config.decoder_ffn_dim)?,
                 final_layer_norm: norm("final_layer_norm")?,
             })
         };
@@ -62,7 +62,7 @@ impl Decoder {
             layers: (0..config.decoder_layers)
                 .map(layer)
                 .collect::<Result<_, _>>()?,
-            layer_norm: loader.norm("model.decoder.layer_norm", width)?,
+            layer_norm: loader.layer_norm("model.decoder.layer_norm", width, EPSILON)?,
         })
     }
 
@@ -86,7 +86,7 @@ impl Decoder {
         sources: &[&Encoded],
     ) -> Tensor<2> {
         self.stack(embedded, targets, sources, |layer, _, normed, x| {
-            layer.self_attn.causal(normed, x, targets)
+            layer.self_attn.within(normed, x, targets, Sight::Causal)
         })
     }
 
@@ -104,7 +104,7 @@ impl Decoder {
         })
     }
 
-    /// All layers; `attend` is self-attention of (layer, its index, its input, the residual).
+    /// Runs all layers; `attend` computes the self-attention for (layer, index, input, residual).
     fn stack(
         &self,
         embedded: Tensor<2>,

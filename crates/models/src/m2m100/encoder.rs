@@ -1,19 +1,19 @@
-//! The encoder: bidirectional attention and feed-forward layers, each behind a norm and beside a
-//! residual.
+//! The encoder: bidirectional attention and feed-forward layers, each with a preceding norm and a
+//! residual connection.
 
 use burn::Tensor;
 use burn::module::Module;
-use kernels::Segments;
+use kernels::{Segments, Sight};
 
-use super::M2m100Config;
-use super::attention::Attention;
-use super::layers::{FeedForward, LayerNorm, Loader};
+use super::feed_forward::{FeedForward, feed_forward};
+use super::{EPSILON, M2m100Config, attention};
 use crate::checkpoint::CheckpointError;
+use crate::layers::{LayerNorm, Loader, MultiHeadAttention};
 
 /// All layers of the encoder, and the norm after the last.
 #[derive(Module, Debug)]
 pub struct Encoder {
-    /// First to last.
+    /// The layers, first to last.
     pub layers: Vec<EncoderLayer>,
     /// Norm of the last layer's output.
     pub layer_norm: LayerNorm,
@@ -22,8 +22,8 @@ pub struct Encoder {
 /// One layer of the encoder.
 #[derive(Module, Debug)]
 pub struct EncoderLayer {
-    /// Attention inside the source.
-    pub self_attn: Attention,
+    /// Self-attention of the source.
+    pub self_attn: MultiHeadAttention,
     /// Norm before it.
     pub self_attn_layer_norm: LayerNorm,
     /// Feed-forward layers `fc1` and `fc2`.
@@ -40,12 +40,12 @@ impl Encoder {
         let width = config.d_model;
         let layer = |index: usize| {
             let prefix = format!("model.encoder.layers.{index}");
-            let norm = |name: &str| loader.norm(&format!("{prefix}.{name}"), width);
+            let norm = |name: &str| loader.layer_norm(&format!("{prefix}.{name}"), width, EPSILON);
             let heads = config.encoder_attention_heads;
             Ok(EncoderLayer {
-                self_attn: Attention::load(loader, &format!("{prefix}.self_attn"), width, heads)?,
+                self_attn: attention(loader, &format!("{prefix}.self_attn"), width, heads)?,
                 self_attn_layer_norm: norm("self_attn_layer_norm")?,
-                feed_forward: loader.feed_forward(&prefix, width, config.encoder_ffn_dim)?,
+                feed_forward: feed_forward(loader, &prefix, width, config.encoder_ffn_dim)?,
                 final_layer_norm: norm("final_layer_norm")?,
             })
         };
@@ -53,7 +53,7 @@ impl Encoder {
             layers: (0..config.encoder_layers)
                 .map(layer)
                 .collect::<Result<_, _>>()?,
-            layer_norm: loader.norm("model.encoder.layer_norm", width)?,
+            layer_norm: loader.layer_norm("model.encoder.layer_norm", width, EPSILON)?,
         })
     }
 
@@ -61,7 +61,7 @@ impl Encoder {
     pub fn forward(&self, embedded: Tensor<2>, sources: &Segments) -> Tensor<2> {
         let hidden = self.layers.iter().fold(embedded, |x, layer| {
             let normed = layer.self_attn_layer_norm.forward(x.clone());
-            let x = layer.self_attn.bidirectional(normed, x, sources);
+            let x = layer.self_attn.within(normed, x, sources, Sight::Both);
             let normed = layer.final_layer_norm.forward(x.clone());
             layer.feed_forward.forward(normed, x)
         });

@@ -1,4 +1,4 @@
-//! Sinusoidal positions (Vaswani et al. 2017), counted from the padding token's id + 1.
+//! Sinusoidal positions (Vaswani et al. 2017), counted from the id of the padding token + 1.
 
 use std::sync::{Arc, RwLock};
 
@@ -8,12 +8,12 @@ use kernels::Segments;
 
 use super::M2m100Config;
 
-/// The table of positions, grown as longer sequences come.
+/// The table of positions, extended when longer sequences occur.
 #[derive(Debug, Clone)]
 pub struct Positions {
     width: usize,
     pad: u32,
-    /// Rows that are computed, row after row.
+    /// The computed rows, concatenated.
     table: Arc<RwLock<Vec<f32>>>,
 }
 
@@ -26,8 +26,8 @@ impl Positions {
         }
     }
 
-    /// The position of each token of whole sequences: padding has the padding's own, and is not
-    /// counted.
+    /// The position of each token of whole sequences; padding tokens have the padding position and
+    /// are not counted.
     pub fn of_sequences(&self, ids: &[u32], segments: &Segments) -> Vec<u32> {
         let mut places = Vec::with_capacity(ids.len());
         for range in segments.iter() {
@@ -43,8 +43,8 @@ impl Positions {
         places
     }
 
-    /// The position of one more token each, after `lengths` tokens: those before are counted
-    /// whatever they are, as Transformers does with a cache.
+    /// The position of one more token per sequence, after `lengths` tokens. All previous tokens
+    /// count, including padding, as in Transformers with a cache.
     pub fn of_next(&self, ids: &[u32], lengths: impl Iterator<Item = usize>) -> Vec<u32> {
         ids.iter()
             .zip(lengths)
@@ -87,7 +87,7 @@ impl Positions {
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         let half = self.width / 2;
         let step = (10_000.0_f64).ln() / (half - 1) as f64;
-        // In f32 from here on, as the reference computes: late positions depend on it.
+        // f32 from here on, as in the reference: late positions depend on it.
         let frequencies: Vec<f32> = (0..half).map(|i| (i as f32 * -step as f32).exp()).collect();
         for place in rows(&table)..needed.next_power_of_two() {
             if place == self.pad as usize {

@@ -1,9 +1,9 @@
 //! Models with random weights: for tests and benchmarks.
 
 use burn::tensor::Device;
-use kernels::WeightFormat;
+use kernels::Precision;
 
-use super::{M2m100, M2m100Config, tensor_names};
+use super::{M2m100, M2m100Config};
 use crate::random_weights::RandomWeights;
 
 impl M2m100 {
@@ -12,11 +12,10 @@ impl M2m100 {
     pub fn random_packed(
         config: &M2m100Config,
         seed: u64,
-        format: WeightFormat,
+        format: Precision,
         device: &Device,
     ) -> Self {
-        let source = RandomWeights::new(tensor_names(config), seed);
-        Self::load_packed(config, &source, format, device)
+        Self::load_packed(config, &RandomWeights { seed }, format, device)
             .unwrap_or_else(|error| unreachable!("random weights have every shape: {error}"))
     }
 }

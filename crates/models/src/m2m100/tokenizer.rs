@@ -1,4 +1,4 @@
-//! NLLB's tokenizer: a `tokenizer.json`, and the tokens that name the source language and the end
+//! NLLB's tokenizer: a `tokenizer.json`, with the tokens that mark the source language and the end
 //! of a text.
 
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::checkpoint::CheckpointError;
 use crate::huggingface::read_json;
 use crate::tokenizer::{SpecialTokens, Tokenizer, TokenizerError};
 
-/// Why a text could not be prepared.
+/// Error returned when a text cannot be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum TranslationTokenizerError {
     /// The model was not trained on a language.
@@ -17,9 +17,9 @@ pub enum TranslationTokenizerError {
     Language {
         /// `tokenizer.json`.
         path: PathBuf,
-        /// The FLORES-200 code that was asked for.
+        /// The requested FLORES-200 code.
         code: String,
-        /// How many languages the model has.
+        /// Number of languages of the model.
         known: usize,
         /// The codes nearest to it.
         examples: String,
@@ -38,8 +38,8 @@ pub struct TranslationTokenizer {
     path: PathBuf,
     inner: Tokenizer,
     eos: u32,
-    /// `legacy_behaviour`: the source language stands after the text's end token, as NLLB's
-    /// tokenizer had it before April 2023, and not before the text.
+    /// `legacy_behaviour`: the source language follows the text's end token, as in NLLB's tokenizer
+    /// before April 2023, instead of preceding the text.
     legacy: bool,
     /// FLORES-200 codes, ascending.
     languages: Vec<String>,
@@ -139,12 +139,12 @@ impl TranslationTokenizer {
         self.inner.encode(text)
     }
 
-    /// Text of generated ids; the tokens of languages and ends are left out.
+    /// Text of generated ids, without language and end tokens.
     pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
         self.inner.decode(ids)
     }
 
-    /// Fails if an id has no row in a token table of `vocab_size` rows.
+    /// Fails if an id is not below `vocab_size`, the number of rows of the token table.
     pub fn check_vocabulary(&self, vocab_size: usize) -> Result<(), TokenizerError> {
         self.inner.check_vocabulary(vocab_size)
     }

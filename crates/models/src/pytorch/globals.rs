@@ -1,12 +1,12 @@
-//! The Python names a pickle mentions, found without running it.
+//! Finds the Python names that a pickle mentions, without running it.
 //!
-//! A pickle reaches a function or class only by its name, through the opcodes GLOBAL, INST and
-//! STACK_GLOBAL. The opcodes are those of `pickletools.py` of CPython.
+//! A pickle can reach a function or class only by name, with the opcodes GLOBAL, INST and
+//! STACK_GLOBAL. The opcodes are those of CPython's `pickletools.py`.
 
 use std::collections::HashMap;
 
-/// Walks one pickle at the start of `bytes` and returns its length. Fails on the first name that
-/// is neither a tensor nor plain data, and where the pickle is cut off.
+/// Scans one pickle at the start of `bytes` and returns its length. Fails on the first name that is
+/// neither a tensor nor plain data, and if the pickle is truncated.
 pub(super) fn check(bytes: &[u8]) -> Result<usize, String> {
     let mut walk = Walk {
         rest: bytes,
@@ -20,19 +20,19 @@ pub(super) fn check(bytes: &[u8]) -> Result<usize, String> {
 /// Progress through a pickle.
 struct Walk<'a> {
     rest: &'a [u8],
-    /// The last two values pushed, where they are texts: the operands of STACK_GLOBAL.
+    /// The last two values pushed, if they are strings: the operands of STACK_GLOBAL.
     pushed: [Option<&'a [u8]>; 2],
-    /// Remembered texts by their index; `None` for a value of another kind.
+    /// Memoised strings by index; `None` for values of other types.
     memo: HashMap<u32, Option<&'a [u8]>>,
 }
 
 impl<'a> Walk<'a> {
-    /// Takes one opcode; false at the end.
+    /// Reads one opcode; returns false at the end.
     fn step(&mut self) -> Result<bool, String> {
         let opcode = self.number::<1>()? as u8;
         match opcode {
             b'.' => return Ok(false),
-            // Texts.
+            // Strings.
             b'U' | 0x8c => self.counted::<1>(true)?,
             b'T' | b'X' => self.counted::<4>(true)?,
             0x8d => self.counted::<8>(true)?,
@@ -98,10 +98,10 @@ impl<'a> Walk<'a> {
                     );
                 }
             },
-            // Version and frames change no value.
+            // Version and frames do not change values.
             0x80 => drop(self.take(1)?),
             0x95 => drop(self.take(8)?),
-            // Whatever builds, moves or discards values has no argument.
+            // Opcodes that build, move or discard values have no argument.
             b'('
             | b'0'
             | b'1'
@@ -126,7 +126,7 @@ impl<'a> Walk<'a> {
             | 0x8f..=0x92 => self.push(None),
             _ => {
                 return Err(format!(
-                    "its pickle has the opcode {opcode:#04x}, which no checkpoint needs"
+                    "its pickle has the opcode {opcode:#04x}, which checkpoints do not use"
                 ));
             }
         }
@@ -150,7 +150,7 @@ impl<'a> Walk<'a> {
         let (taken, rest) = self
             .rest
             .split_at_checked(count)
-            .ok_or("its pickle is cut off; download the file again")?;
+            .ok_or("its pickle is truncated; download the file again")?;
         self.rest = rest;
         Ok(taken)
     }
@@ -168,7 +168,7 @@ impl<'a> Walk<'a> {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    /// A value behind its length, a number of N bytes.
+    /// A value after its length, a number of N bytes.
     fn counted<const N: usize>(&mut self, is_text: bool) -> Result<(), String> {
         let length = usize::try_from(self.number::<N>()?).unwrap_or(usize::MAX);
         let value = self.take(length)?;
@@ -178,7 +178,7 @@ impl<'a> Walk<'a> {
 
     fn line(&mut self) -> Result<&'a [u8], String> {
         let end = self.rest.iter().position(|&byte| byte == b'\n');
-        let end = end.ok_or("its pickle is cut off; download the file again")?;
+        let end = end.ok_or("its pickle is truncated; download the file again")?;
         let line = self.take(end + 1)?;
         let line = &line[..end];
         Ok(line.strip_suffix(b"\r").unwrap_or(line))
@@ -189,11 +189,11 @@ impl<'a> Walk<'a> {
         std::str::from_utf8(line)
             .ok()
             .and_then(|line| line.trim().parse().ok())
-            .ok_or_else(|| "its pickle has a broken index".into())
+            .ok_or_else(|| "its pickle has an invalid index".into())
     }
 }
 
-/// Fails unless a name stands for tensors or plain data.
+/// Fails unless a name denotes tensors or plain data.
 fn allow(module: &[u8], name: &[u8]) -> Result<(), String> {
     let module = String::from_utf8_lossy(module);
     let name = String::from_utf8_lossy(name);
@@ -256,13 +256,13 @@ fn is_allowed(module: &str, name: &str) -> bool {
                 .strip_suffix("Storage")
                 .is_some_and(|kind| kind.bytes().all(|byte| byte.is_ascii_alphanumeric()))
         }
-        // Numbers of NumPy and byte strings, as scores and random states are saved.
+        // NumPy numbers and byte strings, as used for scores and random states.
         "numpy" => matches!(name, "dtype" | "ndarray"),
         "numpy.core.multiarray" | "numpy._core.multiarray" => {
             matches!(name, "scalar" | "_reconstruct")
         }
         "_codecs" => name == "encode",
-        // Hyper-parameters and, in old versions, the keys of callbacks of PyTorch Lightning.
+        // Hyper-parameters of PyTorch Lightning and, in old versions, keys of its callbacks.
         "argparse" => name == "Namespace",
         "pytorch_lightning.utilities.parsing" | "lightning_fabric.utilities.data" => {
             name == "AttributeDict"

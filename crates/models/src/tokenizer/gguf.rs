@@ -1,7 +1,7 @@
-//! A GGUF file's tokenizer metadata as the `tokenizer.json` it stands for.
+//! Converts a GGUF file's tokenizer metadata to an equivalent `tokenizer.json`.
 //!
-//! Reference: `llama-vocab.cpp` of llama.cpp for the pre-tokenizers by name, and the GGUF
-//! integration of Transformers for the pipelines around them.
+//! Reference: `llama-vocab.cpp` of llama.cpp for the named pre-tokenizers, and the GGUF integration
+//! of Transformers for the pipelines around them.
 
 use std::collections::HashMap;
 
@@ -50,7 +50,7 @@ pub(super) fn tokenizer_json(file: &Gguf) -> Result<(Value, SpecialTokens), Toke
                 path: file.path().to_path_buf(),
                 key,
                 value: other.to_owned(),
-                supported: "read are \"gpt2\" (byte-level BPE) and \"llama\" (SentencePiece BPE)",
+                supported: "use \"gpt2\" (byte-level BPE) or \"llama\" (SentencePiece BPE)",
             });
         }
     };
@@ -80,14 +80,14 @@ pub(super) fn tokenizer_json(file: &Gguf) -> Result<(Value, SpecialTokens), Toke
     Ok((json, special))
 }
 
-/// The stages of a tokenizer, each as `tokenizer.json` writes it.
+/// The stages of a tokenizer in the format of `tokenizer.json`.
 struct Pipeline {
     normalizer: Value,
     pre_tokenizer: Value,
     model: Value,
     decoder: Value,
     post_processor: Value,
-    /// Whether plain text begins with BOS where the file does not say.
+    /// Whether plain text begins with BOS if the file does not say.
     adds_bos: bool,
 }
 
@@ -99,7 +99,7 @@ fn vocabulary(tokens: &[String]) -> Map<String, Value> {
         .collect()
 }
 
-/// GPT-2's byte-level BPE, its text split as `tokenizer.ggml.pre` says.
+/// GPT-2's byte-level BPE, with text split according to `tokenizer.ggml.pre`.
 fn byte_level(file: &Gguf, tokens: &[String]) -> Result<Pipeline, TokenizerError> {
     let key = "tokenizer.ggml.merges";
     let merges = file.texts(key)?.ok_or_else(|| file.missing(key))?;
@@ -176,7 +176,7 @@ fn byte_level(file: &Gguf, tokens: &[String]) -> Result<Pipeline, TokenizerError
     })
 }
 
-/// SentencePiece BPE with byte fallback, merges recovered from the scores.
+/// SentencePiece BPE with byte fallback; merges are recovered from the scores.
 fn sentence_piece(
     file: &Gguf,
     tokens: &[String],
@@ -240,8 +240,8 @@ fn sentence_piece(
     })
 }
 
-/// Every way to make a token of two others, best score first; among equal scores the longer left
-/// part, then the longer right part, then vocabulary order.
+/// Every way to form a token from two others, best score first; of equal scores the longer left
+/// part first, then the longer right part, then vocabulary order.
 fn merges_by_score<'a>(tokens: &'a [String], scores: &[f64]) -> Vec<(&'a str, &'a str)> {
     let ids: HashMap<&str, usize> = tokens
         .iter()
@@ -268,7 +268,7 @@ fn merges_by_score<'a>(tokens: &'a [String], scores: &[f64]) -> Vec<(&'a str, &'
     merges.into_iter().map(|(.., pair)| pair).collect()
 }
 
-/// Control tokens are special; user-defined ones are matched whole but stand for text.
+/// Control tokens are special; user-defined tokens are matched whole but represent text.
 fn added_tokens(file: &Gguf, tokens: &[String]) -> Result<Vec<Value>, TokenizerError> {
     let kinds = file
         .integers("tokenizer.ggml.token_type")?
@@ -296,7 +296,7 @@ fn added_tokens(file: &Gguf, tokens: &[String]) -> Result<Vec<Value>, TokenizerE
     Ok(added.collect())
 }
 
-/// Puts BOS before and EOS after a text.
+/// Adds BOS before and EOS after a text.
 fn template(tokens: &[String], bos: Option<&str>, eos: Option<&str>) -> Value {
     let token = |name: &str, side: usize| json!({"SpecialToken": {"id": name, "type_id": side}});
     let text = |name: &str, side: usize| {

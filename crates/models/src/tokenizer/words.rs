@@ -1,40 +1,40 @@
-//! Byte-level BPE a word at a time: words that were seen before are looked up.
+//! Byte-level BPE word by word, with a cache of words.
 //!
-//! Byte-level tokenizers in GPT-2's manner cut a text into words by a fixed pattern and tokenise each
-//! word by itself. Here the pattern is a loop over characters and every word's ids are remembered,
-//! which is many times as fast as the general machinery. That machinery still says what the ids of a
-//! new word are, and does all of the work for tokenizers of another kind.
+//! Tokenizers like GPT-2's split a text into words by a fixed pattern and tokenise each word
+//! separately. Here the pattern is a loop over characters, and the ids of every word are cached,
+//! which is many times faster than the general pipeline. That pipeline still tokenises new words,
+//! and all text for other kinds of tokenizers.
 
 use std::sync::{LazyLock, PoisonError, RwLock};
 
 use rustc_hash::FxHashMap;
 use tokenizers::utils::SysRegex;
 
-/// Words that are remembered at most, and bytes of the longest.
+/// Maximum number of cached words, and maximum length of a word in bytes.
 const WORDS: usize = 1 << 16;
 const LONGEST: usize = 64;
 
 /// The words of one tokenizer.
 #[derive(Debug)]
 pub(super) struct WordCache {
-    /// Whether each digit is a word by itself, whatever is around it.
+    /// Whether each digit is a separate word.
     digits_apart: bool,
-    /// Tokens that are found in the text before it is cut into words, longest first.
+    /// Added tokens, which are found before the text is split into words, longest first.
     added: Vec<(Box<str>, u32)>,
-    /// First bytes of these.
+    /// First bytes of the added tokens.
     begins_added: [bool; 256],
     known: RwLock<Known>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Where in `ids` those of a word are.
+    /// The range in `ids` of each word.
     words: FxHashMap<Box<str>, (u32, u32)>,
     ids: Vec<u32>,
 }
 
 impl WordCache {
-    /// The cache for a tokenizer that cuts text by GPT-2's pattern; `None` for another.
+    /// The cache for a tokenizer that splits text by GPT-2's pattern; `None` for others.
     pub(super) fn new(tokenizer: &tokenizers::Tokenizer) -> Option<WordCache> {
         let digits_apart = cuts_digits_apart(tokenizer)?;
         let mut added = Vec::new();
@@ -58,14 +58,14 @@ impl WordCache {
         })
     }
 
-    /// Ids of `text` without the tokens that are put around one; `None` where it has characters
-    /// whose kind is not known here.
+    /// Ids of `text` without surrounding special tokens; `None` if it contains characters whose
+    /// kind is not known here.
     pub(super) fn encode(
         &self,
         text: &str,
         tokenizer: &tokenizers::Tokenizer,
     ) -> Option<tokenizers::Result<Vec<u32>>> {
-        // Characters of the first plane take three bytes at most.
+        // Characters of the first plane take at most three bytes.
         if text.bytes().any(|byte| byte >= 0xf0) {
             return None;
         }
@@ -77,7 +77,7 @@ impl WordCache {
         Some(words.add(text).map(|()| words.ids))
     }
 
-    /// The first added token in `text` at or after `from`: where it begins and ends, and its id.
+    /// The first added token in `text` at or after `from`: its range and id.
     fn find_added(&self, text: &str, from: usize) -> Option<(usize, usize, u32)> {
         let bytes = text.as_bytes();
         (from..bytes.len())
@@ -91,7 +91,7 @@ impl WordCache {
     }
 }
 
-/// Whether the tokenizer cuts digits apart; `None` if it does not cut text as is assumed here.
+/// Whether the tokenizer splits digits; `None` if it does not split text as assumed here.
 fn cuts_digits_apart(tokenizer: &tokenizers::Tokenizer) -> Option<bool> {
     use tokenizers::{ModelWrapper, PreTokenizerWrapper};
     let exact = match tokenizer.get_model() {
@@ -117,7 +117,7 @@ fn cuts_digits_apart(tokenizer: &tokenizers::Tokenizer) -> Option<bool> {
     }
 }
 
-/// A text on its way to ids.
+/// A text being converted to ids.
 struct Words<'a> {
     cache: &'a WordCache,
     tokenizer: &'a tokenizers::Tokenizer,
@@ -135,7 +135,7 @@ impl Words<'_> {
         self.add_plain(&text[at..])
     }
 
-    /// Adds a text without added tokens in it.
+    /// Adds a text that contains no added tokens.
     fn add_plain(&mut self, text: &str) -> tokenizers::Result<()> {
         if !self.cache.digits_apart {
             return self.add_words(text);
@@ -149,7 +149,7 @@ impl Words<'_> {
         self.add_words(&text[start..])
     }
 
-    /// Cuts a text into words and adds these.
+    /// Splits a text into words and adds them.
     fn add_words(&mut self, text: &str) -> tokenizers::Result<()> {
         let mut at = 0;
         let cache = self.cache;
@@ -178,7 +178,7 @@ impl WordCache {
         if word.len() > LONGEST {
             return;
         }
-        // Whatever panicked elsewhere, an entry is inserted whole or not at all.
+        // Even if another thread panicked, an entry is inserted completely or not at all.
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.words.len() < WORDS && !known.words.contains_key(word) {
             let place = (known.ids.len() as u32, ids.len() as u32);
@@ -188,7 +188,7 @@ impl WordCache {
     }
 }
 
-/// What GPT-2's pattern tells apart.
+/// The character classes of GPT-2's pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Letter,
@@ -197,7 +197,7 @@ enum Kind {
     Other,
 }
 
-/// The kind of every character of the first plane, as the pattern's own engine sees it.
+/// The class of every character of the first plane, according to the pattern's own engine.
 static KINDS: LazyLock<Box<[Kind]>> = LazyLock::new(|| {
     let all: String = ('\0'..='\u{ffff}').collect();
     let mut kinds = vec![Kind::Other; 1 << 16].into_boxed_slice();
@@ -216,7 +216,7 @@ static KINDS: LazyLock<Box<[Kind]>> = LazyLock::new(|| {
     kinds
 });
 
-/// The kind and length of the character at `at`; `None` at the end.
+/// The class and length of the character at `at`; `None` at the end.
 #[inline]
 fn kind_at(text: &str, at: usize, kinds: &[Kind]) -> Option<(Kind, usize)> {
     let &byte = text.as_bytes().get(at)?;
@@ -228,8 +228,8 @@ fn kind_at(text: &str, at: usize, kinds: &[Kind]) -> Option<(Kind, usize)> {
     Some((kind, c.len_utf8()))
 }
 
-/// Where the word that begins at `at` ends, by the pattern
-/// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
+/// End of the word that begins at `at`, by the pattern `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+|
+/// ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
 fn word_end(text: &str, at: usize) -> usize {
     let kinds: &[Kind] = &KINDS;
     let bytes = text.as_bytes();
@@ -253,8 +253,8 @@ fn word_end(text: &str, at: usize) -> usize {
         Some((kind, length)) if kind != Kind::Space => return run(start + length, kind),
         _ => {}
     }
-    // White space: all of it at the end, else all but the last character, which may belong to the
-    // word after it.
+    // White space: all of it at the end of the text, otherwise all but the last character, which
+    // may belong to the next word.
     let end = run(at, Kind::Space);
     if end == text.len() {
         return end;
@@ -264,149 +264,4 @@ fn word_end(text: &str, at: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    /// A byte-level tokenizer with a few merges over words of one and more bytes.
-    fn tokenizer(pre_tokenizer: Value) -> tokenizers::Tokenizer {
-        let mut letters: Vec<char> = tokenizers::pre_tokenizers::byte_level::ByteLevel::alphabet()
-            .into_iter()
-            .collect();
-        letters.sort_unstable();
-        let merges = [
-            ["t", "h"],
-            ["th", "e"],
-            ["Ġ", "the"],
-            ["Ġ", "a"],
-            ["Ġ", "Ġ"],
-            ["Ċ", "Ċ"],
-            ["i", "n"],
-            ["Ã", "©"],
-            ["'", "s"],
-            ["l", "l"],
-            ["!", "!"],
-            ["å", "ľ"],
-            ["1", "2"],
-            ["Ġ", "1"],
-        ];
-        let tokens = letters.iter().map(char::to_string);
-        let tokens = tokens.chain(merges.iter().map(|pair| pair.concat()));
-        let vocabulary: Value = tokens
-            .enumerate()
-            .map(|(id, token)| (token, json!(id)))
-            .collect::<serde_json::Map<_, _>>()
-            .into();
-        let added = |id: usize, content: &str| {
-            json!({
-                "id": id, "content": content, "special": true, "normalized": false,
-                "single_word": false, "lstrip": false, "rstrip": false
-            })
-        };
-        let json = json!({
-            "version": "1.0",
-            "added_tokens": [added(1000, "<|end|>"), added(1001, "<|end|>>"), added(1002, "[A]")],
-            "normalizer": null,
-            "pre_tokenizer": pre_tokenizer,
-            "post_processor": null,
-            "decoder": null,
-            "model": {"type": "BPE", "vocab": vocabulary, "merges": merges},
-        });
-        tokenizers::Tokenizer::from_bytes(json.to_string()).unwrap()
-    }
-
-    fn bytes() -> Value {
-        json!({
-            "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true
-        })
-    }
-
-    fn with_digits() -> Value {
-        let digits = json!({"type": "Digits", "individual_digits": true});
-        json!({"type": "Sequence", "pretokenizers": [digits, bytes()]})
-    }
-
-    /// Texts of everything that the pattern treats in its own way.
-    fn texts() -> Vec<String> {
-        let parts = [
-            "the",
-            " the",
-            "a",
-            "é",
-            "œ",
-            "日本",
-            "ไทย",
-            "हिन्दी",
-            "1",
-            "12",
-            "²",
-            "Ⅷ",
-            "٣",
-            " ",
-            "  ",
-            "\n",
-            "\n\n",
-            "\t",
-            "\u{a0}",
-            "\u{3000}",
-            "'s",
-            "'S",
-            "'ll",
-            "'",
-            "’s",
-            "!",
-            "!!",
-            "...",
-            "-",
-            "_",
-            "<|end|>",
-            "<|end|>>",
-            "<|en",
-            "[A]",
-            "[",
-            "\u{301}",
-            "\u{200b}",
-            "\0",
-            "€",
-            "½",
-        ];
-        let mut state = 7_u32;
-        let mut random = |below: usize| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 10) as usize % below
-        };
-        let mut text = || {
-            (0..random(12))
-                .map(|_| parts[random(parts.len())])
-                .collect()
-        };
-        (0..20_000).map(|_| text()).collect()
-    }
-
-    #[test]
-    fn words_give_the_ids_of_the_whole_text() {
-        for pre_tokenizer in [bytes(), with_digits()] {
-            let tokenizer = tokenizer(pre_tokenizer);
-            let cache = WordCache::new(&tokenizer).unwrap();
-            for text in texts() {
-                let expected = tokenizer.encode_fast(text.as_str(), false).unwrap();
-                let ids = cache.encode(&text, &tokenizer).unwrap().unwrap();
-                assert_eq!(ids, expected.get_ids(), "{text:?}");
-            }
-            assert!(!cache.known.read().unwrap().words.is_empty());
-        }
-    }
-
-    #[test]
-    fn other_tokenizers_and_characters_are_left_alone() {
-        let mut prefixed = bytes();
-        prefixed["add_prefix_space"] = json!(true);
-        for other in [prefixed, json!({"type": "Whitespace"}), Value::Null] {
-            assert!(WordCache::new(&tokenizer(other)).is_none());
-        }
-        let tokenizer = tokenizer(bytes());
-        let cache = WordCache::new(&tokenizer).unwrap();
-        assert!(cache.encode("a 😀", &tokenizer).is_none());
-    }
-}
+mod tests;

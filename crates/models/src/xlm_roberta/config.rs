@@ -1,13 +1,13 @@
-//! The shape of an encoder, read from `config.json` or found from its tensors.
+//! The shape of an encoder, read from `config.json` or derived from its tensors.
 
 use kernels::Activation;
 use serde::Deserialize;
 
 use super::TOKEN_TABLE;
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::llama::ConfigError;
+use crate::config_error::ConfigError;
 
-/// The shape of an encoder of the XLM-R kind. Names are those of `config.json`.
+/// The shape of an XLM-R encoder. Names are those of `config.json`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct XlmRobertaConfig {
     /// Rows of the token table V.
@@ -28,7 +28,7 @@ pub struct XlmRobertaConfig {
     pub layer_norm_eps: f64,
     /// Activation inside the feed-forward layers.
     pub hidden_act: Activation,
-    /// The token that stands for padding; positions are counted from behind it.
+    /// The padding token; positions are counted from the id after it.
     pub pad_token_id: u32,
 }
 
@@ -49,7 +49,7 @@ struct Written {
     position_embedding_type: Option<String>,
 }
 
-/// Size of the heads of every published XLM-R and InfoXLM of this architecture.
+/// Head size of every published XLM-R and InfoXLM of this architecture.
 const HEAD_DIM: usize = 64;
 
 impl XlmRobertaConfig {
@@ -68,7 +68,7 @@ impl XlmRobertaConfig {
                 value: written
                     .model_type
                     .map_or("missing".into(), |name| format!("{name:?}")),
-                supported: "read are \"xlm-roberta\" and \"roberta\"",
+                supported: "use \"xlm-roberta\" or \"roberta\"",
             });
         }
         let hidden_act = match written.hidden_act.as_deref() {
@@ -79,7 +79,7 @@ impl XlmRobertaConfig {
                 return Err(ConfigError::Unsupported {
                     key: "hidden_act",
                     value: format!("{other:?}"),
-                    supported: "known are \"gelu\", \"gelu_new\" and \"relu\"",
+                    supported: "use \"gelu\", \"gelu_new\" or \"relu\"",
                 });
             }
         };
@@ -89,7 +89,7 @@ impl XlmRobertaConfig {
             return Err(ConfigError::Unsupported {
                 key: "position_embedding_type",
                 value: format!("{kind:?}"),
-                supported: "positions are \"absolute\"",
+                supported: "use \"absolute\"",
             });
         }
         let config = Self {
@@ -111,9 +111,9 @@ impl XlmRobertaConfig {
         Ok(config)
     }
 
-    /// The shape of the encoder that `checkpoint` stores behind `prefix`, where no `config.json`
-    /// says it: sizes are those of the tensors; heads of 64, ε of 1e-5 and padding id 1 are those
-    /// of every published model of this kind.
+    /// The shape of the encoder stored in `checkpoint` under `prefix`, if there is no
+    /// `config.json`: sizes are those of the tensors; heads of 64, ε of 1e-5 and padding id 1 are
+    /// those of every published model of this kind.
     pub fn of_tensors(checkpoint: &dyn Checkpoint, prefix: &str) -> Result<Self, CheckpointError> {
         let rows_and_width = |name: &str| {
             let name = format!("{prefix}{name}");
@@ -121,7 +121,7 @@ impl XlmRobertaConfig {
                 Some(&[rows, width]) => Ok((rows, width)),
                 Some(shape) => Err(CheckpointError::file(
                     checkpoint.path(),
-                    format!("tensor `{name}` has shape {shape:?}, but is to be a matrix"),
+                    format!("tensor `{name}` has shape {shape:?}, but must be a matrix"),
                 )),
                 None => Err(CheckpointError::Missing {
                     path: checkpoint.path(),
@@ -154,13 +154,13 @@ impl XlmRobertaConfig {
         config.check().map_err(|error| {
             CheckpointError::file(
                 checkpoint.path(),
-                format!("{error}; put the config.json of its encoder beside it"),
+                format!("{error}; put the config.json of its encoder next to it"),
             )
         })?;
         Ok(config)
     }
 
-    /// Tokens of the longest sequence that has positions.
+    /// Maximum sequence length for which there are positions, in tokens.
     pub fn max_tokens(&self) -> usize {
         self.max_position_embeddings
             .saturating_sub(self.pad_token_id as usize + 1)
@@ -177,7 +177,7 @@ impl XlmRobertaConfig {
         if let Some((key, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Err(ConfigError::Inconsistent(format!("`{key}` is 0")));
         }
-        // Far above any model, far below what a lying file could make us allocate.
+        // Far above any model, and far below what a malicious file could make us allocate.
         if self.num_hidden_layers > 1 << 12 {
             return Err(ConfigError::Inconsistent(format!(
                 "`num_hidden_layers` is {}",

@@ -1,12 +1,12 @@
 //! What is learnt of an example, and what happens to long ones.
 
-use burn::module::Param;
+use burn::Tensor;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::s;
-use training::TrainConfig;
-use training::config::{ExcessLength, Method};
-use training::encode::{EncodeError, Encoder};
-use training::inspect::samples;
-use training::preflight::model_warnings;
+use models::ParameterPath;
+use training::fine_tune::{
+    EncodeError, Encoder, ExcessLength, Method, Objective, TrainConfig, model_warnings, samples,
+};
 
 use crate::tiny;
 
@@ -25,11 +25,9 @@ fn the_answer_and_its_end_of_turn_are_learnt_and_nothing_else() {
     assert!(prompt.starts_with("<|im_start|>user") && prompt.trim_end().ends_with("assistant"));
     assert_eq!(supervised.replace(' ', ""), "lisboa<|im_end|>");
     assert_eq!(of(1).1.replace(' ', ""), "lisboaeporto<|im_end|>");
-    let shown = samples[0].to_string();
-    assert!(
-        shown.contains("⟦lisboa") && shown.ends_with("<|im_end|>⟧"),
-        "{shown}"
-    );
+    // 3, 2 and 5 of 10 examples.
+    let weights: Vec<f64> = samples.iter().map(|sample| sample.weight).collect();
+    assert_eq!(weights, [10.0 / 9.0, 10.0 / 6.0, 10.0 / 15.0]);
 }
 
 #[test]
@@ -67,10 +65,12 @@ fn long_examples_are_dropped_cut_or_refused_as_configured() {
     let dropped = with(ExcessLength::Drop).unwrap();
     assert_eq!(dropped.dropped, long);
     assert_eq!(dropped.examples.len(), all.len() - long.len());
-    let weights: f64 = dropped.examples.iter().map(|e| e.weight).sum();
+    let left = dropped.examples.len() as f64;
+    let objective = Objective::new(tiny::config().reduction, &dropped.examples);
+    let weights = dropped.examples.iter().map(|e| objective.weight(e));
     assert!(
-        (weights - dropped.examples.len() as f64).abs() < 1e-9,
-        "the mean weight stays 1"
+        (weights.sum::<f64>() - left).abs() < 1e-9,
+        "the weights count what is left"
     );
 
     let truncated = with(ExcessLength::Truncate).unwrap();
@@ -105,10 +105,11 @@ fn an_end_of_turn_that_was_never_trained_is_noticed_before_lora() {
     assert_eq!(model_warnings(&model, &lora).unwrap(), Vec::<String>::new());
 
     let end = model.tokenizer.id("<|im_end|>").unwrap() as usize;
-    let table = model.llama.model.embed_tokens.weight.val();
-    let row = table.clone().slice(s![end..=end, ..]) * 0.01;
-    model.llama.model.embed_tokens.weight =
-        Param::from_tensor(table.slice_assign(s![end..=end, ..], row));
+    let mut shrink = Shrink {
+        path: ParameterPath::default(),
+        row: end,
+    };
+    model.network = model.network.map(&mut shrink);
     let warnings = model_warnings(&model, &lora).unwrap();
     assert!(
         warnings.len() == 1 && warnings[0].contains("<|im_end|>"),
@@ -118,4 +119,33 @@ fn an_end_of_turn_that_was_never_trained_is_noticed_before_lora() {
         model_warnings(&model, &tiny::config()).unwrap(),
         Vec::<String>::new()
     );
+}
+
+/// Makes a row of the token table a hundredth of what it is.
+struct Shrink {
+    path: ParameterPath,
+    row: usize,
+}
+
+impl ModuleMapper for Shrink {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if self.path.name() != "model.embed_tokens.weight" {
+            return parameter;
+        }
+        parameter.map(|table| {
+            let shape = table.dims();
+            let row = self.row * shape[D - 1]..(self.row + 1) * shape[D - 1];
+            let values = table.reshape([shape.iter().product::<usize>()]);
+            let small = values.clone().slice(s![row.clone()]) * 0.01;
+            values.slice_assign(s![row], small).reshape(shape)
+        })
+    }
 }

@@ -1,34 +1,29 @@
 //! The loss and its gradient do not depend on how an optimiser step is split into forward passes.
 
-use models::llama::Llama;
-use training::TrainConfig;
-use training::config::Reduction;
-use training::encode::Encoded;
-use training::loss::Batch;
-use training::objective::Objective;
-use training::parameters::trainable;
-use training::step::{StepGradients, gradients};
-use training::trainer::prepare;
+use models::Network;
+use training::fine_tune::{Batch, Encoded, Reduction, SupervisedSet, TrainConfig, prepare};
+use training::optimizer::trainable;
+use training::run::StepGradients;
 
 use crate::tiny;
 
 const TOLERANCE: f64 = 1e-5;
 
 fn gradients_of(
-    llama: &Llama,
+    network: &Network,
     examples: &[Encoded],
     plan: &[&[usize]],
     config: &TrainConfig,
 ) -> StepGradients {
-    let objective = Objective::new(config.reduction, examples);
+    let set = SupervisedSet::new(examples.to_vec(), config);
     let plan = plan.iter().map(|batch| batch.to_vec()).collect();
-    gradients(llama, examples, &plan, &objective, config, 0)
+    tiny::gradients(network, &set, &plan)
 }
 
 /// The largest difference between two gradients, relative to the norm of the first.
-fn difference(llama: &Llama, a: &StepGradients, b: &StepGradients) -> f64 {
+fn difference(network: &Network, a: &StepGradients, b: &StepGradients) -> f64 {
     let norm = a.gradients.norm();
-    trainable(llama)
+    trainable(network)
         .keys()
         .map(|name| {
             let [a, b] = [a, b].map(|g| g.gradients.get(name).unwrap().clone());
@@ -46,8 +41,8 @@ fn one_batch_accumulated_batches_and_single_examples_are_the_same_step() {
             reduction,
             ..tiny::config()
         };
-        let llama = prepare(model.llama.clone(), &config).unwrap();
-        let one = gradients_of(&llama, &examples, &[&[0, 1, 2, 3, 4, 5, 6, 7]], &config);
+        let network = prepare(model.network.clone(), &config).unwrap();
+        let one = gradients_of(&network, &examples, &[&[0, 1, 2, 3, 4, 5, 6, 7]], &config);
         let single: Vec<[usize; 1]> = (0..8).map(|example| [example]).collect();
         let single: Vec<&[usize]> = single.iter().map(|batch| batch.as_slice()).collect();
         let others: [&[&[usize]]; 3] = [
@@ -56,20 +51,20 @@ fn one_batch_accumulated_batches_and_single_examples_are_the_same_step() {
             &[&[0, 1, 2, 3], &[4, 5, 6, 7]],
         ];
         for plan in others {
-            let other = gradients_of(&llama, &examples, plan, &config);
+            let other = gradients_of(&network, &examples, plan, &config);
             assert!(
                 (one.loss - other.loss).abs() < TOLERANCE,
                 "{} {}",
                 one.loss,
                 other.loss
             );
-            let difference = difference(&llama, &one, &other);
+            let difference = difference(&network, &one, &other);
             assert!(
                 difference < TOLERANCE,
                 "{reduction:?} {plan:?}: {difference}"
             );
-            for (subset, loss) in one.subsets.means() {
-                assert!((other.subsets.means()[&subset] - loss).abs() < TOLERANCE);
+            for (part, loss) in one.parts.means() {
+                assert!((other.parts.means()[&part] - loss).abs() < TOLERANCE);
             }
         }
     }
@@ -94,20 +89,20 @@ fn shared_prompts_change_neither_the_loss_nor_its_gradient() {
             share_prompts,
             ..tiny::config()
         };
-        let llama = prepare(model.llama.clone(), &config).unwrap();
+        let network = prepare(model.network.clone(), &config).unwrap();
         let members: Vec<&Encoded> = examples.iter().collect();
-        let tokens = Batch::new(&members, &config, |_| 1.0).ids.len();
-        let step = gradients_of(&llama, &examples, &[&all], &config);
-        (llama, step, tokens)
+        let tokens = Batch::new(&members, share_prompts, |_| 1.0).ids.len();
+        let step = gradients_of(&network, &examples, &[&all], &config);
+        (network, step, tokens)
     };
-    let (llama, apart, whole) = run(false);
+    let (network, apart, whole) = run(false);
     let (_, shared, fewer) = run(true);
     assert!(fewer + 12 * 9 <= whole, "{fewer} of {whole} tokens");
     assert!((apart.loss - shared.loss).abs() < TOLERANCE);
-    assert!(difference(&llama, &apart, &shared) < TOLERANCE);
+    assert!(difference(&network, &apart, &shared) < TOLERANCE);
     assert_eq!(apart.tokens, shared.tokens, "the examples' tokens");
-    for (subset, loss) in apart.subsets.means() {
-        assert!((shared.subsets.means()[&subset] - loss).abs() < TOLERANCE);
+    for (part, loss) in apart.parts.means() {
+        assert!((shared.parts.means()[&part] - loss).abs() < TOLERANCE);
     }
 }
 
@@ -118,8 +113,8 @@ fn two_packed_examples_have_the_sum_of_their_separate_losses() {
     let mut examples = tiny::encoded(&model);
     examples.truncate(2);
     let config = tiny::config();
-    let llama = prepare(model.llama, &config).unwrap();
-    let loss = |plan: &[&[usize]]| gradients_of(&llama, &examples, plan, &config).loss;
+    let network = prepare(model.network, &config).unwrap();
+    let loss = |plan: &[&[usize]]| gradients_of(&network, &examples, plan, &config).loss;
     let (a, b) = (loss(&[&[0]]), loss(&[&[1]]));
     // A step's loss is the mean over its examples.
     let packed = 2.0 * loss(&[&[0, 1]]);
@@ -138,11 +133,11 @@ fn the_step_loss_is_the_objective_over_its_examples() {
     let model = tiny::model();
     let examples = tiny::encoded(&model);
     let config = tiny::config();
-    let llama = prepare(model.llama, &config).unwrap();
+    let network = prepare(model.network, &config).unwrap();
     let all: Vec<usize> = (0..examples.len()).collect();
-    let step = gradients_of(&llama, &examples, &[&all], &config);
+    let step = gradients_of(&network, &examples, &[&all], &config);
     // Section 3.2.5, divided by |U|: the mean over subsets of the mean loss of each.
-    let means = step.subsets.means();
+    let means = step.parts.means();
     let objective = means.values().sum::<f64>() / means.len() as f64;
     assert!(
         (step.loss - objective).abs() < TOLERANCE,

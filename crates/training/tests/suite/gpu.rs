@@ -4,14 +4,11 @@
 //! says how to run it without a GPU.
 
 use burn::tensor::{Device, Tolerance};
+use kernels::Precision;
 use models::{ComputeDevice, LanguageModel};
-use training::config::Method;
-use training::objective::Objective;
-use training::optimizer::AdamW;
-use training::parameters::trainable;
-use training::step::{gradients, train_step};
-use training::trainer::prepare;
-use training::{TrainConfig, pack::StepPlan};
+use training::fine_tune::{Method, SupervisedSet, TrainConfig, prepare};
+use training::optimizer::{AdamW, trainable};
+use training::run::{StepGradients, StepPlan};
 
 use crate::tiny;
 
@@ -30,15 +27,11 @@ fn gradients_are_those_of_the_processor() {
     let config = tiny::config();
     let of = |device: Device| {
         let model = model_on(&device);
-        let examples = tiny::encoded(&model);
-        let llama = prepare(model.llama, &config).unwrap();
-        let objective = Objective::new(config.reduction, &examples);
-        let plan: StepPlan = vec![(0..examples.len()).collect()];
-        let names: Vec<String> = trainable(&llama).into_keys().collect();
-        (
-            names,
-            gradients(&llama, &examples, &plan, &objective, &config, 0),
-        )
+        let set = SupervisedSet::new(tiny::encoded(&model), &config);
+        let network = prepare(model.network, &config).unwrap();
+        let plan: StepPlan = vec![(0..set.examples().len()).collect()];
+        let names: Vec<String> = trainable(&network).into_keys().collect();
+        (names, tiny::gradients(&network, &set, &plan))
     };
     let (names, expected) = of(Device::flex());
     let (_, found) = of(gpu());
@@ -49,7 +42,7 @@ fn gradients_are_those_of_the_processor() {
         found.loss
     );
     for name in names {
-        let gradient = |step: &training::step::StepGradients| {
+        let gradient = |step: &StepGradients| {
             let gradient = step.gradients.get(&name);
             gradient
                 .unwrap_or_else(|| panic!("{name} has no gradient"))
@@ -69,27 +62,18 @@ fn steps_learn_what_they_learn_on_the_processor() {
             ..tiny::config()
         };
         let losses = |device: Device| {
-            let _turn = tiny::random_generator();
             device.seed(7);
             let model = model_on(&device);
-            let examples = tiny::encoded(&model);
-            let mut llama = prepare(model.llama, &config).unwrap();
-            let objective = Objective::new(config.reduction, &examples);
-            let plan: StepPlan = vec![(0..examples.len()).collect()];
+            let set = SupervisedSet::new(tiny::encoded(&model), &config);
+            let mut network = prepare(model.network, &config).unwrap();
+            let plan: StepPlan = vec![(0..set.examples().len()).collect()];
             let mut optimizer = AdamW::default();
             let mut losses = Vec::new();
             for step in 0..8 {
-                let (updated, result) = train_step(
-                    llama,
-                    &mut optimizer,
-                    &examples,
-                    &plan,
-                    &objective,
-                    &config,
-                    1e-2,
-                    step,
-                );
-                llama = updated;
+                let at = (step, 1e-2);
+                let (updated, result) =
+                    tiny::train_step(network, &mut optimizer, &set, &plan, at, &config);
+                network = updated;
                 losses.push(result.loss);
             }
             losses
@@ -109,4 +93,14 @@ fn steps_learn_what_they_learn_on_the_processor() {
             }
         }
     }
+}
+
+#[test]
+fn a_precision_that_a_gpu_would_ignore_is_refused() {
+    let config = TrainConfig {
+        precision: Precision::Bf16,
+        ..tiny::config()
+    };
+    let error = config.validate_on(&gpu().autodiff()).unwrap_err();
+    assert_eq!(error.key, "precision");
 }

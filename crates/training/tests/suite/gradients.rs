@@ -2,29 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use kernels::AdamWStep;
-use models::llama::{Llama, tensor_names};
-use training::TrainConfig;
-use training::config::{Method, Precision};
-use training::encode::Encoded;
-use training::objective::Objective;
-use training::optimizer::AdamW;
-use training::parameters::trainable;
-use training::step::{StepGradients, gradients};
-use training::trainer::prepare;
+use kernels::{AdamWStep, Precision};
+use models::Network;
+use training::fine_tune::{Encoded, Method, SupervisedSet, TrainConfig, prepare};
+use training::optimizer::{AdamW, trainable};
+use training::run::StepGradients;
 
 use crate::tiny;
 
-fn first_step(llama: &Llama, examples: &[Encoded], config: &TrainConfig) -> StepGradients {
-    let objective = Objective::new(config.reduction, examples);
-    gradients(
-        llama,
-        examples,
-        &vec![(0..examples.len()).collect()],
-        &objective,
-        config,
-        0,
-    )
+fn first_step(network: &Network, examples: &[Encoded], config: &TrainConfig) -> StepGradients {
+    let set = SupervisedSet::new(examples.to_vec(), config);
+    tiny::gradients(network, &set, &vec![(0..examples.len()).collect()])
 }
 
 fn norm(step: &StepGradients, name: &str) -> f64 {
@@ -37,10 +25,10 @@ fn norm(step: &StepGradients, name: &str) -> f64 {
 fn full_fine_tuning_reaches_every_tensor() {
     let model = tiny::model();
     let examples = tiny::encoded(&model);
-    let llama = prepare(model.llama, &tiny::config()).unwrap();
-    let trained: BTreeSet<String> = trainable(&llama).into_keys().collect();
-    assert_eq!(trained, tensor_names(&model.config).into_iter().collect());
-    let step = first_step(&llama, &examples, &tiny::config());
+    let network = prepare(model.network, &tiny::config()).unwrap();
+    let trained: BTreeSet<String> = trainable(&network).into_keys().collect();
+    assert_eq!(trained, tiny::tensor_names());
+    let step = first_step(&network, &examples, &tiny::config());
     for name in trained {
         assert!(norm(&step, &name) > 0.0, "{name} has no gradient");
     }
@@ -48,7 +36,6 @@ fn full_fine_tuning_reaches_every_tensor() {
 
 #[test]
 fn lora_reaches_its_adapters_and_nothing_else() {
-    let _turn = tiny::random_generator();
     let model = tiny::model();
     let examples = tiny::encoded(&model);
     let config = TrainConfig {
@@ -57,16 +44,16 @@ fn lora_reaches_its_adapters_and_nothing_else() {
         lora_targets: vec!["q_proj".into(), "down_proj".into()],
         ..tiny::config()
     };
-    let llama = prepare(model.llama, &config).unwrap();
-    let trained: Vec<String> = trainable(&llama).into_keys().collect();
+    let network = prepare(model.network, &config).unwrap();
+    let trained: Vec<String> = trainable(&network).into_keys().collect();
     assert_eq!(
         trained.len(),
         2 * 2 * 2,
         "A and B of two targets in two layers: {trained:?}"
     );
 
-    let step = first_step(&llama, &examples, &config);
-    for name in tensor_names(&model.config) {
+    let step = first_step(&network, &examples, &config);
+    for name in tiny::tensor_names() {
         assert!(
             step.gradients.get(&name).is_none(),
             "{name} is frozen but has a gradient"
@@ -74,8 +61,8 @@ fn lora_reaches_its_adapters_and_nothing_else() {
     }
     // B is zero at first and keeps A's gradient at zero; after one update both move.
     let mut optimizer = AdamW::default();
-    let llama = optimizer.step(llama, step.gradients, &AdamWStep::new(1e-2, 1));
-    let step = first_step(&llama, &examples, &config);
+    let network = optimizer.step(network, step.gradients, &AdamWStep::new(1e-2, 1));
+    let step = first_step(&network, &examples, &config);
     for name in &trained {
         assert!(norm(&step, name) > 0.0, "{name} has no gradient");
     }
@@ -84,7 +71,6 @@ fn lora_reaches_its_adapters_and_nothing_else() {
 /// Loss and gradients beside frozen weights that are rounded, against those beside exact ones.
 #[test]
 fn frozen_weights_of_any_format_train_alike() {
-    let _turn = tiny::random_generator();
     let config = |precision| TrainConfig {
         method: Method::Lora,
         lora_rank: 4,
@@ -94,10 +80,10 @@ fn frozen_weights_of_any_format_train_alike() {
     let step = |precision| {
         let model = tiny::model();
         let examples = tiny::encoded(&model);
-        let llama = prepare(model.llama, &config(precision)).unwrap();
-        assert_eq!(llama.is_packed(), precision != Precision::F32);
-        let step = first_step(&llama, &examples, &config(precision));
-        let trained = trainable(&llama).into_keys();
+        let network = prepare(model.network, &config(precision)).unwrap();
+        assert_eq!(network.is_packed(), precision != Precision::F32);
+        let step = first_step(&network, &examples, &config(precision));
+        let trained = trainable(&network).into_keys();
         // A gets no gradient as long as B is zero.
         let trained: Vec<String> = trained.filter(|name| name.ends_with("lora_b")).collect();
         (step, trained)

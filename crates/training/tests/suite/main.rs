@@ -1,6 +1,7 @@
-//! Training on a tiny random Llama: against PyTorch, against itself in other batch shapes, and
-//! killed and resumed.
+//! Training on a tiny random Llama: against PyTorch, against itself in other batch shapes, killed and
+//! resumed; and the loop with a recipe that knows no language model.
 
+mod adapters;
 mod encoding;
 mod equivalence;
 #[cfg(any(
@@ -12,6 +13,8 @@ mod equivalence;
 ))]
 mod gpu;
 mod gradients;
+mod other_recipe;
 mod resume;
+mod settings_changed;
 mod ten_steps;
 mod tiny;

@@ -3,17 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use burn::module::Module;
 use corpus::record::Subset;
 use serde::Deserialize;
-use training::TrainConfig;
-use training::encode::Encoded;
-use training::held_out::held_out_loss;
-use training::objective::Objective;
+use training::fine_tune::{Encoded, SupervisedSet, TrainConfig, prepare};
 use training::optimizer::AdamW;
-use training::pack::StepPlan;
-use training::schedule::Schedule;
-use training::step::{gradients, train_step};
-use training::trainer::prepare;
+use training::run::{Schedule, StepPlan};
 
 use crate::tiny;
 
@@ -66,7 +61,6 @@ fn record() -> (Record, Vec<Encoded>, TrainConfig) {
             subset: example.subset,
             ids: example.ids.clone(),
             answer_start: example.answer_start,
-            weight: example.weight,
         })
         .collect();
     let settings = &record.settings;
@@ -91,8 +85,12 @@ fn ten_steps_follow_pytorch() {
         settings.warmup,
         settings.steps,
     );
-    let objective = Objective::new(config.reduction, &examples);
-    let mut llama = prepare(tiny::model().llama, &config).unwrap();
+    let set = SupervisedSet::new(examples.clone(), &config);
+    for (example, recorded) in examples.iter().zip(&record.examples) {
+        let weight = set.objective().weight(example);
+        assert!((weight - recorded.weight).abs() < 1e-12, "{weight}");
+    }
+    let mut network = prepare(tiny::model().network, &config).unwrap();
     let mut optimizer = AdamW::default();
     for (step, (plan, expected)) in record.plans.iter().zip(&record.curve).enumerate() {
         let rate = schedule.rate(step);
@@ -100,17 +98,9 @@ fn ten_steps_follow_pytorch() {
             (rate - expected.learning_rate).abs() < 1e-9,
             "rate of step {step}"
         );
-        let (updated, result) = train_step(
-            llama,
-            &mut optimizer,
-            &examples,
-            plan,
-            &objective,
-            &config,
-            rate,
-            step,
-        );
-        llama = updated;
+        let (updated, result) =
+            tiny::train_step(network, &mut optimizer, &set, plan, (step, rate), &config);
+        network = updated;
         let (loss, norm) = (result.loss, result.grad_norm);
         assert!(
             (loss - expected.loss).abs() < 1e-3,
@@ -124,9 +114,10 @@ fn ten_steps_follow_pytorch() {
             expected.grad_norm
         );
     }
-    for (example, expected) in examples.iter().zip(&record.losses_after) {
-        let example = std::slice::from_ref(example);
-        let loss = held_out_loss(&llama, example, &config).unwrap().loss;
+    let network = network.valid();
+    for (example, expected) in examples.into_iter().zip(&record.losses_after) {
+        let example = SupervisedSet::new(vec![example], &config);
+        let loss = example.held_out_loss(&network).unwrap().loss;
         assert!(
             (loss - expected).abs() < 1e-3,
             "after: {loss}, not {expected}"
@@ -137,9 +128,9 @@ fn ten_steps_follow_pytorch() {
 #[test]
 fn every_gradient_has_pytorchs_norm() {
     let (record, examples, config) = record();
-    let objective = Objective::new(config.reduction, &examples);
-    let llama = prepare(tiny::model().llama, &config).unwrap();
-    let step = gradients(&llama, &examples, &record.plans[0], &objective, &config, 0);
+    let set = SupervisedSet::new(examples, &config);
+    let network = prepare(tiny::model().network, &config).unwrap();
+    let step = tiny::gradients(&network, &set, &record.plans[0]);
     for (name, expected) in &record.first_gradient_norms {
         let norm = kernels::sum_of_squares(step.gradients.get(name).unwrap()).sqrt();
         assert!(

@@ -1,14 +1,18 @@
 //! The tiny model of `reference/training` and examples it can read.
 
+use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Device;
 use corpus::language::Language;
 use corpus::record::{Example, Subset};
-use models::LanguageModel;
-use training::encode::{Encoded, Encoder};
-use training::{TrainConfig, config::LearningRate};
+use models::checkpoint::Checkpoint;
+use models::huggingface::SafetensorsCheckpoint;
+use models::{LanguageModel, Network};
+use training::fine_tune::{Encoded, Encoder, LearningRate, SupervisedSet, TrainConfig};
+use training::optimizer::AdamW;
+use training::run::{self, StepGradients, StepPlan, StepResult};
 
 /// The folder of the fixtures.
 pub fn reference() -> PathBuf {
@@ -20,7 +24,7 @@ pub fn model() -> LanguageModel {
     LanguageModel::load(reference().join("tiny"), &Device::flex()).unwrap()
 }
 
-/// Three subsets of unequal size, answers of unequal length, the weights of the mix stage.
+/// Three subsets of unequal size, answers of unequal length.
 pub fn examples() -> Vec<Example> {
     let rows = [
         (Subset::LL, "what is the capital of portugal ?", "lisboa"),
@@ -57,17 +61,13 @@ pub fn examples() -> Vec<Example> {
     let language = |code| Language::parse(code).unwrap();
     rows.iter()
         .enumerate()
-        .map(|(index, &(subset, question, answer))| {
-            let size = rows.iter().filter(|row| row.0 == subset).count();
-            Example {
-                id: format!("row-{index}"),
-                subset,
-                question_language: language("eng_Latn"),
-                answer_language: language("por_Latn"),
-                question: question.to_string(),
-                answer: answer.to_string(),
-                weight: rows.len() as f64 / (3.0 * size as f64),
-            }
+        .map(|(index, &(subset, question, answer))| Example {
+            id: format!("row-{index}"),
+            subset,
+            question_language: language("eng_Latn"),
+            answer_language: language("por_Latn"),
+            question: question.to_string(),
+            answer: answer.to_string(),
         })
         .collect()
 }
@@ -92,8 +92,41 @@ pub fn encoded(model: &LanguageModel) -> Vec<Encoded> {
         .examples
 }
 
-/// The device's random generator belongs to the process: tests that draw from it take turns.
-pub fn random_generator() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+/// Loss and gradients of an optimiser step over the examples of `set`.
+pub fn gradients(network: &Network, set: &SupervisedSet, plan: &StepPlan) -> StepGradients {
+    let computed = run::gradients(network, plan, 0, 0, |network, batch, place| {
+        Ok::<_, Infallible>(set.loss(network, batch, place))
+    });
+    computed.unwrap()
+}
+
+/// One optimiser step over the examples of `set` with the settings of `config`.
+pub fn train_step(
+    network: Network,
+    optimizer: &mut AdamW,
+    set: &SupervisedSet,
+    plan: &StepPlan,
+    (step, learning_rate): (usize, f64),
+    config: &TrainConfig,
+) -> (Network, StepResult) {
+    let settings = config.settings(learning_rate);
+    let stepped = run::train_step(
+        network,
+        optimizer,
+        plan,
+        step,
+        learning_rate,
+        &settings,
+        |network: &Network, batch: &[usize], place: &_| {
+            Ok::<_, Infallible>(set.loss(network, batch, place))
+        },
+    );
+    stepped.unwrap()
+}
+
+/// The names of the tiny model's tensors.
+pub fn tensor_names() -> BTreeSet<String> {
+    let names = SafetensorsCheckpoint::open(&reference().join("tiny"));
+    let names = names.unwrap().names().into_iter();
+    names.filter(|name| name != "lm_head.weight").collect()
 }

@@ -2,149 +2,110 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
+use engines::choice::{EngineKeys, Keys, keyed};
+use engines::comet_kiwi::CometKiwiConfig;
+use engines::identifier::IdentifyEngine;
+use engines::translator::TranslateConfig;
 use models::ComputeDevice;
 
-use crate::config::WeightPrecision;
+use super::keys::{KeyArguments, KeySource};
 
 /// `xldistill translate-text`
 #[derive(Debug, Args)]
 pub struct TranslateTextArguments {
-    /// Translation engine
-    #[arg(long, value_enum)]
-    pub engine: TranslationEngine,
-    /// firefox, nllb: directory of the model; llm: GGUF file, Hugging Face directory or PEFT adapter
-    #[arg(long, required_if_eq_any([("engine", "firefox"), ("engine", "nllb"), ("engine", "llm")]))]
-    pub model: Option<PathBuf>,
-    /// nllb, llm: what computes: cpu, vulkan, metal, cuda, rocm, wgpu; of several GPUs e.g. cuda:1
-    #[arg(long, default_value_t)]
-    pub device: ComputeDevice,
-    /// http, openai: address of the server
-    #[arg(long, required_if_eq("engine", "http"))]
-    pub url: Option<String>,
-    /// openai: the model's name at the server
-    #[arg(long, required_if_eq("engine", "openai"))]
-    pub server_model: Option<String>,
-    /// http: how the server names languages
-    #[arg(long, value_enum, default_value_t = LanguageCodesArgument::Iso)]
-    pub language_codes: LanguageCodesArgument,
-    /// File of translations shared between runs
-    #[arg(long)]
-    pub cache: Option<PathBuf>,
     /// Source language
     #[arg(long)]
     pub from: String,
     /// Target language
     #[arg(long)]
     pub to: String,
-    /// nllb: how weights are held and multiplied
-    #[arg(long, value_enum, default_value_t = WeightPrecision::Bf16)]
-    pub precision: WeightPrecision,
-    /// nllb: beams of the search; 1 is greedy
-    #[arg(long, default_value_t = 4)]
-    pub beam_size: usize,
-    /// nllb: most tokens of a translated sentence
-    #[arg(long, default_value_t = 256)]
-    pub max_new_tokens: usize,
-    /// nllb: no run of so many tokens occurs twice in a translation; 0 allows all
-    #[arg(long, default_value_t = 0)]
-    pub no_repeat_ngram_size: usize,
-    /// nllb: sentences translated side by side
-    #[arg(long, default_value_t = 32)]
-    pub batch_size: usize,
-    /// Give each line to the engine as it is: no splitting, no protection
+    /// The engine and its keys.
+    #[command(flatten)]
+    pub engine: KeyArguments<TranslateConfig>,
+    /// nllb, llm: device: cpu, vulkan, metal, cuda, rocm, wgpu; one of several GPUs as cuda:1
+    #[arg(long, default_value_t)]
+    pub device: ComputeDevice,
+    /// llm, openai: TSV file of sentence pairs for --examples
+    #[arg(long, value_name = "FILE")]
+    pub parallel: Option<PathBuf>,
+    /// Translate each line as it is, without splitting and protection
     #[arg(long)]
     pub raw: bool,
-    /// One JSON object per line: {"source", "translation"}
+    /// Print a JSON object per line: {"source", "translation"}
     #[arg(long)]
     pub json: bool,
 }
 
-/// Engines of `translate-text`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TranslationEngine {
-    /// Firefox/Bergamot student models.
-    Firefox,
-    /// NLLB-200: one model of 200 languages.
-    Nllb,
-    /// A server of NeMo Curator's `nmt` contract: POST /translate.
-    Http,
-    /// An LLM on this machine.
-    Llm,
-    /// An LLM behind a server that speaks the OpenAI chat API.
-    #[value(name = "openai")]
-    OpenAi,
-}
-
-/// How a translation server names languages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LanguageCodesArgument {
-    /// ISO 639: pt.
-    Iso,
-    /// FLORES-200: por_Latn.
-    Flores,
+impl TranslateTextArguments {
+    /// The help of arguments that are not keys of the config.
+    pub fn explain(command: clap::Command) -> clap::Command {
+        command.mut_arg("model", |model| {
+            model.help(
+                "firefox: folder of the model; nllb: Hugging Face directory; llm: GGUF file, \
+                 Hugging Face directory or PEFT adapter",
+            )
+        })
+    }
 }
 
 /// `xldistill identify`
 #[derive(Debug, Args)]
 pub struct IdentifyArguments {
-    /// Language identification engine
-    #[arg(long, value_enum, default_value_t = IdentificationEngine::Whatlang)]
-    pub engine: IdentificationEngine,
-    /// Its model: CLD3's lang_id_nn_params.cc, or a fastText .bin or .ftz file
-    #[arg(long)]
-    pub model: Option<PathBuf>,
+    /// The engine and its keys.
+    #[command(flatten)]
+    pub engine: KeyArguments<IdentifyEngine>,
     /// Print the engine's own code and probability for every line, without abstaining
     #[arg(long)]
     pub native_codes: bool,
-    /// One JSON object per line
+    /// Print a JSON object per line
     #[arg(long)]
     pub json: bool,
 }
 
-/// Engines of `identify`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum IdentificationEngine {
-    /// whatlang: 69 languages, no download.
-    Whatlang,
-    /// CLD3: 98 languages.
-    Cld3,
-    /// A fastText model: lid.176, lid218e, OpenLID, GlotLID.
-    #[value(name = "fasttext")]
-    FastText,
+/// A COMET model: the only engine of `estimate-quality`.
+#[derive(Debug)]
+pub struct Comet(pub CometKiwiConfig);
+
+impl KeySource for Comet {
+    fn engines() -> Vec<EngineKeys> {
+        vec![EngineKeys::of::<CometKiwiConfig>("cometkiwi")]
+    }
+
+    fn default_engine() -> &'static str {
+        "cometkiwi"
+    }
+
+    fn read(keys: Keys) -> Result<Self, serde_json::Error> {
+        keyed("estimate_quality", keys).map(Self)
+    }
 }
 
 /// `xldistill estimate-quality`
 #[derive(Debug, Args)]
 pub struct EstimateQualityArguments {
-    /// Folder of a COMET model (hparams.yaml and checkpoints/model.ckpt), or its checkpoint
-    #[arg(long)]
-    pub model: PathBuf,
-    /// What computes: cpu, vulkan, metal, cuda, rocm, wgpu; of several GPUs e.g. cuda:1
+    /// The model and its keys.
+    #[command(flatten)]
+    pub comet: KeyArguments<Comet>,
+    /// Device: cpu, vulkan, metal, cuda, rocm, wgpu; one of several GPUs as cuda:1
     #[arg(long, default_value_t)]
     pub device: ComputeDevice,
-    /// Folder with the encoder's tokenizer.json and config.json, if they are not in the model's
-    #[arg(long)]
-    pub encoder: Option<PathBuf>,
-    /// Source texts, one a line
+    /// File of source texts, one per line
     #[arg(long)]
     pub source: PathBuf,
-    /// Translations, one a line
+    /// File of translations, one per line
     #[arg(long)]
     pub translation: PathBuf,
-    /// References, one a line, for metrics that read them
+    /// File of references, one per line, for metrics that read them
     #[arg(long)]
     pub reference: Option<PathBuf>,
-    /// How the encoder's weights are held and multiplied
-    #[arg(long, value_enum, default_value_t = WeightPrecision::F32)]
-    pub precision: WeightPrecision,
-    /// Source language; only texts longer than the encoder reads are split by it
+    /// Source language, for splitting texts that are too long for the encoder
     #[arg(long, default_value = "eng_Latn")]
     pub from: String,
-    /// Target language
+    /// Target language, likewise
     #[arg(long, default_value = "eng_Latn")]
     pub to: String,
-    /// One JSON object per line: {"source", "translation", "score"}
+    /// Print a JSON object per line: {"source", "translation", "score"}
     #[arg(long)]
     pub json: bool,
 }
@@ -157,7 +118,7 @@ pub enum ScoreCommand {
         /// The files.
         #[command(flatten)]
         files: ScoreFiles,
-        /// Tokenizer: 13a, intl, char, none or flores200
+        /// Tokenizer: 13a, intl, char, zh, none or flores200
         #[arg(long, default_value = "13a")]
         tokenizer: String,
         /// SentencePiece model of the flores200 tokenizer
@@ -175,13 +136,13 @@ pub enum ScoreCommand {
     },
 }
 
-/// What is scored against what.
+/// Hypotheses and references.
 #[derive(Debug, Args)]
 pub struct ScoreFiles {
-    /// References, one a line; several files are several references of each line
+    /// Files of references, one per line; with several files, each line has several references
     #[arg(long, required = true, num_args = 1..)]
     pub references: Vec<PathBuf>,
-    /// Hypotheses, one a line
+    /// File of hypotheses, one per line
     #[arg(long)]
     pub hypotheses: PathBuf,
     /// Print a JSON object instead of a line

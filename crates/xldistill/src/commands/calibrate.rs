@@ -1,25 +1,24 @@
-//! `xldistill calibrate`: what the scores of the config's quality engine mean.
+//! `xldistill calibrate`: quality scores of human and of deliberately bad translations.
 
 use std::io::Write;
 
 use anyhow::{Result, bail};
 use corpus::{
     calibration::{Calibration, Consequences},
-    filter::{MinQuality, default_min_quality},
+    filter::MinQuality,
     stage::Shard,
 };
 use serde_json::json;
 
 use crate::{
-    arguments::CalibrateArguments, config_file::ConfigError, pipeline::Pipeline,
-    terminal::Terminal, wiring,
+    arguments::CalibrateArguments, config_file::ConfigError, run::Run, terminal::Terminal,
 };
 
-/// The quantiles of human translations that are shown.
+/// The quantiles to show.
 const QUANTILES: [f64; 7] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.95];
 
-/// Scores the held-out pairs of every target, and prints the quantiles of their scores and what the
-/// config's threshold and others would do.
+/// Scores the held-out pairs of every target; prints the quantiles of their scores and the effects
+/// of thresholds, the config's among them.
 pub fn run(arguments: &CalibrateArguments, terminal: &Terminal) -> Result<()> {
     let config = arguments.config.read()?;
     if config.evaluate.pairs.is_empty() {
@@ -28,20 +27,24 @@ pub fn run(arguments: &CalibrateArguments, terminal: &Terminal) -> Result<()> {
         )
         .into());
     }
-    let Some(estimator) = wiring::estimator(&config)? else {
+    let run = Run {
+        config: &config,
+        shard: Shard::WHOLE,
+        progress: terminal,
+    };
+    let Some(estimator) = run.estimator()? else {
         bail!("estimate_quality.engine = \"none\": there are no scores to calibrate");
     };
-    let pipeline = Pipeline::new(&config, Shard::WHOLE, terminal);
     let mut directions = Vec::new();
     let mut out = std::io::stdout().lock();
-    for mut pairs in pipeline.human_translations()? {
+    for mut pairs in run.human_translations()? {
         pairs.pairs.truncate(arguments.limit.unwrap_or(usize::MAX));
         let (from, to) = (pairs.source, pairs.target);
         let scores = Calibration::of(estimator.as_ref(), &pairs.pairs, from, to, terminal)?;
         let configured = match config.filter.min_quality {
             Some(MinQuality::Score(score)) => score,
             Some(MinQuality::Quantile { quantile }) => scores.quantile(quantile),
-            None => default_min_quality(&scores.estimator.engine),
+            None => estimator.default_threshold(),
         };
         let quantiles = QUANTILES.map(|quantile| (quantile, scores.quantile(quantile)));
         let mut thresholds = vec![configured];

@@ -1,22 +1,24 @@
-//! `xldistill estimate-quality`: how good translations are, by CometKiwi or COMET.
+//! `xldistill estimate-quality`: scores translations with CometKiwi or COMET.
 
 use std::{io::Write, path::Path};
 
 use anyhow::{Result, bail};
+use engines::choice::KeyError;
 use engines::comet_kiwi::CometKiwi;
-use models::comet::{CometOptions, Sample};
+use models::comet::Sample;
 use serde_json::json;
 
 use crate::{
     arguments::{EstimateQualityArguments, language},
+    config_file::ConfigError,
     lines,
 };
 
-/// Samples scored between two writes, so that a long input shows its first scores early.
+/// Number of samples between two writes, so that the first scores of a long input appear early.
 const SAMPLES_AT_ONCE: usize = 256;
 
 /// Prints the score of each line.
-pub fn run(arguments: &EstimateQualityArguments) -> Result<()> {
+pub fn run(arguments: EstimateQualityArguments) -> Result<()> {
     let from = language("--from", &arguments.from)?;
     let to = language("--to", &arguments.to)?;
     let sources = lines::of_file(&arguments.source)?;
@@ -35,13 +37,12 @@ pub fn run(arguments: &EstimateQualityArguments) -> Result<()> {
         }
         None => None,
     };
-    let options = CometOptions {
-        encoder: arguments.encoder.clone(),
-        weights: arguments.precision.into(),
-    };
+    let comet = arguments.comet.read()?.0;
+    let wrong = |error: KeyError| ConfigError(format!("--{error}"));
+    let (model, options) = (comet.model().map_err(wrong)?, comet.options());
     let metric = match references {
-        Some(_) => CometKiwi::load(&arguments.model, &options, arguments.device)?,
-        None => CometKiwi::load_reference_free(&arguments.model, &options, arguments.device)?,
+        Some(_) => CometKiwi::load(model, &options, arguments.device)?,
+        None => CometKiwi::load_reference_free(model, &options, arguments.device)?,
     };
     let samples: Vec<Sample<'_>> = (0..sources.len())
         .map(|line| Sample {
@@ -69,7 +70,7 @@ pub fn run(arguments: &EstimateQualityArguments) -> Result<()> {
 fn check_lines(first: &Path, a: &[String], second: &Path, b: &[String]) -> Result<()> {
     if a.len() != b.len() {
         bail!(
-            "{} has {} lines and {} has {}; line n of one belongs to line n of the other",
+            "{} has {} lines, but {} has {}; both need the same number",
             first.display(),
             a.len(),
             second.display(),

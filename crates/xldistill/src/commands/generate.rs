@@ -1,4 +1,4 @@
-//! `xldistill generate`: prompts in, one JSON line per prompt out.
+//! `xldistill generate`: answers prompts, with a JSON line for each.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::{arguments::GenerateArguments, lines, terminal::Terminal};
 
-/// Answers every prompt; output lines are in the order of the prompts.
+/// Answers all prompts, in order.
 pub fn run(arguments: &GenerateArguments, terminal: &Terminal) -> Result<()> {
     let prompts = match &arguments.prompts {
         Some(path) => lines::of_file(path)?,

@@ -1,28 +1,23 @@
-//! `xldistill identify`: the language of each line.
+//! `xldistill identify`: identifies the language of each line.
 
 use std::io::{BufWriter, Write};
 
 use anyhow::Result;
 use corpus::seam::Identification;
-use engines::identifier::IdentifierEngine;
+use engines::choice::KeyError;
 use serde_json::json;
 
-use crate::{
-    arguments::{IdentificationEngine, IdentifyArguments},
-    lines,
-};
+use crate::{arguments::IdentifyArguments, config_file::ConfigError, lines};
 
-/// What is printed for a text that is too short to tell.
+/// The code for a text on which the engine abstains.
 const ABSTAINED: &str = "und";
 
-/// Prints `code TAB probability` for each line of standard input; `und` where the engine abstains.
-pub fn run(arguments: &IdentifyArguments) -> Result<()> {
-    let engine = match arguments.engine {
-        IdentificationEngine::Whatlang => IdentifierEngine::Whatlang,
-        IdentificationEngine::Cld3 => IdentifierEngine::Cld3,
-        IdentificationEngine::FastText => IdentifierEngine::FastText,
-    };
-    let identifier = engine.load(arguments.model.as_deref())?;
+/// Prints `code TAB probability` for each line of standard input, `und` if the engine abstains.
+pub fn run(arguments: IdentifyArguments) -> Result<()> {
+    let engine = arguments.engine.read()?;
+    let wrong = |error: KeyError| ConfigError(format!("--{error}"));
+    engine.check().map_err(wrong)?;
+    let identifier = engine.open()?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     for line in lines::of_standard_input()? {
         let (code, probability) = if arguments.native_codes {

@@ -1,4 +1,4 @@
-//! `xldistill init`: a commented config to start from.
+//! `xldistill init`: writes a commented config to start from.
 
 use std::{
     fs::OpenOptions,
@@ -14,10 +14,14 @@ use crate::config_file::ConfigError;
 /// The config, with `{code}`, `{name}` and `{short}` for the target language.
 const TEMPLATE: &str = include_str!("init.toml");
 
-/// Writes a config for `target` to `path`; an existing file only with `force`.
+/// Writes a config for `target` to `path`; overwrites a file only with `force`.
 pub fn run(path: &Path, target: &str, force: bool) -> Result<()> {
     let target =
         Language::parse(target).map_err(|error| ConfigError(format!("--target: {error}")))?;
+    if target == Language::ENGLISH {
+        let message = "--target: English is the source language; name the language to learn";
+        return Err(ConfigError(message.into()).into());
+    }
     let mut options = OpenOptions::new();
     options
         .write(true)
@@ -36,7 +40,7 @@ pub fn run(path: &Path, target: &str, force: bool) -> Result<()> {
     file.write_all(config_for(target).as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
     eprintln!(
-        "wrote {path}: put your paths in, then try `xldistill doctor {path}`",
+        "wrote {path}: enter your paths, then run `xldistill doctor {path}`",
         path = path.display()
     );
     Ok(())
@@ -51,6 +55,12 @@ fn config_for(target: Language) -> String {
 
 #[cfg(test)]
 mod tests {
+    use engines::answerer::AnswerEngine;
+    use engines::choice::EngineSection;
+    use engines::estimator::EstimateEngine;
+    use engines::identifier::IdentifyEngine;
+    use engines::translator::TranslateConfig;
+
     use super::*;
     use crate::config::Config;
 
@@ -65,7 +75,23 @@ mod tests {
         }
     }
 
-    /// What only training uses is looked at when the config is read.
+    #[test]
+    fn the_template_names_every_engine() {
+        fn names<E: EngineSection>() -> Vec<&'static str> {
+            E::engines().iter().map(|engine| engine.name).collect()
+        }
+        let engines = [
+            names::<AnswerEngine>(),
+            names::<TranslateConfig>(),
+            names::<IdentifyEngine>(),
+            names::<EstimateEngine>(),
+        ];
+        for engine in engines.concat() {
+            assert!(TEMPLATE.contains(&format!("\"{engine}\"")), "{engine}");
+        }
+    }
+
+    /// A value that only training uses is checked when the config is read.
     #[test]
     fn a_value_that_training_refuses_is_refused_at_once() {
         let folder = tempfile::tempdir().unwrap();
@@ -73,10 +99,7 @@ mod tests {
         run(&path, "pt", false).unwrap();
         let overrides = ["train.precision=int8".to_owned()];
         let error = Config::read(&path, &overrides).unwrap_err().to_string();
-        assert!(
-            error.contains("only frozen weights can be bytes"),
-            "{error}"
-        );
+        assert!(error.contains("only frozen weights can be int8"), "{error}");
         let lora = [
             "train.precision=int8".to_owned(),
             "train.method=lora".to_owned(),

@@ -1,4 +1,4 @@
-//! `xldistill inspect`: what the model sees of each subset, and which part of it is learnt.
+//! `xldistill inspect`: shows an encoded example of each subset.
 
 use std::io::{IsTerminal, Write};
 
@@ -7,20 +7,25 @@ use burn::tensor::Device;
 use corpus::{progress::Silent, stage::Shard};
 use models::LanguageModel;
 
-use crate::{arguments::ConfigArguments, pipeline::Pipeline};
+use crate::{arguments::ConfigArguments, run::Run, stages::mix};
 
-/// Prints one decoded example of each subset, the supervised part marked: in colour on a terminal,
+/// Prints a decoded example of each subset, with the supervised part in colour on a terminal, and
 /// between ⟦ and ⟧ elsewhere.
 pub fn run(arguments: &ConfigArguments) -> Result<()> {
     let config = arguments.read()?;
-    let examples = Pipeline::new(&config, Shard::WHOLE, &Silent).transfer_set()?;
+    let run = Run {
+        config: &config,
+        shard: Shard::WHOLE,
+        progress: &Silent,
+    };
+    let examples = mix::transfer_set(&run)?;
     let model = LanguageModel::load(&config.model, &Device::flex())?;
     let mut out = std::io::stdout().lock();
     let (open, close) = match out.is_terminal() {
         true => ("\x1b[1;32m", "\x1b[0m"),
         false => ("⟦", "⟧"),
     };
-    for sample in training::inspect::samples(&model, &examples, &config.train)? {
+    for sample in training::fine_tune::samples(&model, &examples, &config.train)? {
         writeln!(
             out,
             "── {}  {}  {} prompt tokens, {} supervised, weight {:.3}",

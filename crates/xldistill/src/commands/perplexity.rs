@@ -1,4 +1,4 @@
-//! `xldistill perplexity`: how probable an LLM finds each line.
+//! `xldistill perplexity`: the perplexity of each line.
 
 use std::io::Write;
 
@@ -10,8 +10,8 @@ use crate::{arguments::PerplexityArguments, lines};
 
 /// Prints the perplexity of each line of standard input.
 ///
-/// The BOS token is prepended where the tokenizer has one; every later token gets a natural-log
-/// probability. A line of fewer than two tokens has no perplexity.
+/// The BOS token is prepended if the tokenizer has one; every later token gets a natural-log
+/// probability. A line with fewer than two tokens has no perplexity.
 pub fn run(arguments: &PerplexityArguments) -> Result<()> {
     let model = arguments.model.load()?;
     let lines = lines::of_standard_input()?;

@@ -1,116 +1,153 @@
-//! `xldistill run` and its stages by name.
+//! `xldistill run` and the commands of single stages.
 
-use anyhow::Result;
-use clap::ValueEnum;
-use corpus::{
-    progress::Progress,
-    stage::{Manifest, Shard},
-};
+use std::io::Write;
+
+use anyhow::{Error, Result};
+use corpus::{progress::Progress, stage::Shard};
 
 use crate::{
-    arguments::{ConfigArguments, StageName},
+    arguments::{ConfigArguments, RunArguments},
+    checks::Checks,
+    config::Config,
     config_file::ConfigError,
-    pipeline::{self, Pipeline},
+    run::Run,
+    stages::{self, STAGES, Stage, State},
     terminal::Terminal,
 };
 
-/// Does the stages from `first` to `last`.
+/// Runs the stages from `from` until `until`, by default all.
 pub fn stages(
-    arguments: &ConfigArguments,
-    first: StageName,
-    last: StageName,
+    arguments: &RunArguments,
+    from: Option<&str>,
+    until: Option<&str>,
     dry_run: bool,
     terminal: &Terminal,
 ) -> Result<()> {
+    let position =
+        |named: Option<&str>, default| named.and_then(stages::position).unwrap_or(default);
+    let (first, last) = (position(from, 0), position(until, STAGES.len() - 1));
     if first > last {
-        let (first, last) = (pipeline::name(first), pipeline::name(last));
+        let (first, last) = (STAGES[first].command(), STAGES[last].command());
         return Err(ConfigError(format!("--from {first} comes after --until {last}")).into());
     }
-    let config = arguments.read()?;
+    let config = arguments.config.read()?;
     let shard = match &arguments.shard {
         Some(text) => text
             .parse()
             .map_err(|error| ConfigError(format!("--shard: {error}")))?,
         None => Shard::WHOLE,
     };
-    let chosen = StageName::value_variants().iter().copied();
-    let chosen = chosen.filter(|stage| (first..=last).contains(stage));
-    let pipeline = Pipeline::new(&config, shard, terminal);
-    if dry_run {
-        println!("{}", toml::to_string_pretty(&config)?);
-        for stage in chosen {
-            println!("{:<12} {}", pipeline::name(stage), state(&pipeline, stage));
+    let run = Run {
+        config: &config,
+        shard,
+        progress: terminal,
+    };
+    let chosen = &STAGES[first..=last];
+    match (dry_run, shard.is_whole()) {
+        (true, _) => show(&run, chosen),
+        (false, true) => {
+            check(&run, chosen)?;
+            chosen.iter().try_for_each(|stage| stage.run(&run))
         }
-        return Ok(());
+        (false, false) => one_stage_of_a_shard(&run, chosen, &arguments.config, terminal),
     }
-    if !shard.is_whole() {
-        return one_stage_of_a_shard(&pipeline, chosen.collect(), shard, arguments, terminal);
+}
+
+/// Runs a stage that cannot be sharded.
+pub fn stage(stage: &dyn Stage, config: &Config, terminal: &Terminal) -> Result<()> {
+    let run = Run {
+        config,
+        shard: Shard::WHOLE,
+        progress: terminal,
+    };
+    check(&run, &[stage])?;
+    stage.run(&run)
+}
+
+/// Fails if a stage's check fails: before the first stage, not hours later.
+fn check(run: &Run<'_>, chosen: &[&dyn Stage]) -> Result<()> {
+    let mut failures = Vec::new();
+    let mut show = |what: &str, outcome: &Result<String>| {
+        if let Err(error) = outcome {
+            failures.push(format!("{what}: {}", crate::describe(error)));
+        }
+        Ok(())
+    };
+    let mut checks = Checks::new(false, &mut show);
+    chosen
+        .iter()
+        .try_for_each(|stage| stage.check(run, &mut checks))?;
+    match failures.len() {
+        0 => Ok(()),
+        _ => Err(Error::msg(format!(
+            "nothing was started: {}",
+            failures.join("\n  ")
+        ))),
     }
+}
+
+/// Prints the state of the stages as comments, then the config with its overrides.
+fn show(run: &Run<'_>, chosen: &[&dyn Stage]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
     for stage in chosen {
-        pipeline.stage(stage)?;
+        let folder = run.folder(stage.name());
+        let folder = folder.display();
+        let state = match stage.state(run) {
+            State::ToDo => format!("to do, in {folder}"),
+            State::Unfinished => format!("unfinished in {folder}; will be resumed"),
+            State::Finished(None) => format!("finished in {folder}"),
+            State::Finished(Some(rows)) => {
+                format!("finished in {folder}: {rows} rows; only changed rows will be repeated")
+            }
+        };
+        writeln!(out, "# {:<12} {state}", stage.name())?;
     }
+    writeln!(out, "\n{}", toml::to_string_pretty(run.config)?)?;
     Ok(())
 }
 
-/// Does the first stage that is not merged yet, and says what is to be run next: every stage needs
-/// all rows of the one before it.
+/// Runs the first stage that is not merged yet, and says what to do next: every stage needs all
+/// rows of the previous one.
 fn one_stage_of_a_shard(
-    pipeline: &Pipeline,
-    chosen: Vec<StageName>,
-    shard: Shard,
+    run: &Run<'_>,
+    chosen: &[&dyn Stage],
     arguments: &ConfigArguments,
     terminal: &Terminal,
 ) -> Result<()> {
-    let merged = |stage: &StageName| Manifest::read(&pipeline.folder(*stage)).is_ok();
-    let sharded = |stage: &StageName| *stage <= StageName::CodeSwitch;
-    let next = match chosen[..] {
-        [only] => Some(only),
-        _ => chosen
-            .iter()
-            .copied()
-            .find(|stage| sharded(stage) && !merged(stage)),
+    let merged = |stage: &dyn Stage| matches!(stage.state(run), State::Finished(_));
+    let next = match chosen {
+        [only] => Some(*only),
+        _ => {
+            let mut stages = chosen.iter().copied();
+            stages.find(|stage| stage.shardable() && !merged(*stage))
+        }
     };
     let config = arguments.config.display();
-    let Some(stage) = next.filter(sharded) else {
+    let whole = STAGES.iter().find(|stage| !stage.shardable());
+    let whole = whole.map_or("", |stage| stage.command());
+    let Some(stage) = next.filter(|stage| stage.shardable()) else {
         terminal.note(&format!(
-            "nothing is left that has shards: `xldistill run {config} --from mix` does the rest"
+            "all stages with shards are finished: `xldistill run {config} --from {whole}` does the rest"
         ));
         return Ok(());
     };
-    pipeline.stage(stage)?;
-    let name = stage.to_possible_value();
-    let name = name.as_ref().map_or("", |name| name.get_name());
-    let on_with = match chosen.last() {
-        Some(last) if *last > stage && stage < StageName::CodeSwitch => {
+    check(run, &[stage])?;
+    stage.run(run)?;
+    let (command, shard) = (stage.command(), run.shard);
+    let after = stages::position(command).map_or(0, |at| at + 1);
+    let goes_on = chosen.last().is_some_and(|last| last.command() != command);
+    let then = match STAGES.get(after) {
+        Some(next) if goes_on && next.shardable() => {
             format!("; then this command with --shard {shard} does the next stage")
         }
-        Some(last) if *last > stage => {
-            format!("; then `xldistill run {config} --from mix` does the rest")
+        Some(_) if goes_on => {
+            format!("; then `xldistill run {config} --from {whole}` does the rest")
         }
         _ => String::new(),
     };
     terminal.note(&format!(
-        "shard {shard} of {name} is done. Once all {} are, `xldistill {name} {config}` merges them{on_with}",
+        "shard {shard} of {command} is done. Once all {} are, `xldistill {command} {config}` merges them{then}",
         shard.count()
     ));
     Ok(())
-}
-
-fn state(pipeline: &Pipeline, stage: StageName) -> String {
-    let folder = pipeline.folder(stage);
-    match (stage, Manifest::read(&folder)) {
-        (StageName::Report, _) => "always written".to_owned(),
-        (_, Ok(manifest)) => format!(
-            "finished in {}: {} rows; done again only where something changed",
-            folder.display(),
-            manifest.counts.outputs
-        ),
-        (_, Err(_)) if folder.join("manifest.json").exists() => {
-            format!("finished in {}", folder.display())
-        }
-        (_, Err(_)) if folder.exists() => {
-            format!("unfinished in {}; goes on there", folder.display())
-        }
-        (_, Err(_)) => format!("to do, into {}", folder.display()),
-    }
 }

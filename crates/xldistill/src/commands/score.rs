@@ -3,7 +3,8 @@
 use std::{io::Write, path::Path};
 
 use anyhow::Result;
-use evaluation::metric::{self, Metric, bleu::Bleu, chrf::Chrf, tokenizer::Tokenizer};
+use evaluation::metric::{Metric, bleu::Bleu, chrf::Chrf, tokenizer::Tokenizer};
+use evaluation::score::corpus_score;
 
 use crate::{
     arguments::{ScoreCommand, ScoreFiles},
@@ -30,7 +31,7 @@ pub fn run(command: &ScoreCommand) -> Result<()> {
 fn print(metric: &dyn Metric, files: &ScoreFiles) -> Result<()> {
     let hypotheses = read(&files.hypotheses)?;
     let references: Vec<_> = files.references.iter().map(read).collect::<Result<_>>()?;
-    let score = metric::corpus_score(metric, &hypotheses, &references, None)?;
+    let score = corpus_score(metric, &hypotheses, &references, None)?;
     let mut out = std::io::stdout().lock();
     if files.json {
         writeln!(out, "{}", serde_json::to_string(&score)?)?;

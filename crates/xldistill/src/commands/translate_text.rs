@@ -1,29 +1,20 @@
 //! `xldistill translate-text`: standard input, line by line.
 
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
 
 use anyhow::Result;
 use corpus::{
-    language::Language,
-    seam::Translator,
+    source::ParallelSource,
     text::{budget::DEFAULT_PIECES, segment::Segmenter},
     translate::translate_texts,
 };
-use engines::{
-    firefox::FirefoxTranslator,
-    http_translator::{HttpTranslator, HttpTranslatorOptions, LanguageCodes},
-    llm_translator::LlmTranslator,
-    local_llm::{LocalLlm, LocalLlmOptions},
-    nllb::{NllbOptions, NllbTranslator},
-    openai::{OpenAiClient, OpenAiOptions},
-    translation_cache::{CachedTranslator, TranslationCache},
-};
-use models::{beam_search::BeamOptions, kernels::WeightFormat};
+use engines::{choice::KeyError, opening::Opening};
 use serde_json::json;
 
 use crate::{
-    arguments::{LanguageCodesArgument, TranslateTextArguments, TranslationEngine, language},
+    arguments::{TranslateTextArguments, flag, language},
+    config_file::ConfigError,
     lines,
 };
 
@@ -31,10 +22,35 @@ use crate::{
 const LINES_AT_ONCE: usize = 256;
 
 /// Translates each line of standard input; a line without a translation comes out empty.
-pub fn run(arguments: &TranslateTextArguments) -> Result<()> {
+pub fn run(mut arguments: TranslateTextArguments) -> Result<()> {
     let from = language("--from", &arguments.from)?;
     let to = language("--to", &arguments.to)?;
-    let translator = translator(arguments, from, to)?;
+    if arguments.engine.engine() == "firefox" {
+        // In a config, these models are named by language.
+        let by_language = |model| json!({ to.code(): model });
+        arguments.engine.replace("model", "models", by_language);
+    }
+    let parallel = arguments
+        .parallel
+        .map(|file| (to, ParallelSource::File(file.into())));
+    let parallel: BTreeMap<_, _> = parallel.into_iter().collect();
+    let opening = Opening {
+        model: None,
+        source: from,
+        targets: &[to],
+        parallel: &parallel,
+        device: arguments.device,
+        seed: 0,
+    };
+    let engine = arguments.engine.read()?;
+    let wrong = |error: KeyError| {
+        ConfigError(match error.key {
+            "models" => "--model: name the folder of a Firefox model".to_owned(),
+            key => format!("{}: {}", flag(key), error.message),
+        })
+    };
+    engine.engine.check(&opening).map_err(wrong)?;
+    let translator = engine.open(&opening)?.there;
     let segmenter = Segmenter::new(from, DEFAULT_PIECES);
     let mut out = std::io::stdout().lock();
     for sources in lines::of_standard_input()?.chunks(LINES_AT_ONCE) {
@@ -50,11 +66,8 @@ pub fn run(arguments: &TranslateTextArguments) -> Result<()> {
         };
         for (source, translation) in sources.iter().zip(translations) {
             if arguments.json {
-                writeln!(
-                    out,
-                    "{}",
-                    json!({ "source": source, "translation": translation })
-                )?;
+                let line = json!({ "source": source, "translation": translation });
+                writeln!(out, "{line}")?;
             } else {
                 writeln!(out, "{translation}")?;
             }
@@ -62,74 +75,4 @@ pub fn run(arguments: &TranslateTextArguments) -> Result<()> {
         out.flush()?;
     }
     Ok(())
-}
-
-fn translator(
-    arguments: &TranslateTextArguments,
-    from: Language,
-    to: Language,
-) -> Result<Box<dyn Translator>> {
-    // clap has seen to it that what the engine needs is there.
-    let model = arguments.model.clone().unwrap_or_default();
-    let translator: Box<dyn Translator> = match arguments.engine {
-        TranslationEngine::Firefox => Box::new(FirefoxTranslator::load(&model)?),
-        TranslationEngine::Nllb => Box::new(nllb(arguments, &model, from, to)?),
-        TranslationEngine::Http => {
-            let options = HttpTranslatorOptions {
-                server_model: arguments.server_model.clone(),
-                language_codes: match arguments.language_codes {
-                    LanguageCodesArgument::Iso => LanguageCodes::Iso,
-                    LanguageCodesArgument::Flores => LanguageCodes::Flores,
-                },
-                ..HttpTranslatorOptions::default()
-            };
-            let url = arguments.url.as_deref().unwrap_or_default();
-            Box::new(HttpTranslator::new(url, options)?)
-        }
-        TranslationEngine::Llm => {
-            let options = LocalLlmOptions {
-                weights: WeightFormat::Bf16,
-                device: arguments.device,
-                ..LocalLlmOptions::default()
-            };
-            Box::new(LlmTranslator::new(LocalLlm::open(&model, options)?))
-        }
-        TranslationEngine::OpenAi => {
-            let options = OpenAiOptions {
-                model: arguments.server_model.clone().unwrap_or_default(),
-                ..OpenAiOptions::default()
-            };
-            let llm = OpenAiClient::new(arguments.url.as_deref(), options)?;
-            Box::new(LlmTranslator::new(llm))
-        }
-    };
-    Ok(match &arguments.cache {
-        Some(path) => Box::new(CachedTranslator::new(
-            translator,
-            TranslationCache::open(path)?,
-        )),
-        None => translator,
-    })
-}
-
-fn nllb(
-    arguments: &TranslateTextArguments,
-    model: &Path,
-    from: Language,
-    to: Language,
-) -> Result<NllbTranslator> {
-    let options = NllbOptions {
-        weights: arguments.precision.into(),
-        device: arguments.device,
-        search: BeamOptions {
-            beam_size: arguments.beam_size,
-            max_new_tokens: arguments.max_new_tokens,
-            no_repeat_ngram_size: arguments.no_repeat_ngram_size,
-            batch_size: arguments.batch_size,
-            ..BeamOptions::default()
-        },
-    };
-    let translator = NllbTranslator::load(model, options)?;
-    translator.check(from, to)?;
-    Ok(translator)
 }

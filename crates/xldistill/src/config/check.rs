@@ -1,97 +1,31 @@
-//! Whether the keys of a config agree with each other.
-
-use std::collections::BTreeMap;
+//! Validation of a config.
 
 use corpus::{filter::MinQuality, language::Language};
-use engines::identifier::IdentifierEngine;
+use engines::choice::KeyError;
 
-use super::{AnswerEngine, Config, QualityEngine, TranslateEngine};
+use super::Config;
 
 impl Config {
     /// Checks what can be checked without opening a file.
     pub(super) fn check(&self) -> Result<(), String> {
-        if self.targets.is_empty() {
-            return Err("targets: name at least one target language, e.g. [\"por_Latn\"]".into());
-        }
-        for (at, target) in self.targets.iter().enumerate() {
-            if *target == self.source {
-                return Err(format!("targets: {} is the source language", target.code()));
-            }
-            if self.targets[..at].contains(target) {
-                return Err(format!("targets: {} is named twice", target.code()));
-            }
-            self.check_direction(*target)?;
-        }
-        let identify = &self.identify;
-        match (identify.engine, &identify.model) {
-            (IdentifierEngine::Whatlang, Some(_)) => {
-                return Err(
-                    "identify.model: whatlang takes none; set identify.engine to \"cld3\" or \"fasttext\""
-                        .into(),
-                );
-            }
-            (IdentifierEngine::Cld3 | IdentifierEngine::FastText, None) => {
-                return Err(format!(
-                    "identify.model: the engine {} needs a model",
-                    identify.engine.name()
-                ));
-            }
-            _ => {}
-        }
-        self.check_servers()?;
-        // Training comes last: hours after the run began.
+        self.check_targets()?;
+        self.check_engines()?;
+        // Training would find its errors hours after the start of the run.
         self.train.validate().map_err(|error| error.to_string())?;
-        let quality = &self.estimate_quality;
-        if quality.engine == QualityEngine::CometKiwi && quality.model.is_none() {
-            return Err(
-                "estimate_quality.model: name the folder of the CometKiwi model (hparams.yaml and \
-                 checkpoints/model.ckpt)"
-                    .into(),
-            );
-        }
-        if self.translate.engine == TranslateEngine::Nllb && self.translate.model.is_none() {
-            return Err(
-                "translate.model: name the Hugging Face directory of an NLLB-200 model".into(),
-            );
-        }
+        self.mix.validate().map_err(|error| error.to_string())?;
         if self.data.instructions.is_empty() {
             return Err("data.instructions: name at least one file".into());
         }
-        let known =
-            |language: &Language| *language == self.source || self.targets.contains(language);
-        let named = [
-            ("data.parallel", keys(&self.data.parallel)),
-            ("data.monolingual", keys(&self.data.monolingual)),
-            ("translate.models", keys(&self.translate.models)),
-            (
-                "translate.reverse_models",
-                keys(&self.translate.reverse_models),
-            ),
-            (
-                "code_switch.dictionaries",
-                keys(&self.code_switch.dictionaries),
-            ),
-            (
-                "code_switch.reverse_dictionaries",
-                keys(&self.code_switch.reverse_dictionaries),
-            ),
-            ("evaluate.questions", keys(&self.evaluate.questions)),
-            ("evaluate.pairs", keys(&self.evaluate.pairs)),
-            ("evaluate.texts", keys(&self.evaluate.texts)),
-        ];
-        for (section, languages) in named {
-            if let Some(unknown) = languages.iter().find(|language| !known(language)) {
-                return Err(format!(
-                    "{section}: {} is neither the source nor one of the targets",
-                    unknown.code()
-                ));
-            }
+        self.check_languages()?;
+        for benchmark in &self.evaluate.benchmarks {
+            let checked = benchmark.check(&self.languages());
+            checked.map_err(|error| error.to_string())?;
         }
         if let Some(MinQuality::Quantile { quantile }) = self.filter.min_quality
             && !(0.0..1.0).contains(&quantile)
         {
             return Err(format!(
-                "filter.min_quality: the quantile {quantile} is not from 0 up to below 1"
+                "filter.min_quality: the quantile {quantile} is not at least 0 and below 1"
             ));
         }
         if self.decontaminate.words == 0 || self.decontaminate.characters == 0 {
@@ -106,76 +40,82 @@ impl Config {
         Ok(())
     }
 
-    /// Checks what the engines need of one target language.
-    fn check_direction(&self, target: Language) -> Result<(), String> {
-        let code = target.code();
-        let translate = &self.translate;
-        if translate.engine == TranslateEngine::Firefox && !translate.models.contains_key(&target) {
-            return Err(format!(
-                "translate.models: no model into {code}; add {code} = \"PATH\" under [translate.models]"
-            ));
+    fn check_targets(&self) -> Result<(), String> {
+        if self.targets.is_empty() {
+            return Err("targets: name at least one target language, e.g. [\"por_Latn\"]".into());
         }
-        let translates_back = match translate.engine {
-            TranslateEngine::Firefox => translate.reverse_models.contains_key(&target),
-            TranslateEngine::Nllb
-            | TranslateEngine::Http
-            | TranslateEngine::Llm
-            | TranslateEngine::OpenAi => true,
-        };
-        if self.estimate_quality.engine == QualityEngine::RoundTrip && !translates_back {
-            return Err(format!(
-                "translate.reverse_models: the round-trip quality estimate needs a model from {code} back; \
-                 add {code} = \"PATH\" under [translate.reverse_models], or set estimate_quality.engine = \"none\""
-            ));
-        }
-        let calibrated = matches!(self.filter.min_quality, Some(MinQuality::Quantile { .. }));
-        if calibrated && !self.evaluate.pairs.contains_key(&target) {
-            return Err(format!(
-                "filter.min_quality: a quantile is of human translations; name some with \
-                 {code} = \"PATH\" under [evaluate.pairs], or set a score"
-            ));
-        }
-        if translate.examples > 0 && !self.data.parallel.contains_key(&target) {
-            return Err(format!(
-                "translate.examples: they are taken of the parallel corpus; add {code} = \"PATH\" \
-                 under [data.parallel]"
-            ));
+        for (at, target) in self.targets.iter().enumerate() {
+            if *target == self.source {
+                return Err(format!("targets: {} is the source language", target.code()));
+            }
+            if self.targets[..at].contains(target) {
+                return Err(format!("targets: {} is named twice", target.code()));
+            }
         }
         Ok(())
     }
 
-    /// Checks that servers have an address and their models a name.
-    fn check_servers(&self) -> Result<(), String> {
-        let translate = &self.translate;
-        if translate.engine == TranslateEngine::Http && translate.url.is_none() {
-            return Err(
-                "translate.url: name the server, e.g. translate.url = \"http://localhost:8000\""
-                    .into(),
-            );
-        }
-        let asked = [
-            (
-                "translate",
-                translate.engine == TranslateEngine::OpenAi,
-                &translate.server_model,
-            ),
-            (
-                "answer",
-                self.answer.engine == AnswerEngine::OpenAi,
-                &self.answer.server_model,
-            ),
-        ];
-        for (section, asked, model) in asked {
-            if asked && model.is_none() {
+    fn check_engines(&self) -> Result<(), String> {
+        let of = |section: &'static str| move |error: KeyError| format!("{section}.{error}");
+        let (translate, quality) = (&self.translate.engine, &self.estimate_quality);
+        self.answer.check().map_err(of("answer"))?;
+        translate.check(&self.opening()).map_err(of("translate"))?;
+        self.identify.check().map_err(of("identify"))?;
+        quality.check().map_err(of("estimate_quality"))?;
+        for &target in &self.targets {
+            let code = target.code();
+            if quality.translates_back() && !translate.translates_back(target) {
                 return Err(format!(
-                    "{section}.server_model: name the model as the server knows it (it lists its models at /v1/models)"
+                    "translate.reverse_models: the {} quality estimate needs a model that translates {code} back; \
+                     add {code} = \"PATH\" under [translate.reverse_models], or set estimate_quality.engine = \"none\"",
+                    quality.name()
+                ));
+            }
+            let calibrated = matches!(self.filter.min_quality, Some(MinQuality::Quantile { .. }));
+            if calibrated && !self.evaluate.pairs.contains_key(&target) {
+                return Err(format!(
+                    "filter.min_quality: a quantile needs human translations; name some with \
+                     {code} = \"PATH\" under [evaluate.pairs], or set a score"
                 ));
             }
         }
         Ok(())
     }
-}
 
-fn keys<T>(map: &BTreeMap<Language, T>) -> Vec<Language> {
-    map.keys().copied().collect()
+    /// Checks that every language used as a key belongs to the run.
+    fn check_languages(&self) -> Result<(), String> {
+        let sections = toml::Table::try_from(self).map_err(|error| error.to_string())?;
+        let mut path = Vec::new();
+        match self.unknown_language(&sections, &mut path) {
+            Some(language) => Err(format!(
+                "{}: {language} is neither the source nor one of the targets",
+                path.join(".")
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The first key that is another language; `path` then leads to its table.
+    fn unknown_language(&self, table: &toml::Table, path: &mut Vec<String>) -> Option<Language> {
+        for (key, value) in table {
+            // Only codes count, since a key such as `train` might be the name of a language.
+            let language = Language::parse(key)
+                .ok()
+                .filter(|language| language.code() == key);
+            if let Some(language) = language
+                && language != self.source
+                && !self.targets.contains(&language)
+            {
+                return Some(language);
+            }
+            if let toml::Value::Table(section) = value {
+                path.push(key.clone());
+                if let Some(unknown) = self.unknown_language(section, path) {
+                    return Some(unknown);
+                }
+                path.pop();
+            }
+        }
+        None
+    }
 }

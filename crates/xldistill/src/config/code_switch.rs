@@ -1,22 +1,26 @@
-//! `[code_switch]`: how words of the questions are replaced.
+//! `[code_switch]`: replacement of words of the questions.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
+use corpus::file_path::FilePath;
 use corpus::language::Language;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[code_switch]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CodeSwitch {
-    /// p of Eq. 5: the probability with which a word that has a translation is replaced.
+    /// Probability of replacing a word that has a translation: p of Eq. 5. 0 replaces none.
     pub probability: f64,
-    /// Dictionaries from the source language into each target language: MUSE or TSV files, or
-    /// dictd `.index` files. Induced by the translator where none is named.
-    pub dictionaries: BTreeMap<Language, Vec<PathBuf>>,
+    /// Dictionaries from the source language into each target language: lists of MUSE, TSV or dictd
+    /// (`.index`) files, which are merged. An induced dictionary is kept in
+    /// the run's folder `induced-SOURCE-LANGUAGE` until the questions or the translators change.
+    #[schemars(extend("default-text" = "induced"))]
+    pub dictionaries: BTreeMap<Language, Vec<FilePath>>,
     /// Dictionaries from each target language into the source language.
-    pub reverse_dictionaries: BTreeMap<Language, Vec<PathBuf>>,
+    #[schemars(extend("default-text" = "induced"))]
+    pub reverse_dictionaries: BTreeMap<Language, Vec<FilePath>>,
 }
 
 impl Default for CodeSwitch {

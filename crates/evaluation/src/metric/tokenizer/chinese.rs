@@ -1,9 +1,10 @@
-//! `zh`: every Chinese character a token, the rest as `13a`.
+//! `zh`: each Chinese character is a token; the rest as `13a`.
 
 use super::{is_space, mteval};
 
-/// Ranges that sacrebleu takes for Chinese. Its tables name two planes by five digits where
-/// Python reads four and a character, so that the ranges U+2001–2A6D and U+2F81–2FA1 are meant.
+/// Ranges that sacrebleu treats as Chinese. Its tables write two planes with five hexadecimal
+/// digits, where Python reads four and a character; the effective ranges are U+2001–2A6D and
+/// U+2F81–2FA1.
 const RANGES: [(char, char); 22] = [
     ('\u{3400}', '\u{4db5}'),
     ('\u{4e00}', '\u{9fa5}'),

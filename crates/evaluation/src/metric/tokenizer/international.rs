@@ -6,8 +6,8 @@ use regex::Regex;
 
 use super::squeeze;
 
-/// Punctuation apart unless between numbers, symbols always apart. As in the original, a period
-/// that ends the line right after a number stays with it.
+/// Splits off punctuation unless it is between numbers, and symbols always. As in the original, a
+/// period at the end of the line stays with a number right before it.
 static RULES: LazyLock<[(Regex, &str); 3]> = LazyLock::new(|| {
     [
         (r"(\P{N})(\p{P})", "${1} ${2} "),

@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::squeeze;
 
-/// Punctuation apart; period and comma apart unless between digits; dash after a digit apart.
+/// Splits off punctuation; period and comma unless between digits; a dash after a digit.
 static RULES: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
     [
         (r"([\{-~\[-` -&\(-\+:-@/])", " ${1} "),
@@ -36,7 +36,7 @@ pub(super) fn tokenize(line: &str) -> String {
     split_punctuation(&format!(" {line} "))
 }
 
-/// The language-dependent rules, which `zh` shares.
+/// The language-dependent rules, also used by `zh`.
 pub(super) fn split_punctuation(line: &str) -> String {
     let mut line = std::borrow::Cow::Borrowed(line);
     for (pattern, replacement) in RULES.iter() {

@@ -19,7 +19,7 @@ fn language_verdicts(verdicts: &LanguageVerdicts) -> Markup {
     let wrong = wrong_languages(verdicts);
     html! {
         div.verdicts {
-            h3 { (titles::task(&format!("off_target_{}", verdicts.language.code()))) " "
+            h3 { (verdicts.title) " "
                 span.small { (verdicts.questions) " questions" } }
             @for (when, shares) in [("before", &verdicts.before), ("after", &verdicts.after)] {
                 @if let Some(shares) = shares { (bar(when, shares)) }
@@ -83,15 +83,15 @@ pub fn side_by_side(report: &Report) -> Markup {
     let mut tasks: Vec<(&str, Vec<&SampleAnswers>)> = Vec::new();
     for sample in &report.samples {
         match tasks.last_mut() {
-            Some((task, samples)) if *task == sample.task => samples.push(sample),
-            _ => tasks.push((&sample.task, vec![sample])),
+            Some((title, samples)) if *title == sample.title => samples.push(sample),
+            _ => tasks.push((&sample.title, vec![sample])),
         }
     }
     html! {
-        p.lead { "Evenly spaced documents of each task; nobody picked them." }
+        p.lead { "Evenly spaced documents of each task, not picked by hand." }
         @for (index, (task, samples)) in tasks.iter().enumerate() {
             details.samples open[index == 0] {
-                summary { (titles::task(task)) " " span.small { (samples.len()) " shown" } }
+                summary { (task) " " span.small { (samples.len()) " shown" } }
                 @for sample in samples { (answers(sample)) }
             }
         }

@@ -9,23 +9,23 @@ const RIGHT: f64 = 12.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 42.0;
 
-/// One curve.
+/// A curve.
 pub struct Series {
     /// Name in the legend.
     pub name: String,
-    /// CSS class that colours it.
+    /// CSS class, for its colour.
     pub class: String,
-    /// x, y; in the order of x.
+    /// Points (x, y) in the order of x.
     pub points: Vec<(f64, f64)>,
 }
 
-/// Curves over one pair of axes.
+/// Curves with common axes.
 pub struct LineChart<'a> {
     pub title: &'a str,
     pub x_label: &'a str,
     pub y_label: &'a str,
     pub series: Vec<Series>,
-    /// Whether every point is marked.
+    /// Whether each point has a marker.
     pub markers: bool,
 }
 
@@ -92,7 +92,7 @@ impl LineChart<'_> {
     }
 }
 
-/// Smallest and largest value, never equal.
+/// Minimum and maximum, never equal.
 fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))
@@ -118,7 +118,7 @@ fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     (first..=last).map(|index| index as f64 * step).collect()
 }
 
-/// A tick with the digits that tell it from its neighbours.
+/// The label of a tick, with enough digits to differ from its neighbours.
 fn label(tick: f64, ticks: &[f64]) -> String {
     let step = match ticks {
         [first, second, ..] => second - first,

@@ -1,4 +1,4 @@
-//! What every stage kept and rejected, with examples.
+//! Rows kept and rejected by each stage, with examples.
 
 use corpus::record::Subset;
 use maud::{Markup, html};
@@ -20,8 +20,8 @@ pub fn render(report: &Report) -> Markup {
         .max(1);
     html! {
         p.legend {
-            span.key.f-whole { "passed on whole" }
-            span.key.f-reduced { "passed on without the rejected texts" }
+            span.key.f-whole { "kept" }
+            span.key.f-reduced { "kept without the rejected texts" }
             span.key.f-dropped { "rejected" }
         }
         div.funnel { @for stage in &report.funnel { (stage_row(stage, widest)) } }
@@ -32,11 +32,11 @@ fn stage_row(stage: &FunnelStage, widest: u64) -> Markup {
     let whole = stage.outputs.saturating_sub(stage.reduced);
     let width = |rows: u64| format!("width:{:.2}%", 100.0 * rows as f64 / widest as f64);
     let parts = [
-        ("f-whole", whole, "passed on whole"),
+        ("f-whole", whole, "kept"),
         (
             "f-reduced",
             stage.reduced.min(stage.outputs),
-            "passed on without the rejected texts",
+            "kept without the rejected texts",
         ),
         ("f-dropped", stage.dropped, "rejected"),
     ];
@@ -96,7 +96,7 @@ fn reason_examples(reason: &Reason) -> Markup {
     }
 }
 
-/// One subset of the transfer set, from the details of the stage that mixes it.
+/// A subset of the transfer set, from the details of the stage `mix`.
 #[derive(Deserialize)]
 struct SubsetRows {
     rows: u64,
@@ -104,11 +104,9 @@ struct SubsetRows {
     generated: u64,
     #[serde(default)]
     held_out_rows: u64,
-    #[serde(default)]
-    weight: f64,
 }
 
-/// The subsets in the paper's order; `None` where the stage does not mix.
+/// The subsets in the paper's order; `None` for other stages.
 fn subsets(stage: &FunnelStage) -> Option<Vec<(&'static str, SubsetRows)>> {
     let details = stage.details.get("subsets")?;
     let subsets = Subset::ALL.iter().filter_map(|subset| {
@@ -133,7 +131,7 @@ fn transfer_set(subsets: &[(&str, SubsetRows)]) -> Markup {
         div.scroll { table.subsets {
             thead { tr {
                 th { "Subset" } th.num { "Examples" } th.num { "Answers by the model" }
-                th.num { "Held out" } th.num { "Weight" }
+                th.num { "Held out" }
             } }
             tbody { @for (index, (name, subset)) in subsets.iter().enumerate() {
                 tr {
@@ -141,14 +139,13 @@ fn transfer_set(subsets: &[(&str, SubsetRows)]) -> Markup {
                     td.num { (titles::count(subset.rows)) }
                     td.num { (titles::count(subset.generated)) }
                     td.num { (titles::count(subset.held_out_rows)) }
-                    td.num { (format!("{:.3}", subset.weight)) }
                 }
             } }
         } }
     }
 }
 
-/// Numbers and words among a stage's details, by their path.
+/// Numbers and words among a stage's details, by path.
 fn facts(details: &Value) -> Vec<(String, String)> {
     fn walk(path: &str, value: &Value, facts: &mut Vec<(String, String)>) {
         match value {

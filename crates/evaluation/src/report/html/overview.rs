@@ -1,4 +1,4 @@
-//! Title, headline numbers, and the run's particulars.
+//! Title, headline scores, and details of the run.
 
 use maud::{Markup, html};
 
@@ -55,58 +55,22 @@ pub fn header(report: &Report, title: &str) -> Markup {
     }
 }
 
-/// The numbers that a reader looks for first.
+/// The headline scores.
 pub fn tiles(report: &Report) -> Markup {
-    let mut wanted: Vec<(String, &str, String)> = Vec::new();
-    let source = report
-        .source
-        .map_or(String::new(), |source| source.code().to_owned());
-    for target in report.targets.iter().take(2) {
-        let (code, name) = (target.code(), target.everyday_name());
-        wanted.extend([
-            (
-                format!("off_target_{code}"),
-                "in_language",
-                format!("{name} questions answered in {name}"),
-            ),
-            (
-                format!("translation_{source}-{code}"),
-                "chrf++",
-                format!("chrF++ into {name}"),
-            ),
-            (
-                format!("held_out_loss_{code}"),
-                "loss",
-                format!("Loss of {name} answers"),
-            ),
-            (
-                format!("perplexity_{code}"),
-                "token_perplexity",
-                format!("Perplexity of {name} text"),
-            ),
-        ]);
-    }
-    if let Some(language) = report.source {
-        let name = language.everyday_name();
-        wanted.push((
-            format!("held_out_loss_{source}"),
-            "loss",
-            format!("Loss of {name} answers"),
-        ));
-    }
-    let tiles: Vec<(String, &ScoreRow)> = wanted
-        .into_iter()
-        .filter_map(|(task, key, label)| {
-            let row = report
+    let languages = report.targets.iter().take(2).copied();
+    let tiles: Vec<(&String, &ScoreRow)> = languages
+        .chain(report.source)
+        .flat_map(|language| {
+            report
                 .scores
                 .iter()
-                .find(|row| row.task == task && row.key == key)?;
-            Some((label, row))
+                .filter(move |row| row.language == language)
         })
+        .filter_map(|row| Some((row.headline.as_ref()?, row)))
         .collect();
     html! {
         @if !tiles.is_empty() {
-            div.tiles { @for (label, row) in tiles { (tile(&label, row)) } }
+            div.tiles { @for (label, row) in tiles { (tile(label, row)) } }
         }
     }
 }
@@ -125,7 +89,7 @@ fn tile(label: &str, row: &ScoreRow) -> Markup {
     }
 }
 
-/// The change of a score, coloured and worded by its verdict.
+/// The change of a score, with the colour and word of its verdict.
 pub fn change(row: &ScoreRow) -> Markup {
     let Some(difference) = row.difference() else {
         return html! {};

@@ -7,12 +7,11 @@ use crate::report::scores::{LEVEL, ScoreRow};
 use crate::report::{Report, titles};
 
 pub fn render(report: &Report) -> Markup {
-    let mut groups: Vec<(String, Vec<&ScoreRow>)> = Vec::new();
+    let mut groups: Vec<(&str, Vec<&ScoreRow>)> = Vec::new();
     for row in report.scores.iter().filter(|row| !row.is_nothing()) {
-        let group = titles::group(&row.task);
         match groups.last_mut() {
-            Some((title, rows)) if *title == group => rows.push(row),
-            _ => groups.push((group, vec![row])),
+            Some((title, rows)) if *title == row.group => rows.push(row),
+            _ => groups.push((&row.group, vec![row])),
         }
     }
     html! {
@@ -21,7 +20,7 @@ pub fn render(report: &Report) -> Markup {
                 "Bars are 95 % bootstrap intervals: "
                 span.key.before-key { "before" } " " span.key.after-key { "after" } ". "
             }
-            "A difference counts where approximate randomisation over the same documents gives p < "
+            "A difference is significant if approximate randomisation over the same documents gives p < "
             (LEVEL) "."
         }
         div.scroll { table.scores {
@@ -52,7 +51,7 @@ fn line(row: &ScoreRow) -> Markup {
     html! {
         tr {
             th scope="row" title=(row.signature) {
-                (titles::row(&row.task, &row.name))
+                (row.title)
                 @if !hint.is_empty() { span.hint { (hint) } }
             }
             td.num { (value(row.before)) }
@@ -64,7 +63,7 @@ fn line(row: &ScoreRow) -> Markup {
     }
 }
 
-/// Both intervals on one scale of their own: above the one before, below the one after.
+/// Both intervals on a scale of their own, before above after.
 fn intervals(row: &ScoreRow) -> Markup {
     let both = [
         ("before", row.before, row.before_confidence, 6.5),

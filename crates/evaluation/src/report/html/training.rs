@@ -1,4 +1,4 @@
-//! The training in curves and numbers.
+//! Curves and numbers of training.
 
 use std::collections::BTreeMap;
 
@@ -39,29 +39,31 @@ pub fn render(training: &TrainingSummary) -> Markup {
     }
 }
 
-/// The planned steps where training ended before them.
+/// The number of planned steps, if training stopped early.
 fn planned_beyond(training: &TrainingSummary) -> Option<u64> {
-    let planned = training.finished.as_ref()?.planned_steps;
+    let planned = training.finished.as_ref()?.summary.planned_steps as u64;
     (planned > training.steps).then_some(planned)
 }
 
 fn particulars(finished: &FinishedTraining) -> Markup {
+    let summary = &finished.summary;
+    let count = |count: usize| titles::count(count as u64);
     let left_out = [
-        (finished.dropped_examples, "left out for their length"),
-        (finished.truncated_examples, "cut"),
+        (summary.dropped_examples, "dropped as too long"),
+        (summary.truncated_examples, "truncated"),
     ];
     html! {
         p.facts {
-            span { strong { (titles::count(finished.training_examples)) } " examples, "
-                strong { (titles::count(finished.held_out_examples)) } " held out" }
-            @for (count, what) in left_out {
-                @if count > 0 { span { strong { (titles::count(count)) } " " (what) } }
+            span { strong { (count(summary.training_examples)) } " examples, "
+                strong { (count(summary.held_out_examples)) } " held out" }
+            @for (number, what) in left_out {
+                @if number > 0 { span { strong { (count(number)) } " " (what) } }
             }
-            span { strong { (titles::count(finished.trainable_parameters)) } " trainable parameters" }
-            span { "peak learning rate " strong { (format!("{:.2e}", finished.learning_rate)) } }
-            span { "parameters of step " strong { (titles::count(finished.best_step)) } " exported" }
+            span { strong { (count(summary.trainable_parameters)) } " trainable parameters" }
+            span { "peak learning rate " strong { (format!("{:.2e}", summary.learning_rate)) } }
+            span { "parameters of step " strong { (count(summary.best_step)) } " exported" }
         }
-        @for warning in &finished.warnings { p.warning { (warning) } }
+        @for warning in &summary.warnings { p.warning { (warning) } }
     }
 }
 
@@ -96,7 +98,7 @@ fn curves(title: &str, curves: &BTreeMap<String, Vec<(u64, f64)>>, window: usize
     } }
 }
 
-/// Means over a moving window, placed at its last step.
+/// Moving averages, placed at the last step of each window.
 fn smooth(points: &[(u64, f64)], window: usize) -> Vec<(f64, f64)> {
     points
         .iter()

@@ -1,15 +1,15 @@
-//! Products by the `gemm` crate: AVX2, NEON, WebAssembly or plain code.
+//! Products computed by the `gemm` crate: AVX2, NEON, WebAssembly or scalar code.
 
 use half::bf16;
 
 use super::{Matrix, MatrixMut, Threads, Update};
-use crate::Precision;
+use crate::Factors;
 
-/// `value` as a product in `precision` sees it.
-pub fn rounded(value: f32, precision: Precision) -> f32 {
+/// `value` as used by a product in `precision`.
+pub fn rounded(value: f32, precision: Factors) -> f32 {
     match precision {
-        Precision::F32 => value,
-        Precision::Bf16 => bf16::from_f32(value).to_f32(),
+        Factors::F32 => value,
+        Factors::Bf16 => bf16::from_f32(value).to_f32(),
     }
 }
 
@@ -18,14 +18,14 @@ pub fn gemm(
     b: Matrix<'_>,
     c: MatrixMut<'_>,
     update: Update,
-    precision: Precision,
+    precision: Factors,
     threads: Threads,
 ) {
-    if precision == Precision::Bf16 {
+    if precision == Factors::Bf16 {
         let (left, right) = (rounded_copy(a), rounded_copy(b));
         let a = Matrix::dense(&left, a.rows, a.columns);
         let b = Matrix::dense(&right, b.rows, b.columns);
-        return gemm(a, b, c, update, Precision::F32, threads);
+        return gemm(a, b, c, update, Factors::F32, threads);
     }
     if c.rows == 0 || c.columns == 0 {
         return;
@@ -67,7 +67,7 @@ fn rounded_copy(matrix: Matrix<'_>) -> Vec<f32> {
     for row in 0..matrix.rows {
         for column in 0..matrix.columns {
             let index = row * matrix.row_stride + column * matrix.column_stride;
-            copy.push(rounded(matrix.data[index], Precision::Bf16));
+            copy.push(rounded(matrix.data[index], Factors::Bf16));
         }
     }
     copy

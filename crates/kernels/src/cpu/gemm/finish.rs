@@ -1,12 +1,12 @@
-//! What happens to a product's result while it is still in the cache.
+//! Work on the result of a product while it is still in the cache.
 
 use super::super::parallel::for_each_simd;
 use super::{MatrixMut, Update};
 
-/// The last step of a product: C = or += A · B, then + bias, then perhaps max(·, 0).
+/// The last step of a product: C = or += A · B, then + bias, then optionally max(·, 0).
 #[derive(Debug, Clone, Copy)]
 pub struct Finish<'a> {
-    /// Whether the former content is added to.
+    /// Whether the result is added to the previous content.
     pub update: Update,
     /// One value for each column.
     pub bias: Option<&'a [f32]>,
@@ -32,7 +32,7 @@ impl<'a> Finish<'a> {
         }
     }
 
-    /// Adds the bias and cuts, in a part of the result whose first column is `first`.
+    /// Adds the bias and clips, in a part of the result whose first column is `first`.
     pub fn apply(self, mut part: MatrixMut<'_>, first: usize) {
         if self.bias.is_none() && !self.relu {
             return;
@@ -45,7 +45,7 @@ impl<'a> Finish<'a> {
 }
 
 for_each_simd! {
-    /// An empty bias is none.
+    /// An empty bias means none.
     fn finish_row(row: &mut [f32], bias: &[f32], relu: bool) {
         for (value, bias) in row.iter_mut().zip(bias) {
             *value += bias;

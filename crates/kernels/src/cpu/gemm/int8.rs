@@ -1,7 +1,7 @@
-//! Right factors of one byte a weight.
+//! Right factors with one byte per weight.
 //!
-//! A weight matrix has a scale for each output, a left factor one for each row, found when it is
-//! multiplied; both are symmetric (largest magnitude ↦ 127, rounding to nearest even). Products are
+//! A weight matrix has one scale per output; a left factor has one per row, computed when it is
+//! multiplied. Both are symmetric (largest magnitude ↦ 127, rounding to nearest even). Products are
 //! sums of integers, so every form gives the same result to the last bit.
 
 #[cfg(target_arch = "x86_64")]
@@ -12,10 +12,10 @@ use std::ops::Range;
 use super::super::parallel::{for_each_item, for_each_simd};
 use super::{Finish, Matrix, MatrixMut, Threads, Update};
 
-/// The number that the largest magnitude of a row becomes.
+/// The integer that the largest magnitude of a row maps to.
 const LARGEST: f32 = 127.0;
 
-/// A right factor [k, n], of which each column is rounded to multiples of its scale.
+/// A right factor [k, n], each column of which is rounded to multiples of its scale.
 #[derive(Debug)]
 pub struct Int8Matrix {
     depth: usize,
@@ -67,7 +67,7 @@ impl Int8Matrix {
         Self::plain(weight)
     }
 
-    /// The form without panels, for processors that have no kernel.
+    /// The form without panels, for CPUs without a kernel.
     pub(super) fn plain(weight: Matrix<'_>) -> Self {
         let (columns, depth) = (weight.rows, weight.columns);
         let mut numbers = vec![0; columns * depth];
@@ -84,7 +84,7 @@ impl Int8Matrix {
         }
     }
 
-    /// Column `index` as its numbers stand for it: k values.
+    /// Column `index`, dequantised: k values.
     pub fn column(&self, index: usize, values: &mut [f32]) {
         let scale = self.scales[index];
         match &self.form {
@@ -100,6 +100,7 @@ impl Int8Matrix {
     }
 
     /// Rounds `a` [m, k], rows contiguous, for products with this matrix.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables))]
     pub fn prepare(&self, a: Matrix<'_>, threads: Threads) -> Int8Left {
         assert_eq!(a.columns, self.depth, "inner sizes of a product");
         match &self.form {
@@ -132,6 +133,7 @@ impl Int8Matrix {
     ///
     /// # Panics
     /// If the shapes do not agree, or `range` does not begin at a multiple of 32.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables))]
     pub fn multiply(
         &self,
         a: &Int8Left,
@@ -190,7 +192,7 @@ for_each_simd! {
     }
 }
 
-/// The scale of values of this magnitude at most, and what they are multiplied by. Values whose
+/// The scale of values of at most this magnitude, and the factor that divides by it. Values whose
 /// inverse would overflow count as zero.
 fn scale_of(largest: f32) -> (f32, f32) {
     if largest > 1e-30 {
@@ -200,7 +202,7 @@ fn scale_of(largest: f32) -> (f32, f32) {
     }
 }
 
-/// The largest magnitude; what is no number does not count.
+/// The largest magnitude; NaN is ignored.
 #[inline(always)]
 fn magnitude(values: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if b > a { b } else { a };
@@ -217,7 +219,7 @@ fn magnitude(values: &[f32]) -> f32 {
 }
 
 for_each_simd! {
-    /// One row of a product with columns that lie one after the other.
+    /// One row of a product with columns stored one after the other.
     fn products(left: &[i8], columns: &[i8], row_scale: f32, scales: &[f32], update: Update, row: &mut [f32]) {
         let depth = left.len();
         for (index, (value, scale)) in row.iter_mut().zip(scales).enumerate() {

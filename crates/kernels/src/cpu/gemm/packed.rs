@@ -7,7 +7,7 @@ use super::super::buffer::Buffer;
 use super::{Finish, Int8Left, Int8Matrix, Matrix, MatrixMut, Threads, fallback};
 #[cfg(target_arch = "x86_64")]
 use super::{Kernel, Side, multiply_panels, pack, packed};
-use crate::Precision;
+use crate::Factors;
 
 /// A right factor [k, n] packed for many products.
 #[derive(Debug)]
@@ -27,12 +27,12 @@ enum Form {
     /// Column-major, so that a column's products run over contiguous memory.
     Plain {
         values: Vec<f32>,
-        precision: Precision,
+        precision: Factors,
     },
     Int8(Int8Matrix),
 }
 
-/// A left factor ready for products with one [`PackedMatrix`].
+/// A left factor prepared for products with one [`PackedMatrix`].
 #[derive(Debug)]
 pub struct Left<'a> {
     rows: usize,
@@ -47,12 +47,12 @@ enum LeftForm<'a> {
     Int8(Int8Left),
 }
 
-/// Panels of packed factors begin at multiples of this many columns.
+/// Panels of packed factors begin at multiples of this number of columns.
 pub const PANEL: usize = 32;
 
 impl PackedMatrix {
     /// Packs `b` [k, n] for products in `precision`.
-    pub fn new(b: Matrix<'_>, precision: Precision) -> Self {
+    pub fn new(b: Matrix<'_>, precision: Factors) -> Self {
         #[cfg(target_arch = "x86_64")]
         if let Some(kernel) = Kernel::for_precision(precision) {
             let (rows, columns) = (b.rows, b.columns);
@@ -74,7 +74,7 @@ impl PackedMatrix {
         Self::plain(b, precision)
     }
 
-    /// Rounds the transpose of `weight` [n, k] to one byte a weight.
+    /// Rounds the transpose of `weight` [n, k] to int8.
     pub fn int8(weight: Matrix<'_>) -> Self {
         Self {
             rows: weight.columns,
@@ -83,8 +83,8 @@ impl PackedMatrix {
         }
     }
 
-    /// The form without panels, for processors that have no kernel.
-    pub(super) fn plain(b: Matrix<'_>, precision: Precision) -> Self {
+    /// The form without panels, for CPUs without a kernel.
+    pub(super) fn plain(b: Matrix<'_>, precision: Factors) -> Self {
         let (rows, columns) = (b.rows, b.columns);
         let values = (0..columns)
             .flat_map(|column| {
@@ -112,7 +112,7 @@ impl PackedMatrix {
         self.rows
     }
 
-    /// Column `index` as products see it, k values.
+    /// Column `index` as used in products, k values.
     pub fn column(&self, index: usize, values: &mut [f32]) {
         match &self.form {
             #[cfg(target_arch = "x86_64")]
@@ -126,7 +126,7 @@ impl PackedMatrix {
         }
     }
 
-    /// Makes `a` [m, k] ready for products with this matrix.
+    /// Prepares `a` [m, k] for products with this matrix.
     ///
     /// # Panics
     /// If its width is not k.

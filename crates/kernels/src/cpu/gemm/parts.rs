@@ -1,12 +1,14 @@
-//! Products whose packed factors would not fit into scratch, cut into several.
+//! Splits products whose packed factors would not fit into scratch memory.
 
 use super::{Kernel, Matrix, MatrixMut, PASS_STEPS, Side, Threads, Update, gemm};
-use crate::Precision;
+use crate::Factors;
 
-/// Words a packed factor may take: what scratch memory, and about what the level-3 cache, holds.
+/// Maximum number of words in a packed factor: the size of scratch memory, and roughly of the
+/// level-3 cache.
 const LARGEST_PACKED: usize = 1 << 21;
 
-// A part along k that is one unit long must fit whatever axis is the longest, or cutting never ends.
+// A part of unit length along k must fit whichever axis is the longest, or splitting would never
+// end.
 const _: () = assert!((2 * PASS_STEPS) * (2 * PASS_STEPS + 32) < LARGEST_PACKED);
 
 /// An axis of a product.
@@ -17,7 +19,8 @@ pub enum Axis {
     Depth,
 }
 
-/// Along which axis to cut a product whose packed factors would be too large, and how often.
+/// The axis along which to split a product whose packed factors would be too large, and the size of
+/// the parts.
 pub fn oversized(kernel: Kernel, a: Matrix<'_>, b: Matrix<'_>) -> Option<(Axis, usize)> {
     let (m, n, k) = (a.rows, b.columns, a.columns);
     let words = kernel
@@ -27,7 +30,7 @@ pub fn oversized(kernel: Kernel, a: Matrix<'_>, b: Matrix<'_>) -> Option<(Axis, 
     if parts <= 1 {
         return None;
     }
-    // Whole panels, and whole passes along k: the sums stay what they are in one piece.
+    // Whole panels, and whole passes along k, so that the sums are the same as without splitting.
     let part = |length: usize, unit: usize| length.div_ceil(parts).next_multiple_of(unit);
     Some(if k >= m.max(n) {
         (Axis::Depth, part(k, 2 * PASS_STEPS))
@@ -38,7 +41,7 @@ pub fn oversized(kernel: Kernel, a: Matrix<'_>, b: Matrix<'_>) -> Option<(Axis, 
     })
 }
 
-/// The product as several of `length` rows, columns or steps along k each.
+/// The product as several, of `length` rows, columns or steps along k each.
 #[expect(
     clippy::too_many_arguments,
     reason = "those of `gemm` and where to cut"
@@ -48,7 +51,7 @@ pub fn multiply_parts(
     b: Matrix<'_>,
     mut c: MatrixMut<'_>,
     update: Update,
-    precision: Precision,
+    precision: Factors,
     threads: Threads,
     axis: Axis,
     length: usize,

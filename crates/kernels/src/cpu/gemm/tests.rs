@@ -16,7 +16,7 @@ fn factor(data: &[f32], rows: usize, columns: usize, transposed: bool) -> Matrix
 }
 
 /// Largest deviation of `c` from `before` + A · B summed in f64, of rounded factors.
-fn error(a: Matrix<'_>, b: Matrix<'_>, before: &[f32], c: &[f32], precision: Precision) -> f64 {
+fn error(a: Matrix<'_>, b: Matrix<'_>, before: &[f32], c: &[f32], precision: Factors) -> f64 {
     let at = |m: Matrix<'_>, row: usize, column: usize| {
         let value = m.data[row * m.row_stride + column * m.column_stride];
         f64::from(fallback::rounded(value, precision))
@@ -35,7 +35,7 @@ fn error(a: Matrix<'_>, b: Matrix<'_>, before: &[f32], c: &[f32], precision: Pre
 
 #[test]
 fn products_are_right_on_odd_sizes() {
-    for precision in [Precision::F32, Precision::Bf16] {
+    for precision in [Factors::F32, Factors::Bf16] {
         for m in [1, 2, 13, 14, 15, 17, 31, 67] {
             for n in [1, 15, 16, 17, 31, 33, 67] {
                 for k in [0, 1, 2, 15, 17, 33, 67] {
@@ -79,7 +79,7 @@ fn products_are_right_on_odd_sizes() {
 fn products_in_parts_are_right() {
     for (m, n, k) in [(3, 5003, 701), (5003, 3, 701), (3, 2, 1_100_003)] {
         let (left, right) = (values(m * k, 1), values(k * n, 2));
-        for precision in [Precision::F32, Precision::Bf16] {
+        for precision in [Factors::F32, Factors::Bf16] {
             for transposed in [false, true] {
                 let a = factor(&left, m, k, transposed);
                 let b = factor(&right, k, n, !transposed);
@@ -104,7 +104,7 @@ fn gaps_between_rows_are_left_alone() {
     // SAFETY: 20 rows of 5 elements, 8 apart, lie in 160 elements.
     let c = unsafe { MatrixMut::from_raw(memory.as_mut_ptr(), 20, 5, 8) };
     let (a, b) = (Matrix::dense(&left, 20, 9), Matrix::dense(&right, 9, 5));
-    gemm(a, b, c, Update::Overwrite, Precision::F32, Threads::All);
+    gemm(a, b, c, Update::Overwrite, Factors::F32, Threads::All);
     for row in memory.chunks(8) {
         assert_eq!(row[5..], [7.0; 3]);
     }
@@ -120,15 +120,15 @@ fn products_are_finished() {
         let weight = Matrix::dense(&right, n, k);
         for (packed, bound) in [
             (
-                PackedMatrix::new(weight.transposed(), Precision::F32),
+                PackedMatrix::new(weight.transposed(), Factors::F32),
                 1e-6 * (k + 1) as f64,
             ),
             (
-                PackedMatrix::plain(weight.transposed(), Precision::F32),
+                PackedMatrix::plain(weight.transposed(), Factors::F32),
                 1e-6 * (k + 1) as f64,
             ),
             (
-                PackedMatrix::new(weight.transposed(), Precision::Bf16),
+                PackedMatrix::new(weight.transposed(), Factors::Bf16),
                 0.01 * k as f64,
             ),
             (PackedMatrix::int8(weight), 0.01 * k as f64),

@@ -1,8 +1,8 @@
-//! The product of bytes by VPDPBUSD: 14 rows × 32 columns in 28 of 32 registers.
+//! int8 products by VPDPBUSD: 14 rows × 32 columns in 28 of 32 registers.
 //!
 //! A packed step is one 32-bit word for each row of a panel: four neighbours along k. The
-//! instruction takes unsigned left numbers, so they are stored with 128 added, and 128 times the sum of
-//! a column's weights is taken off in the end.
+//! instruction takes unsigned left factors, so they are stored with 128 added, and 128 times the
+//! sum of a column's weights is subtracted at the end.
 
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::*;
@@ -16,7 +16,7 @@ use super::{quantise, scale_of};
 const TALL: usize = 14;
 const WIDE: usize = 32;
 
-/// A value exists only on processors that have the instruction.
+/// A value exists only on CPUs that have the instruction.
 #[derive(Debug, Clone, Copy)]
 pub struct Kernel(());
 
@@ -25,7 +25,7 @@ pub struct Kernel(());
 pub struct Panels {
     kernel: Kernel,
     words: Vec<u32>,
-    /// 128 times the sum of each column's numbers.
+    /// 128 times the sum of each column.
     offsets: Vec<i32>,
     depth: usize,
 }
@@ -44,7 +44,7 @@ fn steps(depth: usize) -> usize {
 }
 
 impl Kernel {
-    /// The kernel, if the processor has it.
+    /// The kernel, if the CPU supports it.
     pub fn detect() -> Option<Self> {
         let there = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
@@ -52,7 +52,7 @@ impl Kernel {
         there.then_some(Self(()))
     }
 
-    /// Rounds and packs the rows of `a`; returns the panels and each row's scale.
+    /// Rounds and packs the rows of `a`; returns the panels and the scale of each row.
     pub fn pack_left(self, a: Matrix<'_>, threads: Threads) -> (Buffer<u32>, Vec<f32>) {
         let steps = steps(a.columns);
         let panels = a.rows.div_ceil(TALL);
@@ -129,7 +129,7 @@ unsafe fn pack_row(values: &[f32], to: *mut u32) -> f32 {
 }
 
 impl Panels {
-    /// Rounds and packs the rows of `weight` [n, k] as columns; returns each one's scale too.
+    /// Rounds and packs the rows of `weight` [n, k] as columns; also returns the scale of each.
     pub fn pack(kernel: Kernel, weight: Matrix<'_>) -> (Self, Vec<f32>) {
         let (columns, depth) = (weight.rows, weight.columns);
         let steps = steps(depth);
@@ -159,7 +159,7 @@ impl Panels {
         (packed, scales)
     }
 
-    /// What packs left factors for these panels.
+    /// The kernel that packs left factors for these panels.
     pub fn kernel(&self) -> Kernel {
         self.kernel
     }
@@ -234,13 +234,13 @@ impl Panels {
     }
 }
 
-/// What belongs to the 32 columns of a panel; each pointer reaches 32 values.
+/// Data of the 32 columns of a panel; each pointer reaches 32 values.
 #[derive(Clone, Copy)]
 struct Columns {
     scales: *const f32,
     offsets: *const i32,
     bias: *const f32,
-    /// A bit for each column that is there.
+    /// One bit for each existing column.
     mask: u32,
 }
 

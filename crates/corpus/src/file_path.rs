@@ -1,0 +1,128 @@
+//! Paths in a config: relative to the folder of the config, wherever the program was started.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::Deref;
+use std::path::{Component, Path, PathBuf};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize};
+
+thread_local! {
+    static BASE: RefCell<PathBuf> = const { RefCell::new(PathBuf::new()) };
+}
+
+/// The path of a file or folder that a config names.
+///
+/// A relative path is resolved while it is deserialised, against the folder of [`relative_to`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct FilePath(PathBuf);
+
+/// Runs `read` with `base` as the folder that relative paths are resolved against; without this
+/// function it is the working directory.
+pub fn relative_to<T>(base: &Path, read: impl FnOnce() -> T) -> T {
+    /// Restores the outer folder, even if `read` panics.
+    struct Restore(PathBuf);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            BASE.set(std::mem::take(&mut self.0));
+        }
+    }
+    let _restore = Restore(BASE.replace(base.to_owned()));
+    read()
+}
+
+/// `path`, resolved against the folder of [`relative_to`].
+pub fn resolve(path: &Path) -> PathBuf {
+    BASE.with_borrow(|base| tidy(&base.join(path)))
+}
+
+/// `a/b/../c` as `a/c`, so that messages and manifests are readable.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if tidy.file_name().is_some_and(|name| name != "..") => {
+                tidy.pop();
+            }
+            component => tidy.push(component),
+        }
+    }
+    tidy
+}
+
+impl<'de> Deserialize<'de> for FilePath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        PathBuf::deserialize(deserializer).map(|path| Self(resolve(&path)))
+    }
+}
+
+impl JsonSchema for FilePath {
+    fn schema_name() -> Cow<'static, str> {
+        "FilePath".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "path" })
+    }
+}
+
+impl From<PathBuf> for FilePath {
+    fn from(path: PathBuf) -> Self {
+        Self(path)
+    }
+}
+
+impl From<&str> for FilePath {
+    fn from(path: &str) -> Self {
+        Self(path.into())
+    }
+}
+
+impl From<FilePath> for PathBuf {
+    fn from(path: FilePath) -> Self {
+        path.0
+    }
+}
+
+impl Deref for FilePath {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl AsRef<Path> for FilePath {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl fmt::Display for FilePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_paths_are_resolved_against_the_folder_of_the_config() {
+        let read = |text: &str| serde_json::from_str::<FilePath>(text).unwrap().0;
+        let folder = Path::new("configs/pt");
+        let inside = |text: &str| relative_to(folder, || read(text));
+        assert_eq!(
+            inside(r#""../data/a.jsonl""#),
+            Path::new("configs/data/a.jsonl")
+        );
+        assert_eq!(inside(r#""/data/a.jsonl""#), Path::new("/data/a.jsonl"));
+        assert_eq!(inside(r#""../../../a""#), Path::new("../a"));
+        assert_eq!(read(r#""./a""#), Path::new("a"));
+    }
+}

@@ -1,0 +1,98 @@
+//! The config of CometKiwi.
+
+use corpus::file_path::FilePath;
+use corpus::language::Language;
+use corpus::seam::{EngineError, EngineIdentity, QualityEstimator};
+use models::comet::{CometModel, CometOptions};
+use models::{ComputeDevice, Precision};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{CometKiwi, failed, identity, refuse_references};
+use crate::choice::KeyError;
+use crate::engine_config::{EstimatorConfig, Translators};
+use crate::lazy::Lazy;
+use crate::model_ref::ModelRef;
+
+/// CometKiwi or another reference-free COMET model, as in the paper.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct CometKiwiConfig {
+    /// The model's folder as published (`hparams.yaml`, `checkpoints/model.ckpt`), or its
+    /// checkpoint.
+    #[schemars(extend("default-text" = "required"))]
+    pub model: Option<ModelRef>,
+    /// Folder with the encoder's `tokenizer.json` and `config.json`.
+    ///
+    /// wmt22-cometkiwi-da is published without the tokenizer of its encoder, InfoXLM, which is that
+    /// of XLM-R: `hf download xlm-roberta-large tokenizer.json --local-dir MODEL`. A copy in the
+    /// cache of the Hugging Face tools is found there. Without `config.json` the encoder's shape is
+    /// read from its weights.
+    #[schemars(extend("default-text" = "the model's folder"))]
+    pub encoder: Option<FilePath>,
+    /// Number format of the encoder's weights.
+    pub precision: Precision,
+}
+
+impl CometKiwiConfig {
+    /// The model.
+    pub fn model(&self) -> Result<&ModelRef, KeyError> {
+        let message =
+            "name the folder of the CometKiwi model (hparams.yaml and checkpoints/model.ckpt)";
+        let model = self.model.as_ref();
+        model.ok_or_else(|| KeyError::new("model", message))
+    }
+
+    /// How the model is loaded.
+    pub fn options(&self) -> CometOptions {
+        CometOptions {
+            encoder: self.encoder.clone().map(Into::into),
+            weights: self.precision,
+        }
+    }
+}
+
+impl EstimatorConfig for CometKiwiConfig {
+    fn check(&self) -> Result<(), KeyError> {
+        self.model().map(drop)
+    }
+
+    fn check_files(&self) -> Result<(), EngineError> {
+        let model = self.model().map_err(failed)?;
+        model.check().map_err(failed)
+    }
+
+    fn open(
+        &self,
+        device: ComputeDevice,
+        _: &dyn Fn() -> Result<Translators, EngineError>,
+    ) -> Result<Option<Box<dyn QualityEstimator>>, EngineError> {
+        let model = self.model().map_err(failed)?.clone();
+        let options = self.options();
+        let metric = CometModel::describe(&model, &options).map_err(failed)?;
+        refuse_references(&model, metric.needs_reference())?;
+        let identity = identity(
+            &metric.identity,
+            metric.class(),
+            metric.transformation(),
+            options.weights,
+        );
+        let load = move || CometKiwi::load(&model, &options, device);
+        Ok(Some(Box::new(Lazy::new(identity, load))))
+    }
+}
+
+impl QualityEstimator for Lazy<CometKiwi> {
+    fn identity(&self) -> EngineIdentity {
+        self.identity.clone()
+    }
+
+    fn estimate(
+        &self,
+        pairs: &[(String, String)],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<f64>, EngineError> {
+        self.get()?.estimate(pairs, from, to)
+    }
+}

@@ -1,0 +1,153 @@
+//! Rows of held-out material, and files of them, one a line: bad lines are set aside.
+
+use std::path::{Path, PathBuf};
+
+use corpus::language::Language;
+use serde::{Deserialize, Serialize};
+
+/// Share of unusable lines above which a file is an error.
+const TOLERATED: f64 = 0.1;
+
+/// A held-out question with its reference answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Identifier, unique in its file.
+    pub id: String,
+    /// The question.
+    pub question: String,
+    /// The reference answer; empty if the file has none.
+    #[serde(default)]
+    pub answer: String,
+}
+
+/// Held-out sentence pairs of two languages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pairs {
+    /// Language of the first column.
+    pub source: Language,
+    /// Language of the second column.
+    pub target: Language,
+    /// Sentence and translation.
+    pub pairs: Vec<(String, String)>,
+}
+
+/// A line that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedLine {
+    /// The file.
+    pub path: PathBuf,
+    /// 1-based line number.
+    pub line: usize,
+    /// The reason.
+    pub reason: String,
+}
+
+/// Error returned when material cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum MaterialError {
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// Too many lines of the file are unusable.
+    #[error(
+        "{}: {bad} of {lines} lines are unusable, the first is line {first}: {reason}",
+        path.display()
+    )]
+    TooManyBadLines {
+        /// The file.
+        path: PathBuf,
+        /// Number of unusable lines.
+        bad: usize,
+        /// Number of lines that are not blank.
+        lines: usize,
+        /// Number of the first unusable line.
+        first: usize,
+        /// What is wrong with that line.
+        reason: String,
+    },
+    /// All lines are blank.
+    #[error("{}: no rows in the file", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A benchmark cannot be run as configured.
+    #[error("evaluate.benchmarks: {name}: {message}")]
+    Benchmark {
+        /// Its name.
+        name: String,
+        /// What is wrong and what to change.
+        message: String,
+    },
+    /// No question is left after the solved examples.
+    #[error(
+        "{}: {rows} rows in {language}, of which `shots` uses {shots}: no question is left",
+        path.display()
+    )]
+    TooFewRows {
+        /// The file.
+        path: PathBuf,
+        /// Language of the rows.
+        language: Language,
+        /// Number of rows.
+        rows: usize,
+        /// Number of solved examples.
+        shots: usize,
+    },
+}
+
+/// Parses every line that is not blank.
+pub(crate) fn read<T>(
+    path: &Path,
+    skipped: &mut Vec<SkippedLine>,
+    mut parse: impl FnMut(&str) -> Result<T, String>,
+) -> Result<Vec<T>, MaterialError> {
+    let bytes = std::fs::read(path).map_err(|source| MaterialError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let (mut parsed, mut bad) = (Vec::new(), Vec::new());
+    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+        let outcome = match std::str::from_utf8(line) {
+            Ok(line) if line.trim().is_empty() => continue,
+            Ok(line) => parse(line.trim_end_matches('\r')),
+            Err(error) => Err(format!(
+                "not UTF-8 from byte {} of the line",
+                error.valid_up_to()
+            )),
+        };
+        match outcome {
+            Ok(row) => parsed.push(row),
+            Err(reason) => {
+                bad.push(SkippedLine {
+                    path: path.to_owned(),
+                    line: index + 1,
+                    reason,
+                });
+            }
+        }
+    }
+    let lines = parsed.len() + bad.len();
+    if lines == 0 {
+        return Err(MaterialError::Empty {
+            path: path.to_owned(),
+        });
+    }
+    if bad.len() as f64 > TOLERATED * lines as f64 {
+        return Err(MaterialError::TooManyBadLines {
+            path: path.to_owned(),
+            bad: bad.len(),
+            lines,
+            first: bad[0].line,
+            reason: bad.swap_remove(0).reason,
+        });
+    }
+    skipped.append(&mut bad);
+    Ok(parsed)
+}

@@ -1,0 +1,281 @@
+//! Any decoder, for training, scoring and generation.
+
+use burn::Tensor;
+use burn::module::Module;
+use burn::tensor::Device;
+use kernels::{KvCache, PackedLinear, Precision, Segments, Slot};
+
+use super::{Body, Config};
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::layers::{
+    Attention, Context, Embedding, Linear, LoraConfig, LoraTargetError, MapLayer, Pass, WeightForm,
+    last_part,
+};
+use crate::random_weights::RandomWeights;
+
+/// The network of a language model.
+#[derive(Module, Debug)]
+pub struct Network {
+    body: Body,
+    #[module(skip)]
+    config: Config,
+    /// Whether blocks store only their input for the backward pass.
+    #[module(skip)]
+    recompute: bool,
+    /// The output layer in the form used for inference.
+    #[module(skip)]
+    packed_output: Option<PackedLinear>,
+}
+
+impl Network {
+    /// Reads a model with this configuration. Missing tensors, wrong shapes and unknown tensors are
+    /// errors.
+    pub fn load(
+        config: &Config,
+        checkpoint: &dyn Checkpoint,
+        device: &Device,
+    ) -> Result<Self, CheckpointError> {
+        Self::load_mapped(config, checkpoint, device, &mut |_, layer| Ok(layer))
+    }
+
+    /// [`Network::load`] with the blocks' weights converted to `form` as soon as they are read.
+    pub fn load_as(
+        config: &Config,
+        checkpoint: &dyn Checkpoint,
+        device: &Device,
+        form: WeightForm,
+    ) -> Result<Self, CheckpointError> {
+        let hold = &mut |_: &str, layer: Linear| Ok(layer.held_in(form));
+        Ok(Self::load_mapped(config, checkpoint, device, hold)?.with_output_in(form))
+    }
+
+    /// [`Network::load`] with each linear layer of a block replaced as soon as it is read; the
+    /// closure receives its full name.
+    pub(crate) fn load_mapped(
+        config: &Config,
+        checkpoint: &dyn Checkpoint,
+        device: &Device,
+        map: &mut MapLayer<'_>,
+    ) -> Result<Self, CheckpointError> {
+        Ok(Self {
+            body: config.load(checkpoint, device, map)?,
+            config: config.clone(),
+            recompute: false,
+            packed_output: None,
+        })
+    }
+
+    /// A network with weights from N(0, 0.02²), gains of 1 and biases of 0, as initialised by
+    /// Transformers, converted to `form` as soon as they are drawn. The same seed gives the same
+    /// weights on every machine.
+    pub fn random(config: &Config, seed: u64, device: &Device, form: WeightForm) -> Self {
+        let network = Self::load_as(config, &RandomWeights { seed }, device, form);
+        network.unwrap_or_else(|error| unreachable!("random weights have every shape: {error}"))
+    }
+
+    /// The configuration it was loaded with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The token table [V, C].
+    pub fn token_table(&self) -> &Embedding {
+        self.body.decoder().token_table()
+    }
+
+    /// Last hidden states of whole sequences: T ids → [T, C]. Differentiable; no cache, no dropout.
+    ///
+    /// # Panics
+    /// If an id is not below V.
+    pub fn forward(&self, ids: &[u32], segments: &Segments) -> Tensor<2> {
+        self.forward_whole(ids, segments, Attention::Causal, None)
+    }
+
+    /// [`Network::forward`] with a different attention than in pre-training.
+    pub fn forward_attending(
+        &self,
+        ids: &[u32],
+        segments: &Segments,
+        attention: Attention,
+    ) -> Tensor<2> {
+        self.forward_whole(ids, segments, attention, None)
+    }
+
+    /// [`Network::forward`] with the dropout of the adapters. A mask is a function of the seed and
+    /// of its place in the model; layers with a common input share it.
+    pub fn forward_with_dropout(&self, ids: &[u32], segments: &Segments, seed: u64) -> Tensor<2> {
+        self.forward_whole(ids, segments, Attention::Causal, Some(seed))
+    }
+
+    fn forward_whole(
+        &self,
+        ids: &[u32],
+        segments: &Segments,
+        attention: Attention,
+        dropout_seed: Option<u64>,
+    ) -> Tensor<2> {
+        let positions = segments.positions();
+        let embedded = self.body.decoder().embed(ids, &positions);
+        let context = Context {
+            attention,
+            dropout_seed,
+            ..self.context(segments, positions)
+        };
+        let mut pass = Pass {
+            context,
+            recompute: self.recompute,
+            cache: None,
+        };
+        self.body.decoder().forward(embedded, &mut pass)
+    }
+
+    /// Last hidden states of new tokens: segment i continues sequence `slots[i]` of the cache
+    /// (whole prompts and single tokens in any combination). Not differentiable.
+    pub fn forward_cached(
+        &self,
+        ids: &[u32],
+        segments: &Segments,
+        cache: &mut KvCache,
+        slots: &[Slot],
+    ) -> Tensor<2> {
+        let positions = cache.positions(segments, slots);
+        let embedded = self.body.decoder().embed(ids, &positions);
+        let mut pass = Pass {
+            context: self.context(segments, positions),
+            recompute: false,
+            cache: Some((cache, slots)),
+        };
+        self.body.decoder().forward(embedded, &mut pass)
+    }
+
+    fn context(&self, segments: &Segments, positions: Vec<u32>) -> Context {
+        let tables = self.body.decoder().rotary().iter();
+        Context {
+            segments: segments.clone(),
+            rotary: tables.map(|table| table.covering(&positions)).collect(),
+            positions: positions.into(),
+            attention: Attention::Causal,
+            dropout_seed: None,
+        }
+    }
+
+    /// Logits [T, V] of hidden states [T, C].
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let decoder = self.body.decoder();
+        match (&self.packed_output, decoder.output_layer()) {
+            (Some(packed), _) => packed.forward(hidden),
+            (None, Some(layer)) => layer.forward(hidden),
+            (None, None) => kernels::linear(hidden, decoder.token_table().weight.val(), None),
+        }
+    }
+
+    /// Weight [V, C] of the output layer, for [`kernels::linear_cross_entropy`].
+    pub fn output_weight(&self) -> Tensor<2> {
+        let decoder = self.body.decoder();
+        match decoder.output_layer() {
+            Some(layer) => layer.effective_weight(),
+            None => decoder.token_table().weight.val(),
+        }
+    }
+
+    /// An empty cache for this model.
+    pub fn new_cache(&self) -> KvCache {
+        KvCache::new(self.config.shape().num_hidden_layers)
+    }
+
+    /// The device its weights are on.
+    pub fn device(&self) -> Device {
+        self.token_table().weight.device()
+    }
+
+    /// The model in [`WeightForm::Frozen`], in which only the adapters of its blocks are trained; a
+    /// model that is already frozen stays unchanged.
+    ///
+    /// # Panics
+    /// If it was packed for inference.
+    pub fn frozen(self, format: Precision) -> Self {
+        self.map_linears(|_, layer| layer.frozen(format))
+    }
+
+    /// With `recompute`, blocks store only their input for the backward pass and recompute the
+    /// rest: less memory, a third more work.
+    pub fn recomputing(self, recompute: bool) -> Self {
+        Self { recompute, ..self }
+    }
+
+    /// A copy for inference: adapters merged, weights in the fastest form. It can be neither
+    /// trained nor saved. Drop the original afterwards, so that the weights are in memory only
+    /// once.
+    pub fn packed(&self, format: Precision) -> Self {
+        let copy = self.clone().valid();
+        copy.map_linears(|_, layer| layer.packed(format))
+            .with_output_in(WeightForm::Packed(format))
+    }
+
+    /// The model, whose blocks are in `form`, with its output layer in the matching form.
+    pub(crate) fn with_output_in(mut self, form: WeightForm) -> Self {
+        if let WeightForm::Packed(format) = form {
+            let weight = self.output_weight();
+            self.packed_output = Some(PackedLinear::new(weight, None, format));
+        }
+        self
+    }
+
+    /// Whether the blocks' weights were freed after packing, for inference or for the training of
+    /// adapters.
+    pub fn is_packed(&self) -> bool {
+        self.linears()
+            .iter()
+            .any(|(_, layer)| !layer.holds_parameter())
+    }
+
+    /// Freezes the model and attaches fresh adapters; A is drawn from `seed`.
+    pub fn apply_lora(self, config: &LoraConfig, seed: u64) -> Result<Self, LoraTargetError> {
+        if config.r == 0 {
+            return Err(LoraTargetError::Rank);
+        }
+        let mut known: Vec<String> = Vec::new();
+        for (name, _) in self.linears() {
+            let name = last_part(&name).to_owned();
+            if !known.contains(&name) {
+                known.push(name);
+            }
+        }
+        let unknown = (config.target_modules.iter()).find(|target| !known.contains(target));
+        if let Some(target) = unknown.cloned() {
+            return Err(LoraTargetError::Target { target, known });
+        }
+        Ok(self.freeze().map_linears(|name, layer| {
+            if config.adapts(name) {
+                layer.with_lora(name, config, seed)
+            } else {
+                layer
+            }
+        }))
+    }
+
+    /// The model with all adapters merged into their weights.
+    pub fn merge_lora(self) -> Self {
+        self.map_linears(|_, layer| layer.merged())
+    }
+
+    /// Replaces each linear layer of the blocks; the closure receives its full name.
+    pub fn map_linears(mut self, mut map: impl FnMut(&str, Linear) -> Linear) -> Self {
+        for (name, layer) in self.body.decoder_mut().linears_mut() {
+            *layer = map(&name, layer.clone());
+        }
+        self
+    }
+
+    /// The linear layers of the blocks; they share the memory of their weights with the model.
+    pub(crate) fn linears(&self) -> Vec<(String, Linear)> {
+        let mut copy = self.body.clone();
+        let layers = copy.decoder_mut().linears_mut().into_iter();
+        layers.map(|(name, layer)| (name, layer.clone())).collect()
+    }
+
+    /// Whether checkpoints store the weight with this name as [in, out].
+    pub fn stores_transposed(&self, name: &str) -> bool {
+        self.config.is_transposed(name)
+    }
+}

@@ -1,0 +1,170 @@
+//! Reads the parts of a model from a checkpoint.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+
+use burn::Tensor;
+use burn::module::Param;
+use burn::tensor::{Device, TensorData};
+
+use super::{Embedding, LayerNorm, Linear, RmsNorm};
+use crate::checkpoint::{Checkpoint, CheckpointError, reject_unexpected};
+
+/// Replaces a linear layer, given its full name.
+pub(crate) type MapLayer<'a> = dyn FnMut(&str, Linear) -> Result<Linear, CheckpointError> + 'a;
+
+/// Reads the parts of a model by name; tensors that are not requested do not belong to it.
+pub(crate) struct Loader<'a> {
+    pub checkpoint: &'a dyn Checkpoint,
+    pub device: &'a Device,
+    map: RefCell<&'a mut MapLayer<'a>>,
+    asked: RefCell<HashSet<String>>,
+    /// Prefix of names that the checkpoint omits.
+    left_out: Cell<Option<&'static str>>,
+}
+
+impl<'a> Loader<'a> {
+    /// Each linear layer is passed through `map` as soon as it is read, so that only one is in
+    /// memory twice.
+    pub fn new(
+        checkpoint: &'a dyn Checkpoint,
+        device: &'a Device,
+        map: &'a mut MapLayer<'a>,
+    ) -> Self {
+        Self {
+            checkpoint,
+            device,
+            map: RefCell::new(map),
+            asked: RefCell::default(),
+            left_out: Cell::new(None),
+        }
+    }
+
+    /// From now on, names are looked up without the prefix `root`, unless the checkpoint contains
+    /// the tensor `probe`.
+    pub fn root(&self, root: &'static str, probe: &str) {
+        if !self.checkpoint.contains(probe) {
+            self.left_out.set(Some(root));
+        }
+    }
+
+    /// `{name}.weight` \[outputs, inputs\] and with `bias` `{name}.bias` \[outputs\], mapped.
+    pub fn linear(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        bias: bool,
+    ) -> Result<Linear, CheckpointError> {
+        let bias = self.bias(name, shape, bias)?;
+        let weight = self.parameter(&format!("{name}.weight"), shape)?;
+        (self.map.borrow_mut())(name, Linear::new(weight, bias))
+    }
+
+    /// [`Loader::linear`] with the weight stored as [inputs, outputs]: a `Conv1D` of Transformers.
+    pub fn transposed_linear(
+        &self,
+        name: &str,
+        shape @ [outputs, inputs]: [usize; 2],
+        bias: bool,
+    ) -> Result<Linear, CheckpointError> {
+        let bias = self.bias(name, shape, bias)?;
+        let weight = self.tensor(&format!("{name}.weight"), [inputs, outputs])?;
+        // A view would be copied in each product.
+        let weight = Tensor::from_data(weight.transpose().into_data(), self.device);
+        let weight = Param::from_tensor(weight);
+        (self.map.borrow_mut())(name, Linear::new(weight, bias))
+    }
+
+    fn bias(
+        &self,
+        name: &str,
+        [outputs, _]: [usize; 2],
+        bias: bool,
+    ) -> Result<Option<Param<Tensor<1>>>, CheckpointError> {
+        let read = || self.parameter(&format!("{name}.bias"), [outputs]);
+        bias.then(read).transpose()
+    }
+
+    /// An output layer [V, C] without bias, which is never mapped; `None` if it is `tied` to the
+    /// token table, of which a checkpoint may contain a copy.
+    pub fn output_layer(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        tied: bool,
+    ) -> Result<Option<Linear>, CheckpointError> {
+        let weight = format!("{name}.weight");
+        if tied {
+            self.asked.borrow_mut().insert(weight);
+            return Ok(None);
+        }
+        Ok(Some(Linear::new(self.parameter(&weight, shape)?, None)))
+    }
+
+    /// `{name}.weight` [rows, C].
+    pub fn embedding(&self, name: &str, shape: [usize; 2]) -> Result<Embedding, CheckpointError> {
+        let weight = self.parameter(&format!("{name}.weight"), shape)?;
+        Ok(Embedding { weight })
+    }
+
+    /// `{name}.weight`, `width` values.
+    pub fn rms_norm(
+        &self,
+        name: &str,
+        width: usize,
+        epsilon: f64,
+        unit_offset: bool,
+    ) -> Result<RmsNorm, CheckpointError> {
+        Ok(RmsNorm {
+            weight: self.parameter(&format!("{name}.weight"), [width])?,
+            epsilon,
+            unit_offset,
+        })
+    }
+
+    /// `{name}.weight` and `{name}.bias`, `width` values each.
+    pub fn layer_norm(
+        &self,
+        name: &str,
+        width: usize,
+        epsilon: f64,
+    ) -> Result<LayerNorm, CheckpointError> {
+        Ok(LayerNorm {
+            weight: self.parameter(&format!("{name}.weight"), [width])?,
+            bias: self.parameter(&format!("{name}.bias"), [width])?,
+            epsilon,
+        })
+    }
+
+    /// A trainable parameter.
+    pub fn parameter<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+    ) -> Result<Param<Tensor<D>>, CheckpointError> {
+        Ok(Param::from_tensor(self.tensor(name, shape)?))
+    }
+
+    fn tensor<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+    ) -> Result<Tensor<D>, CheckpointError> {
+        let left_out = self.left_out.get();
+        let name = left_out
+            .and_then(|root| name.strip_prefix(root))
+            .unwrap_or(name);
+        self.asked.borrow_mut().insert(name.to_owned());
+        let values = self.checkpoint.tensor(name, &shape)?;
+        Ok(Tensor::from_data(
+            TensorData::new(values, shape),
+            self.device,
+        ))
+    }
+
+    /// Fails if the checkpoint contains tensors that were not requested, except those accepted by
+    /// `ignored` (buffers stored by older exporters).
+    pub fn finish(self, ignored: impl Fn(&str) -> bool) -> Result<(), CheckpointError> {
+        reject_unexpected(self.checkpoint, &self.asked.into_inner(), ignored)
+    }
+}

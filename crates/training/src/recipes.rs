@@ -1,0 +1,3 @@
+//! What can be learnt: one file a recipe.
+
+pub mod fine_tune;

@@ -1,0 +1,212 @@
+//! Examples as token ids, with the boundary between prompt and answer.
+//!
+//! The prompt is tokenised as at inference, followed by the answer. The answer ends with the
+//! end-of-turn token, which is learnt like the rest.
+
+use corpus::record::{Example, Subset};
+use models::LanguageModel;
+use models::chat_template::{AnswerFrame, ChatTemplate, ChatTemplateError, Message};
+use models::tokenizer::Tokenizer;
+use rayon::prelude::*;
+
+use super::config::{ExcessLength, TrainConfig};
+
+/// One example as token ids.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Encoded {
+    /// Identifier of the example.
+    pub id: String,
+    /// Its subset of the transfer set.
+    pub subset: Subset,
+    /// Prompt, answer and end-of-turn token.
+    pub ids: Vec<u32>,
+    /// Index in `ids` at which the answer begins; everything from there on is supervised. At least
+    /// 1.
+    pub answer_start: usize,
+}
+
+impl Encoded {
+    /// Number of supervised tokens: the answer's, including the end-of-turn token.
+    pub fn answer_tokens(&self) -> usize {
+        self.ids.len() - self.answer_start
+    }
+
+    /// Number of tokens that go through the model: all but the last, which is only predicted.
+    pub fn input_tokens(&self) -> usize {
+        self.ids.len() - 1
+    }
+}
+
+/// Error returned when examples cannot be encoded.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// The model is a base model without a chat template.
+    #[error(
+        "{model} has no chat template, so there is no form in which it could be asked and \
+         answer; use the instruction-tuned version of the model, or put a chat_template.jinja \
+         beside it"
+    )]
+    NoChatTemplate {
+        /// The model.
+        model: String,
+    },
+    /// The template or the tokenizer failed on an example.
+    #[error("example {id}: {source}")]
+    Example {
+        /// Identifier of the example.
+        id: String,
+        /// The problem.
+        source: ChatTemplateError,
+    },
+    /// The template itself is invalid.
+    #[error(transparent)]
+    Template(#[from] ChatTemplateError),
+    /// An example is longer than `max_length` and `excess_length` is `raise`.
+    #[error(
+        "example {id} has {tokens} tokens, more than train.max_length = {max_length}; raise \
+         max_length, or set excess_length to \"drop\" or \"truncate\""
+    )]
+    TooLong {
+        /// Identifier of the example.
+        id: String,
+        /// Number of its tokens.
+        tokens: usize,
+        /// The limit.
+        max_length: usize,
+    },
+    /// No example is left to train on.
+    #[error(
+        "no training example is left of {given}: {dropped} are longer than train.max_length = \
+         {max_length}"
+    )]
+    Empty {
+        /// Number of examples given.
+        given: usize,
+        /// Number of examples dropped.
+        dropped: usize,
+        /// The limit.
+        max_length: usize,
+    },
+}
+
+/// A set of examples as token ids.
+#[derive(Debug, Clone, Default)]
+pub struct EncodedSet {
+    /// The examples that fit, in the order given.
+    pub examples: Vec<Encoded>,
+    /// Identifiers of the examples that were too long.
+    pub dropped: Vec<String>,
+    /// Identifiers of the examples whose answers, and with them their end-of-turn tokens, were cut
+    /// off.
+    pub truncated: Vec<String>,
+}
+
+/// Result of encoding an example.
+enum Fit {
+    Whole(Encoded),
+    Truncated(Encoded),
+    Dropped(String),
+}
+
+/// Maximum number of tokens of an example: `config.max_length`, or what `model` has positions for.
+pub fn max_length(model: &LanguageModel, config: &TrainConfig) -> usize {
+    let longest = model.network.config().longest_sequence();
+    longest.map_or(config.max_length, |longest| longest.min(config.max_length))
+}
+
+/// Encodes examples for one model.
+pub struct Encoder<'a> {
+    tokenizer: &'a Tokenizer,
+    template: &'a ChatTemplate,
+    /// The text around every answer: all examples are one question and its answer.
+    frame: AnswerFrame,
+    max_length: usize,
+    excess_length: ExcessLength,
+}
+
+impl<'a> Encoder<'a> {
+    /// An encoder for `model` with the length limit of `config`, or the model's if that is lower.
+    pub fn new(model: &'a LanguageModel, config: &TrainConfig) -> Result<Self, EncodeError> {
+        let template = model
+            .chat_template
+            .as_ref()
+            .ok_or_else(|| EncodeError::NoChatTemplate {
+                model: model.identity.path.display().to_string(),
+            })?;
+        let frame = template.answer_frame(&model.tokenizer, &[Message::user("?")])?;
+        Ok(Self {
+            tokenizer: &model.tokenizer,
+            template,
+            frame,
+            max_length: max_length(model, config),
+            excess_length: config.excess_length,
+        })
+    }
+
+    /// The text that the template writes around an answer.
+    pub fn answer_frame(&self) -> &AnswerFrame {
+        &self.frame
+    }
+
+    /// Encodes all examples, on all cores.
+    pub fn encode(&self, examples: &[Example]) -> Result<EncodedSet, EncodeError> {
+        let fits: Vec<Fit> = examples
+            .par_iter()
+            .map(|example| self.fit(example))
+            .collect::<Result<_, _>>()?;
+        let mut set = EncodedSet::default();
+        for fit in fits {
+            match fit {
+                Fit::Whole(example) => set.examples.push(example),
+                Fit::Truncated(example) => {
+                    set.truncated.push(example.id.clone());
+                    set.examples.push(example);
+                }
+                Fit::Dropped(id) => set.dropped.push(id),
+            }
+        }
+        Ok(set)
+    }
+
+    /// Encodes an example of any length.
+    pub fn encode_one(&self, example: &Example) -> Result<Encoded, EncodeError> {
+        let messages = [Message::user(&example.question)];
+        let parts = self
+            .template
+            .prompt_and_framed_answer(self.tokenizer, &self.frame, &messages, &example.answer)
+            .map_err(|source| EncodeError::Example {
+                id: example.id.clone(),
+                source,
+            })?;
+        let answer_start = parts.prompt.len();
+        let mut ids = parts.prompt;
+        ids.extend(parts.answer);
+        Ok(Encoded {
+            id: example.id.clone(),
+            subset: example.subset,
+            ids,
+            answer_start,
+        })
+    }
+
+    fn fit(&self, example: &Example) -> Result<Fit, EncodeError> {
+        let mut encoded = self.encode_one(example)?;
+        let tokens = encoded.ids.len();
+        let learnable = (1..tokens).contains(&encoded.answer_start);
+        if learnable && tokens <= self.max_length {
+            return Ok(Fit::Whole(encoded));
+        }
+        match self.excess_length {
+            ExcessLength::Raise if learnable => Err(EncodeError::TooLong {
+                id: encoded.id,
+                tokens,
+                max_length: self.max_length,
+            }),
+            ExcessLength::Truncate if learnable && encoded.answer_start < self.max_length => {
+                encoded.ids.truncate(self.max_length);
+                Ok(Fit::Truncated(encoded))
+            }
+            _ => Ok(Fit::Dropped(encoded.id)),
+        }
+    }
+}

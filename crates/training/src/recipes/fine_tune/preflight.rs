@@ -1,0 +1,81 @@
+//! Warns before training about problems that would only show in the trained model.
+
+use models::LanguageModel;
+
+use super::config::{Method, TrainConfig};
+use super::encode::{EncodeError, EncodedSet, Encoder};
+
+/// A token whose embedding is shorter than the median by this factor was never trained.
+const UNTRAINED_NORM: f64 = 1.0 / 3.0;
+
+/// Warns if `model` cannot learn under `config` to end its turn.
+pub fn model_warnings(
+    model: &LanguageModel,
+    config: &TrainConfig,
+) -> Result<Vec<String>, EncodeError> {
+    let encoder = Encoder::new(model, config)?;
+    let frame = encoder.answer_frame();
+    let mut warnings = Vec::new();
+    if frame.end_of_turn.is_empty() {
+        warnings.push(
+            "the chat template writes nothing after an answer and the tokenizer has no \
+             end-of-text token: the model will not learn where an answer ends"
+                .to_string(),
+        );
+    } else if frame.end_token.is_none() {
+        warnings.push(format!(
+            "the chat template ends an answer without a special token; {:?} is taught as its end",
+            frame.end_of_turn
+        ));
+    }
+    if let Some(token) = frame.end_token.filter(|_| config.method == Method::Lora) {
+        let (norm, median) = embedding_norms(model, token);
+        if norm < UNTRAINED_NORM * median {
+            warnings.push(format!(
+                "the embedding of the end-of-turn token {:?} has norm {norm:.3}, and the \
+                 median is {median:.3}: it was never trained, and LoRA leaves embeddings as they are, so \
+                 answers may not end; use the instruction-tuned model or method = \"full\"",
+                frame.end_of_turn
+            ));
+        }
+    }
+    Ok(warnings)
+}
+
+/// Warns about examples with more than `limit` tokens in the set called `name`.
+pub fn length_warnings(name: &str, set: &EncodedSet, limit: usize) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !set.dropped.is_empty() {
+        warnings.push(format!(
+            "{} of the {name} examples have more than {limit} tokens and are left out, \
+             the first is {}",
+            set.dropped.len(),
+            set.dropped[0]
+        ));
+    }
+    if !set.truncated.is_empty() {
+        warnings.push(format!(
+            "{} of the {name} examples have more than {limit} tokens: their answers are cut and \
+             do not teach where an answer ends, the first is {}",
+            set.truncated.len(),
+            set.truncated[0]
+        ));
+    }
+    warnings
+}
+
+/// L2 norm of the embedding of `token`, and the median norm over the vocabulary.
+fn embedding_norms(model: &LanguageModel, token: u32) -> (f64, f64) {
+    let table = model.network.token_table().weight.val().inner();
+    let norms = table
+        .square()
+        .sum_dim(1)
+        .sqrt()
+        .into_data()
+        .convert::<f32>();
+    let norms: Vec<f64> = norms.iter::<f32>().map(f64::from).collect();
+    let norm = norms[token as usize];
+    let mut sorted = norms;
+    sorted.sort_by(f64::total_cmp);
+    (norm, sorted[sorted.len() / 2])
+}

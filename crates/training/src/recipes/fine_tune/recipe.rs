@@ -1,0 +1,74 @@
+//! Fine-tuning as a recipe for the training loop.
+
+use std::path::Path;
+
+use artefacts::training::HeldOutLoss;
+use burn::module::Module;
+use models::{LoraConfig, LoraTargetError, Network, WeightForm};
+
+use super::config::{Method, TrainConfig};
+use super::error::TrainError;
+use super::saved_model::SavedModel;
+use super::supervised_set::SupervisedSet;
+use crate::run::{Loss, Place, Recipe};
+
+/// SDRRL and its baselines: the weighted cross-entropy of the answers of a transfer set.
+pub struct FineTune {
+    /// The training examples.
+    pub train: SupervisedSet,
+    /// The held-out examples.
+    pub held_out: SupervisedSet,
+    /// The model without its network.
+    pub model: SavedModel,
+}
+
+impl Recipe for FineTune {
+    type Network = Network;
+    type Error = TrainError;
+
+    fn items(&self) -> usize {
+        self.train.examples().len()
+    }
+
+    fn cost(&self, item: usize, beside: &[usize]) -> usize {
+        self.train.cost(item, beside)
+    }
+
+    fn loss(&self, network: &Network, batch: &[usize], place: &Place) -> Result<Loss, TrainError> {
+        Ok(self.train.loss(network, batch, place))
+    }
+
+    fn held_out(&self, network: &Network) -> Result<Option<HeldOutLoss>, TrainError> {
+        Ok(self.held_out.held_out_loss(network))
+    }
+
+    fn save(&self, network: &Network, folder: &Path) -> Result<(), TrainError> {
+        Ok(self.model.write_checkpoint(network, folder)?)
+    }
+
+    fn load(&self, network: Network, folder: &Path) -> Result<Network, TrainError> {
+        Ok(self.model.read_checkpoint(network, folder)?)
+    }
+}
+
+/// The network, in which exactly the parameters that `config` trains require gradients.
+pub fn prepare(network: Network, config: &TrainConfig) -> Result<Network, LoraTargetError> {
+    let network = match config.method {
+        Method::Full => network.merge_lora().unfreeze(),
+        Method::Lora => {
+            let lora = LoraConfig {
+                r: config.lora_rank,
+                lora_alpha: config.lora_alpha,
+                lora_dropout: config.lora_dropout,
+                target_modules: config.lora_targets.clone(),
+                use_rslora: false,
+            };
+            let network = network.merge_lora().apply_lora(&lora, config.seed)?;
+            match config.weight_form() {
+                WeightForm::Frozen(format) => network.frozen(format),
+                _ => network,
+            }
+        }
+    };
+    Ok(network.recomputing(config.recompute).train())
+}

@@ -1,0 +1,81 @@
+//! Errors of the loop.
+
+use std::path::{Path, PathBuf};
+
+use artefacts::ArtefactError;
+
+use crate::optimizer::ParameterFileError;
+
+/// Error returned when a run cannot start or continue, or its results cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A file could not be read or written, or another process is training in the folder.
+    #[error(transparent)]
+    Artefact(#[from] ArtefactError),
+    /// The checkpoint belongs to another run.
+    #[error(
+        "{} was trained with other settings or data, so it cannot be resumed: {differences}. Undo \
+         the change, set another `output`, or delete {}", folder.display(), folder.display()
+    )]
+    OtherRun {
+        /// The training folder.
+        folder: PathBuf,
+        /// The differences.
+        differences: String,
+    },
+    /// `trainer_state.json` does not parse.
+    #[error(
+        "{}: {source}; delete this checkpoint to resume from the one before, or the whole training \
+         folder if an earlier version of the program wrote it", path.display()
+    )]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// The problem.
+        source: serde_json::Error,
+    },
+    /// A file of a checkpoint has changed since it was written.
+    #[error(
+        "{} is damaged; delete its checkpoint to resume from the one before", .0.display()
+    )]
+    Damaged(PathBuf),
+    /// A file of tensors could not be written or read.
+    #[error(transparent)]
+    Parameters(#[from] ParameterFileError),
+    /// The loss or its gradient is not finite.
+    #[error(
+        "training diverged at step {step}: loss {loss}, gradient norm {grad_norm}; lower \
+         train.learning_rate (it was {learning_rate:.2e}) and run again to resume from the last \
+         checkpoint"
+    )]
+    Diverged {
+        /// The step.
+        step: usize,
+        /// Its loss.
+        loss: f64,
+        /// Its gradient's norm.
+        grad_norm: f64,
+        /// Its learning rate.
+        learning_rate: f64,
+    },
+    /// The loss of the untrained network is not finite.
+    #[error(
+        "the loss of the very first step is {loss} and its gradient's norm {grad_norm}, before \
+         anything was learnt: the model's weights are damaged"
+    )]
+    NotFinite {
+        /// The loss.
+        loss: f64,
+        /// The gradient's norm.
+        grad_norm: f64,
+    },
+}
+
+impl RunError {
+    pub(super) fn state(path: &Path) -> impl FnOnce(serde_json::Error) -> RunError + '_ {
+        |source| RunError::State {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `xldistill plan`: prints the stages of a run, for a scheduler.
+
+use std::io::Write;
+
+use anyhow::Result;
+use artefacts::Key;
+use corpus::{progress::Silent, stage::Shard};
+use serde::Serialize;
+
+use crate::{
+    arguments::PlanArguments,
+    config::Config,
+    run::Run,
+    stages::{STAGES, Stage},
+};
+
+/// A run, for a scheduler.
+#[derive(Serialize)]
+struct Plan {
+    config: String,
+    output: String,
+    stages: Vec<Step>,
+}
+
+/// A stage. Its commands may run at the same time, once the stages it depends on are finished.
+#[derive(Serialize)]
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    depends_on: &'static [&'static str],
+    shardable: bool,
+    folder: String,
+    state: &'static str,
+    /// Key of the result, once the stage is finished.
+    key: Option<Key>,
+    /// A command for each shard.
+    commands: Vec<String>,
+    /// The command that merges the shards after all `commands`, if there are shards.
+    merge: Option<String>,
+}
+
+/// Prints the plan.
+pub fn run(arguments: &PlanArguments) -> Result<()> {
+    let config = arguments.config.read()?;
+    let plan = plan(arguments, &config);
+    let mut out = std::io::stdout().lock();
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&plan)?)?;
+        return Ok(());
+    }
+    for step in &plan.stages {
+        let after = match step.depends_on {
+            [] => String::new(),
+            stages => format!(", after {}", stages.join(" and ")),
+        };
+        writeln!(out, "{} ({}{after})", step.name, step.state)?;
+        for command in step.commands.iter().chain(&step.merge) {
+            writeln!(out, "  {command}")?;
+        }
+    }
+    Ok(())
+}
+
+fn plan(arguments: &PlanArguments, config: &Config) -> Plan {
+    let run = Run {
+        config,
+        shard: Shard::WHOLE,
+        progress: &Silent,
+    };
+    let given = &arguments.config;
+    let mut words = vec![given.config.display().to_string()];
+    words.extend(given.overrides.iter().cloned());
+    words.extend(given.device.map(|device| format!("--device={device}")));
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    let words = words.join(" ");
+    let step = |stage: &&dyn Stage| {
+        let whole = format!("xldistill {} {words}", stage.command());
+        let shards = if stage.shardable() {
+            arguments.shards
+        } else {
+            1
+        };
+        let shard = |number| format!("{whole} --shard {number}/{shards}");
+        Step {
+            name: stage.name(),
+            about: stage.about(),
+            depends_on: stage.depends_on(),
+            shardable: stage.shardable(),
+            folder: run.folder(stage.name()).display().to_string(),
+            state: stage.state(&run).name(),
+            key: stage.key(&run),
+            merge: (shards > 1).then(|| whole.clone()),
+            commands: match shards {
+                1 => vec![whole],
+                _ => (0..shards).map(shard).collect(),
+            },
+        }
+    };
+    Plan {
+        config: given.config.display().to_string(),
+        output: config.output.to_string(),
+        stages: STAGES.iter().map(step).collect(),
+    }
+}
+
+/// `word`, quoted for a POSIX shell if necessary.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+%@".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}

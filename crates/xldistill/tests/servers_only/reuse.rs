@@ -1,0 +1,84 @@
+//! A moved folder and a shared store repeat no work.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::{Run, manifest};
+
+/// The manifests of the stages up to mix, byte for byte.
+fn manifests(output: &Path) -> Vec<Vec<u8>> {
+    let stages = ["answer", "translate", "filter", "code_switch", "mix"];
+    let read = |stage| fs::read(output.join(stage).join("manifest.json")).expect("a manifest");
+    stages.map(read).to_vec()
+}
+
+#[test]
+fn a_moved_folder_and_another_working_directory_repeat_nothing() {
+    let run = Run::new();
+    let parameters = fixtures::reference("cld3/tiny_params.cc");
+    fs::copy(parameters, run.path("identifier.cc")).expect("copies");
+    let identify = ["identify.engine=cld3", "identify.model=identifier.cc"];
+    run.succeed(&[&["run", "--until", "mix"][..], &identify].concat());
+    let (requests, before) = (run.server.requests().len(), manifests(&run.path("run")));
+    let plan: Value =
+        serde_json::from_slice(&run.xldistill(&["plan", "--json"]).stdout).expect("JSON");
+    let mix = &plan["stages"][4];
+    assert_eq!(
+        (&mix["name"], &mix["state"]),
+        (&json!("mix"), &json!("finished"))
+    );
+    assert_eq!(mix["key"], manifest(&run.path("run/mix"))["key"]);
+    assert_eq!(plan["stages"][5]["key"], Value::Null);
+
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let moved = elsewhere.path().join("moved");
+    fs::rename(run.folder.path(), &moved).expect("moves");
+    let output = Command::new(env!("CARGO_BIN_EXE_xldistill"))
+        .args(["run", "config.toml", "--until", "mix"])
+        .args(identify)
+        .current_dir(&moved)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert_eq!(run.server.requests().len(), requests, "{said}");
+    assert!(manifests(&moved.join("run")) == before, "{said}");
+    fs::rename(&moved, run.folder.path()).expect("moves back");
+}
+
+#[test]
+fn runs_share_what_a_store_has() {
+    let run = Run::new();
+    let output = |name: &str| format!("output={}", run.path(name).display());
+    run.succeed(&["run", "--until", "mix", "store=store", &output("first")]);
+    let requests = run.server.requests().len();
+    let first = manifests(&run.path("first"));
+    run.succeed(&["run", "--until", "mix", "store=store", &output("second")]);
+    assert_eq!(run.server.requests().len(), requests);
+    assert!(manifests(&run.path("second")) == first);
+    for stage in ["answer", "mix"] {
+        let folders = ["first", "second"].map(|name| run.path(name).join(stage));
+        assert!(folders.iter().all(|folder| folder.is_symlink()), "{stage}");
+        let artefacts = folders.map(|folder| folder.canonicalize().expect("an artefact"));
+        assert_eq!(artefacts[0], artefacts[1]);
+    }
+    // Another mix shares what comes before it.
+    run.succeed(&[
+        "run",
+        "--until",
+        "mix",
+        "store=store",
+        "mix.seed=7",
+        &output("second"),
+    ]);
+    let mixes = ["first", "second"].map(|name| run.path(name).join("mix").canonicalize());
+    assert_ne!(
+        mixes[0].as_ref().expect("a mix"),
+        mixes[1].as_ref().expect("a mix")
+    );
+    assert_eq!(run.server.requests().len(), requests);
+    assert!(manifests(&run.path("first")) == first);
+}

@@ -1,0 +1,204 @@
+//! The program as a shell sees it: pipes that close, plans for schedulers, configs that move.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn quickstart() -> String {
+    root()
+        .join("examples/quickstart/por.toml")
+        .display()
+        .to_string()
+}
+
+fn xldistill() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_xldistill"))
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_quickstarts_config_resolves() {
+    let output = xldistill()
+        .args(["run", &quickstart(), "--dry-run", "train.epochs=2"])
+        .output()
+        .expect("starts");
+    assert!(output.status.success(), "{}", said(&output));
+    let text = String::from_utf8(output.stdout).expect("text");
+    // The plan is comments: what is printed is a config.
+    assert!(text.starts_with("# answer"), "{text}");
+    let config: toml::Table = toml::from_str(&text).expect("TOML");
+    assert_eq!(config["train"]["epochs"].as_integer(), Some(2));
+    assert_eq!(
+        config["train"]["seed"].as_integer(),
+        Some(1),
+        "the run's seed"
+    );
+    let instructions = config["data"]["instructions"][0].as_str().expect("a path");
+    assert!(Path::new(instructions).is_file(), "{instructions}");
+}
+
+#[test]
+fn a_section_may_have_the_seed_zero() {
+    let output = xldistill()
+        .args(["run", &quickstart(), "--dry-run", "mix.seed=0"])
+        .output()
+        .expect("starts");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let config: toml::Table = toml::from_str(&text).expect("TOML");
+    assert_eq!(config["mix"]["seed"].as_integer(), Some(0));
+    assert_eq!(config["train"]["seed"].as_integer(), Some(1));
+}
+
+/// `xldistill … | head -1`
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    for arguments in [
+        &["run", &quickstart(), "--dry-run"][..],
+        &["plan", &quickstart(), "--shards", "5000"],
+        &["config-reference"],
+        &["completions", "bash"],
+    ] {
+        let mut child = xldistill()
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let mut line = String::new();
+        let mut stdout = BufReader::with_capacity(16, child.stdout.take().expect("a pipe"));
+        stdout.read_line(&mut line).expect("a line");
+        drop(stdout);
+        let output = child.wait_with_output().expect("ends");
+        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+        assert_eq!(said(&output), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_plan_lists_shards_dependencies_and_commands() {
+    let config = quickstart();
+    let output = xldistill()
+        .args([
+            "plan",
+            &config,
+            "--json",
+            "--shards",
+            "2",
+            "data.instructions=[\"a b.jsonl\"]",
+        ])
+        .output()
+        .expect("starts");
+    assert!(output.status.success(), "{}", said(&output));
+    let plan: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let stages = plan["stages"].as_array().expect("a list");
+    let names: Vec<&str> = stages
+        .iter()
+        .filter_map(|stage| stage["name"].as_str())
+        .collect();
+    let expected = [
+        "answer",
+        "translate",
+        "filter",
+        "code_switch",
+        "mix",
+        "train",
+        "evaluate",
+        "report",
+    ];
+    assert_eq!(names, expected);
+    let (translate, train) = (&stages[1], &stages[5]);
+    assert_eq!(translate["depends_on"], json!(["answer"]));
+    let whole = format!("xldistill translate {config} 'data.instructions=[\"a b.jsonl\"]'");
+    assert_eq!(
+        translate["commands"],
+        json!([
+            format!("{whole} --shard 0/2"),
+            format!("{whole} --shard 1/2")
+        ])
+    );
+    assert_eq!(translate["merge"], json!(whole));
+    assert_eq!(
+        stages[3]["commands"][0]
+            .as_str()
+            .map(|c| c.starts_with("xldistill code-switch ")),
+        Some(true)
+    );
+    assert_eq!(
+        (&train["shardable"], &train["merge"]),
+        (&json!(false), &Value::Null)
+    );
+    assert_eq!(train["commands"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn what_is_missing_is_found_before_the_first_stage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).expect("writes");
+    };
+    write(
+        "instructions.jsonl",
+        "{\"question\": \"What?\", \"answer\": \"That.\"}\n",
+    );
+    write("pairs.tsv", "no tab\n");
+    write(
+        "config.toml",
+        r#"
+model = "somebody/llm"
+targets = ["por_Latn"]
+output = "run"
+[data]
+instructions = ["instructions.jsonl"]
+parallel.por_Latn = "pairs.tsv"
+[translate]
+engine = "nllb"
+model = "facebook/nllb-200-distilled-600M"
+[estimate_quality]
+engine = "none"
+[code_switch]
+dictionaries.por_Latn = ["none.txt"]
+[evaluate]
+questions.por_Latn = "instructions.jsonl"
+"#,
+    );
+    let config = folder.path().join("config.toml");
+    let config = config.to_str().expect("a path");
+    let run = xldistill().args(["run", config]).output().expect("starts");
+    assert_eq!(run.status.code(), Some(1));
+    let said = said(&run);
+    for missing in [
+        "hf download somebody/llm",
+        "hf download facebook/nllb-200-distilled-600M --local-dir models/nllb-200-distilled-600M",
+        "none.txt",
+        "pairs.tsv",
+        "missing field `id`",
+    ] {
+        assert!(said.contains(missing), "{missing}: {said}");
+    }
+    assert!(
+        !folder.path().join("run").exists(),
+        "something was begun: {said}"
+    );
+
+    let doctor = xldistill()
+        .args(["doctor", config, "code_switch.dictionaries={}"])
+        .output()
+        .expect("starts");
+    assert_eq!(doctor.status.code(), Some(1));
+    let report = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(
+        report.contains("FAILED  parallel text in por_Latn"),
+        "{report}"
+    );
+    assert!(!report.contains("dictionary into"), "{report}");
+}
