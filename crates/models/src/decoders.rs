@@ -12,6 +12,7 @@ mod stack;
 mod tensor_names;
 
 pub mod llama;
+pub mod qwen3;
 
 use burn::Tensor;
 use burn::module::Module;
@@ -213,6 +214,7 @@ macro_rules! decoders {
 
 decoders! {
     Llama: llama::LlamaConfig,
+    Qwen3: qwen3::Qwen3Config,
 }
 
 impl Config {

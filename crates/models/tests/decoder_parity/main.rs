@@ -29,6 +29,8 @@ const DECODERS: &[(&str, &[Beside])] = &[
     ("llama/mistral_bf16_sharded", &[]),
     ("llama/mistral_windowed", &[]),
     ("llama/qwen2_windowed", &[]),
+    ("qwen3/tied", &[OlderConfig, Gguf, Adapter]),
+    ("qwen3/untied", &[]),
 ];
 
 /// All fixtures by name.
