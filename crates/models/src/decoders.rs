@@ -11,6 +11,7 @@ mod shape;
 mod stack;
 mod tensor_names;
 
+pub mod gemma3;
 pub mod llama;
 pub mod qwen3;
 
@@ -215,6 +216,7 @@ macro_rules! decoders {
 decoders! {
     Llama: llama::LlamaConfig,
     Qwen3: qwen3::Qwen3Config,
+    Gemma3: gemma3::Gemma3Config,
 }
 
 impl Config {

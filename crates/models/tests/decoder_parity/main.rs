@@ -31,6 +31,8 @@ const DECODERS: &[(&str, &[Beside])] = &[
     ("llama/qwen2_windowed", &[]),
     ("qwen3/tied", &[OlderConfig, Gguf, Adapter]),
     ("qwen3/untied", &[]),
+    ("gemma3/scaled", &[OlderConfig, Adapter]),
+    ("gemma3/seven_layers", &[Gguf]),
 ];
 
 /// All fixtures by name.
