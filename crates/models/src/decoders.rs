@@ -12,6 +12,7 @@ mod stack;
 mod tensor_names;
 
 pub mod gemma3;
+pub mod gpt2;
 pub mod llama;
 pub mod qwen3;
 
@@ -217,6 +218,7 @@ decoders! {
     Llama: llama::LlamaConfig,
     Qwen3: qwen3::Qwen3Config,
     Gemma3: gemma3::Gemma3Config,
+    Gpt2: gpt2::Gpt2Config,
 }
 
 impl Config {

@@ -33,6 +33,8 @@ const DECODERS: &[(&str, &[Beside])] = &[
     ("qwen3/untied", &[]),
     ("gemma3/scaled", &[OlderConfig, Adapter]),
     ("gemma3/seven_layers", &[Gguf]),
+    ("gpt2/tied", &[OlderConfig, Gguf, Adapter]),
+    ("gpt2/hub_names", &[]),
 ];
 
 /// All fixtures by name.
