@@ -3,6 +3,7 @@
 //! To add one, write its file (reading of rows, prompt, presentation) and add it to [`ALL`]. The
 //! config, the results and the report need no change.
 
+mod belebele;
 mod config;
 
 use std::path::Path;
@@ -15,7 +16,7 @@ use crate::task::{Headline, Presentation, Task};
 pub use config::BenchmarkConfig;
 
 /// All benchmarks.
-pub const ALL: &[&Benchmark] = &[];
+pub const ALL: &[&Benchmark] = &[&belebele::BELEBELE];
 
 /// A published test set.
 #[derive(Debug)]
