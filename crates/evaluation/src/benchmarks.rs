@@ -5,6 +5,7 @@
 
 mod belebele;
 mod config;
+mod xnli;
 
 use std::path::Path;
 
@@ -16,7 +17,7 @@ use crate::task::{Headline, Presentation, Task};
 pub use config::BenchmarkConfig;
 
 /// All benchmarks.
-pub const ALL: &[&Benchmark] = &[&belebele::BELEBELE];
+pub const ALL: &[&Benchmark] = &[&belebele::BELEBELE, &xnli::XNLI];
 
 /// A published test set.
 #[derive(Debug)]

@@ -106,3 +106,44 @@ fn choices_score_as_lm_evaluation_harness_scores_them() {
     assert_close(&scores[task], &expected["belebele_por_Latn_1"], "one shot");
     assert_eq!(results.shots[task], 1);
 }
+
+#[test]
+fn clozes_score_as_lm_evaluation_harness_scores_them() {
+    let path = fixtures::reference("benchmarks/xnli-{iso}.tsv");
+    let expected = expected("expected.json");
+    let model = fixtures::reference("gguf/bpe.gguf");
+    let xnli = |languages, shots| benchmark("xnli", path.clone(), languages, shots);
+    let (results, scores) = run(&model, vec![xnli(&["eng_Latn", "deu_Latn"], 0)]);
+    for task in ["xnli_en", "xnli_de"] {
+        assert_close(&scores[task], &expected[task], task);
+    }
+    // In English always "contradiction", right twice of four; in German always "entailment".
+    let number = |task: &str, key: &str| results.results[task][key].as_f64().expect("a number");
+    assert_eq!(number("xnli_en", "acc,none"), 0.5);
+    assert!((number("xnli_en", "f1,none") - (2.0 * 2.0 / 6.0) / 3.0).abs() < 1e-12);
+    assert!((number("xnli_de", "acc,none") - 1.0 / 3.0).abs() < 1e-12);
+    let (_, scores) = run(&model, vec![xnli(&["eng_Latn"], 2)]);
+    assert_close(&scores["xnli_en"], &expected["xnli_en_2"], "two shots");
+}
+
+/// Needs the public data sets and SmolLM2.
+mod with_data {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the public data sets and models of quickstart.sh: make test-data"]
+    fn published_sets_on_a_real_model_score_as_transformers_does() {
+        let languages = ["eng_Latn", "deu_Latn"];
+        let xnli = fixtures::data("xnli").join("dev-{iso}.tsv");
+        let benchmarks = vec![
+            benchmark("belebele", fixtures::data("belebele"), &languages, 0),
+            benchmark("xnli", xnli, &languages, 0),
+        ];
+        let (_, scores) = run(&fixtures::model(fixtures::SMOLLM2), benchmarks);
+        let expected = expected("expected_smollm2.json");
+        assert_eq!(scores.len(), expected.len());
+        for (task, theirs) in &expected {
+            assert_close(&scores[task], theirs, task);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! XNLI: whether a hypothesis follows from a premise, in 15 languages (Conneau et al. 2018, arXiv
+//! 1809.05053). Read from the published `xnli.dev.tsv` or `xnli.test.tsv`, which hold all
+//! languages, or from a file per language: premise TAB hypothesis TAB label.
+//!
+//! By log-likelihood of a cloze, `PREMISE, right? Yes, HYPOTHESIS`, with the words of
+//! lm-evaluation-harness' `xnli_*` (including its Arabic `رقم`, "number", for "no"). The whole
+//! sentence is scored; the shared beginning of the three is computed once.
+
+use corpus::language::Language;
+use serde_json::{Map, Value};
+
+use super::{Benchmark, Scoring, Source};
+use crate::rows::MaterialError;
+use crate::task::Task;
+use crate::task::multiple_choice::{Item, MultipleChoice};
+
+/// See the module.
+pub const XNLI: Benchmark = Benchmark {
+    name: "xnli",
+    paper: "Conneau et al. 2018, arXiv 1809.05053",
+    file: "xnli.test.tsv",
+    covers: |language| cloze(language).is_some(),
+    scorings: &[Scoring::LogLikelihood],
+    load,
+};
+
+const LABELS: [&str; 3] = ["entailment", "neutral", "contradiction"];
+
+/// Words of the cloze in one language.
+struct Cloze {
+    code: &'static str,
+    /// The language in XNLI's files.
+    iso: &'static str,
+    /// Follows the premise, with a question mark.
+    question: &'static str,
+    /// In the order of [`LABELS`].
+    answers: [&'static str; 3],
+}
+
+#[rustfmt::skip]
+const CLOZES: [Cloze; 15] = [
+    Cloze { code: "arb_Arab", iso: "ar", question: "صحيح", answers: ["نعم", "لذا", "رقم"] },
+    Cloze { code: "bul_Cyrl", iso: "bg", question: "правилно", answers: ["да", "така", "не"] },
+    Cloze { code: "deu_Latn", iso: "de", question: "richtig", answers: ["Ja", "Auch", "Nein"] },
+    Cloze { code: "ell_Grek", iso: "el", question: "σωστός", answers: ["Ναί", "Έτσι", "όχι"] },
+    Cloze { code: "eng_Latn", iso: "en", question: "right", answers: ["Yes", "Also", "No"] },
+    Cloze { code: "spa_Latn", iso: "es", question: "correcto", answers: ["Sí", "Asi que", "No"] },
+    Cloze { code: "fra_Latn", iso: "fr", question: "correct", answers: ["Oui", "Aussi", "Non"] },
+    Cloze { code: "hin_Deva", iso: "hi", question: "सही", answers: ["हाँ", "इसलिए", "नहीं"] },
+    Cloze { code: "rus_Cyrl", iso: "ru", question: "правильно", answers: ["Да", "Так", "Нет"] },
+    Cloze { code: "swh_Latn", iso: "sw", question: "sahihi", answers: ["Ndiyo", "Hivyo", "Hapana"] },
+    Cloze { code: "tha_Thai", iso: "th", question: "ถูกต้อง", answers: ["ใช่", "ดังนั้น", "ไม่"] },
+    Cloze { code: "tur_Latn", iso: "tr", question: "doğru", answers: ["Evet", "Böylece", "Hayır"] },
+    Cloze { code: "urd_Arab", iso: "ur", question: "صحیح", answers: ["جی ہاں", "اس لئے", "نہیں"] },
+    Cloze { code: "vie_Latn", iso: "vi", question: "đúng", answers: ["Vâng", "Vì vậy", "Không"] },
+    Cloze { code: "zho_Hans", iso: "zh", question: "正确", answers: ["是的", "所以", "不是的"] },
+];
+
+fn cloze(language: Language) -> Option<&'static Cloze> {
+    CLOZES.iter().find(|cloze| cloze.code == language.code())
+}
+
+fn load(source: &mut Source<'_>) -> Result<Box<dyn Task>, MaterialError> {
+    let language = source.language;
+    let cloze = cloze(language).expect("a language that XNLI covers");
+    let (solved, items) = source.rows(|line| item(line, cloze))?;
+    Ok(Box::new(MultipleChoice {
+        name: source.task_name(XNLI.name, cloze.iso),
+        version: 1,
+        language,
+        labels: LABELS.map(str::to_owned).into(),
+        scoring: source.scoring,
+        normalised: false,
+        classes: true,
+        solved,
+        items,
+        presentation: source.presentation("XNLI"),
+    }))
+}
+
+/// Reads three columns, or the published ones: language, label, four parses, premise, hypothesis,
+/// and others.
+fn item(line: &str, cloze: &Cloze) -> Result<Option<Item>, String> {
+    let columns: Vec<&str> = line.split('\t').collect();
+    let (premise, hypothesis, label) = match columns[..] {
+        [premise, hypothesis, label] => (premise, hypothesis, label),
+        [language, label, _, _, _, _, premise, hypothesis, ..] if language == cloze.iso => {
+            (premise, hypothesis, label)
+        }
+        [_, _, _, _, _, _, _, _, ..] => return Ok(None),
+        [_, _] => return Err("no label; name a file with labels".to_owned()),
+        _ => {
+            return Err(format!(
+                "{} columns instead of premise TAB hypothesis TAB label",
+                columns.len()
+            ));
+        }
+    };
+    let label = label.trim();
+    let correct = LABELS.iter().position(|known| *known == label);
+    let correct = correct.ok_or_else(|| format!("the label {label:?} is not one of XNLI's"))?;
+    let choice = |answer| format!("{premise}, {}? {answer}, {hypothesis}", cloze.question);
+    Ok(Some(Item {
+        doc: Map::from_iter([
+            ("premise".to_owned(), Value::from(premise)),
+            ("hypothesis".to_owned(), Value::from(hypothesis)),
+        ]),
+        prompt: String::new(),
+        choices: cloze.answers.map(choice).into(),
+        correct,
+    }))
+}
