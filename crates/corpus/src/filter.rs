@@ -8,6 +8,7 @@
 
 mod config;
 mod copied;
+mod copied_stretch;
 mod language;
 mod length_ratio;
 mod long_words;
@@ -67,6 +68,9 @@ impl<'a> FilterStage<'a> {
         let rules: Vec<Box<dyn Rule + 'a>> = vec![
             Box::new(copied::SourceCopied {
                 max_similarity: config.max_source_similarity,
+            }),
+            Box::new(copied_stretch::CopiedStretch {
+                max: config.max_copied_words,
             }),
             Box::new(protected::ProtectedLost),
             Box::new(markup::MarkupResidue),

@@ -17,6 +17,9 @@ pub struct FilterConfig {
     pub min_language_probability: Option<f64>,
     /// Similarity to the source (chrF, 0 to 100) from which a translation is rejected as copied.
     pub max_source_similarity: f64,
+    /// Maximum number of consecutive words that a translation may share with its source. 8 is
+    /// longer than most names and titles.
+    pub max_copied_words: Option<usize>,
     /// Maximum ratio between the numbers of words of both sides, with tolerance for short texts.
     pub max_length_ratio: f64,
     /// Maximum ratio between the numbers of sentences of both sides.
@@ -53,6 +56,7 @@ impl Default for FilterConfig {
             min_quality: None,
             min_language_probability: None,
             max_source_similarity: 85.0,
+            max_copied_words: None,
             max_length_ratio: 2.5,
             max_sentence_ratio: 2.0,
             max_word_length: 40,
