@@ -1,4 +1,4 @@
-"""Runs ours and the peers in turn on the same work, and prints medians and ratios.
+"""Runs xldistill and its peers in turn on the same work, and prints medians and ratios.
 
 usage: compare.py --gguf FILE.gguf [--transfer-set FILE.jsonl] [--llama-cpp FOLDER] [--ctranslate2 FOLDER [--sentences 128]]
        [--repeat 3] [--only TEXT] [--output results.json]
@@ -19,13 +19,13 @@ import programs
 here = pathlib.Path(__file__).resolve().parent
 parser = argparse.ArgumentParser()
 parser.add_argument("--gguf", type=pathlib.Path, required=True)
-parser.add_argument("--transfer-set", type=pathlib.Path, help="of a run: mix/part-00000-of-00001.jsonl")
+parser.add_argument("--transfer-set", type=pathlib.Path, help="transfer set of a run: mix/part-00000-of-00001.jsonl")
 parser.add_argument("--llama-cpp", type=pathlib.Path, help="folder where `npm install node-llama-cpp` was run")
-parser.add_argument("--ctranslate2", type=pathlib.Path, help="folder for CTranslate2's model of NLLB's shape; also measures translation")
-parser.add_argument("--sentences", type=int, default=128, help="to translate")
+parser.add_argument("--ctranslate2", type=pathlib.Path, help="folder for a CTranslate2 model in NLLB's shape; also measures translation")
+parser.add_argument("--sentences", type=int, default=128, help="number of sentences to translate")
 parser.add_argument("--repeat", type=int, default=3)
 parser.add_argument("--output", type=pathlib.Path)
-parser.add_argument("--only", default="", help="only works whose name contains this")
+parser.add_argument("--only", default="", help="measure only work whose name contains TEXT")
 options = parser.parse_args()
 gguf = str(options.gguf.resolve())
 
@@ -76,7 +76,7 @@ if options.transfer_set:
     def peer_transfer_set(dtype):
         return [sys.executable, str(here / "peers" / "train_transfer_set.py"), encoded.name, "--dtype", dtype, "--batch", "8"]
 
-    # Supervised tokens: those of answers, which alone are learnt.
+    # Supervised tokens: only those of answers.
     works["train SmolLM2-135M on a transfer set, 8 examples a step, full, AdamW, supervised tokens"] = {
         "xldistill f32": ours_transfer_set("f32"), "PyTorch f32, padded": peer_transfer_set("float32"),
         "xldistill bf16": ours_transfer_set("bf16"), "PyTorch bf16, padded": peer_transfer_set("bfloat16"),

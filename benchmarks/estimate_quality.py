@@ -1,6 +1,6 @@
-"""Runs our CometKiwi and unbabel-comet in turn on the same pairs, and prints medians and ratios.
+"""Runs xldistill's CometKiwi and unbabel-comet in turn on the same pairs, and prints medians and ratios.
 
-usage: estimate_quality.py DIR [--repeat 3] [--output results.json]      (DIR as peers/comet_kiwi.py --write left it)
+usage: estimate_quality.py DIR [--repeat 3] [--output results.json]      (DIR: written by peers/comet_kiwi.py --write)
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Language identification beside the reference implementations: agreement and speed, in one run.
+"""Language identification compared with the reference implementations: agreement and speed, in one run.
 
 usage: identify.py TEXTS [--cld3 SOURCE_FOLDER] [--fasttext MODEL] [--repeat 3]
 
-TEXTS has one text a line. SOURCE_FOLDER is the folder `cld3` in the package of the crate cld3 0.1.1; g++ and protobuf build
+TEXTS has one text per line. SOURCE_FOLDER is the folder `cld3` in the package of the crate cld3 0.1.1; g++ and protobuf build
 it (see reference/cld3/export.py). The Python that runs this needs `fasttext-wheel` for --fasttext.
 """
 
@@ -35,7 +35,7 @@ def last_line(command):
 
 
 def cld3_reference(output):
-    """Texts a second of the C++ library; its labels go to `output`."""
+    """Texts per second of the C++ library; its labels go to `output`."""
     environment = os.environ | {"LD_LIBRARY_PATH": str(pathlib.Path(os.environ.get("PROTOBUF", "/")) / "usr/lib/x86_64-linux-gnu")}
     lines = options.texts.read_bytes().removesuffix(b"\n").split(b"\n")
     lines = [line.removesuffix(b"\r") for line in lines]

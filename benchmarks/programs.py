@@ -1,4 +1,4 @@
-"""Our examples, built once for all benchmarks: the same set of packages each time, so that nothing is built twice."""
+"""Builds the Rust examples once for all benchmarks, always with the same set of packages, so that nothing is built twice."""
 
 import json
 import pathlib

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Speed and memory beside PyTorch/Transformers, in one run on this machine. See benchmarks/README.md.
+# Speed and memory compared with PyTorch and Transformers, in one run on this machine. See benchmarks/README.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ./quickstart.sh --models-only

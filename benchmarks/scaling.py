@@ -1,8 +1,8 @@
-"""Training speed and memory against threads, sequence length and batch, ours alone.
+"""Training speed and memory of xldistill as a function of threads, sequence length and batch size.
 
 usage: scaling.py --gguf FILE.gguf [--precision bf16] [--large] [--steps 2] [--output results.json]
 
-With --large also adapters on larger models of random weights, of TinyLlama's and Llama-2-7B's shape: 18 GB of memory and ten minutes.
+--large adds LoRA on models with random weights in TinyLlama's and Llama-2-7B's shape: 18 GB of memory, ten minutes.
 """
 
 import argparse

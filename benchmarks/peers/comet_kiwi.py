@@ -1,9 +1,9 @@
-"""CometKiwi with unbabel-comet: the shape of wmt22-cometkiwi-da with random weights.
+"""CometKiwi in unbabel-comet: wmt22-cometkiwi-da's shape with random weights.
 
-usage: comet_kiwi.py DIR --write [--pairs 64]       writes the model and pairs.tsv, about 60 pieces a pair
+usage: comet_kiwi.py DIR --write [--pairs 64]       writes the model and pairs.tsv, about 60 pieces per pair
        comet_kiwi.py DIR [--dtype float32] [--bare]  scores them; prints one JSON line
 
---bare leaves out PyTorch Lightning's predict loop: only tokenizer, batches of 16 and the model. bfloat16 is bare always.
+--bare skips PyTorch Lightning's predict loop: only the tokenizer, batches of 16 and the model. bfloat16 always runs bare.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Labels and speed of the reference implementation of fastText; prints one JSON line.
 
-usage: fasttext_predict.py MODEL TEXTS OUTPUT        one text a line; needs `pip install fasttext-wheel`
+usage: fasttext_predict.py MODEL TEXTS OUTPUT        one text per line; needs `pip install fasttext-wheel`
 """
 
 import importlib.metadata
@@ -17,7 +17,7 @@ with open(texts_path, encoding="utf-8", newline="\n") as file:
 if texts and not texts[-1]:
     texts.pop()
 texts = [text.removesuffix("\r") for text in texts]
-# The binding's own function, without the array that its wrapper makes of the probabilities.
+# The binding's inner function, which does not convert the probabilities to an array.
 predict = model.f.predict
 for text in texts[:200]:
     predict(text + "\n", 1, 0.0, "strict")

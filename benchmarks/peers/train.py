@@ -45,7 +45,7 @@ def step():
     return loss.item()
 
 
-step()  # takes the memory and warms the caches
+step()  # allocates the memory and warms the caches
 seconds = []
 for _ in range(options.steps):
     start = time.perf_counter()

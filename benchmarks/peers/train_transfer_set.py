@@ -1,5 +1,5 @@
-"""Training steps of a SmolLM2-135M-shaped Llama on encoded examples, padded to the longest of each step, as a plain
-PyTorch loop does it; prints one JSON line.
+"""Training steps of a SmolLM2-135M-shaped Llama on encoded examples, padded to the longest of each step, as in a plain
+PyTorch loop; prints one JSON line.
 
 usage: train_transfer_set.py ENCODED.json --dtype float32|bfloat16 --batch 8
 ENCODED.json: a list of {"ids", "answer_start", "weight"}, as the example `step` writes it.
@@ -53,7 +53,7 @@ def step(rows):
 
 
 steps = [examples[start:start + options.batch] for start in range(0, len(examples), options.batch)]
-step(steps[0])  # takes the memory and warms the caches
+step(steps[0])  # allocates the memory and warms the caches
 start, tokens = time.perf_counter(), 0
 for rows in steps[1:]:
     tokens += step(rows)

@@ -1,4 +1,4 @@
-"""Beam search with NLLB-600M's shape and random weights in Transformers; prints one JSON line.
+"""Beam search in NLLB-600M's shape and random weights in Transformers; prints one JSON line.
 
 usage: translate.py --dtype float32|bfloat16 --sentences 128 --new-tokens 30 --batch 32
 Sentences of 20 to 40 pieces, four beams, hypotheses of a fixed length, batched by length.

@@ -1,8 +1,8 @@
-"""Beam search with NLLB-600M's shape and random weights in CTranslate2; prints one JSON line.
+"""Beam search in NLLB-600M's shape and random weights in CTranslate2; prints one JSON line.
 
 usage: translate_ctranslate2.py FOLDER --dtype int8|float32 --sentences 128 --new-tokens 30 --batch 32
-Sentences of 20 to 40 pieces, four beams, hypotheses of a fixed length. FOLDER takes the converted model,
-which is made if it is not there, in a process of its own.
+Sentences of 20 to 40 pieces, four beams, hypotheses of a fixed length. If FOLDER does not contain the converted
+model yet, a separate process creates it.
 """
 
 import argparse
@@ -20,7 +20,7 @@ parser.add_argument("--dtype", default="int8")
 parser.add_argument("--sentences", type=int, default=128)
 parser.add_argument("--new-tokens", type=int, default=30)
 parser.add_argument("--batch", type=int, default=32)
-parser.add_argument("--convert", action="store_true", help="only make the model")
+parser.add_argument("--convert", action="store_true", help="only create the model")
 options = parser.parse_args()
 folder = options.folder / options.dtype
 VOCABULARY = ["<s>", "<pad>", "</s>", "<unk>"] + [f"t{i}" for i in range(4, 256206)]
