@@ -11,7 +11,7 @@ use crate::stage::{Inputs, Outcome, Rejection, RowStage, StageError};
 
 /// Has an LLM answer every question.
 ///
-/// A row whose answer is `empty`, `cut_off` by the token budget or `looping` goes on without ŷ.
+/// A row whose answer is `empty`, `cut_off` by the token budget or `looping` is kept without ŷ.
 pub struct AnswerStage<'a> {
     answerer: &'a dyn Answerer,
     rows_at_once: usize,

@@ -4,7 +4,7 @@
 //! [`source`] reads instructions, [`answer`] adds the LLM's own answers, [`translate`] puts them
 //! into the target language, [`filter`] rejects what went wrong, [`code_switch`] mixes words of
 //! both languages into the questions, [`mix`] writes the transfer set. [`stage`] runs each of
-//! them over files so that a killed run goes on where it was. No tensor appears here.
+//! them over files so that a killed run resumes. No tensor appears here.
 
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]

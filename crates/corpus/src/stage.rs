@@ -93,7 +93,7 @@ pub struct Outcome<T> {
 }
 
 impl<T> Outcome<T> {
-    /// The row goes on, with nothing refused.
+    /// The row is kept, with nothing rejected.
     pub fn kept(output: T) -> Self {
         Self {
             outputs: vec![output],
@@ -109,7 +109,7 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// The row goes on without what was refused of it.
+    /// The row is kept without what was rejected of it.
     pub fn kept_without(output: T, rejections: Vec<Rejection>) -> Self {
         Self {
             outputs: vec![output],
