@@ -37,6 +37,13 @@ pub enum ArtefactError {
         /// The folder.
         folder: PathBuf,
     },
+
+    /// The artefact is not there, and nothing may be made ([`Place::read_only`](crate::Place)).
+    #[error("{name} has not been made yet")]
+    NotMade {
+        /// Name of the artefact.
+        name: String,
+    },
 }
 
 impl ArtefactError {

@@ -1,11 +1,12 @@
 //! Small artefacts: a single file in a folder of its own.
 
 use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ArtefactError, Lock, MANIFEST_FILE, Manifest, Place, Provenance};
+use crate::{ArtefactError, Key, Lock, MANIFEST_FILE, Manifest, Place, Provenance};
 
 /// An empty addition to the manifest.
 #[derive(Serialize, Deserialize)]
@@ -15,7 +16,8 @@ struct Nothing {}
 /// otherwise the result of `make`, which is stored there. Concurrent processes wait for the first.
 ///
 /// # Errors
-/// Those of `make`, and of reading and writing.
+/// Those of `make`, and of reading and writing. In a [read-only](Place::read_only) place,
+/// [`ArtefactError::NotMade`] instead of calling `make`.
 pub fn kept<E: From<ArtefactError>>(
     place: &Place,
     name: &str,
@@ -25,17 +27,16 @@ pub fn kept<E: From<ArtefactError>>(
 ) -> Result<Vec<u8>, E> {
     let key = provenance.key();
     let folder = &place.folder(name, || Ok::<_, E>(key.clone()))?;
+    if place.is_read_only() {
+        let name = name.to_owned();
+        return Ok(found(folder, file, &key).ok_or(ArtefactError::NotMade { name })?);
+    }
     fs::create_dir_all(folder).map_err(ArtefactError::io("create", folder))?;
     let _lock = Lock::wait(folder)?;
-    let (path, manifest_path) = (folder.join(file), folder.join(MANIFEST_FILE));
-    if let Ok(Some(manifest)) = Manifest::<Nothing>::read(&manifest_path)
-        && manifest.key == key
-        && let Ok(content) = fs::read(&path)
-        && manifest.files.get(file).map(String::as_str)
-            == Some(blake3::hash(&content).to_hex().as_str())
-    {
+    if let Some(content) = found(folder, file, &key) {
         return Ok(content);
     }
+    let (path, manifest_path) = (folder.join(file), folder.join(MANIFEST_FILE));
     let started = Instant::now();
     let content = make()?;
     crate::remove(&manifest_path)?;
@@ -43,6 +44,15 @@ pub fn kept<E: From<ArtefactError>>(
     let seconds = started.elapsed().as_secs_f64();
     Manifest::new(provenance, files, Nothing {}, seconds).write(&manifest_path)?;
     Ok(content)
+}
+
+/// The content of `file` in `folder`, if it is the undamaged artefact with this key.
+fn found(folder: &Path, file: &str, key: &Key) -> Option<Vec<u8>> {
+    let manifest = Manifest::<Nothing>::read(&folder.join(MANIFEST_FILE)).ok()??;
+    let content = fs::read(folder.join(file)).ok()?;
+    let hash = blake3::hash(&content).to_hex();
+    let intact = manifest.files.get(file).map(String::as_str) == Some(hash.as_str());
+    (manifest.key == *key && intact).then_some(content)
 }
 
 #[cfg(test)]
@@ -81,6 +91,21 @@ mod tests {
         assert_eq!(ask(&made, &place, 2), b"1");
         fs::write(folder.path().join("count/number"), "7").unwrap();
         assert_eq!(ask(&made, &place, 2), b"2", "an edited file is not trusted");
+
+        let looking = Place::read_only(folder.path(), None);
+        assert_eq!(ask(&made, &looking, 2), b"2");
+        let provenance = Provenance {
+            stage: "test".into(),
+            version: 3,
+            parameters: serde_json::Value::Null,
+            engines: Vec::new(),
+            inputs: Default::default(),
+        };
+        let found = kept(&looking, "other", "number", provenance, || {
+            Ok::<_, ArtefactError>(Vec::new())
+        });
+        assert!(matches!(found, Err(ArtefactError::NotMade { name }) if name == "other"));
+        assert!(!folder.path().join("other").exists());
     }
 
     #[cfg(unix)]

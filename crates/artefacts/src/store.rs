@@ -44,20 +44,33 @@ impl Store {
         })
     }
 
+    /// The store in `folder`, which need not exist; nothing is written to it.
+    pub(crate) fn at(folder: &Path) -> Store {
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        Store { folder }
+    }
+
+    /// The path of the artefact of `stage` with `key`.
+    pub(crate) fn artefact(&self, stage: &str, key: &Key) -> PathBuf {
+        self.folder.join(artefact_name(stage, key))
+    }
+
     /// The folder of the artefact of `stage` with `key`. Makes `run/<stage>` a link to it. The
     /// previous target of the link stays in the store, and [`earlier`] returns it.
     ///
     /// A folder that the run made without a store is moved into the store.
     pub fn resolve(&self, stage: &str, key: &Key, run: &Path) -> Result<PathBuf, ArtefactError> {
-        let artefact = self.folder.join(format!("{stage}-{}", key.short()));
+        let artefact = self.artefact(stage, key);
+        let (link, name) = (run.join(stage), first_part(stage));
+        let run = link.parent().unwrap_or(run);
         fs::create_dir_all(run).map_err(ArtefactError::io("create", run))?;
         let run = run.canonicalize().map_err(ArtefactError::io("find", run))?;
-        let link = run.join(stage);
+        let link = run.join(link.file_name().unwrap_or_default());
         let before = match fs::symlink_metadata(&link) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(ArtefactError::io("read", &link)(error)),
             Ok(found) if found.is_symlink() => link.canonicalize().ok(),
-            Ok(_) => Some(self.adopt(&link, stage, &artefact)?),
+            Ok(_) => Some(self.adopt(&link, name, &artefact)?),
         };
         fs::create_dir_all(&artefact).map_err(ArtefactError::io("create", &artefact))?;
         if let Some(before) = before.as_deref().filter(|before| *before != artefact) {
@@ -82,6 +95,16 @@ impl Store {
         fs::rename(folder, &place).map_err(ArtefactError::io("move into the store", folder))?;
         Ok(place)
     }
+}
+
+/// The first part of a stage's folder in the run: the name of its artefacts.
+fn first_part(stage: &str) -> &str {
+    stage.split('/').next().unwrap_or(stage)
+}
+
+/// Name of the artefact of `stage` with `key` in a store.
+pub(crate) fn artefact_name(stage: &str, key: &Key) -> String {
+    format!("{}-{}", first_part(stage), key.short())
 }
 
 /// The folder of `stage` in a run without a store ([`crate::Place::folder`]).
@@ -202,6 +225,15 @@ mod tests {
         // Killed and begun again, the new one still knows where its rows come from.
         assert_eq!(store.resolve("answer", &new, &first).unwrap(), next);
         assert_eq!(earlier(&next), std::slice::from_ref(&made));
+
+        let before = store.resolve("evaluate/before", &old, &first).unwrap();
+        let after = store.resolve("evaluate/after", &old, &second).unwrap();
+        assert_eq!(before, after, "one artefact, wherever it is in a run");
+        assert!(before.ends_with(format!("evaluate-{}", old.short())));
+        assert_eq!(
+            first.join("evaluate/before").canonicalize().unwrap(),
+            before
+        );
 
         let moved = root.join("elsewhere");
         fs::rename(root.join("runs"), &moved).unwrap();

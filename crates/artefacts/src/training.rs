@@ -4,10 +4,14 @@
 //! Losses are called by name, since what a loss consists of is the recipe's affair: the subsets of
 //! a transfer set, the layers of a distilled model.
 
+mod classifier;
+
 use std::collections::BTreeMap;
 use std::{fmt, fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
+
+pub use classifier::{ClassifierRecord, ClassifierSummary, Evaluation, TaskCounts};
 
 use crate::ArtefactError;
 
@@ -62,6 +66,13 @@ impl Metric {
     pub fn step(&self) -> usize {
         match self {
             Metric::Train { step, .. } | Metric::Evaluation { step, .. } => *step,
+        }
+    }
+
+    /// Time of the measurement, in seconds since 1970-01-01T00:00:00Z.
+    pub fn time(&self) -> f64 {
+        match self {
+            Metric::Train { time, .. } | Metric::Evaluation { time, .. } => *time,
         }
     }
 
