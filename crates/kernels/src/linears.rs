@@ -8,6 +8,7 @@
 mod adapters;
 mod group;
 mod input;
+mod portable;
 mod projection;
 mod slots;
 
@@ -23,11 +24,13 @@ use burn_flex::FlexTensor;
 use crate::cpu::gemm::Update;
 use crate::flex::{contiguous, copied, dims, is_fast, values};
 use crate::pool::Values;
-use crate::{Dropout, Factors, FrozenWeight, drop_out};
+use crate::recomputed::is_replaying;
+use crate::{Dropout, Factors, FrozenWeight};
 
 use group::Group;
 pub use input::Input;
 use input::{Kind, Operand};
+pub use portable::portable;
 use projection::flat_additions;
 pub use projection::{Adapter, Projection, ProjectionWeight};
 use slots::{Part, Slots};
@@ -61,6 +64,30 @@ pub fn linears<const N: usize>(
     residual: Option<Tensor<2>>,
     dropout: Option<Dropout>,
 ) -> Linears<N> {
+    operation(input, layers, residual, dropout, false)
+}
+
+/// The output of a single layer on `residual`, as by [`linears`], for the result of a function that
+/// [`recomputed`](crate::recomputed()) runs: when it runs again for its gradients, nobody reads the
+/// values of its result, so this product is left out.
+pub fn last(
+    input: Input,
+    layer: Projection,
+    residual: Tensor<2>,
+    dropout: Option<Dropout>,
+) -> Tensor<2> {
+    let unread = is_replaying();
+    let [output] = operation(input, [layer], Some(residual), dropout, unread).outputs;
+    output
+}
+
+fn operation<const N: usize>(
+    input: Input,
+    layers: [Projection; N],
+    residual: Option<Tensor<2>>,
+    dropout: Option<Dropout>,
+    unread: bool,
+) -> Linears<N> {
     const { assert!(N > 0 && N <= MOST) };
     if !is_fast(input.source()) {
         return portable(input, layers, residual, dropout);
@@ -88,6 +115,7 @@ pub fn linears<const N: usize>(
         dropout,
         precision: Factors::current(),
         onto: residual.is_some(),
+        unread,
         slots: slots.clone(),
     };
     let additions = flat_additions(&layers, &device).into_dispatch();
@@ -118,36 +146,6 @@ pub fn linears<const N: usize>(
     }
 }
 
-/// [`linears`] as a composition of other operations.
-///
-/// # Panics
-/// If a weight is packed.
-pub fn portable<const N: usize>(
-    input: Input,
-    layers: [Projection; N],
-    residual: Option<Tensor<2>>,
-    dropout: Option<Dropout>,
-) -> Linears<N> {
-    let source = input.source().clone();
-    let x = input.computed();
-    let dropped = dropout.map_or_else(|| x.clone(), |dropout| drop_out(x.clone(), dropout));
-    let outputs = layers.map(|layer| {
-        let y = crate::linear(x.clone(), layer.weight.tensor(), layer.bias);
-        let y = match layer.adapter {
-            Some(Adapter { a, b, scale }) => {
-                let low = crate::linear(dropped.clone(), a, None);
-                y + crate::linear(low, b, None) * scale
-            }
-            None => y,
-        };
-        match &residual {
-            Some(residual) => residual.clone() + y,
-            None => y,
-        }
-    });
-    Linears { outputs, source }
-}
-
 /// Everything about a call except its tensors.
 #[derive(Debug, Clone)]
 struct Plan {
@@ -157,6 +155,8 @@ struct Plan {
     precision: Factors,
     /// Whether there is a residual.
     onto: bool,
+    /// Whether nobody reads the values of the output: it is then the residual itself.
+    unread: bool,
     slots: Slots,
 }
 
@@ -217,26 +217,31 @@ fn forward(tensors: [FlexTensor; 8], plan: &Plan) -> (Operands, FlexTensor) {
     };
     let input = operands.input.computed(plan.kind);
     let group = Group::new(&operands, plan, &input);
-    let mut outputs: Vec<Values> = match plan.onto {
-        true => vec![copied(values(&residual))],
-        false => group.empty_outputs(),
+    let (mut results, low) = match plan.unread {
+        true => (vec![residual], group.low_projections(values(&input))),
+        false => products(&group, values(&input), plan.onto.then_some(&residual)),
     };
-    let update = match plan.onto {
-        true => Update::Add,
-        false => Update::Overwrite,
-    };
-    let low = group.multiply(values(&input), &mut outputs, update);
     let [tokens, _] = dims(&input);
-    let mut results: Vec<FlexTensor> = (outputs.into_iter())
-        .map(|output| {
-            let width = output.len() / tokens.max(1);
-            output.into_tensor([tokens, width])
-        })
-        .collect();
     results.push(operands.input.source().clone());
     plan.slots.fill(results);
     let rank = group.rank();
     (operands, low.into_tensor([tokens, rank]))
+}
+
+/// The outputs [T, out] of all layers, on `residual` if there is one, and the low-rank projections.
+fn products(
+    group: &Group<'_>,
+    input: &[f32],
+    residual: Option<&FlexTensor>,
+) -> (Vec<FlexTensor>, Values) {
+    let (mut outputs, update) = match residual {
+        Some(residual) => (vec![copied(values(residual))], Update::Add),
+        None => (group.empty_outputs(), Update::Overwrite),
+    };
+    let low = group.multiply(input, &mut outputs, update);
+    let shaped = outputs.into_iter().zip(group.output_shapes());
+    let shaped = shaped.map(|(output, shape)| output.into_tensor(shape));
+    (shaped.collect(), low)
 }
 
 impl LinearsKernel for Flex {

@@ -1,6 +1,7 @@
 //! Activation checkpointing (Chen et al. 2016, arXiv 1604.06174): a part of a network whose forward
 //! pass stores only its input.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -41,6 +42,30 @@ pub fn recomputed<M: Module + Sync + 'static>(
     Tensor::from_dispatch(<Dispatch as RecomputedKernel>::recomputed(x, replay))
 }
 
+thread_local! {
+    static REPLAYING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is running the function of [`recomputed`] again for its gradients.
+pub(crate) fn is_replaying() -> bool {
+    REPLAYING.get()
+}
+
+/// `run()`, with [`is_replaying`] as given.
+fn replaying<T>(now: bool, run: impl FnOnce() -> T) -> T {
+    /// Restores the flag even if `run` panics.
+    struct Restore(bool);
+
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            REPLAYING.set(self.0);
+        }
+    }
+
+    let _restore = Restore(REPLAYING.replace(now));
+    run()
+}
+
 /// The computation to repeat.
 #[derive(Clone)]
 struct Replay(Arc<dyn Rerun>);
@@ -72,7 +97,8 @@ where
 {
     fn forward(&self, x: FlexTensor) -> FlexTensor {
         let x = Tensor::from_primitive::<Flex>(x);
-        contiguous(&host((self.run)(&self.module.valid(), x)))
+        let y = replaying(false, || (self.run)(&self.module.valid(), x));
+        contiguous(&host(y))
     }
 
     fn backward(&self, x: FlexTensor, dy: FlexTensor, grads: &mut Gradients) -> FlexTensor {
@@ -80,7 +106,8 @@ where
         let module = self.module.clone().map(&mut Detach);
         let x = Tensor::<2>::from_primitive::<Flex>(x);
         let x = x.autodiff().require_grad();
-        let y = self.factors.scope(|| (self.run)(&module, x.clone()));
+        let run = || replaying(true, || (self.run)(&module, x.clone()));
+        let y = self.factors.scope(run);
         let seeded = <Dispatch as RecomputedKernel>::seeded(y.into_dispatch(), dy);
         let mut inner = Tensor::<1>::from_dispatch(seeded).backward();
         let mut found = Found {

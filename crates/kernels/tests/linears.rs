@@ -4,6 +4,8 @@
 mod levels;
 mod tensors;
 
+use std::sync::{Arc, Mutex};
+
 use burn::Tensor;
 use burn::module::{Module, Param};
 use kernels::{
@@ -303,6 +305,62 @@ fn what_is_computed_again_has_the_same_gradients() {
         false => toy.run(constant.clone()),
     };
     compare!(1e-4, [trained], first(true), first(false));
+}
+
+/// The last product of a block is read by the first run alone; the gradients are the same.
+#[test]
+fn nobody_needs_the_last_product_again() {
+    let toy = Toy::new();
+    let trained = toy.trained.val();
+    let x = random([TOKENS, WIDTH], 1);
+    let layer = |toy: &Toy| Projection {
+        weight: ProjectionWeight::Plain(toy.trained.val()),
+        bias: None,
+        adapter: Some(Adapter {
+            a: toy.frozen.val().slice_dim(0, 0..3),
+            b: toy.frozen.val().slice([0..WIDTH, 0..3]),
+            scale: 0.5,
+        }),
+    };
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let block = {
+        let seen = seen.clone();
+        move |toy: &Toy, x: Tensor<2>| {
+            let y = toy.run(x.clone());
+            let y = kernels::linears::last(Input::Plain(y), layer(toy), x.clone(), None);
+            let added = (y.clone() - x).abs().max().into_scalar::<f32>();
+            seen.lock().unwrap().push(added);
+            y
+        }
+    };
+    // One within another: the value of the inner one is read.
+    let inner = block.clone();
+    let outer = move |toy: &Toy, x: Tensor<2>| {
+        let y = recomputed(x.clone(), toy, inner.clone()) * 0.1;
+        kernels::linears::last(Input::Plain(y), layer(toy), x, None)
+    };
+    let plain = {
+        let block = block.clone();
+        move |toy: &Toy, x: Tensor<2>| {
+            let y = block(toy, x.clone()) * 0.1;
+            kernels::linears::last(Input::Plain(y), layer(toy), x, None)
+        }
+    };
+    compare!(
+        1e-4,
+        [x, trained],
+        recomputed(x.clone(), &toy, block.clone()),
+        block(&toy, x.clone())
+    );
+    let added = std::mem::take(&mut *seen.lock().unwrap());
+    let left_out = added.iter().filter(|added| **added == 0.0).count();
+    assert_eq!((added.len(), left_out), (3, 1), "{added:?}");
+    compare!(
+        1e-4,
+        [x, trained],
+        recomputed(x.clone(), &toy, outer.clone()),
+        plain(&toy, x.clone())
+    );
 }
 
 #[test]
