@@ -17,6 +17,7 @@ pub mod decontamination;
 pub mod dictionary;
 pub mod file_path;
 pub mod filter;
+pub mod labelled;
 pub mod language;
 pub mod mix;
 pub mod progress;

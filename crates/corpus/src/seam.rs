@@ -3,11 +3,13 @@
 //! `engines` fills these traits; tests fill them with small deterministic stand-ins.
 
 mod request;
+mod text_classifier;
 
 use serde::{Deserialize, Serialize};
 
 pub use artefacts::{EngineIdentity, EngineKey};
 pub use request::{Prompt, Request, Speaker, Turn};
+pub use text_classifier::TextClassifier;
 
 use crate::language::Language;
 

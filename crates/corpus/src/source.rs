@@ -3,16 +3,17 @@
 //! [`load`] reads a file or a folder of files: `.json` (an array), `.jsonl`, `.parquet`, laid out
 //! as Alpaca, ShareGPT, chat `messages`, prompt/completion or question/answer (`source::format`). Which
 //! one is told from the first rows of each file, or by an entry of LLaMA-Factory's
-//! `dataset_info.json` beside it. Unusable rows are rejected with their file, line and reason. [`parallel`] reads sentence pairs, [`lines`] plain text.
+//! `dataset_info.json` beside it. Unusable rows are rejected with their file, line and reason. [`parallel`] reads sentence pairs, [`lines`] lines of text, and [`plain_text`] streams documents of any number and size.
 
 mod dataset_info;
 mod error;
 mod exchange;
 mod format;
 mod id;
-mod json;
+pub(crate) mod json;
 mod parallel;
-mod parquet;
+pub(crate) mod parquet;
+pub mod plain_text;
 mod text;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ pub use error::SourceError;
 pub use parallel::{LoadedPairs, ParallelSource, parallel};
 pub use text::{LoadedLines, lines};
 
-pub(crate) use text::Text;
+pub(crate) use text::{Text, lossy, utf8};
 
 use crate::record::Instruction;
 use crate::rejected::Rejected;
@@ -65,14 +66,14 @@ pub struct Loaded {
 
 /// A row that cannot be used.
 #[derive(Debug)]
-struct Broken {
-    reason: &'static str,
-    detail: String,
-    row: Value,
+pub(crate) struct Broken {
+    pub reason: &'static str,
+    pub detail: String,
+    pub row: Value,
 }
 
 impl Broken {
-    fn at(self, path: &Path, line: u64) -> Rejected {
+    pub fn at(self, path: &Path, line: u64) -> Rejected {
         let name = path
             .file_name()
             .unwrap_or(path.as_os_str())
@@ -252,7 +253,7 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
     Ok(paths)
 }
 
-fn extension(path: &Path) -> Option<&str> {
+pub(crate) fn extension(path: &Path) -> Option<&str> {
     path.extension().and_then(|extension| extension.to_str())
 }
 

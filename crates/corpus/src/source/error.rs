@@ -32,6 +32,29 @@ pub enum SourceError {
         path: PathBuf,
     },
 
+    /// A folder without text, or a pattern that no file matches.
+    #[error(
+        "{} holds or matches no .jsonl, .json, .parquet, .tsv or .txt file", path.display()
+    )]
+    NoTextFiles {
+        /// The folder or pattern.
+        path: PathBuf,
+    },
+
+    /// A table without a column of text.
+    #[error(
+        "{}: no column is called {wanted}; it has {columns}; name those with text in `fields`",
+        path.display()
+    )]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The names looked for.
+        wanted: String,
+        /// The names of the columns.
+        columns: String,
+    },
+
     /// A file in another encoding.
     #[error("{} is UTF-16; convert it to UTF-8 first", path.display())]
     Utf16 {
@@ -156,7 +179,7 @@ impl SourceError {
         }
     }
 
-    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> SourceError {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> SourceError {
         move |source| SourceError::Io {
             path: path.to_owned(),
             source,

@@ -13,7 +13,7 @@ use super::text::{Text, lossy, utf8};
 use super::{Broken, SourceError};
 
 /// The rows of the file at `path`: elements of an array if it is one, lines otherwise.
-pub(super) fn rows<'t>(text: &'t Text, path: &Path) -> Result<JsonRows<'t>, SourceError> {
+pub(crate) fn rows<'t>(text: &'t Text, path: &Path) -> Result<JsonRows<'t>, SourceError> {
     let first = text.bytes().iter().find(|byte| !byte.is_ascii_whitespace());
     let rows = if first == Some(&b'[') && path.extension().is_some_and(|e| e == "json") {
         elements(text.bytes(), path)?
@@ -30,7 +30,7 @@ pub(super) fn rows<'t>(text: &'t Text, path: &Path) -> Result<JsonRows<'t>, Sour
 type Row<'t> = (u64, Cow<'t, [u8]>);
 
 /// The unparsed rows of a file.
-pub(super) struct JsonRows<'t>(Vec<Row<'t>>);
+pub(crate) struct JsonRows<'t>(Vec<Row<'t>>);
 
 impl JsonRows<'_> {
     /// The first rows that are objects.
@@ -45,7 +45,7 @@ impl JsonRows<'_> {
     }
 
     /// The exchange of every row with its line, in order.
-    pub fn exchanges(self, layout: &Layout) -> Vec<(u64, Result<Exchange, Broken>)> {
+    pub(super) fn exchanges(self, layout: &Layout) -> Vec<(u64, Result<Exchange, Broken>)> {
         let rows = self.0.into_par_iter().with_min_len(256);
         rows.map(|(line, bytes)| {
             (
@@ -57,7 +57,7 @@ impl JsonRows<'_> {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Value, Broken> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Value, Broken> {
     serde_json::from_str(utf8(bytes)?).map_err(|error| Broken {
         reason: "malformed_json",
         detail: format!("column {}: {}", error.column(), without_position(&error)),

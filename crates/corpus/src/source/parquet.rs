@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::SourceError;
 
 /// All rows of the file, as JSON objects.
-pub(super) fn read(path: &Path, bytes: Vec<u8>) -> Result<Vec<Value>, SourceError> {
+pub(crate) fn read(path: &Path, bytes: Vec<u8>) -> Result<Vec<Value>, SourceError> {
     let failed = |error: ::parquet::errors::ParquetError| SourceError::Parquet {
         path: path.to_owned(),
         message: error.to_string(),

@@ -16,7 +16,7 @@ impl Text {
     }
 
     /// The content of the file at `path`, already in memory.
-    pub(super) fn of(path: &Path, mut bytes: Vec<u8>) -> Result<Text, SourceError> {
+    pub(crate) fn of(path: &Path, mut bytes: Vec<u8>) -> Result<Text, SourceError> {
         if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
             return Err(SourceError::Utf16 {
                 path: path.to_owned(),
@@ -47,7 +47,7 @@ impl Text {
 }
 
 /// A line as text.
-pub(super) fn utf8(line: &[u8]) -> Result<&str, Broken> {
+pub(crate) fn utf8(line: &[u8]) -> Result<&str, Broken> {
     std::str::from_utf8(line).map_err(|error| Broken {
         reason: "not_utf8",
         detail: format!("byte {} of the line is not UTF-8", error.valid_up_to() + 1),
@@ -56,7 +56,7 @@ pub(super) fn utf8(line: &[u8]) -> Result<&str, Broken> {
 }
 
 /// A line that cannot be used, as a rejected row shows it.
-pub(super) fn lossy(line: &[u8]) -> Value {
+pub(crate) fn lossy(line: &[u8]) -> Value {
     Value::String(String::from_utf8_lossy(line).trim_end().to_owned())
 }
 
