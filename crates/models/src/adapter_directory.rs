@@ -94,8 +94,8 @@ impl Written {
     }
 }
 
-/// The adapter's configuration and the location of its base model.
-fn read(directory: &Path) -> Result<(Written, PathBuf), AdapterError> {
+/// The adapter's configuration.
+fn read_config(directory: &Path) -> Result<Written, AdapterError> {
     let path = directory.join(ADAPTER_CONFIG);
     let config_error = |message: String| AdapterError::Config {
         path: path.clone(),
@@ -110,6 +110,16 @@ fn read(directory: &Path) -> Result<(Written, PathBuf), AdapterError> {
             "{name} is not supported; merge the adapter with PEFT"
         )));
     }
+    Ok(written)
+}
+
+/// The adapter's configuration and the location of its base model.
+fn read(directory: &Path) -> Result<(Written, PathBuf), AdapterError> {
+    let written = read_config(directory)?;
+    let config_error = |message: String| AdapterError::Config {
+        path: directory.join(ADAPTER_CONFIG),
+        message,
+    };
     let base = written.base_model_name_or_path.as_ref().ok_or_else(|| {
         config_error("`base_model_name_or_path` is missing; set it to the base model's path".into())
     })?;
@@ -153,54 +163,81 @@ pub(crate) fn load(
     map: &mut MapLayer<'_>,
 ) -> Result<LanguageModel, AdapterError> {
     let (written, base) = read(directory)?;
-    let config = LoraConfig {
-        r: written.r,
-        lora_alpha: written.lora_alpha,
-        lora_dropout: written.lora_dropout,
-        use_rslora: written.use_rslora,
-        target_modules: Vec::new(), // The weights themselves say which layers are adapted.
-    };
-    let weights = SafetensorsCheckpoint::open_files(directory, &[directory.join(ADAPTER_WEIGHTS)])?;
-    let mut used = HashSet::new();
+    let mut adapter = AdapterFile::of(written, directory)?;
+    let weights = adapter.weights.path();
     let attach = &mut |name: &str, layer: Linear| {
         // The base may be an adapter itself.
-        let layer = attached(name, layer.merged(), &config, &weights, &mut used)?;
+        let layer = adapter.attach(name, layer.merged())?;
         map(name, layer)
     };
     let model = LanguageModel::load_mapped(&base, device, attach);
     let mut model = model.map_err(|error| match error {
-        LoadError::Checkpoint(error) if error.path() == weights.path() => error.into(),
+        LoadError::Checkpoint(error) if error.path() == weights => error.into(),
         error => base_error(directory)(error),
     })?;
-    reject_unexpected(&weights, &used, |_| false)?;
-    if used.is_empty() {
-        return Err(
-            CheckpointError::file(weights.path(), "the adapter holds no LoRA matrices").into(),
-        );
-    }
+    adapter.finish()?;
     model.identity = identity::with_adapter(&model.identity, directory)?;
     Ok(model)
 }
 
-/// The layer `name` with its adapter from `weights`, whose tensors are recorded in `used`.
-fn attached(
-    name: &str,
-    layer: Linear,
-    config: &LoraConfig,
-    weights: &SafetensorsCheckpoint,
-    used: &mut HashSet<String>,
-) -> Result<Linear, CheckpointError> {
-    let names = ["lora_A", "lora_B"].map(|part| format!("{PREFIX}{name}.{part}.weight"));
-    if !names.iter().any(|name| weights.contains(name)) {
-        return Ok(layer);
+/// The matrices of an adapter directory, to be attached to the layers of a model.
+pub(crate) struct AdapterFile {
+    config: LoraConfig,
+    weights: SafetensorsCheckpoint,
+    used: HashSet<String>,
+}
+
+impl AdapterFile {
+    /// Opens the adapter in `directory`, whatever base model it names.
+    pub fn open(directory: &Path) -> Result<Self, AdapterError> {
+        Self::of(read_config(directory)?, directory)
     }
-    let ([outputs, inputs], device) = (layer.shape(), layer.weight.device());
-    let read = |name: &str, shape: [usize; 2]| -> Result<Tensor<2>, CheckpointError> {
-        let values = weights.tensor(name, &shape)?;
-        Ok(Tensor::from_data(TensorData::new(values, shape), &device))
-    };
-    let a = read(&names[0], [config.r, inputs])?;
-    let b = read(&names[1], [outputs, config.r])?;
-    used.extend(names);
-    Ok(layer.with_adapter(a, b, config.scale(), config.lora_dropout))
+
+    fn of(written: Written, directory: &Path) -> Result<Self, AdapterError> {
+        let files = [directory.join(ADAPTER_WEIGHTS)];
+        Ok(Self {
+            config: LoraConfig {
+                r: written.r,
+                lora_alpha: written.lora_alpha,
+                lora_dropout: written.lora_dropout,
+                use_rslora: written.use_rslora,
+                target_modules: Vec::new(), // The weights themselves say which layers are adapted.
+            },
+            weights: SafetensorsCheckpoint::open_files(directory, &files)?,
+            used: HashSet::new(),
+        })
+    }
+
+    /// The layer `name` with its adapter, if it has one.
+    pub fn attach(&mut self, name: &str, layer: Linear) -> Result<Linear, CheckpointError> {
+        // Adapters of a model without its output layer (PEFT around `AutoModel`, as LLM2Vec
+        // publishes them) omit the first part of the names.
+        let inner = name.split_once('.').map_or(name, |(_, inner)| inner);
+        let stored = [name, inner]
+            .map(|name| ["lora_A", "lora_B"].map(|part| format!("{PREFIX}{name}.{part}.weight")));
+        let stored = stored.into_iter();
+        let mut found = stored.filter(|names| names.iter().any(|name| self.weights.contains(name)));
+        let Some(names) = found.next() else {
+            return Ok(layer);
+        };
+        let ([outputs, inputs], device) = (layer.shape(), layer.weight.device());
+        let read = |name: &str, shape: [usize; 2]| -> Result<Tensor<2>, CheckpointError> {
+            let values = self.weights.tensor(name, &shape)?;
+            Ok(Tensor::from_data(TensorData::new(values, shape), &device))
+        };
+        let a = read(&names[0], [self.config.r, inputs])?;
+        let b = read(&names[1], [outputs, self.config.r])?;
+        self.used.extend(names);
+        Ok(layer.with_adapter(a, b, self.config.scale(), self.config.lora_dropout))
+    }
+
+    /// Fails if the adapter holds a matrix that was not attached, or none at all.
+    pub fn finish(self) -> Result<(), AdapterError> {
+        reject_unexpected(&self.weights, &self.used, |_| false)?;
+        if self.used.is_empty() {
+            let path = self.weights.path();
+            return Err(CheckpointError::file(path, "the adapter holds no LoRA matrices").into());
+        }
+        Ok(())
+    }
 }

@@ -27,15 +27,15 @@ use self::feed_forward::FeedForward;
 use self::hparams::{Hparams, Pooling};
 use self::input::Encoder;
 use self::layerwise_attention::LayerwiseAttention;
+use crate::encoders::bert::Bert;
 use crate::identity::ModelIdentity;
-use crate::xlm_roberta::XlmRoberta;
 
 /// A translation quality metric with its tokenizer.
 #[derive(Debug, Clone)]
 pub struct CometModel {
     hparams: Hparams,
     input: Encoder,
-    encoder: XlmRoberta,
+    encoder: Bert,
     mixture: LayerwiseAttention,
     estimator: FeedForward,
     width: usize,

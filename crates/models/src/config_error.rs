@@ -41,3 +41,19 @@ pub enum ConfigError {
     #[error("{0}")]
     Inconsistent(String),
 }
+
+impl ConfigError {
+    /// The error for a kind of model that is not one of `known`.
+    pub(crate) fn unknown_model(key: &'static str, found: Option<&str>, known: &[&[&str]]) -> Self {
+        let known: Vec<String> = known
+            .concat()
+            .iter()
+            .map(|name| format!("{name:?}"))
+            .collect();
+        Self::UnknownModel {
+            key,
+            value: found.map_or("missing".into(), |name| format!("{name:?}")),
+            known: known.join(", "),
+        }
+    }
+}

@@ -86,6 +86,12 @@ pub trait Decoder {
     /// If an id is not below V.
     fn embed(&self, ids: &[u32], positions: &[u32]) -> Tensor<2>;
 
+    /// Input of the first block for states [T, C] that stand for token embeddings, scaled as the
+    /// model scales them, at these positions.
+    fn embed_states(&self, states: Tensor<2>, _positions: &[u32]) -> Tensor<2> {
+        states
+    }
+
     /// Last hidden states of embedded tokens [T, C], after the last norm.
     fn forward(&self, embedded: Tensor<2>, pass: &mut Pass<'_>) -> Tensor<2>;
 
@@ -142,7 +148,7 @@ macro_rules! decoders {
                         return Ok(Self::$name(<$config>::from_json(&json)?));
                     }
                 )+
-                Err(unsupported("model_type", found.as_deref(), MODEL_TYPES))
+                Err(ConfigError::unknown_model("model_type", found.as_deref(), MODEL_TYPES))
             }
 
             fn from_metadata(gguf: &ConfigGguf<'_>) -> Result<Self, GgufConfigError> {
@@ -153,7 +159,7 @@ macro_rules! decoders {
                     }
                 )+
                 let key = "general.architecture";
-                Err(unsupported(key, Some(name), GGUF_ARCHITECTURES).into())
+                Err(ConfigError::unknown_model(key, Some(name), GGUF_ARCHITECTURES).into())
             }
 
             /// Its sizes.
@@ -243,19 +249,5 @@ impl Config {
             names: self.tensor_names(),
             heads: [shape.num_attention_heads, shape.num_key_value_heads],
         }
-    }
-}
-
-/// The error for a kind of model that is not one of `known`.
-fn unsupported(key: &'static str, found: Option<&str>, known: &[&[&str]]) -> ConfigError {
-    let known: Vec<String> = known
-        .concat()
-        .iter()
-        .map(|name| format!("{name:?}"))
-        .collect();
-    ConfigError::UnknownModel {
-        key,
-        value: found.map_or("missing".into(), |name| format!("{name:?}")),
-        known: known.join(", "),
     }
 }

@@ -1,19 +1,23 @@
 //! Writing models as Transformers and PEFT read them.
 
-mod files;
-mod weights;
+mod encoder;
+pub(crate) mod files;
+pub(crate) mod weights;
 
 use std::path::{Path, PathBuf};
 
+use burn::Tensor;
 use serde_json::{Map, Value, json};
 
 use crate::adapter_directory::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, PREFIX};
+use crate::checkpoint::CheckpointError;
 use crate::config_error::ConfigError;
 use crate::decoders::one_or_many;
 use crate::huggingface::SINGLE;
 use crate::language_model::LanguageModel;
 use crate::tokenizer::TokenizerError;
 
+pub use encoder::save_encoder;
 use files::Folder;
 pub use weights::StoredFormat;
 
@@ -34,6 +38,9 @@ pub enum ExportError {
     /// The tokenizer.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// The files that an encoder was loaded from.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// A full model was to be saved as an adapter.
     #[error("the model has no LoRA adapter; save it as a Hugging Face directory")]
     NoAdapter,
@@ -71,7 +78,21 @@ pub fn save_huggingface(
     folder.json("config.json", &config)
 }
 
-/// Writes a PEFT adapter directory; the base model stays where `base` says.
+/// Writes named matrices as one safetensors file; its folder is made if it is missing.
+pub fn save_tensors<'a>(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (&'a str, Tensor<2>)>,
+    format: StoredFormat,
+) -> Result<(), ExportError> {
+    let tensors = tensors.into_iter();
+    let tensors = tensors.map(|(name, tensor)| (name.to_owned(), weights::Values::new(tensor)));
+    let folder = Folder::create(path.parent().unwrap_or(Path::new("")))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    folder.weights(&name, tensors.collect(), format)
+}
+
+/// Writes a PEFT adapter directory. The base model stays where it is; its absolute path is noted,
+/// so that the adapter is found to belong to it from every working directory.
 ///
 /// `adapter_config.json` is written last: a directory without one is unfinished.
 pub fn save_peft_adapter(
@@ -79,13 +100,28 @@ pub fn save_peft_adapter(
     base: &Path,
     directory: &Path,
 ) -> Result<(), ExportError> {
-    let adapters = weights::adapters(&model.network);
+    let network = &model.network;
+    let adapters = weights::adapters(network.linears());
+    let transposed = |name: &str| network.stores_transposed(name);
+    let base = std::path::absolute(base).unwrap_or_else(|_| base.to_owned());
+    write_adapter(adapters, transposed, "CAUSAL_LM", &base, directory)
+}
+
+/// Writes the PEFT adapter directory of a model, with `base` as given; `task` is PEFT's `task_type`, and `transposed` says
+/// whether the model's checkpoints store a weight as [in, out].
+pub(crate) fn write_adapter(
+    adapters: Vec<weights::Adapter>,
+    transposed: impl Fn(&str) -> bool,
+    task: &str,
+    base: &Path,
+    directory: &Path,
+) -> Result<(), ExportError> {
     let Some(first) = adapters.first() else {
         return Err(ExportError::NoAdapter);
     };
     let config = json!({
         "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
+        "task_type": task,
         "base_model_name_or_path": base,
         "revision": null,
         "r": first.rank,
@@ -93,10 +129,9 @@ pub fn save_peft_adapter(
         "lora_dropout": first.dropout,
         "target_modules": targets(&adapters),
         "bias": "none",
-        "fan_in_fan_out": adapters.iter().any(|adapter| {
-            let weight = format!("{}.weight", adapter.layer);
-            model.network.stores_transposed(&weight)
-        }),
+        "fan_in_fan_out": adapters
+            .iter()
+            .any(|adapter| transposed(&format!("{}.weight", adapter.layer))),
         "inference_mode": true,
         "init_lora_weights": true,
         "modules_to_save": null,
@@ -113,6 +148,12 @@ pub fn save_peft_adapter(
         .collect();
     folder.weights(ADAPTER_WEIGHTS, tensors, StoredFormat::F32)?;
     folder.json(ADAPTER_CONFIG, &config)
+}
+
+/// Writes the tokenizer and the chat template beside an adapter, so that Transformers loads them
+/// from there.
+pub fn save_tokenizer(model: &LanguageModel, directory: &Path) -> Result<(), ExportError> {
+    write_tokenizer(model, &Folder::create(directory)?)
 }
 
 /// Last parts of the adapted layers' names, each once.

@@ -63,13 +63,19 @@ pub(crate) fn with_adapter(
     base: &ModelIdentity,
     directory: &Path,
 ) -> Result<ModelIdentity, CheckpointError> {
-    let adapter = content_hash(&model_files(directory)?)?;
+    const CONFIG: &str = "adapter_config.json";
+    let mut files = model_files(directory)?;
+    files.retain(|file| !file.ends_with(CONFIG));
+    let mut config = huggingface::read_json(&directory.join(CONFIG))?.unwrap_or_default();
+    // The base model's place is not part of the adapter; its content is in its own revision.
+    if let Some(config) = config.as_object_mut() {
+        config.remove("base_model_name_or_path");
+    }
+    let parts = format!("{}{config}", content_hash(&files)?);
+    let adapter = &blake3::hash(parts.as_bytes()).to_hex()[..16];
     Ok(ModelIdentity {
         path: directory.to_path_buf(),
         revision: format!("{}+{adapter}", base.revision),
-        licence: huggingface::read_json(&directory.join("adapter_config.json"))
-            .ok()
-            .and_then(|_| licence_of_card(directory))
-            .or_else(|| base.licence.clone()),
+        licence: licence_of_card(directory).or_else(|| base.licence.clone()),
     })
 }

@@ -10,52 +10,41 @@ mod encoder;
 mod feed_forward;
 mod positions;
 mod random;
+mod token_table;
 mod tokenizer;
 
 use burn::Tensor;
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::Device;
-use kernels::{BeamCache, KeyValues, PackedLinear, Precision, Segments, Slot, TopTokens};
+use kernels::{BeamCache, KeyValues, Precision, Segments, Slot, TopTokens};
 
 pub use config::M2m100Config;
 pub use decoder::Decoder;
 pub use encoder::Encoder;
+pub(crate) use positions::positions_after_padding;
+pub use token_table::TokenTable;
 pub use tokenizer::{TranslationTokenizer, TranslationTokenizerError};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::layers::{Linear, Loader, MultiHeadAttention, WeightForm};
-use positions::Positions;
 
 /// ε of all norms.
 const EPSILON: f64 = 1e-5;
 
-/// Names under which checkpoints store the token table; they depend on the version that wrote the
-/// checkpoint.
-const TABLE: [&str; 4] = [
-    "model.shared.weight",
-    "model.encoder.embed_tokens.weight",
-    "model.decoder.embed_tokens.weight",
-    "lm_head.weight",
-];
+/// Name of the output layer; checkpoints that tie it to the token table may contain a copy.
+const OUTPUT: &str = "lm_head.weight";
 
 /// An encoder, a decoder and the token table that both share with the output layer.
 #[derive(Module, Debug)]
 pub struct M2m100 {
-    /// Token table [V, C]; empty in a packed model.
-    pub shared: Param<Tensor<2>>,
+    /// The token table.
+    pub shared: TokenTable,
     /// Reads the source.
     pub encoder: Encoder,
     /// Writes the target.
     pub decoder: Decoder,
     /// Output layer; `None` if it is the token table.
     pub lm_head: Option<Linear>,
-    /// The token table in the form used for inference.
-    #[module(skip)]
-    packed_table: Option<PackedLinear>,
-    #[module(skip)]
-    positions: Positions,
-    /// Factor of the rows of the token table.
-    embedding_scale: f64,
 }
 
 /// Keys and values of encoded sequences, for each decoder layer.
@@ -96,30 +85,23 @@ impl M2m100 {
         let hold = &mut |_: &str, layer: Linear| Ok(layer.held_in(form));
         let loader = Loader::new(checkpoint, device, hold);
         let shape = [config.vocab_size, config.d_model];
-        let stored = TABLE.iter().find(|name| checkpoint.contains(name));
         // The table comes first: it is the largest tensor, and its unpacked copy is freed before
         // the others are read.
-        let mut shared = loader.parameter(stored.unwrap_or(&TABLE[0]), shape)?;
-        let mut packed_table = None;
-        if let WeightForm::Packed(format) = form {
-            packed_table = Some(PackedLinear::new(shared.val(), None, format));
-            shared = Param::from_tensor(Tensor::zeros([0, 0], device));
-        }
+        let mut names = TokenTable::names("model.");
+        names.push(OUTPUT.to_owned());
+        let shared = TokenTable::load(config, &loader, &names, form)?;
         let lm_head = match config.tie_word_embeddings {
             true => None,
             false => Some(loader.linear("lm_head", shape, false)?),
         };
         let model = Self {
             shared,
-            encoder: Encoder::load(config, &loader)?,
+            encoder: Encoder::load(config, &loader, "model.encoder")?,
             decoder: Decoder::load(config, &loader)?,
             lm_head,
-            packed_table,
-            positions: Positions::new(config),
-            embedding_scale: config.embedding_scale(),
         };
         loader.finish(|name| {
-            TABLE.contains(&name)
+            names.iter().any(|known| known == name)
                 // Buffers of older versions.
                 || name.ends_with("embed_positions.weights")
                 || name.ends_with("coder.version")
@@ -133,8 +115,8 @@ impl M2m100 {
     /// # Panics
     /// If an id is not below V.
     pub fn encode(&self, ids: &[u32], sources: &Segments) -> Tensor<2> {
-        let places = self.positions.of_sequences(ids, sources);
-        self.encoder.forward(self.embed(ids, &places), sources)
+        let embedded = self.shared.embed_sequences(ids, sources);
+        self.encoder.forward(embedded, sources)
     }
 
     /// The keys and values of each source, from the hidden states [T, C] of [`M2m100::encode`].
@@ -145,9 +127,8 @@ impl M2m100 {
     /// Last hidden states of whole target sequences: T ids → [T, C]. Target i attends to
     /// `sources[i]`. Nothing is cached; differentiable if the model is.
     pub fn decode(&self, ids: &[u32], targets: &Segments, sources: &[&Encoded]) -> Tensor<2> {
-        let places = self.positions.of_sequences(ids, targets);
-        self.decoder
-            .forward(self.embed(ids, &places), targets, sources)
+        let embedded = self.shared.embed_sequences(ids, targets);
+        self.decoder.forward(embedded, targets, sources)
     }
 
     /// Last hidden states of one more token for each beam: T ids → [T, C]. Segment i of `beams`
@@ -163,22 +144,23 @@ impl M2m100 {
     ) -> Tensor<2> {
         let lengths = beams.iter().zip(slots);
         let lengths = lengths.flat_map(|(range, &slot)| vec![cache.length(slot); range.len()]);
-        let places = self.positions.of_next(ids, lengths);
+        let places = self.shared.positions.of_next(ids, lengths);
+        let embedded = self.shared.embed(ids, &places);
         self.decoder
-            .forward_beams(self.embed(ids, &places), beams, sources, cache, slots)
+            .forward_beams(embedded, beams, sources, cache, slots)
     }
 
     /// The device its weights are on.
     pub fn device(&self) -> Device {
-        self.shared.device()
+        self.shared.weight.device()
     }
 
     /// Logits [T, V] of hidden states [T, C].
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        match (&self.lm_head, &self.packed_table) {
+        match (&self.lm_head, &self.shared.packed) {
             (Some(head), _) => head.forward(hidden),
             (None, Some(table)) => table.forward(hidden),
-            (None, None) => kernels::linear(hidden, self.shared.val(), None),
+            (None, None) => kernels::linear(hidden, self.shared.weight.val(), None),
         }
     }
 
@@ -191,7 +173,7 @@ impl M2m100 {
     ) -> Vec<TopTokens> {
         let head = match &self.lm_head {
             Some(head) => head.packed_form(),
-            None => self.packed_table.as_ref(),
+            None => self.shared.packed.as_ref(),
         };
         match head {
             Some(head) => kernels::top_tokens(head, hidden, count, apart),
@@ -202,16 +184,6 @@ impl M2m100 {
     /// An empty cache for this model.
     pub fn new_cache(&self) -> BeamCache {
         BeamCache::new(self.decoder.layers.len())
-    }
-
-    /// Scaled rows of the token table plus positions: [T, C].
-    fn embed(&self, ids: &[u32], places: &[u32]) -> Tensor<2> {
-        let rows = match &self.packed_table {
-            Some(table) => table.rows(ids),
-            None => kernels::embedding(self.shared.val(), ids),
-        };
-        let positions = self.positions.rows(places, &rows.device());
-        rows * self.embedding_scale + positions
     }
 }
 

@@ -2,14 +2,17 @@
 //! metadata.
 
 mod gguf;
+mod layout;
 mod words;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::gguf::{Gguf, GgufError};
+pub use layout::LaidOut;
 use words::WordCache;
 
 /// Error returned when a tokenizer cannot be loaded or fails.
@@ -173,6 +176,43 @@ impl Tokenizer {
     /// models).
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         self.encode_with(text, true)
+    }
+
+    /// [`Tokenizer::encode_plain`] with the bytes of the text that each token stands for; none for a
+    /// token that was added.
+    pub fn encode_with_offsets(
+        &self,
+        text: &str,
+    ) -> Result<(Vec<u32>, Vec<Range<usize>>), TokenizerError> {
+        self.encode_offsets(text, true)
+    }
+
+    /// [`Tokenizer::encode`] with the bytes of the text that each token stands for.
+    pub fn pieces_with_offsets(
+        &self,
+        text: &str,
+    ) -> Result<(Vec<u32>, Vec<Range<usize>>), TokenizerError> {
+        self.encode_offsets(text, false)
+    }
+
+    fn encode_offsets(
+        &self,
+        text: &str,
+        add_special: bool,
+    ) -> Result<(Vec<u32>, Vec<Range<usize>>), TokenizerError> {
+        let encoding = self.inner.encode(text, add_special);
+        let encoding = encoding.map_err(|error| TokenizerError::Failed(error.to_string()))?;
+        let offsets = encoding.get_offsets().iter();
+        let ranges = offsets.map(|&(start, end)| start..end);
+        Ok((encoding.get_ids().to_vec(), ranges.collect()))
+    }
+
+    /// The number of the word that each token of [`Tokenizer::encode_with_offsets`] belongs to, as
+    /// the text is split before tokens are looked for; `None` for a token that was added.
+    pub fn word_numbers(&self, text: &str) -> Result<Vec<Option<u32>>, TokenizerError> {
+        let encoding = self.inner.encode(text, true);
+        let encoding = encoding.map_err(|error| TokenizerError::Failed(error.to_string()))?;
+        Ok(encoding.get_word_ids().to_vec())
     }
 
     fn encode_with(&self, text: &str, add_special: bool) -> Result<Vec<u32>, TokenizerError> {

@@ -8,9 +8,10 @@ use kernels::{Precision, Segments};
 use models::WeightForm;
 use models::checkpoint::Checkpoint;
 use models::comet::{CometError, CometModel, CometOptions, Sample, Transformation};
+use models::encoders::bert::{Bert, BertConfig};
+use models::encoders::{EncoderConfig, EncoderNetwork};
 use models::huggingface::SafetensorsCheckpoint;
 use models::pytorch::PytorchCheckpoint;
-use models::xlm_roberta::{self, XlmRoberta, XlmRobertaConfig};
 use serde::Deserialize;
 
 const VARIANTS: [&str; 5] = [
@@ -139,15 +140,13 @@ fn a_score_does_not_depend_on_its_neighbours() {
 fn hidden_states_of_every_layer() {
     let folder = folder("kiwi");
     let text = std::fs::read_to_string(folder.join("config.json")).unwrap();
-    let config = XlmRobertaConfig::from_json(&text).unwrap();
+    let config = BertConfig::from_json(&text).unwrap();
     let file = folder.join("checkpoints/model.ckpt");
     let checkpoint =
         PytorchCheckpoint::open(&folder, std::slice::from_ref(&file), Some("state_dict")).unwrap();
-    let prefix = xlm_roberta::prefix(&checkpoint).unwrap();
-    let encoder = XlmRoberta::load(
+    let encoder = Bert::load(
         &config,
         &checkpoint,
-        prefix,
         &Device::flex(),
         WeightForm::Parameters,
     )
@@ -174,12 +173,11 @@ fn hidden_states_of_every_layer() {
     );
     assert_eq!(seen, config.num_hidden_layers + 1);
     let last = tensor(&format!("hidden.{}", config.num_hidden_layers));
-    assert_close(
-        &values(&encoder.forward(&ids, &segments)),
-        &last,
-        1e-5,
-        "forward",
-    );
+    let config = EncoderConfig::Bert(config);
+    let form = WeightForm::Parameters;
+    let network = EncoderNetwork::load_as(&config, &checkpoint, &Device::flex(), form).unwrap();
+    let hidden = network.forward(&ids, &vec![0; ids.len()], &segments);
+    assert_close(&values(&hidden), &last, 1e-5, "forward");
 }
 
 #[test]

@@ -145,6 +145,27 @@ fn an_adapter_comes_back_on_its_base() {
     let again = load(folder.path()).unwrap();
     assert_close(&hidden(&again), &hidden(&model), 0.0);
     assert!(again.identity.revision.contains('+'));
+
+    // The place of the base is noted from the root, and is not part of the adapter's identity.
+    let path = folder.path().join("adapter_config.json");
+    let config = std::fs::read_to_string(&path).unwrap();
+    let place = base.path().display().to_string();
+    assert!(
+        base.path().is_absolute() && config.contains(&place),
+        "{config}"
+    );
+    let elsewhere = tempfile::tempdir().unwrap();
+    let moved = elsewhere.path().join("base");
+    std::fs::create_dir(&moved).unwrap();
+    for file in std::fs::read_dir(base.path()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), moved.join(file.file_name())).unwrap();
+    }
+    let changed = config.replace(&place, &moved.display().to_string());
+    std::fs::write(&path, changed).unwrap();
+    assert_eq!(load(folder.path()).unwrap().identity, again.identity);
+    std::fs::write(&path, config).unwrap();
+
     let moved = hidden(&again)
         .iter()
         .zip(hidden(&plain))

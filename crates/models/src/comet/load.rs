@@ -12,12 +12,12 @@ use super::input::Encoder;
 use super::layerwise_attention::LayerwiseAttention;
 use super::{CometError, CometModel, MetricClass, Transformation};
 use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::encoders::bert::{self, Bert, BertConfig};
 use crate::huggingface::SafetensorsCheckpoint;
 use crate::identity::{self, ModelIdentity};
 use crate::layers::WeightForm;
 use crate::pytorch::{self, PytorchCheckpoint};
 use crate::tokenizer::{SpecialTokens, Tokenizer};
-use crate::xlm_roberta::{self, XlmRoberta, XlmRobertaConfig};
 
 /// How a metric is loaded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl CometModel {
         };
         let checkpoint = checkpoint.as_ref();
 
-        let prefix = xlm_roberta::prefix(checkpoint).ok_or_else(|| CheckpointError::Missing {
+        let prefix = bert::prefix(checkpoint).ok_or_else(|| CheckpointError::Missing {
             path: files.checkpoint.clone(),
             name: "encoder.model.embeddings.word_embeddings.weight".into(),
         })?;
@@ -130,7 +130,7 @@ impl CometModel {
             |name| files.of_encoder(name, options.encoder.as_deref(), &hparams.pretrained_model);
         let config = match of_encoder(CONFIG) {
             Some(path) => read_config(path)?,
-            None => XlmRobertaConfig::of_tensors(checkpoint, prefix)?,
+            None => BertConfig::of_tensors(checkpoint, prefix)?,
         };
         let tokenizer = Tokenizer::from_file(&tokenizer_path, SpecialTokens::default())?;
         tokenizer.check_vocabulary(config.vocab_size)?;
@@ -181,9 +181,8 @@ impl CometModel {
                 .transpose()?,
             device,
         )?;
-        check_depth(checkpoint, prefix, config.num_hidden_layers)?;
         let form = WeightForm::Packed(options.weights);
-        let encoder = XlmRoberta::load(&config, checkpoint, prefix, device, form)?;
+        let encoder = Bert::load(&config, checkpoint, device, form)?;
         Ok(Self {
             input: Encoder::new(tokenizer)?,
             encoder,
@@ -202,28 +201,10 @@ fn is_safetensors(checkpoint: &Path) -> bool {
     extension.is_some_and(|extension| extension == "safetensors")
 }
 
-fn read_config(path: PathBuf) -> Result<XlmRobertaConfig, CometError> {
+fn read_config(path: PathBuf) -> Result<BertConfig, CometError> {
     let text =
         std::fs::read_to_string(&path).map_err(|error| CheckpointError::file(&path, error))?;
-    XlmRobertaConfig::from_json(&text).map_err(|source| CometError::Config { path, source })
-}
-
-/// Fails if the checkpoint holds more blocks than the configuration names, whose scores would be
-/// those of another model.
-fn check_depth(
-    checkpoint: &dyn Checkpoint,
-    prefix: &str,
-    layers: usize,
-) -> Result<(), CheckpointError> {
-    let name = format!("{prefix}encoder.layer.{layers}.attention.self.query.weight");
-    match checkpoint.contains(&name) {
-        false => Ok(()),
-        true => Err(CheckpointError::Unexpected {
-            path: checkpoint.path(),
-            count: 1,
-            first: name,
-        }),
-    }
+    BertConfig::from_json(&text).map_err(|source| CometError::Config { path, source })
 }
 
 fn no_tokenizer(pretrained_model: &str, named: Option<&Path>) -> String {

@@ -243,13 +243,17 @@ impl Block for Gpt2Block {
             x: inner,
             activation: Activation::GeluTanh,
         };
-        self.mlp.c_proj.onto(inner, x, pass.mask(layer, 6))
+        self.mlp.c_proj.last_onto(inner, x, pass.mask(layer, 6))
     }
 }
 
 impl Decoder for Gpt2 {
     fn embed(&self, ids: &[u32], positions: &[u32]) -> Tensor<2> {
-        self.transformer.wte.forward(ids) + self.transformer.wpe.forward(positions)
+        self.embed_states(self.transformer.wte.forward(ids), positions)
+    }
+
+    fn embed_states(&self, states: Tensor<2>, positions: &[u32]) -> Tensor<2> {
+        states + self.transformer.wpe.forward(positions)
     }
 
     fn forward(&self, embedded: Tensor<2>, pass: &mut Pass<'_>) -> Tensor<2> {

@@ -271,7 +271,7 @@ impl Block for LlamaBlock {
         let normed = self.input_layernorm.input(x);
         let x = self.self_attn.forward_onto(normed, layer, pass);
         let normed = self.post_attention_layernorm.input(x);
-        self.mlp.forward_onto(normed, layer, pass)
+        self.mlp.last_onto(normed, layer, pass)
     }
 }
 

@@ -9,7 +9,6 @@ use super::{Body, Config};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::layers::{
     Attention, Context, Embedding, Linear, LoraConfig, LoraTargetError, MapLayer, Pass, WeightForm,
-    last_part,
 };
 use crate::random_weights::RandomWeights;
 
@@ -88,26 +87,13 @@ impl Network {
     /// # Panics
     /// If an id is not below V.
     pub fn forward(&self, ids: &[u32], segments: &Segments) -> Tensor<2> {
-        self.forward_whole(ids, segments, Attention::Causal, None)
+        self.forward_attending(ids, segments, Attention::Causal, None)
     }
 
-    /// [`Network::forward`] with a different attention than in pre-training.
+    /// [`Network::forward`] with this attention, and with the dropout of the adapters if there is a
+    /// seed. A mask is a function of the seed and of its place in the model; layers with a common
+    /// input share it.
     pub fn forward_attending(
-        &self,
-        ids: &[u32],
-        segments: &Segments,
-        attention: Attention,
-    ) -> Tensor<2> {
-        self.forward_whole(ids, segments, attention, None)
-    }
-
-    /// [`Network::forward`] with the dropout of the adapters. A mask is a function of the seed and
-    /// of its place in the model; layers with a common input share it.
-    pub fn forward_with_dropout(&self, ids: &[u32], segments: &Segments, seed: u64) -> Tensor<2> {
-        self.forward_whole(ids, segments, Attention::Causal, Some(seed))
-    }
-
-    fn forward_whole(
         &self,
         ids: &[u32],
         segments: &Segments,
@@ -116,6 +102,36 @@ impl Network {
     ) -> Tensor<2> {
         let positions = segments.positions();
         let embedded = self.body.decoder().embed(ids, &positions);
+        self.forward_whole(embedded, segments, positions, attention, dropout_seed)
+    }
+
+    /// [`Network::forward_attending`] of states [T, C] in place of token embeddings. Nothing is
+    /// scaled; a model with learned positions adds them.
+    pub fn forward_embedded(
+        &self,
+        states: Tensor<2>,
+        segments: &Segments,
+        attention: Attention,
+        dropout_seed: Option<u64>,
+    ) -> Tensor<2> {
+        let positions = segments.positions();
+        let embedded = self.body.decoder().embed_states(states, &positions);
+        self.forward_whole(embedded, segments, positions, attention, dropout_seed)
+    }
+
+    /// [`Network::forward`] with the dropout of the adapters.
+    pub fn forward_with_dropout(&self, ids: &[u32], segments: &Segments, seed: u64) -> Tensor<2> {
+        self.forward_attending(ids, segments, Attention::Causal, Some(seed))
+    }
+
+    fn forward_whole(
+        &self,
+        embedded: Tensor<2>,
+        segments: &Segments,
+        positions: Vec<u32>,
+        attention: Attention,
+        dropout_seed: Option<u64>,
+    ) -> Tensor<2> {
         let context = Context {
             attention,
             dropout_seed,
@@ -231,20 +247,7 @@ impl Network {
 
     /// Freezes the model and attaches fresh adapters; A is drawn from `seed`.
     pub fn apply_lora(self, config: &LoraConfig, seed: u64) -> Result<Self, LoraTargetError> {
-        if config.r == 0 {
-            return Err(LoraTargetError::Rank);
-        }
-        let mut known: Vec<String> = Vec::new();
-        for (name, _) in self.linears() {
-            let name = last_part(&name).to_owned();
-            if !known.contains(&name) {
-                known.push(name);
-            }
-        }
-        let unknown = (config.target_modules.iter()).find(|target| !known.contains(target));
-        if let Some(target) = unknown.cloned() {
-            return Err(LoraTargetError::Target { target, known });
-        }
+        config.check_targets(self.linears().into_iter().map(|(name, _)| name))?;
         Ok(self.freeze().map_linears(|name, layer| {
             if config.adapts(name) {
                 layer.with_lora(name, config, seed)
@@ -252,6 +255,12 @@ impl Network {
                 layer
             }
         }))
+    }
+
+    /// The model without its adapters. It shares the memory of its weights with `self` and tracks no
+    /// gradients.
+    pub fn without_adapters(&self) -> Self {
+        self.valid().map_linears(|_, layer| layer.without_adapter())
     }
 
     /// The model with all adapters merged into their weights.

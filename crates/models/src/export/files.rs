@@ -11,7 +11,7 @@ use super::ExportError;
 use super::weights::{Stored, StoredFormat, Values};
 
 /// The directory that is written to.
-pub(super) struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     pub fn create(directory: &Path) -> Result<Self, ExportError> {
@@ -19,15 +19,29 @@ impl Folder {
         Ok(Self(directory.to_path_buf()))
     }
 
+    /// Removes a file, if it is there.
+    pub fn remove(&self, name: &str) -> Result<(), ExportError> {
+        let path = self.0.join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(write_error(&path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub fn json(&self, name: &str, value: &Value) -> Result<(), ExportError> {
         self.text(name, &format!("{value:#}\n"))
     }
 
     pub fn text(&self, name: &str, text: &str) -> Result<(), ExportError> {
+        self.bytes(name, text.as_bytes())
+    }
+
+    pub fn bytes(&self, name: &str, bytes: &[u8]) -> Result<(), ExportError> {
         self.replace(name, |path| {
             let mut file = File::create(path).map_err(|error| error.to_string())?;
-            file.write_all(text.as_bytes())
-                .map_err(|error| error.to_string())
+            file.write_all(bytes).map_err(|error| error.to_string())
         })
     }
 

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::decoders::Network;
+use crate::layers::Linear;
 use crate::parameter_path::ParameterPath;
 
 /// The number format of stored weights.
@@ -37,13 +38,13 @@ impl StoredFormat {
 }
 
 /// A tensor on its device, and the shape it is stored in.
-pub(super) struct Values {
+pub(crate) struct Values {
     flat: Tensor<1>,
     shape: Vec<usize>,
 }
 
 impl Values {
-    fn new<const D: usize>(tensor: Tensor<D>) -> Self {
+    pub fn new<const D: usize>(tensor: Tensor<D>) -> Self {
         let shape = tensor.dims().to_vec();
         let count = shape.iter().product::<usize>();
         Self {
@@ -133,7 +134,7 @@ impl ModuleVisitor for Collect<'_> {
 }
 
 /// The adapter of one layer.
-pub(super) struct Adapter {
+pub(crate) struct Adapter {
     pub layer: String,
     pub a: Values,
     pub b: Values,
@@ -142,10 +143,10 @@ pub(super) struct Adapter {
     pub dropout: f64,
 }
 
-/// All adapters of a model.
-pub(super) fn adapters(network: &Network) -> Vec<Adapter> {
-    let layers = network.linears().into_iter();
-    let adapted = layers.filter_map(|(layer, linear)| Some((layer, linear.lora?)));
+/// All adapters of a model's linear layers, given by name.
+pub(crate) fn adapters(layers: Vec<(String, Linear)>) -> Vec<Adapter> {
+    let adapted = layers.into_iter();
+    let adapted = adapted.filter_map(|(layer, linear)| Some((layer, linear.lora?)));
     adapted
         .map(|(layer, lora)| Adapter {
             layer,

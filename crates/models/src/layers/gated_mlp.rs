@@ -44,10 +44,11 @@ impl GatedMlp {
         (self.down_proj.apply(inner, pass.mask(layer, 6)), source)
     }
 
-    /// [`GatedMlp::forward`] added to the tensor that the input is computed from.
-    pub fn forward_onto(&self, input: Input, layer: usize, pass: &Pass<'_>) -> Tensor<2> {
+    /// [`GatedMlp::forward`] added to the tensor that the input is computed from, which is the
+    /// result of the block ([`Linear::last_onto`]).
+    pub fn last_onto(&self, input: Input, layer: usize, pass: &Pass<'_>) -> Tensor<2> {
         let (inner, source) = self.inner(input, layer, pass);
-        self.down_proj.onto(inner, source, pass.mask(layer, 6))
+        self.down_proj.last_onto(inner, source, pass.mask(layer, 6))
     }
 
     fn inner(&self, input: Input, layer: usize, pass: &Pass<'_>) -> (Input, Tensor<2>) {

@@ -68,17 +68,12 @@ impl Linear {
         self.apply(Input::Plain(x), None)
     }
 
-    /// max([`Linear::forward`], 0).
-    pub fn forward_relu(&self, x: Tensor<2>) -> Tensor<2> {
+    /// max([`Linear::apply`], 0) of x [T, in].
+    pub fn apply_relu(&self, x: Tensor<2>, mask: Option<Dropout>) -> Tensor<2> {
         match self.packed_form() {
             Some(packed) => packed.forward_relu(x),
-            None => kernels::relu(self.forward(x)),
+            None => kernels::relu(self.apply(Input::Plain(x), mask)),
         }
-    }
-
-    /// `residual` [T, out] + [`Linear::forward`].
-    pub fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
-        self.onto(Input::Plain(x), residual, None)
     }
 
     /// The layer's output [T, out]. An adapter reads `input` with dropout by `mask`, at the
@@ -96,6 +91,16 @@ impl Linear {
         let mask = Self::dropout([self], mask);
         let [output] = kernels::linears(input, [self.projection()], Some(residual), mask).outputs;
         output
+    }
+
+    /// [`Linear::onto`] for the result of a block, whose values nobody reads when the block runs
+    /// again for its gradients.
+    pub fn last_onto(&self, input: Input, residual: Tensor<2>, mask: Option<Dropout>) -> Tensor<2> {
+        if let Some(packed) = self.packed_form() {
+            return packed.forward_onto(input.computed(), residual);
+        }
+        let mask = Self::dropout([self], mask);
+        kernels::linears::last(input, self.projection(), residual, mask)
     }
 
     /// [`Linear::apply`] of several layers with a common input, which is prepared once.
@@ -178,6 +183,11 @@ impl Linear {
             lora: Some(lora),
             ..self.freeze()
         }
+    }
+
+    /// The layer without its adapter.
+    pub fn without_adapter(self) -> Self {
+        Self { lora: None, ..self }
     }
 
     /// The layer with its adapter, if any, merged into the weight: W + s·B·A.

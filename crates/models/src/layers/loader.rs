@@ -21,6 +21,8 @@ pub(crate) struct Loader<'a> {
     asked: RefCell<HashSet<String>>,
     /// Prefix of names that the checkpoint omits.
     left_out: Cell<Option<&'static str>>,
+    /// Prefix that the checkpoint puts before all names.
+    added: Cell<&'static str>,
 }
 
 impl<'a> Loader<'a> {
@@ -37,6 +39,7 @@ impl<'a> Loader<'a> {
             map: RefCell::new(map),
             asked: RefCell::default(),
             left_out: Cell::new(None),
+            added: Cell::new(""),
         }
     }
 
@@ -46,6 +49,25 @@ impl<'a> Loader<'a> {
         if !self.checkpoint.contains(probe) {
             self.left_out.set(Some(root));
         }
+    }
+
+    /// From now on, names are looked up with the prefix `root` before them.
+    pub fn under(&self, root: &'static str) {
+        self.added.set(root);
+    }
+
+    /// Whether the checkpoint contains the tensor `name`.
+    pub fn contains(&self, name: &str) -> bool {
+        self.checkpoint.contains(&self.stored_name(name))
+    }
+
+    /// The name under which the checkpoint stores the tensor `name`.
+    fn stored_name(&self, name: &str) -> String {
+        let left_out = self.left_out.get();
+        let name = left_out
+            .and_then(|root| name.strip_prefix(root))
+            .unwrap_or(name);
+        format!("{}{name}", self.added.get())
     }
 
     /// `{name}.weight` \[outputs, inputs\] and with `bias` `{name}.bias` \[outputs\], mapped.
@@ -122,16 +144,21 @@ impl<'a> Loader<'a> {
         })
     }
 
-    /// `{name}.weight` and `{name}.bias`, `width` values each.
+    /// `{name}.weight` and `{name}.bias`, `width` values each; TensorFlow's names of them, which
+    /// checkpoints of the first BERT have, are `gamma` and `beta`.
     pub fn layer_norm(
         &self,
         name: &str,
         width: usize,
         epsilon: f64,
     ) -> Result<LayerNorm, CheckpointError> {
+        let [weight, bias] = match self.contains(&format!("{name}.weight")) {
+            false if self.contains(&format!("{name}.gamma")) => ["gamma", "beta"],
+            _ => ["weight", "bias"],
+        };
         Ok(LayerNorm {
-            weight: self.parameter(&format!("{name}.weight"), [width])?,
-            bias: self.parameter(&format!("{name}.bias"), [width])?,
+            weight: self.parameter(&format!("{name}.{weight}"), [width])?,
+            bias: self.parameter(&format!("{name}.{bias}"), [width])?,
             epsilon,
         })
     }
@@ -150,12 +177,9 @@ impl<'a> Loader<'a> {
         name: &str,
         shape: [usize; D],
     ) -> Result<Tensor<D>, CheckpointError> {
-        let left_out = self.left_out.get();
-        let name = left_out
-            .and_then(|root| name.strip_prefix(root))
-            .unwrap_or(name);
-        self.asked.borrow_mut().insert(name.to_owned());
-        let values = self.checkpoint.tensor(name, &shape)?;
+        let name = self.stored_name(name);
+        let values = self.checkpoint.tensor(&name, &shape)?;
+        self.asked.borrow_mut().insert(name);
         Ok(Tensor::from_data(
             TensorData::new(values, shape),
             self.device,

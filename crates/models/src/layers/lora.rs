@@ -53,6 +53,28 @@ impl LoraConfig {
         self.lora_alpha / if self.use_rslora { rank.sqrt() } else { rank }
     }
 
+    /// Fails if the rank is 0 or a target is none of the layers with these names.
+    pub(crate) fn check_targets(
+        &self,
+        names: impl Iterator<Item = String>,
+    ) -> Result<(), LoraTargetError> {
+        if self.r == 0 {
+            return Err(LoraTargetError::Rank);
+        }
+        let mut known: Vec<String> = Vec::new();
+        for name in names {
+            let name = last_part(&name).to_owned();
+            if !known.contains(&name) {
+                known.push(name);
+            }
+        }
+        let mut targets = self.target_modules.iter();
+        match targets.find(|target| !known.contains(target)).cloned() {
+            None => Ok(()),
+            Some(target) => Err(LoraTargetError::Target { target, known }),
+        }
+    }
+
     /// Whether the layer called `name` gets an adapter.
     pub(crate) fn adapts(&self, name: &str) -> bool {
         let targets = &self.target_modules;
@@ -77,6 +99,6 @@ pub enum LoraTargetError {
 }
 
 /// The part of a layer's name that targets refer to.
-pub(crate) fn last_part(name: &str) -> &str {
+fn last_part(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
 }

@@ -3,7 +3,7 @@
 
 use burn::Tensor;
 use burn::module::Module;
-use kernels::{BeamCache, Input, KeyValues, Segments, Sight, Slot};
+use kernels::{BeamCache, Dropout, Input, KeyValues, Segments, Sight, Slot};
 
 use super::{Linear, Loader};
 use crate::checkpoint::CheckpointError;
@@ -43,9 +43,9 @@ impl MultiHeadAttention {
     }
 
     /// Queries, keys and values of the same tokens: [T, H, D] each.
-    fn projections(&self, x: Tensor<2>) -> [Tensor<3>; 3] {
+    fn projections(&self, x: Tensor<2>, mask: Option<Dropout>) -> [Tensor<3>; 3] {
         let layers = [&self.q_proj, &self.k_proj, &self.v_proj];
-        Linear::each(layers, Input::Plain(x), None)
+        Linear::each(layers, Input::Plain(x), mask)
             .outputs
             .map(|projected| self.split(projected))
     }
@@ -56,10 +56,10 @@ impl MultiHeadAttention {
     }
 
     /// `residual` + the output layer applied to the heads' results.
-    fn join(&self, attended: Tensor<3>, residual: Tensor<2>) -> Tensor<2> {
+    fn join(&self, attended: Tensor<3>, residual: Tensor<2>, mask: Option<Dropout>) -> Tensor<2> {
         let [tokens, heads, head_dim] = attended.dims();
-        let attended = attended.reshape([tokens, heads * head_dim]);
-        self.out_proj.forward_onto(attended, residual)
+        let attended = Input::Plain(attended.reshape([tokens, heads * head_dim]));
+        self.out_proj.onto(attended, residual, mask)
     }
 
     fn scale(&self) -> f32 {
@@ -67,17 +67,19 @@ impl MultiHeadAttention {
         1.0 / ((width / self.heads) as f32).sqrt()
     }
 
-    /// `residual` + attention of each token to the visible tokens of its sequence.
+    /// `residual` + attention of each token to the visible tokens of its sequence. `masks` are those
+    /// of the adapters of the first three layers and of the output layer.
     pub fn within(
         &self,
         x: Tensor<2>,
         residual: Tensor<2>,
         sequences: &Segments,
         sight: Sight,
+        masks: [Option<Dropout>; 2],
     ) -> Tensor<2> {
-        let [q, k, v] = self.projections(x);
+        let [q, k, v] = self.projections(x, masks[0]);
         let attended = kernels::attention(q, k, v, sequences, self.scale(), sight);
-        self.join(attended, residual)
+        self.join(attended, residual, masks[1])
     }
 
     /// `residual` + attention of each beam's new token to its past.
@@ -90,10 +92,10 @@ impl MultiHeadAttention {
         layer: usize,
         slots: &[Slot],
     ) -> Tensor<2> {
-        let [q, k, v] = self.projections(x);
+        let [q, k, v] = self.projections(x, None);
         let scale = self.scale();
         let attended = kernels::beam_attention(q, k, v, beams, cache, layer, slots, scale);
-        self.join(attended, residual)
+        self.join(attended, residual, None)
     }
 
     /// `residual` + attention of the tokens of segment i to `sources[i]`.
@@ -106,7 +108,7 @@ impl MultiHeadAttention {
     ) -> Tensor<2> {
         let q = self.split(self.q_proj.forward(x));
         let attended = kernels::cross_attention(q, segments, sources, self.scale());
-        self.join(attended, residual)
+        self.join(attended, residual, None)
     }
 
     /// Keys and values of each sequence, for [`MultiHeadAttention::cross`].
@@ -119,5 +121,16 @@ impl MultiHeadAttention {
             KeyValues::new(part(&k), part(&v))
         };
         sequences.iter().map(part).collect()
+    }
+
+    /// Its layers with `names`: queries, keys, values and output.
+    pub(crate) fn linears_mut(&mut self, names: [String; 4]) -> [(String, &mut Linear); 4] {
+        let [q_proj, k_proj, v_proj, out_proj] = names;
+        [
+            (q_proj, &mut self.q_proj),
+            (k_proj, &mut self.k_proj),
+            (v_proj, &mut self.v_proj),
+            (out_proj, &mut self.out_proj),
+        ]
     }
 }

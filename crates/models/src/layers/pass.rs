@@ -5,9 +5,12 @@ use std::sync::Arc;
 use burn::Tensor;
 use burn::module::Module;
 use kernels::{Dropout, KvCache, RotaryTable, Segments, Sight, Slot};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The tokens of its sequence that a decoder's token attends to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Attention {
     /// Itself and those before it, as in pre-training.
     #[default]
@@ -80,22 +83,29 @@ pub trait Block: Module + Sync + 'static {
 
 /// All blocks, first to last.
 pub(crate) fn run_blocks<B: Block>(blocks: &[B], x: Tensor<2>, pass: &mut Pass<'_>) -> Tensor<2> {
-    let mut x = x;
-    for (layer, block) in blocks.iter().enumerate() {
-        x = match pass.recompute && pass.cache.is_none() {
-            false => block.forward(x, layer, pass),
-            true => {
-                let context = pass.context.clone();
-                kernels::recomputed(x, block, move |block, x| {
-                    let mut pass = Pass {
-                        context: context.clone(),
-                        recompute: false,
-                        cache: None,
-                    };
-                    block.forward(x, layer, &mut pass)
-                })
-            }
-        };
+    let numbered = blocks.iter().enumerate();
+    numbered.fold(x, |x, (layer, block)| run_block(block, x, layer, pass))
+}
+
+/// Block number `layer`, recomputed in the backward pass if the pass says so.
+pub(crate) fn run_block<B: Block>(
+    block: &B,
+    x: Tensor<2>,
+    layer: usize,
+    pass: &mut Pass<'_>,
+) -> Tensor<2> {
+    match pass.recompute && pass.cache.is_none() {
+        false => block.forward(x, layer, pass),
+        true => {
+            let context = pass.context.clone();
+            kernels::recomputed(x, block, move |block, x| {
+                let mut pass = Pass {
+                    context: context.clone(),
+                    recompute: false,
+                    cache: None,
+                };
+                block.forward(x, layer, &mut pass)
+            })
+        }
     }
-    x
 }

@@ -86,7 +86,7 @@ impl Decoder {
         sources: &[&Encoded],
     ) -> Tensor<2> {
         self.stack(embedded, targets, sources, |layer, _, normed, x| {
-            layer.self_attn.within(normed, x, targets, Sight::Causal)
+            (layer.self_attn).within(normed, x, targets, Sight::Causal, [None; 2])
         })
     }
 
@@ -120,7 +120,7 @@ impl Decoder {
             let keys: Vec<&KeyValues> = sources.iter().map(|s| &s.layers[index]).collect();
             x = layer.encoder_attn.cross(normed, x, segments, &keys);
             let normed = layer.final_layer_norm.forward(x.clone());
-            x = layer.feed_forward.forward(normed, x);
+            x = layer.feed_forward.forward(normed, x, [None; 2]);
         }
         self.layer_norm.forward(x)
     }

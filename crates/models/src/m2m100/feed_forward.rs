@@ -2,6 +2,7 @@
 
 use burn::Tensor;
 use burn::module::Module;
+use kernels::{Dropout, Input};
 
 use crate::checkpoint::CheckpointError;
 use crate::layers::{Linear, Loader};
@@ -16,14 +17,20 @@ pub struct FeedForward {
 }
 
 impl FeedForward {
-    /// `residual` + the layers' output: [T, C].
-    pub fn forward(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
-        self.fc2.forward_onto(self.fc1.forward_relu(x), residual)
+    /// `residual` + the layers' output: [T, C]. `masks` are those of their adapters.
+    pub fn forward(
+        &self,
+        x: Tensor<2>,
+        residual: Tensor<2>,
+        masks: [Option<Dropout>; 2],
+    ) -> Tensor<2> {
+        let inner = Input::Plain(self.fc1.apply_relu(x, masks[0]));
+        self.fc2.onto(inner, residual, masks[1])
     }
 }
 
 /// Reads the feed-forward layers of the layer `prefix`.
-pub fn feed_forward(
+pub(super) fn feed_forward(
     loader: &Loader<'_>,
     prefix: &str,
     width: usize,

@@ -26,21 +26,9 @@ impl Positions {
         }
     }
 
-    /// The position of each token of whole sequences; padding tokens have the padding position and
-    /// are not counted.
+    /// The position of each token of whole sequences.
     pub fn of_sequences(&self, ids: &[u32], segments: &Segments) -> Vec<u32> {
-        let mut places = Vec::with_capacity(ids.len());
-        for range in segments.iter() {
-            let mut next = self.pad;
-            places.extend(ids[range].iter().map(|&id| {
-                if id == self.pad {
-                    return self.pad;
-                }
-                next += 1;
-                next
-            }));
-        }
-        places
+        positions_after_padding(ids, segments, self.pad)
     }
 
     /// The position of one more token per sequence, after `lengths` tokens. All previous tokens
@@ -99,6 +87,23 @@ impl Positions {
             table.resize((place + 1) * self.width, 0.0);
         }
     }
+}
+
+/// The position of each token of whole sequences, from the padding token's id + 1; padding tokens have
+/// the padding position and are not counted.
+pub(crate) fn positions_after_padding(ids: &[u32], segments: &Segments, pad: u32) -> Vec<u32> {
+    let mut places = Vec::with_capacity(ids.len());
+    for range in segments.iter() {
+        let mut next = pad;
+        places.extend(ids[range].iter().map(|&id| {
+            if id == pad {
+                return pad;
+            }
+            next += 1;
+            next
+        }));
+    }
+    places
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! NLLB's tokenizer: a `tokenizer.json`, with the tokens that mark the source language and the end
 //! of a text.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -85,6 +86,11 @@ impl TranslationTokenizer {
         })
     }
 
+    /// `tokenizer.json`.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// FLORES-200 codes of the model's languages, ascending.
     pub fn languages(&self) -> &[String] {
         &self.languages
@@ -121,22 +127,29 @@ impl TranslationTokenizer {
     /// Ids of a source text: `[source language] pieces </s>`, or `pieces </s> [source language]`
     /// with `legacy_behaviour`.
     pub fn encode(&self, text: &str, language: u32) -> Result<Vec<u32>, TokenizerError> {
-        let pieces = self.pieces(text)?;
-        let mut ids = Vec::with_capacity(pieces.len() + 2);
-        if self.legacy {
-            ids.extend(pieces);
-            ids.extend([self.eos, language]);
-        } else {
-            ids.push(language);
-            ids.extend(pieces);
-            ids.push(self.eos);
+        let [before, after] = self.special(language);
+        Ok([before, self.pieces(text)?, after].concat())
+    }
+
+    /// The tokens before and after a text in this language.
+    pub fn special(&self, language: u32) -> [Vec<u32>; 2] {
+        match self.legacy {
+            true => [vec![], vec![self.eos, language]],
+            false => [vec![language], vec![self.eos]],
         }
-        Ok(ids)
     }
 
     /// Ids of a text alone.
     pub fn pieces(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         self.inner.encode(text)
+    }
+
+    /// [`TranslationTokenizer::pieces`] with the bytes of the text that each token stands for.
+    pub fn pieces_with_offsets(
+        &self,
+        text: &str,
+    ) -> Result<(Vec<u32>, Vec<Range<usize>>), TokenizerError> {
+        self.inner.pieces_with_offsets(text)
     }
 
     /// Text of generated ids, without language and end tokens.

@@ -121,7 +121,9 @@ fn a_token_sees_later_ones_if_attention_is_bidirectional() {
         *other.last_mut().unwrap() = ids[0];
         let first = |ids: &[u32], attention| {
             let segments = Segments::single(ids.len());
-            let hidden = fixture.network.forward_attending(ids, &segments, attention);
+            let hidden = fixture
+                .network
+                .forward_attending(ids, &segments, attention, None);
             values(hidden.slice_dim(0, 0..1))
         };
         let changes = |attention| first(&ids, attention) != first(&other, attention);

@@ -1,15 +1,16 @@
 //! The shape of an encoder, read from `config.json` or derived from its tensors.
 
-use kernels::Activation;
+use kernels::{Activation, Segments};
 use serde::Deserialize;
 
 use super::TOKEN_TABLE;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config_error::ConfigError;
+use crate::m2m100::positions_after_padding;
 
-/// The shape of an XLM-R encoder. Names are those of `config.json`.
+/// The shape of a BERT-like encoder. Names are those of `config.json`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct XlmRobertaConfig {
+pub struct BertConfig {
     /// Rows of the token table V.
     pub vocab_size: usize,
     /// Width C of the hidden states.
@@ -28,9 +29,39 @@ pub struct XlmRobertaConfig {
     pub layer_norm_eps: f64,
     /// Activation inside the feed-forward layers.
     pub hidden_act: Activation,
-    /// The padding token; positions are counted from the id after it.
-    pub pad_token_id: u32,
+    /// The numbers of positions.
+    pub positions: Positions,
 }
+
+/// How the tokens of a sequence are numbered for the position table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Positions {
+    /// From 0, as in BERT.
+    FromZero,
+    /// From the id of the padding token + 1, as in RoBERTa; padding tokens are not counted.
+    AfterPadding(u32),
+}
+
+impl Positions {
+    /// The position of a sequence's first token.
+    fn first(self) -> usize {
+        match self {
+            Self::FromZero => 0,
+            Self::AfterPadding(id) => id as usize + 1,
+        }
+    }
+
+    /// The position of each token.
+    pub fn of_sequences(self, ids: &[u32], segments: &Segments) -> Vec<u32> {
+        match self {
+            Self::FromZero => segments.positions(),
+            Self::AfterPadding(id) => positions_after_padding(ids, segments, id),
+        }
+    }
+}
+
+/// The types of the encoders of this architecture.
+pub(super) const MODEL_TYPES: &[&str] = &["bert", "xlm-roberta", "roberta", "camembert"];
 
 /// `config.json` as written.
 #[derive(Deserialize)]
@@ -52,25 +83,24 @@ struct Written {
 /// Head size of every published XLM-R and InfoXLM of this architecture.
 const HEAD_DIM: usize = 64;
 
-impl XlmRobertaConfig {
+impl BertConfig {
     /// Reads the text of a `config.json`.
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
         fn required<T>(value: Option<T>, key: &'static str) -> Result<T, ConfigError> {
             value.ok_or(ConfigError::Missing(key))
         }
         let written: Written = serde_json::from_str(text)?;
-        if !matches!(
-            written.model_type.as_deref(),
-            Some("xlm-roberta" | "roberta" | "camembert")
-        ) {
-            return Err(ConfigError::Unsupported {
-                key: "model_type",
-                value: written
-                    .model_type
-                    .map_or("missing".into(), |name| format!("{name:?}")),
-                supported: "use \"xlm-roberta\" or \"roberta\"",
-            });
-        }
+        let found = written.model_type.as_deref();
+        let positions = match found {
+            Some("bert") => Positions::FromZero,
+            Some(name) if MODEL_TYPES.contains(&name) => {
+                Positions::AfterPadding(written.pad_token_id.unwrap_or(1))
+            }
+            _ => {
+                let known = &[MODEL_TYPES];
+                return Err(ConfigError::unknown_model("model_type", found, known));
+            }
+        };
         let hidden_act = match written.hidden_act.as_deref() {
             None | Some("gelu") => Activation::Gelu,
             Some("gelu_new" | "gelu_pytorch_tanh") => Activation::GeluTanh,
@@ -102,10 +132,10 @@ impl XlmRobertaConfig {
                 written.max_position_embeddings,
                 "max_position_embeddings",
             )?,
-            type_vocab_size: written.type_vocab_size.unwrap_or(1),
+            type_vocab_size: written.type_vocab_size.unwrap_or(2),
             layer_norm_eps: written.layer_norm_eps.unwrap_or(1e-12),
             hidden_act,
-            pad_token_id: written.pad_token_id.unwrap_or(1),
+            positions,
         };
         config.check()?;
         Ok(config)
@@ -149,7 +179,7 @@ impl XlmRobertaConfig {
             type_vocab_size,
             layer_norm_eps: 1e-5,
             hidden_act: Activation::Gelu,
-            pad_token_id: 1,
+            positions: Positions::AfterPadding(1),
         };
         config.check().map_err(|error| {
             CheckpointError::file(
@@ -163,7 +193,7 @@ impl XlmRobertaConfig {
     /// Maximum sequence length for which there are positions, in tokens.
     pub fn max_tokens(&self) -> usize {
         self.max_position_embeddings
-            .saturating_sub(self.pad_token_id as usize + 1)
+            .saturating_sub(self.positions.first())
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -194,7 +224,7 @@ impl XlmRobertaConfig {
             return Err(ConfigError::Inconsistent(format!(
                 "`max_position_embeddings` is {}, of which the first {} are never used",
                 self.max_position_embeddings,
-                self.pad_token_id + 1
+                self.positions.first()
             )));
         }
         Ok(())

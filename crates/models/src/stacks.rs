@@ -1,0 +1,5 @@
+//! Two models, one on top of the other.
+
+mod mt_llm;
+
+pub use mt_llm::{SourceStates, StackNetwork};
