@@ -7,8 +7,7 @@
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, json_schema};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, MapAccess};
+use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Error, Map, Value};
 
 use crate::field_names::field_names;
@@ -185,43 +184,18 @@ fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
         .join(", ")
 }
 
-/// Deserialises `keys`; an error of a value names its key.
+/// Deserialises `keys`; an error of a value names its key. Every key of `T` has a default.
 pub fn keyed<T: DeserializeOwned>(section: &'static str, keys: Keys) -> Result<T, Error> {
-    T::deserialize(MapAccessDeserializer::new(Keyed {
-        section,
-        entries: keys.into_iter(),
-        current: None,
-    }))
-}
-
-struct Keyed {
-    section: &'static str,
-    entries: serde_json::map::IntoIter,
-    current: Option<(String, Value)>,
-}
-
-impl<'de> MapAccess<'de> for Keyed {
-    type Error = Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Error> {
-        self.current = self.entries.next();
-        let key = self.current.as_ref().map(|(key, _)| key.clone());
-        key.map(|key| seed.deserialize(key.into_deserializer()))
-            .transpose()
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        let (key, value) = self
-            .current
-            .take()
-            .expect("a value is asked for after its key");
-        let section = self.section;
-        let named = |error| Error::custom(format!("{section}.{key}: {error}"));
-        seed.deserialize(value).map_err(named)
-    }
+    let read = |keys: Keys| T::deserialize(Value::Object(keys));
+    read(keys.clone()).map_err(|whole| {
+        // serde_json does not say which key an error belongs to, so each is tried alone.
+        let alone = keys.into_iter().find_map(|(key, value)| {
+            let named = Keys::from_iter([(key.clone(), value)]);
+            let error = read(named).err()?;
+            Some(Error::custom(format!("{section}.{key}: {error}")))
+        });
+        alone.unwrap_or(whole)
+    })
 }
 
 /// Implements serde's and schemars' traits for an [`EngineSection`].

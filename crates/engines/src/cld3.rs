@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::abstention::{self, MAX_BYTES as MAX_BYTES_READ, is_too_little};
 use crate::choice::KeyError;
 use crate::engine_config::IdentifierConfig;
-use crate::model_ref::{ModelRef, require};
+use crate::model_ref::{ModelRef, existing, require};
 use crate::native_label::{NativeLabel, NativeLabels};
 use parameters::Parameters;
 use script::ScriptSpans;
@@ -77,15 +77,11 @@ impl IdentifierConfig for Cld3Config {
     }
 
     fn check_files(&self) -> Result<(), EngineError> {
-        let failed = |message: String| EngineError::new(ENGINE, message);
-        let model = self.model().map_err(|error| failed(error.to_string()))?;
-        model.check().map_err(failed)
+        existing(ENGINE, self.model()).map(drop)
     }
 
     fn open(&self) -> Result<Box<dyn NativeLabels>, EngineError> {
-        let model = self
-            .model()
-            .map_err(|error| EngineError::new(ENGINE, error.to_string()))?;
+        let model = existing(ENGINE, self.model())?;
         Ok(Box::new(Cld3Identifier::load(model)?))
     }
 }

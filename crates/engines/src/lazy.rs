@@ -32,6 +32,9 @@ impl<T> Lazy<T> {
 
     /// The engine, loaded.
     pub fn get(&self) -> Result<&T, EngineError> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
         // Concurrent threads must not load it twice.
         let _alone = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(engine) = self.engine.get() {

@@ -6,6 +6,7 @@
 //! | `TextScorer` | | [`local_llm`] |
 //! | `Translator` | [`translator`] | [`firefox`], [`nllb`], [`http_translator`], [`llm_translator`]; [`by_direction`] combines several, [`translation_cache`] caches |
 //! | `LanguageIdentifier` | [`identifier`] | [`whatlang`], [`cld3`], [`fasttext`] |
+//! | `TextClassifier` | | [`local_classifier`] |
 //! | `QualityEstimator` | [`estimator`] | [`round_trip`], [`comet_kiwi`] |
 //!
 //! [`choice`] reads an engine and its keys from a config section or from arguments; [`lazy`] loads
@@ -29,6 +30,7 @@ pub mod http_translator;
 pub mod identifier;
 pub mod lazy;
 pub mod llm_translator;
+pub mod local_classifier;
 pub mod local_llm;
 pub mod model_ref;
 pub mod native_label;

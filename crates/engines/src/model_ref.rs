@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use corpus::file_path;
+use corpus::seam::EngineError;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -128,6 +129,17 @@ impl fmt::Display for ModelRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.path.display().fmt(f)
     }
+}
+
+/// The existing model that the config of `engine` names, or an error that asks for `what`.
+pub(crate) fn existing<'m>(
+    engine: &str,
+    model: Result<&'m ModelRef, KeyError>,
+) -> Result<&'m ModelRef, EngineError> {
+    let model = model.map_err(|error| EngineError::new(engine, error.to_string()))?;
+    let found = model.check();
+    found.map_err(|message| EngineError::new(engine, message))?;
+    Ok(model)
 }
 
 /// The model that the config names, or an error that asks for `what`.

@@ -8,11 +8,11 @@ use models::{ComputeDevice, Precision};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CometKiwi, failed, identity, refuse_references};
+use super::{CometKiwi, ENGINE, failed, identity, refuse_references};
 use crate::choice::KeyError;
 use crate::engine_config::{EstimatorConfig, Translators};
 use crate::lazy::Lazy;
-use crate::model_ref::ModelRef;
+use crate::model_ref::{ModelRef, existing, require};
 
 /// CometKiwi or another reference-free COMET model, as in the paper.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,10 +37,8 @@ pub struct CometKiwiConfig {
 impl CometKiwiConfig {
     /// The model.
     pub fn model(&self) -> Result<&ModelRef, KeyError> {
-        let message =
-            "name the folder of the CometKiwi model (hparams.yaml and checkpoints/model.ckpt)";
-        let model = self.model.as_ref();
-        model.ok_or_else(|| KeyError::new("model", message))
+        let what = "the folder of the CometKiwi model (hparams.yaml and checkpoints/model.ckpt)";
+        require(&self.model, what)
     }
 
     /// How the model is loaded.
@@ -58,8 +56,7 @@ impl EstimatorConfig for CometKiwiConfig {
     }
 
     fn check_files(&self) -> Result<(), EngineError> {
-        let model = self.model().map_err(failed)?;
-        model.check().map_err(failed)
+        existing(ENGINE, self.model()).map(drop)
     }
 
     fn open(
@@ -67,7 +64,7 @@ impl EstimatorConfig for CometKiwiConfig {
         device: ComputeDevice,
         _: &dyn Fn() -> Result<Translators, EngineError>,
     ) -> Result<Option<Box<dyn QualityEstimator>>, EngineError> {
-        let model = self.model().map_err(failed)?.clone();
+        let model = existing(ENGINE, self.model())?.clone();
         let options = self.options();
         let metric = CometModel::describe(&model, &options).map_err(failed)?;
         refuse_references(&model, metric.needs_reference())?;

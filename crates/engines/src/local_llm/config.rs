@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ENGINE, LocalLlm, LocalLlmOptions};
+use crate::choice::KeyError;
 use crate::engine_config::AnswererConfig;
-use crate::model_ref::ModelRef;
+use crate::model_ref::{ModelRef, existing};
 use crate::opening::Opening;
 
 /// Batches of answers between two commits of the answer stage.
@@ -40,11 +41,8 @@ impl Default for LocalAnswerConfig {
 
 /// Fails if there is no model to load.
 pub(crate) fn require(model: Option<&ModelRef>) -> Result<&ModelRef, EngineError> {
-    let model = model.ok_or_else(|| EngineError::new(ENGINE, "model: name the LLM"))?;
-    model
-        .check()
-        .map_err(|message| EngineError::new(ENGINE, message))?;
-    Ok(model)
+    let model = model.ok_or_else(|| KeyError::new("model", "name the LLM"));
+    existing(ENGINE, model)
 }
 
 impl AnswererConfig for LocalAnswerConfig {

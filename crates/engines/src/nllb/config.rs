@@ -11,7 +11,7 @@ use super::{ENGINE, NllbOptions, NllbTranslator, identity};
 use crate::choice::KeyError;
 use crate::engine_config::{TranslatorConfig, Translators};
 use crate::lazy::Lazy;
-use crate::model_ref::ModelRef;
+use crate::model_ref::{ModelRef, existing, require};
 use crate::opening::Opening;
 use crate::translation_cache::Cache;
 
@@ -60,9 +60,10 @@ impl Default for NllbConfig {
 
 impl NllbConfig {
     fn model(&self) -> Result<&ModelRef, KeyError> {
-        let message = "name the Hugging Face directory of an NLLB-200 model";
-        let model = self.model.as_ref();
-        model.ok_or_else(|| KeyError::new("model", message))
+        require(
+            &self.model,
+            "the Hugging Face directory of an NLLB-200 model",
+        )
     }
 
     fn options(&self, opening: &Opening<'_>) -> NllbOptions {
@@ -97,8 +98,7 @@ impl TranslatorConfig for NllbConfig {
     }
 
     fn check_files(&self, _: &Opening<'_>) -> Result<(), EngineError> {
-        let model = self.model().map_err(failed)?;
-        model.check().map_err(failed)?;
+        let model = existing(ENGINE, self.model())?;
         match model.join("config.json").is_file() {
             true => Ok(()),
             false => Err(failed(format!(
@@ -108,8 +108,7 @@ impl TranslatorConfig for NllbConfig {
     }
 
     fn open(&self, opening: &Opening<'_>, cache: &Cache) -> Result<Translators, EngineError> {
-        let model = self.model().map_err(failed)?.clone();
-        model.check().map_err(failed)?;
+        let model = existing(ENGINE, self.model())?.clone();
         let options = self.options(opening);
         let identity: EngineIdentity = identity(
             &TranslationModel::identity_of(&model).map_err(failed)?,
