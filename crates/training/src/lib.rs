@@ -10,5 +10,12 @@
 pub mod optimizer;
 mod recipes;
 pub mod run;
+pub mod states;
+pub mod token_file;
 
-pub use recipes::fine_tune;
+pub use recipes::{
+    ChooseBy, ConfigError, EncodedRows, EncodedTask, HeadedNetwork, Origin, Preparation, Ranges,
+    RecipeError, RowError, Start, Task, TaskTrainError, TrainedPart, classification,
+    cross_entropies, fine_tune, general_adaptation, llm_adapters, llm_tokens, log_probabilities,
+    loop_config, mntp, predictions, simcse, task_distillation, text_input,
+};

@@ -8,6 +8,6 @@ pub use adamw::AdamW;
 pub use gradients::Gradients;
 pub(crate) use gradients::clipping_factor;
 pub use parameters::{
-    NamedTensors, ParameterFileError, read_tensors, replace_trainable, trainable,
+    NamedTensors, ParameterFileError, read_tensors, replace_trainable, train_only, trainable,
     without_parameters, write_tensors,
 };

@@ -22,19 +22,21 @@ mod train;
 use burn::module::Module;
 use burn::tensor::Device;
 
+pub use checkpoint::require_same_run;
+pub(crate) use differences::differences;
 pub use early_stopping::{BestLoss, EarlyStopping};
 pub use error::RunError;
 pub(crate) use plan::steps_per_epoch;
 pub use plan::{StepPlan, pack, shuffled_steps};
 pub use recipe::{Loss, Means, Place, Recipe};
-pub use schedule::{Schedule, automatic_learning_rate};
+pub use schedule::{Decay, Schedule, automatic_learning_rate};
 pub use settings::Settings;
 pub use state::TrainerState;
 pub use step::{StepGradients, StepResult, gradients, train_step};
 pub use train::train;
 
 /// The device of a network's parameters.
-fn device_of<M: Module>(network: &M) -> Device {
+pub(crate) fn device_of<M: Module>(network: &M) -> Device {
     let devices = network.devices();
     devices
         .into_iter()

@@ -33,11 +33,23 @@ impl AdamW {
     /// Updates every parameter that has a gradient. `step.weight_decay` applies to parameters of
     /// two or more dimensions; norms and biases do not decay.
     pub fn step<M: Module>(&mut self, module: M, gradients: Gradients, step: &AdamWStep) -> M {
+        self.step_at_rates(module, gradients, step, |_| 1.0)
+    }
+
+    /// [`AdamW::step`] with a factor on the learning rate of each parameter, by name.
+    pub fn step_at_rates<M: Module>(
+        &mut self,
+        module: M,
+        gradients: Gradients,
+        step: &AdamWStep,
+        factor: impl Fn(&str) -> f64,
+    ) -> M {
         module.map(&mut Update {
             path: ParameterPath::default(),
             optimizer: self,
             gradients,
             step,
+            factor: &factor,
         })
     }
 
@@ -88,6 +100,7 @@ struct Update<'a> {
     optimizer: &'a mut AdamW,
     gradients: Gradients,
     step: &'a AdamWStep,
+    factor: &'a dyn Fn(&str) -> f64,
 }
 
 impl ModuleMapper for Update<'_> {
@@ -106,6 +119,7 @@ impl ModuleMapper for Update<'_> {
         };
         let step = AdamWStep {
             weight_decay: if D >= 2 { self.step.weight_decay } else { 0.0 },
+            learning_rate: self.step.learning_rate * (self.factor)(&name),
             ..*self.step
         };
         parameter.map(|tensor| {

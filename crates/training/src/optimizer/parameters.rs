@@ -74,6 +74,30 @@ pub fn trainable<M: Module>(module: &M) -> NamedTensors {
     collect.found
 }
 
+/// The module in which exactly the parameters require gradients whose names `is_trained` accepts.
+pub fn train_only<M: Module>(module: M, is_trained: impl Fn(&str) -> bool) -> M {
+    struct Choose<F> {
+        path: ParameterPath,
+        is_trained: F,
+    }
+    impl<F: Fn(&str) -> bool> ModuleMapper for Choose<F> {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
+        }
+        fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let is_trained = (self.is_trained)(&self.path.name());
+            parameter.set_require_grad(is_trained)
+        }
+    }
+    module.map(&mut Choose {
+        path: ParameterPath::default(),
+        is_trained,
+    })
+}
+
 /// The module with an empty tensor in place of each parameter, which frees their memory unless
 /// something else holds it.
 pub fn without_parameters<M: Module>(module: M) -> M {

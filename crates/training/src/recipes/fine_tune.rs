@@ -29,7 +29,7 @@ use corpus::record::Example;
 use models::{LanguageModel, Network};
 use serde_json::Value;
 
-use crate::optimizer::trainable;
+use crate::recipes::product::{finish_llm, summary_of};
 use crate::run::{TrainerState, steps_per_epoch, train};
 
 pub use batch::Batch;
@@ -39,11 +39,11 @@ pub use encode::{EncodeError, Encoded, EncodedSet, Encoder};
 pub use error::TrainError;
 pub use inspect::{InspectError, Sample, samples};
 pub use objective::Objective;
-use preflight::length_warnings;
 pub use preflight::model_warnings;
-pub use product::{finished, provenance};
+use preflight::{learning_rate_warning, length_warnings};
+pub use product::{finished, model_key, provenance};
 pub use recipe::{FineTune, prepare};
-pub use saved_model::{SaveError, SavedModel};
+pub use saved_model::{SaveError, SavedModel, merged_directory};
 pub use supervised_set::SupervisedSet;
 
 /// Fine-tunes `model` on `examples`, keeps the parameters with the lowest loss on `held_out`, and
@@ -69,7 +69,13 @@ pub fn fine_tune(
     }
     fs::create_dir_all(folder).map_err(ArtefactError::io("create", folder))?;
     let _lock = Lock::whole(folder)?;
-    let data = Data::encode(&model, examples, held_out, config)?;
+    // In a store, another run may have done it while this one waited for the lock.
+    if let Some(summary) = finished(folder, output, config, &provenance)? {
+        return Ok(summary);
+    }
+    let mut data = Data::encode(&model, examples, held_out, config)?;
+    let peak = data.peak_learning_rate(config);
+    data.warnings.extend(learning_rate_warning(config, peak));
     for warning in &data.warnings {
         progress.note(&format!("warning: {warning}"));
     }
@@ -83,7 +89,7 @@ pub fn fine_tune(
     }
     let (model, network) = SavedModel::part(model, config.method);
     let network = prepare(network, config)?;
-    let settings = config.settings(data.peak_learning_rate(config));
+    let settings = config.settings(peak);
     let (recipe, counts) = data.into_recipe(model, config);
 
     let (network, state) = train(
@@ -96,8 +102,17 @@ pub fn fine_tune(
     )?;
 
     let summary = counts.summary(&state, &network, settings.peak_learning_rate);
-    let directories = recipe.model.export(&network, config, output)?;
-    product::finish(folder, &directories, config, provenance, summary.clone())?;
+    let directories =
+        recipe
+            .model
+            .export(&network, config.export_precision, config.lora_merge, output)?;
+    finish_llm(
+        folder,
+        &directories,
+        product::export(config),
+        provenance,
+        summary.clone(),
+    )?;
     Ok(summary)
 }
 
@@ -175,27 +190,13 @@ struct Counts {
 
 impl Counts {
     fn summary(self, state: &TrainerState, network: &Network, learning_rate: f64) -> TrainSummary {
-        let best = state.early_stopping.best;
-        let parameters = trainable(network).into_values();
         TrainSummary {
-            steps: state.global_step,
-            planned_steps: state.max_steps,
-            epochs: state.epoch,
-            best_step: best.map_or(state.global_step, |best| best.step),
-            before: state.before.clone(),
-            after: state.best.clone(),
             training_examples: self.training_examples,
             held_out_examples: self.held_out_examples,
             dropped_examples: self.dropped_examples,
             truncated_examples: self.truncated_examples,
-            trainable_parameters: parameters
-                .map(|(shape, _)| shape.iter().product::<usize>())
-                .sum(),
-            learning_rate,
-            tokens: state.tokens,
-            seconds: state.seconds,
-            tokens_per_second: state.tokens as f64 / state.seconds,
             warnings: self.warnings,
+            ..summary_of(state, network, learning_rate)
         }
     }
 }

@@ -74,6 +74,12 @@ pub fn newest(
     Ok(Some((path, state)))
 }
 
+/// Fails if `folder` has checkpoints of another run than `now`, so that training would refuse to go
+/// on there.
+pub fn require_same_run(folder: &Path, now: &Provenance) -> Result<(), RunError> {
+    newest(folder, now).map(drop)
+}
+
 /// The state of the checkpoint at `path`, after its files have been checked against their hashes.
 pub fn read(path: &Path) -> Result<TrainerState, RunError> {
     let state_path = path.join(STATE_FILE);

@@ -11,7 +11,7 @@ pub struct EarlyStopping {
     pub evaluations_without_improvement: usize,
 }
 
-/// A held-out loss and the step at which it was measured.
+/// A held-out loss, or another criterion of the recipe, and the step at which it was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BestLoss {
     /// Number of optimiser steps at that time.

@@ -23,10 +23,21 @@ pub enum RunError {
         /// The differences.
         differences: String,
     },
-    /// `trainer_state.json` does not parse.
+    /// `trainer_state.json` is that of another version of the program.
     #[error(
-        "{}: {source}; delete this checkpoint to resume from the one before, or the whole training \
-         folder if an earlier version of the program wrote it", path.display()
+        "{}: {source}: another version of xldistill made this training and it cannot be resumed; \
+         finish it with that version, or delete {} to train again", path.display(),
+        path.ancestors().nth(2).unwrap_or(path).display()
+    )]
+    OtherVersion {
+        /// The file.
+        path: PathBuf,
+        /// The difference.
+        source: serde_json::Error,
+    },
+    /// `trainer_state.json` is damaged.
+    #[error(
+        "{}: {source}; delete this checkpoint to resume from the one before", path.display()
     )]
     State {
         /// The file.
@@ -73,9 +84,12 @@ pub enum RunError {
 
 impl RunError {
     pub(super) fn state(path: &Path) -> impl FnOnce(serde_json::Error) -> RunError + '_ {
-        |source| RunError::State {
-            path: path.to_owned(),
-            source,
+        |source| {
+            let path = path.to_owned();
+            match source.is_data() {
+                true => RunError::OtherVersion { path, source },
+                false => RunError::State { path, source },
+            }
         }
     }
 }

@@ -24,15 +24,15 @@ const PARAMETERS_FILE: &str = "parameters.safetensors";
 /// gradients stay unchanged.
 ///
 /// Recipes that this was designed for besides [`fine_tune`](crate::fine_tune):
-/// - *General adaptation of a stack of two models* (MT-LLM, arXiv 2406.12739, stage 1): the network
-///   is encoder, projection and LLM with adapters; the recipe holds the teacher LLM and the text
-///   file with the offsets and lengths of its lines. `cost` is a length, `loss` reads and tokenises
-///   the batch's lines, pools both models' states and gives their mean squared error. The default
-///   `save` and `load` keep the projection and the adapters.
+/// - [*General adaptation*](crate::general_adaptation) (MT-LLM, arXiv 2406.12739, stage 1): the
+///   network is projection and LLM with adapters; the recipe holds the frozen encoder, the teacher,
+///   which is the same LLM without its adapters, and the documents as tokens on disk. `cost` is a
+///   length, `loss` reads the batch's documents, pools both models' states and gives their mean
+///   squared error. The default `save` and `load` keep the projection and the adapters.
 /// - *Task distillation* (stage 2) is the same with cached states as targets: a memory-mapped file
 ///   of the recipe, indexed by item.
-/// - *Classification*: the network is a decoder or encoder with a head; `loss` is the cross-entropy
-///   of labels, and the held-out accuracy is a named part beside the loss.
+/// - *Classification*: the network is any backbone with heads; `loss` is the cross-entropy of
+///   labels, the held-out accuracy a named part beside it and the [`Recipe::criterion`].
 /// - *Self-distillation and xCoT* (arXiv 2401.07037): as fine-tuning, with the Kullback-Leibler
 ///   divergence to the teacher's top-k log-probabilities, which the recipe computed once and caches
 ///   by item; both terms are named parts.
@@ -72,6 +72,11 @@ pub trait Recipe {
 
     /// The loss of `network`, which tracks no gradients, on the held-out items; `None` without any.
     fn held_out(&self, network: &Self::Network) -> Result<Option<HeldOutLoss>, Self::Error>;
+
+    /// What the best parameters have the lowest value of: by default the held-out loss.
+    fn criterion(&self, held_out: &HeldOutLoss) -> f64 {
+        held_out.loss
+    }
 
     /// Writes the trained parameters, exactly, into the checkpoint `folder`.
     fn save(&self, network: &Self::Network, folder: &Path) -> Result<(), Self::Error> {

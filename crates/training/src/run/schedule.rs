@@ -1,6 +1,9 @@
-//! The learning rate of every optimiser step: linear warm-up, then cosine decay to a floor.
+//! The learning rate of every optimiser step: linear warm-up, then decay to a floor.
 
 use std::f64::consts::PI;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// Peak rate and tokens per step of the pre-training run that the automatic rate scales from.
 const REFERENCE_RATE: f64 = 3e-4;
@@ -14,17 +17,39 @@ pub fn automatic_learning_rate(supervised_tokens_per_step: f64) -> f64 {
     REFERENCE_RATE * (supervised_tokens_per_step / REFERENCE_TOKENS).sqrt()
 }
 
-/// Linear warm-up followed by a cosine to a floor.
+/// How the learning rate falls from its peak to its floor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Decay {
+    /// Along half a cosine wave.
+    #[default]
+    Cosine,
+    /// In a straight line.
+    Linear,
+}
+
+impl Decay {
+    /// The share of the fall that is left after the fraction `progress` of it.
+    fn left(self, progress: f64) -> f64 {
+        match self {
+            Decay::Cosine => 0.5 * (1.0 + (PI * progress).cos()),
+            Decay::Linear => 1.0 - progress,
+        }
+    }
+}
+
+/// Linear warm-up followed by a decay to a floor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
     peak: f64,
     floor: f64,
     warmup_steps: usize,
     total_steps: usize,
+    decay: Decay,
 }
 
 impl Schedule {
-    /// A schedule over `total_steps` optimiser steps.
+    /// A cosine schedule over `total_steps` optimiser steps.
     ///
     /// The first `warmup` (a fraction) of them rise linearly to `peak`; the last step takes
     /// `floor · peak`.
@@ -35,7 +60,13 @@ impl Schedule {
             floor: floor * peak,
             warmup_steps,
             total_steps,
+            decay: Decay::Cosine,
         }
+    }
+
+    /// The same schedule with another decay.
+    pub fn decaying(self, decay: Decay) -> Self {
+        Self { decay, ..self }
     }
 
     /// The rate of optimiser step `step`, counted from 0.
@@ -48,7 +79,7 @@ impl Schedule {
             .saturating_sub(self.warmup_steps + 1)
             .max(1);
         let progress = ((step - self.warmup_steps) as f64 / decay_steps as f64).min(1.0);
-        self.floor + (self.peak - self.floor) * 0.5 * (1.0 + (PI * progress).cos())
+        self.floor + (self.peak - self.floor) * self.decay.left(progress)
     }
 }
 
@@ -64,6 +95,18 @@ mod tests {
         assert!((rates[4] - 1.0).abs() < 1e-12 && (rates[5] - 1.0).abs() < 1e-12);
         assert!(rates[5..].windows(2).all(|pair| pair[1] < pair[0]));
         assert!((rates[99] - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_linear_decay_falls_by_the_same_amount_every_step() {
+        let schedule = Schedule::new(1.0, 0.0, 0.1, 100).decaying(Decay::Linear);
+        let rates: Vec<f64> = (10..100).map(|step| schedule.rate(step)).collect();
+        assert!((rates[0] - 1.0).abs() < 1e-12 && rates[89].abs() < 1e-12);
+        assert!(
+            rates
+                .windows(2)
+                .all(|pair| (pair[0] - pair[1] - 1.0 / 89.0).abs() < 1e-12)
+        );
     }
 
     #[test]

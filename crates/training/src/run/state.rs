@@ -15,9 +15,9 @@ pub struct TrainerState {
     pub max_steps: usize,
     /// Passes over the training set done, as a fraction.
     pub epoch: f64,
-    /// Lowest held-out loss so far.
+    /// Lowest criterion so far: the held-out loss, unless the recipe has another one.
     pub best_metric: Option<f64>,
-    /// Name of the checkpoint with that loss.
+    /// Name of the checkpoint with it.
     pub best_model_checkpoint: Option<String>,
     /// State of early stopping.
     pub early_stopping: EarlyStopping,

@@ -102,7 +102,11 @@ pub fn train_step<M: Module, E>(
         gradient_scale: clipping_factor(grad_norm, settings.max_grad_norm),
         ..AdamWStep::new(learning_rate, step as u32 + 1)
     };
-    let network = kernels::together(&device, || optimizer.step(network, gradients, &update));
+    let network = kernels::together(&device, || {
+        optimizer.step_at_rates(network, gradients, &update, |name| {
+            settings.rate_factor(name)
+        })
+    });
     Ok((network, result))
 }
 

@@ -20,7 +20,7 @@ use super::{RunError, device_of};
 use crate::optimizer::AdamW;
 
 /// Trains `network` by `recipe` until the last step or early stopping. Returns it with the
-/// parameters of the lowest held-out loss or, without held-out items, of the last step.
+/// parameters of the lowest [`Recipe::criterion`] or, without held-out items, of the last step.
 ///
 /// `folder`, which the caller has locked, receives checkpoints and metrics. A killed run resumes at
 /// its last checkpoint, with the same losses as an uninterrupted run; a run that has nothing left
@@ -66,7 +66,7 @@ impl<'a, R: Recipe> Run<'a, R> {
         progress: &'a dyn Progress,
     ) -> Result<Self, R::Error> {
         let steps_per_epoch = recipe.steps(settings, 0).len();
-        let max_steps = settings.epochs * steps_per_epoch;
+        let max_steps = settings.total_steps(steps_per_epoch);
         let mut optimizer = AdamW::default();
         let resumed = checkpoint::newest(folder, &provenance)?;
         let checkpoint = resumed.as_ref().map(|(_, state)| state.global_step);
@@ -94,7 +94,8 @@ impl<'a, R: Recipe> Run<'a, R> {
                 settings.final_learning_rate,
                 settings.warmup,
                 max_steps,
-            ),
+            )
+            .decaying(settings.decay),
             steps_per_epoch,
             settings,
             folder,
@@ -250,16 +251,16 @@ impl<'a, R: Recipe> Run<'a, R> {
         Ok(held_out)
     }
 
-    /// Measures the held-out loss; true if it is the lowest so far.
+    /// Measures the held-out loss; true if its criterion is the lowest so far.
     fn evaluate_and_compare(&mut self) -> Result<bool, R::Error> {
         let Some(held_out) = self.evaluate()? else {
             return Ok(false);
         };
         let (state, min_delta) = (&mut self.state, self.settings.early_stopping_min_delta);
-        let (step, loss) = (state.global_step, held_out.loss);
-        let improved = state.early_stopping.observe(step, loss, min_delta);
+        let (step, criterion) = (state.global_step, self.recipe.criterion(&held_out));
+        let improved = state.early_stopping.observe(step, criterion, min_delta);
         if improved {
-            state.best_metric = Some(loss);
+            state.best_metric = Some(criterion);
             state.best_model_checkpoint = Some(checkpoint::name(step));
             state.best = Some(held_out);
         }

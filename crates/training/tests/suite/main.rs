@@ -13,6 +13,8 @@ mod equivalence;
 ))]
 mod gpu;
 mod gradients;
+mod llm2vec;
+mod llm2vec_runs;
 mod other_recipe;
 mod resume;
 mod settings_changed;

@@ -8,7 +8,7 @@ use burn::Tensor;
 use burn::module::{Module, Param};
 use burn::tensor::Device;
 use corpus::progress::Silent;
-use training::run::{Loss, Means, Place, Recipe, RunError, Settings, TrainerState, train};
+use training::run::{Decay, Loss, Means, Place, Recipe, RunError, Settings, TrainerState, train};
 
 /// y = w·x with one weight.
 #[derive(Module, Debug)]
@@ -69,12 +69,15 @@ impl Recipe for Points {
 fn settings() -> Settings {
     Settings {
         epochs: 10,
+        max_steps: None,
         items_per_step: 4,
         tokens_per_batch: Some(10),
         seed: 0,
         peak_learning_rate: 0.3,
         final_learning_rate: 0.1,
         warmup: 0.0,
+        decay: Decay::Cosine,
+        rate_factors: Vec::new(),
         weight_decay: 0.0,
         beta1: 0.9,
         beta2: 0.999,

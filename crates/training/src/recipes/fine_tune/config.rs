@@ -10,7 +10,7 @@ use models::export::StoredFormat;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use check::ConfigError;
+pub use crate::recipes::ranges::ConfigError;
 pub use learning_rate::LearningRate;
 
 /// Which parameters are trained.

@@ -2,7 +2,7 @@
 
 use models::LanguageModel;
 
-use super::config::{Method, TrainConfig};
+use super::config::{LearningRate, Method, TrainConfig};
 use super::encode::{EncodeError, EncodedSet, Encoder};
 
 /// A token whose embedding is shorter than the median by this factor was never trained.
@@ -42,6 +42,31 @@ pub fn model_warnings(
     Ok(warnings)
 }
 
+/// What a method is trained with in usual recipes, and the rate below which hardly anything is
+/// learnt.
+const fn usual_rates(method: Method) -> (&'static str, f64) {
+    match method {
+        Method::Full => ("full fine-tuning usually takes 1e-5 to 1e-4", 5e-6),
+        Method::Lora => ("LoRA usually takes 1e-4 to 2e-4", 5e-5),
+    }
+}
+
+/// Warns if the peak learning rate is far below the usual ones, as `auto` is with small steps: it
+/// falls with the square root of their size.
+pub fn learning_rate_warning(config: &TrainConfig, peak: f64) -> Option<String> {
+    let (usual, least) = usual_rates(config.method);
+    let auto = match config.learning_rate {
+        LearningRate::Auto => " (\"auto\", for steps of this size)",
+        LearningRate::Value(_) => "",
+    };
+    (peak < least).then(|| {
+        format!(
+            "the peak learning rate is {peak:.1e}{auto}, and {usual}: little will be learnt; set \
+             train.learning_rate to a number"
+        )
+    })
+}
+
 /// Warns about examples with more than `limit` tokens in the set called `name`.
 pub fn length_warnings(name: &str, set: &EncodedSet, limit: usize) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -78,4 +103,36 @@ fn embedding_norms(model: &LanguageModel, token: u32) -> (f64, f64) {
     let mut sorted = norms;
     sorted.sort_by(f64::total_cmp);
     (norm, sorted[sorted.len() / 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::automatic_learning_rate;
+
+    #[test]
+    fn a_rate_that_teaches_nothing_is_warned_of() {
+        let warning = |method, learning_rate: LearningRate, tokens| {
+            let config = TrainConfig {
+                method,
+                learning_rate,
+                ..TrainConfig::default()
+            };
+            learning_rate_warning(&config, learning_rate.peak(tokens))
+        };
+        let auto = warning(Method::Lora, LearningRate::Auto, 700.0).expect("4e-6 is too low");
+        assert!(
+            auto.contains("4.0e-6 (\"auto\"") && auto.contains("2e-4"),
+            "{auto}"
+        );
+        assert!(warning(Method::Full, LearningRate::Auto, 480.0).is_some());
+        assert!(automatic_learning_rate(25_000.0) > 2e-5);
+        assert_eq!(warning(Method::Full, LearningRate::Auto, 25_000.0), None);
+        assert_eq!(
+            warning(Method::Lora, LearningRate::Value(2e-4), 700.0),
+            None
+        );
+        let low = warning(Method::Lora, LearningRate::Value(2e-6), 700.0).expect("too low");
+        assert!(!low.contains("auto"), "{low}");
+    }
 }

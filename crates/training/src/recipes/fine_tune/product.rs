@@ -1,14 +1,13 @@
-//! `train/manifest.json`, written after the trained model: its inputs and its files.
+//! Everything that determines the result of fine-tuning, and its finished result.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use artefacts::training::{Export, TrainRecord, TrainSummary};
-use artefacts::{ArtefactError, MANIFEST_FILE, Manifest, Provenance};
+use artefacts::training::{Export, TrainSummary};
+use artefacts::{ArtefactError, Key, Provenance};
 use corpus::record::Example;
 
 use super::config::TrainConfig;
+use crate::recipes::product;
 
 /// Raised whenever a code change affects what is learnt.
 const VERSION: u32 = 1;
@@ -34,6 +33,11 @@ pub fn provenance(
     }
 }
 
+/// The key of the exported model of a run with this `provenance`.
+pub fn model_key(config: &TrainConfig, provenance: &Provenance) -> Key {
+    Key::of(&("model", provenance.key(), export(config)))
+}
+
 /// The summary of the finished run in `folder`, if it has this `provenance` and its model in
 /// `output` is complete and exported as `config` asks. Then there is nothing to do.
 pub fn finished(
@@ -42,56 +46,11 @@ pub fn finished(
     config: &TrainConfig,
     provenance: &Provenance,
 ) -> Result<Option<TrainSummary>, ArtefactError> {
-    let manifest = match Manifest::<TrainRecord>::read(&folder.join(MANIFEST_FILE)) {
-        // Without a manifest the model is exported again, which costs little.
-        Err(ArtefactError::Malformed { .. }) => None,
-        manifest => manifest?,
-    };
-    let is_done = |manifest: &Manifest<TrainRecord>| {
-        manifest.provenance == *provenance
-            && manifest.results.export == export(config)
-            && !manifest.files.is_empty()
-            && manifest.is_intact(beside(output))
-    };
-    Ok(manifest
-        .filter(is_done)
-        .map(|manifest| manifest.results.summary))
+    product::finished_llm(folder, output, &export(config), provenance)
 }
 
-/// Writes the manifest into `folder`; the model consists of the files in `directories`.
-pub fn finish(
-    folder: &Path,
-    directories: &[PathBuf],
-    config: &TrainConfig,
-    provenance: Provenance,
-    summary: TrainSummary,
-) -> Result<(), ArtefactError> {
-    let mut files = BTreeMap::new();
-    for directory in directories {
-        let entries = fs::read_dir(directory).map_err(ArtefactError::io("list", directory))?;
-        for entry in entries {
-            let path = entry.map_err(ArtefactError::io("list", directory))?.path();
-            if path.is_file() {
-                let name = path.strip_prefix(beside(directory)).unwrap_or(&path);
-                files.insert(name.display().to_string(), artefacts::hash_file(&path)?);
-            }
-        }
-    }
-    let seconds = summary.seconds;
-    let record = TrainRecord {
-        summary,
-        export: export(config),
-    };
-    let manifest = Manifest::new(provenance, files, record, seconds);
-    manifest.write(&folder.join(MANIFEST_FILE))
-}
-
-/// The folder that the names of the model's files are relative to.
-fn beside(output: &Path) -> &Path {
-    output.parent().unwrap_or(Path::new(""))
-}
-
-fn export(config: &TrainConfig) -> Export {
+/// The form in which `config` exports the model.
+pub(super) fn export(config: &TrainConfig) -> Export {
     Export {
         precision: config.export_precision.name().to_owned(),
         merged: config.lora_merge,
@@ -99,5 +58,5 @@ fn export(config: &TrainConfig) -> Export {
 }
 
 fn hash(examples: &[Example]) -> String {
-    artefacts::Key::of(&examples).to_string()
+    Key::of(&examples).to_string()
 }

@@ -6,10 +6,12 @@
 use std::path::{Path, PathBuf};
 
 use models::Network;
-use models::export::{ExportError, StoredFormat, save_huggingface, save_peft_adapter};
+use models::export::{
+    ExportError, StoredFormat, save_huggingface, save_peft_adapter, save_tokenizer,
+};
 use models::{LanguageModel, LoadError};
 
-use super::config::{Method, TrainConfig};
+use super::config::Method;
 use crate::optimizer::{ParameterFileError, read_tensors, replace_trainable, without_parameters};
 
 /// Error returned when the trained model cannot be written.
@@ -19,7 +21,7 @@ pub enum SaveError {
     #[error(transparent)]
     Export(#[from] ExportError),
     /// The adapter was written, but the merged model was not.
-    #[error("train.lora_merge: the adapter cannot be loaded with its base model: {0}")]
+    #[error("the adapter was written but cannot be merged with its base model: {0}")]
     Merge(#[from] LoadError),
 }
 
@@ -83,25 +85,39 @@ impl SavedModel {
     }
 
     /// Writes the trained model: a Hugging Face directory at `output`, or an adapter there and,
-    /// with `lora_merge`, the merged model in the directory `<output>-merged` next to it. Returns
-    /// the directories.
+    /// with `merge`, the merged model in the directory `<output>-merged` next to it. Returns the
+    /// directories.
     pub fn export(
         &self,
         network: &Network,
-        config: &TrainConfig,
+        format: StoredFormat,
+        merge: bool,
         output: &Path,
     ) -> Result<Vec<PathBuf>, SaveError> {
-        let format = config.export_precision;
+        if self.method == Method::Lora {
+            save_tokenizer(&self.model, output)?;
+        }
         self.write(&self.with(network), output, format)?;
         let mut written = vec![output.to_owned()];
-        if self.method == Method::Lora && config.lora_merge {
-            // Training may have freed the exact weights.
-            let merged = LanguageModel::load(output, &network.device().inner())?;
+        if self.method == Method::Lora && merge {
             let directory = merged_directory(output);
-            save_huggingface(&merged, &directory, format)?;
+            self.merge_into(&directory, output, format)?;
             written.push(directory);
         }
         Ok(written)
+    }
+
+    /// Writes the model merged with the adapter at `adapter` as the Hugging Face directory
+    /// `directory`. The exact weights are read again, since training may have freed them.
+    fn merge_into(
+        &self,
+        directory: &Path,
+        adapter: &Path,
+        format: StoredFormat,
+    ) -> Result<(), SaveError> {
+        let device = self.model.network.device().inner();
+        let merged = LanguageModel::load(adapter, &device)?;
+        Ok(save_huggingface(&merged, directory, format)?)
     }
 
     fn write(
@@ -125,7 +141,7 @@ impl SavedModel {
 
 /// Path of the merged model. Loaders attach adapter files found next to weights, so it cannot share
 /// the adapter's directory.
-fn merged_directory(output: &Path) -> PathBuf {
+pub fn merged_directory(output: &Path) -> PathBuf {
     let mut name = output.file_name().unwrap_or_default().to_os_string();
     name.push("-merged");
     output.with_file_name(name)

@@ -4,34 +4,22 @@ use burn::tensor::Device;
 use kernels::Precision;
 
 use super::{LearningRate, Method, TrainConfig};
+use crate::recipes::ranges::{ConfigError, Ranges};
 
-/// Error returned for a value of [`TrainConfig`] that is out of range.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("train.{key} = {value}: must be {expected}")]
-pub struct ConfigError {
-    /// The key.
-    pub key: &'static str,
-    /// Its value as written.
-    pub value: String,
-    /// The accepted values.
-    pub expected: &'static str,
-}
+/// Name of the section in error messages.
+const SECTION: &str = "train";
 
 impl TrainConfig {
     /// Checks every value's range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let fraction =
-            |key, x: f64| check(key, x, (0.0..1.0).contains(&x), "at least 0 and below 1");
-        let count = |key, n: usize| check(key, n, n > 0, "at least 1");
-        let not_negative =
-            |key, x: f64, expected| check(key, x, x.is_finite() && x >= 0.0, expected);
-        count("epochs", self.epochs)?;
+        let ranges = Ranges(SECTION);
+        ranges.count("epochs", self.epochs)?;
         let rate = match self.learning_rate {
             LearningRate::Auto => 1.0,
             LearningRate::Value(rate) => rate,
         };
         let expected = "\"auto\" or a number above 0";
-        check(
+        ranges.check(
             "learning_rate",
             rate,
             rate.is_finite() && rate > 0.0,
@@ -39,38 +27,38 @@ impl TrainConfig {
         )?;
         let floor = self.final_learning_rate;
         let within = (0.0..=1.0).contains(&floor);
-        check("final_learning_rate", floor, within, "between 0 and 1")?;
-        fraction("warmup", self.warmup)?;
-        not_negative("weight_decay", self.weight_decay, "0 or more")?;
-        fraction("beta1", self.beta1)?;
-        fraction("beta2", self.beta2)?;
+        ranges.check("final_learning_rate", floor, within, "between 0 and 1")?;
+        ranges.fraction("warmup", self.warmup)?;
+        ranges.not_negative("weight_decay", self.weight_decay, "0 or more")?;
+        ranges.fraction("beta1", self.beta1)?;
+        ranges.fraction("beta2", self.beta2)?;
         let epsilon = self.epsilon;
-        check(
+        ranges.check(
             "epsilon",
             epsilon,
             epsilon.is_finite() && epsilon > 0.0,
             "above 0",
         )?;
         let expected = "0 (no clipping) or more";
-        not_negative("max_grad_norm", self.max_grad_norm, expected)?;
-        count("examples_per_step", self.examples_per_step)?;
-        count("tokens_per_batch", self.tokens_per_batch)?;
-        check(
+        ranges.not_negative("max_grad_norm", self.max_grad_norm, expected)?;
+        ranges.count("examples_per_step", self.examples_per_step)?;
+        ranges.count("tokens_per_batch", self.tokens_per_batch)?;
+        ranges.check(
             "max_length",
             self.max_length,
             self.max_length > 1,
             "at least 2",
         )?;
         let min_delta = self.early_stopping_min_delta;
-        not_negative("early_stopping_min_delta", min_delta, "0 or more")?;
+        ranges.not_negative("early_stopping_min_delta", min_delta, "0 or more")?;
         let kept = self.keep_checkpoints;
         let expected = "at least 1, so that a killed run can resume";
-        check("keep_checkpoints", kept, kept > 0, expected)?;
+        ranges.check("keep_checkpoints", kept, kept > 0, expected)?;
         let possible = self.method == Method::Lora || self.precision != Precision::Int8;
         let expected = "f32 or bf16 with method = \"full\": only frozen weights can be int8";
-        check("precision", self.precision, possible, expected)?;
-        count("lora_rank", self.lora_rank)?;
-        fraction("lora_dropout", self.lora_dropout)
+        ranges.check("precision", self.precision, possible, expected)?;
+        ranges.count("lora_rank", self.lora_rank)?;
+        ranges.fraction("lora_dropout", self.lora_dropout)
     }
 
     /// Checks what depends on the device: GPUs compute in f32 only.
@@ -79,25 +67,7 @@ impl TrainConfig {
     }
 
     fn validate_precision(&self, cpu: bool) -> Result<(), ConfigError> {
-        let possible = cpu || self.precision == Precision::F32;
-        let expected = "f32 on a GPU, where no other format is supported; or set device = \"cpu\"";
-        check("precision", self.precision, possible, expected)
-    }
-}
-
-fn check(
-    key: &'static str,
-    value: impl ToString,
-    valid: bool,
-    expected: &'static str,
-) -> Result<(), ConfigError> {
-    match valid {
-        true => Ok(()),
-        false => Err(ConfigError {
-            key,
-            value: value.to_string(),
-            expected,
-        }),
+        Ranges(SECTION).precision_on(cpu, self.precision)
     }
 }
 

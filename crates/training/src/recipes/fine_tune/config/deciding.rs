@@ -1,7 +1,7 @@
 //! Separates the settings that determine the result from the rest.
 
 use super::{Method, TrainConfig};
-use crate::run::Settings;
+use crate::run::{Decay, Settings};
 
 impl TrainConfig {
     /// The settings that determine what is learnt; all others have their defaults.
@@ -46,12 +46,15 @@ impl TrainConfig {
     pub fn settings(&self, peak_learning_rate: f64) -> Settings {
         Settings {
             epochs: self.epochs,
+            max_steps: None,
             items_per_step: self.examples_per_step,
             tokens_per_batch: self.packing.then_some(self.tokens_per_batch),
             seed: self.seed,
             peak_learning_rate,
             final_learning_rate: self.final_learning_rate,
             warmup: self.warmup,
+            decay: Decay::Cosine,
+            rate_factors: Vec::new(),
             weight_decay: self.weight_decay,
             beta1: self.beta1,
             beta2: self.beta2,
