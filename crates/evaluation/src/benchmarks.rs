@@ -1,6 +1,6 @@
 //! Benchmarks: published test sets, one per file.
 //!
-//! To add one, write its file (reading of rows, prompt, presentation) and add it to [`ALL`]. The
+//! To add one, write its file (prompt, presentation; `corpus::labelled` reads its rows) and add it to [`ALL`]. The
 //! config, the results and the report need no change.
 
 mod belebele;
@@ -9,9 +9,10 @@ mod xnli;
 
 use std::path::Path;
 
+use corpus::labelled::{DataLanguage, DataSet, LabelledRow, Wanted};
 use corpus::language::Language;
 
-use crate::rows::{self, MaterialError, SkippedLine};
+use crate::rows::{MaterialError, SkippedLine};
 pub use crate::task::multiple_choice::Scoring;
 use crate::task::{Headline, Presentation, Task};
 pub use config::BenchmarkConfig;
@@ -89,14 +90,24 @@ impl Source<'_> {
         }
     }
 
-    /// Reads the solved examples and the questions, line by line. `parse` returns `None` for a line
-    /// in another language, and the reason for an unusable one.
-    pub(crate) fn rows<T>(
+    /// Reads the solved examples and the questions from a file of `set`.
+    pub(crate) fn rows(
         &mut self,
-        parse: impl FnMut(&str) -> Result<Option<T>, String>,
-    ) -> Result<(Vec<T>, Vec<T>), MaterialError> {
-        let rows = rows::read(self.path, self.skipped, parse)?;
-        let mut solved: Vec<T> = rows.into_iter().flatten().collect();
+        set: &DataSet,
+    ) -> Result<(Vec<LabelledRow>, Vec<LabelledRow>), MaterialError> {
+        let language = DataLanguage::from(self.language);
+        let wanted = Wanted {
+            language: Some(&language),
+            ..Wanted::default()
+        };
+        let read = set.read(self.path, wanted)?;
+        let skipped = read.rejected.into_iter().map(|row| SkippedLine {
+            path: self.path.to_owned(),
+            line: row.line as usize,
+            reason: row.rejected.detail,
+        });
+        self.skipped.extend(skipped);
+        let mut solved = read.rows;
         if solved.len() <= self.shots {
             return Err(MaterialError::TooFewRows {
                 path: self.path.to_owned(),

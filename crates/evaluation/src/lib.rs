@@ -10,10 +10,12 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod benchmarks;
+pub mod classification;
 pub mod material;
 pub mod metric;
 pub mod report;
 pub mod results;
+mod row_file;
 pub mod rows;
 pub mod score;
 pub mod significance;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use corpus::language::Language;
 use corpus::record::Example;
+use corpus::source::ParallelSource;
 use serde::{Deserialize, Serialize};
 
 use crate::benchmarks::BenchmarkConfig;
@@ -28,9 +29,9 @@ pub struct MaterialPaths {
     /// JSON Lines of `{"id", "question", "answer"}`, by language of the questions.
     #[serde(default)]
     pub questions: BTreeMap<Language, PathBuf>,
-    /// Sentence pairs (source TAB target), by target language.
+    /// Sentence pairs, by target language.
     #[serde(default)]
-    pub pairs: BTreeMap<Language, PathBuf>,
+    pub pairs: BTreeMap<Language, ParallelSource>,
     /// Plain text, one passage per line, by language. Languages without a file use their sentences
     /// of the pairs.
     #[serde(default)]
@@ -86,8 +87,8 @@ impl EvaluationMaterial {
             questions.truncate(limit);
             material.questions.insert(language, questions);
         }
-        for (&target, path) in &paths.pairs {
-            let mut pairs = read::pairs(path, &mut material.skipped)?;
+        for (&target, files) in &paths.pairs {
+            let mut pairs = read::pairs(files, paths.source, target, &mut material.skipped)?;
             pairs.truncate(limit);
             material.pairs.push(Pairs {
                 source: paths.source,

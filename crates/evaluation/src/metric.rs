@@ -6,9 +6,11 @@
 //! are the same cheap operation, and statistics stored in a file can be resampled later without the
 //! metric.
 
+pub mod accuracy;
 mod aggregate;
 pub mod bleu;
 pub mod chrf;
+pub mod macro_f1;
 mod signature;
 pub mod tokenizer;
 
@@ -20,6 +22,9 @@ pub use signature::Signature;
 
 /// The sacrebleu release that BLEU and chrF are tested against.
 pub const SACREBLEU_VERSION: &str = "2.6.0";
+
+/// This implementation, for the signatures of measures that sacrebleu lacks.
+pub(crate) const IMPLEMENTATION: &str = concat!("xldistill-", env!("CARGO_PKG_VERSION"));
 
 /// A metric of a hypothesis and its references.
 pub trait Metric: Sync {
@@ -34,6 +39,10 @@ pub trait Metric: Sync {
     /// The components of the score, if the metric has a customary format for them.
     fn verbose(&self, _sums: &[f64]) -> Option<String> {
         None
+    }
+    /// Number of decimals of a printed score.
+    fn digits(&self) -> usize {
+        2
     }
 }
 

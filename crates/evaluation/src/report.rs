@@ -1,11 +1,12 @@
 //! The report of a run: rows kept and rejected, training, scores before and after.
 //!
 //! [`Report::gather`] reads a run's folder: manifests and rejected rows of the stages, training
-//! metrics, and both evaluations. Missing parts are left out, so a report can be written at any
+//! metrics, both evaluations of an LLM, and that of classifiers. Missing parts are left out, so a report can be written at any
 //! point of a run. [`Report::write`] writes `report.json` and a self-contained `report.html`;
 //! [`terminal::render`] returns a table for the terminal.
 
 pub mod answers;
+mod classification;
 mod evaluations;
 pub mod funnel;
 pub mod html;
@@ -16,7 +17,7 @@ pub mod training;
 
 use std::path::{Path, PathBuf};
 
-use artefacts::ArtefactError;
+use artefacts::{ArtefactError, Key};
 use corpus::language::Language;
 use corpus::seam::EngineIdentity;
 use serde::{Deserialize, Serialize};
@@ -25,9 +26,14 @@ pub use answers::{LanguageVerdicts, SampleAnswers};
 use evaluations::Evaluations;
 pub use funnel::FunnelStage;
 pub use scores::{ScoreRow, Verdict};
-pub use training::TrainingSummary;
+pub use training::{RecipeTraining, TrainingSummary};
 
+use crate::classification::ClassificationResults;
 use crate::results::Results;
+
+/// The files of a report.
+const JSON: &str = "report.json";
+const PAGE: &str = "report.html";
 
 /// The content of `report.json`, which is all that the report shows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,16 +51,22 @@ pub struct Report {
     pub source: Option<Language>,
     /// The evaluated languages besides the source.
     pub targets: Vec<Language>,
-    /// Scores before and after.
+    /// Scores before and after, and those of each system on labelled test sets.
     pub scores: Vec<ScoreRow>,
+    /// Systems on labelled test sets, language by language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classification: Option<ClassificationResults>,
     /// Verdicts on answers, by language of the questions.
     pub answers: Vec<LanguageVerdicts>,
     /// Sample answers, side by side.
     pub samples: Vec<SampleAnswers>,
     /// Rows kept and rejected by each stage.
     pub funnel: Vec<FunnelStage>,
-    /// The course of training.
+    /// The course of fine-tuning.
     pub training: Option<TrainingSummary>,
+    /// The course of other trainings, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trainings: Vec<RecipeTraining>,
     /// Time of each part of the run, in order.
     pub timing: Vec<Timing>,
     /// The models used.
@@ -104,12 +116,18 @@ impl Report {
         let after = Results::read(&folder.join("evaluate/after"));
         let funnel = funnel::gather(folder);
         let training = training::gather(&folder.join("train"));
-        if funnel.is_empty() && training.is_none() && before.is_none() && after.is_none() {
+        let trainings = training::gather_recipes(folder);
+        let classification = ClassificationResults::read(&folder.join("evaluate"));
+        let nothing_trained = training.is_none() && trainings.is_empty();
+        let nothing_scored = before.is_none() && after.is_none() && classification.is_none();
+        if funnel.is_empty() && nothing_trained && nothing_scored {
             return Err(ReportError::NotARun(folder.to_owned()));
         }
 
         let mut timing: Vec<Timing> = funnel.iter().map(FunnelStage::timing).collect();
-        timing.extend(training.as_ref().map(TrainingSummary::timing));
+        timing.extend(training.as_ref().map(|training| training.timing("train")));
+        let of_recipes = trainings.iter();
+        timing.extend(of_recipes.map(|training| training.course.timing(&training.title)));
         let mut models = Vec::new();
         for stage in &funnel {
             for engine in &stage.engines {
@@ -141,6 +159,10 @@ impl Report {
             note_model(&mut models, "evaluate", &results.xldistill.identifier);
             finished_at = finished_at.max(results.end_time as u64);
         }
+        if let Some(results) = &classification {
+            note_classification(results, &mut timing, &mut models);
+            finished_at = finished_at.max(results.finished_at as u64);
+        }
         let evaluations = Evaluations {
             before: before.as_ref(),
             after: after.as_ref(),
@@ -157,32 +179,82 @@ impl Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             finished_at,
             model: before.as_ref().map(|results| results.model_name.clone()),
-            source: evaluations.source(),
+            source: evaluations
+                .source()
+                .or(classification.as_ref().map(|results| results.source)),
             targets: evaluations.targets(),
-            scores: scores::gather(&evaluations),
+            scores: [
+                scores::gather(&evaluations),
+                classification
+                    .as_ref()
+                    .map_or_else(Vec::new, classification::scores),
+            ]
+            .concat(),
+            classification,
             answers: answers::verdicts(&evaluations),
             samples: answers::side_by_side(&evaluations),
             funnel,
             training,
+            trainings,
             timing,
             models,
             config,
         })
     }
 
+    /// The content of `report.json`.
+    fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a report is plain data") + "\n"
+    }
+
+    /// The key of the report: a hash of its content.
+    pub fn key(&self) -> Key {
+        Key::of(&self.json())
+    }
+
+    /// The key of the report in `folder`; `None` if there is none.
+    pub fn key_of(folder: &Path) -> Option<Key> {
+        let json = std::fs::read_to_string(folder.join(JSON)).ok()?;
+        folder.join(PAGE).exists().then(|| Key::of(&json))
+    }
+
     /// Writes `report.json` and `report.html` to `folder`; returns the path of the latter.
     pub fn write(&self, folder: &Path) -> Result<PathBuf, ReportError> {
-        let mut json = serde_json::to_string_pretty(self).expect("a report is plain data");
-        json.push('\n');
-        artefacts::write(&folder.join("report.json"), json.as_bytes())?;
-        let page = folder.join("report.html");
+        artefacts::write(&folder.join(JSON), self.json().as_bytes())?;
+        let page = folder.join(PAGE);
         artefacts::write(&page, html::page(self).as_bytes())?;
         Ok(page)
+    }
+
+    /// The scores to show before and after training.
+    pub fn before_and_after(&self) -> impl Iterator<Item = &ScoreRow> {
+        let shown = |row: &&ScoreRow| row.system.is_none() && !row.is_nothing();
+        self.scores.iter().filter(shown)
     }
 
     /// Seconds of work on all parts.
     pub fn seconds(&self) -> f64 {
         self.timing.iter().map(|timing| timing.seconds).sum()
+    }
+}
+
+/// Adds the time and the models of an evaluation of classifiers.
+fn note_classification(
+    results: &ClassificationResults,
+    timing: &mut Vec<Timing>,
+    models: &mut Vec<ModelUse>,
+) {
+    let rows = results.sets.iter().map(|set| set.rows * set.systems.len());
+    timing.push(Timing {
+        part: "evaluate".to_owned(),
+        seconds: results.seconds(),
+        amount: rows.sum::<usize>() as f64,
+        unit: "rows".to_owned(),
+    });
+    for system in &results.systems {
+        for engine in &system.engines {
+            note_model(models, &format!("evaluate {}", system.name), engine);
+        }
     }
 }
 

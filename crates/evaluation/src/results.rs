@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use artefacts::Key;
 use corpus::language::Language;
 use corpus::seam::EngineIdentity;
 use serde::{Deserialize, Serialize};
@@ -192,6 +193,13 @@ impl Results {
         serde_json::from_slice(&std::fs::read(folder.join(Self::FILE)).ok()?).ok()
     }
 
+    /// The key of complete results ([`crate::suite::key`]); `None` if tasks are missing.
+    pub fn key(&self) -> Option<Key> {
+        let tasks = self.xldistill.tasks.iter();
+        let keys = tasks.map(|(name, task)| (name.clone(), task.key.as_str()));
+        self.xldistill.complete.then(|| key(keys))
+    }
+
     /// Adds a task.
     pub(crate) fn insert(&mut self, name: &str, entry: TaskEntry, record: TaskRecord) {
         let mut numbers = Map::new();
@@ -227,6 +235,11 @@ impl Results {
         self.total_evaluation_time_seconds += record.seconds;
         self.xldistill.tasks.insert(name.to_owned(), record);
     }
+}
+
+/// The key of results with these tasks, given by name and key.
+pub(crate) fn key<'k>(tasks: impl Iterator<Item = (String, &'k str)>) -> Key {
+    Key::of(&("evaluate", tasks.collect::<BTreeMap<_, _>>()))
 }
 
 /// Data of a task besides its scores.

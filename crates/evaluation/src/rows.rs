@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use corpus::labelled::LabelledError;
 use corpus::language::Language;
+use corpus::source::SourceError;
 use serde::{Deserialize, Serialize};
 
 /// Share of unusable lines above which a file is an error.
@@ -70,12 +72,18 @@ pub enum MaterialError {
         /// What is wrong with that line.
         reason: String,
     },
+    /// Sentence pairs cannot be read.
+    #[error(transparent)]
+    Pairs(#[from] SourceError),
     /// All lines are blank.
     #[error("{}: no rows in the file", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
     },
+    /// The rows of a benchmark cannot be read.
+    #[error(transparent)]
+    Labelled(#[from] LabelledError),
     /// A benchmark cannot be run as configured.
     #[error("evaluate.benchmarks: {name}: {message}")]
     Benchmark {
@@ -133,7 +141,18 @@ pub(crate) fn read<T>(
             }
         }
     }
-    let lines = parsed.len() + bad.len();
+    tolerated(path, parsed.len(), bad, skipped)?;
+    Ok(parsed)
+}
+
+/// Sets the `bad` lines of a file aside, unless they are too many beside its `good` ones.
+pub(crate) fn tolerated(
+    path: &Path,
+    good: usize,
+    mut bad: Vec<SkippedLine>,
+    skipped: &mut Vec<SkippedLine>,
+) -> Result<(), MaterialError> {
+    let lines = good + bad.len();
     if lines == 0 {
         return Err(MaterialError::Empty {
             path: path.to_owned(),
@@ -149,5 +168,5 @@ pub(crate) fn read<T>(
         });
     }
     skipped.append(&mut bad);
-    Ok(parsed)
+    Ok(())
 }

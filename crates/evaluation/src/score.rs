@@ -28,21 +28,25 @@ pub struct Score {
     /// The signature's parts.
     #[serde(flatten)]
     pub parts: Signature,
+    /// Number of decimals when printed.
+    #[serde(skip)]
+    digits: usize,
 }
 
 /// sacrebleu's line: `NAME|SIGNATURE = SCORE (μ = MEAN ± HALF WIDTH) VERBOSE`.
 impl fmt::Display for Score {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.digits;
         write!(
             formatter,
-            "{}|{} = {:.2}",
+            "{}|{} = {:.digits$}",
             self.name, self.signature, self.score
         )?;
         if let Some(Confidence {
             mean, half_width, ..
         }) = &self.confidence
         {
-            write!(formatter, " (μ = {mean:.2} ± {half_width:.2})")?;
+            write!(formatter, " (μ = {mean:.digits$} ± {half_width:.digits$})")?;
         }
         match &self.verbose_score {
             Some(verbose) => write!(formatter, " {verbose}"),
@@ -76,5 +80,6 @@ where
         verbose_score: metric.verbose(&sums),
         confidence,
         parts: signature,
+        digits: metric.digits(),
     })
 }

@@ -23,6 +23,14 @@ pub struct Resampling {
     pub seed: u64,
 }
 
+impl Resampling {
+    /// The trials of paired tests.
+    pub const TRIALS: Resampling = Resampling {
+        samples: 10_000,
+        seed: 12345,
+    };
+}
+
 impl Default for Resampling {
     fn default() -> Self {
         Self {

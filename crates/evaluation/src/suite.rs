@@ -7,22 +7,22 @@
 
 mod config;
 mod error;
-mod samples;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use artefacts::{KeyBuilder, Lock, now};
+use artefacts::{ArtefactError, Key, KeyBuilder, Lock, now};
 use corpus::language::Language;
-use corpus::progress::Progress;
+use corpus::progress::{Progress, Silent};
 use serde_json::json;
 
 use crate::material::EvaluationMaterial;
 use crate::metric::SegmentStatistics;
 use crate::metric::bleu::Bleu;
 use crate::metric::tokenizer::Tokenizer;
-use crate::results::{MeasuredScore, Results, TaskEntry, TaskRecord};
+use crate::results::{self, MeasuredScore, Results, TaskEntry, TaskRecord};
+use crate::row_file::{self, RowFile};
 use crate::rows::Pairs;
 use crate::significance::{self, Resampling};
 use crate::task::held_out_loss::HeldOutLoss;
@@ -33,8 +33,6 @@ use crate::task::{Sample, Subject, Task};
 
 pub use config::EvaluateConfig;
 pub use error::EvaluateError;
-use samples::SampleFile;
-pub use samples::read as read_samples;
 
 /// Evaluates `subject` on `material`; `results.json` and `samples_<task>.jsonl` go to `folder`.
 ///
@@ -49,22 +47,10 @@ pub fn evaluate(
     folder: &Path,
     progress: &dyn Progress,
 ) -> Result<Results, EvaluateError> {
-    std::fs::create_dir_all(folder).map_err(artefacts::ArtefactError::io("create", folder))?;
+    std::fs::create_dir_all(folder).map_err(ArtefactError::io("create", folder))?;
     let _lock = Lock::whole(folder)?;
     let own = tasks(subject, source, material, config)?;
-    let benchmarks = || material.benchmarks.iter().map(AsRef::as_ref);
-    let tasks: Vec<&dyn Task> = own.iter().map(AsRef::as_ref).chain(benchmarks()).collect();
-    if tasks.is_empty() {
-        return Err(EvaluateError::NoMaterial);
-    }
-    // The config names the benchmark, so leaving it out would be wrong.
-    let unscored = |task: &&dyn Task| task.needs_scorer() && subject.scorer.is_none();
-    if let Some(task) = benchmarks().find(unscored) {
-        return Err(EvaluateError::CannotScore {
-            task: task.name(),
-            engine: subject.answerer.identity().engine,
-        });
-    }
+    let planned = planned(&own, subject, material, config, progress)?;
     for line in &material.skipped {
         progress.note(&format!(
             "{}:{}: {}",
@@ -74,7 +60,7 @@ pub fn evaluate(
         ));
     }
 
-    let earlier = Results::read(folder);
+    let earlier = earlier(folder);
     let mut results = Results::new(
         source,
         subject.answerer.identity(),
@@ -83,13 +69,92 @@ pub fn evaluate(
         now(),
     );
     results.xldistill.skipped_lines = material.skipped.clone();
-    let (mut names, mut unfinished) = (BTreeSet::new(), Vec::new());
-    for task in tasks {
+    let mut unfinished = Vec::new();
+    for Planned { task, entry, key } in planned {
+        let name = task.name();
+        let path = folder.join(Results::samples_file(&name));
+        match known(&earlier, &name, &key, &path)? {
+            Some(known) => {
+                let presentation = task.presentation();
+                let record = TaskRecord {
+                    presentation,
+                    ..known
+                };
+                results.insert(&name, entry, record);
+            }
+            None => unfinished.push((task, entry, key, path)),
+        }
+    }
+    // Nothing to do: the file must not change by a byte.
+    if let Some((_, last)) = earlier.into_iter().find(|(place, _)| place == folder)
+        && unfinished.is_empty()
+        && last.xldistill.complete
+        && last.xldistill.tasks == results.xldistill.tasks
+    {
+        return Ok(last);
+    }
+    for (task, entry, key, path) in unfinished {
+        let record = run(task, subject, config, key, &path, progress)?;
+        results.insert(&task.name(), entry, record);
+        results.end_time = now();
+        write(folder, &results)?;
+    }
+    results.xldistill.complete = true;
+    write(folder, &results)?;
+    Ok(results)
+}
+
+/// The key of the results of [`evaluate`]: [`Results::key`] once they are complete.
+pub fn key(
+    subject: &Subject<'_>,
+    source: Language,
+    material: &EvaluationMaterial,
+    config: &EvaluateConfig,
+) -> Result<Key, EvaluateError> {
+    let own = tasks(subject, source, material, config)?;
+    let planned = planned(&own, subject, material, config, &Silent)?;
+    let keys = planned.iter();
+    Ok(results::key(keys.map(|planned| {
+        (planned.task.name(), planned.key.as_str())
+    })))
+}
+
+/// A task that will be evaluated.
+struct Planned<'t> {
+    task: &'t dyn Task,
+    entry: TaskEntry,
+    key: String,
+}
+
+/// The `own` tasks and the benchmarks of `material`, except those that need a scorer if there is
+/// none.
+fn planned<'t>(
+    own: &'t [Box<dyn Task + 't>],
+    subject: &Subject<'_>,
+    material: &'t EvaluationMaterial,
+    config: &EvaluateConfig,
+    progress: &dyn Progress,
+) -> Result<Vec<Planned<'t>>, EvaluateError> {
+    let benchmarks = || {
+        let tasks = material.benchmarks.iter();
+        tasks.map(|task| -> &'t dyn Task { task.as_ref() })
+    };
+    let own = own.iter().map(|task| -> &'t dyn Task { task.as_ref() });
+    let unscored = |task: &dyn Task| task.needs_scorer() && subject.scorer.is_none();
+    // The config names the benchmark, so leaving it out would be wrong.
+    if let Some(task) = benchmarks().find(|task| unscored(*task)) {
+        return Err(EvaluateError::CannotScore {
+            task: task.name(),
+            engine: subject.answerer.identity().engine,
+        });
+    }
+    let (mut names, mut planned) = (BTreeSet::new(), Vec::new());
+    for task in own.chain(benchmarks()) {
         let name = task.name();
         if !names.insert(name.clone()) {
             return Err(EvaluateError::Repeated { task: name });
         }
-        if task.needs_scorer() && subject.scorer.is_none() {
+        if unscored(task) {
             progress.note(&format!("{name}: left out, the model cannot score text"));
             continue;
         }
@@ -101,40 +166,45 @@ pub fn evaluate(
             documents: task.len(),
             hash,
         };
-        let path = folder.join(Results::samples_file(&name));
-        let known = earlier
-            .as_ref()
-            .and_then(|earlier| earlier.xldistill.tasks.get(&name));
-        match known.filter(|known| known.key == key) {
-            Some(known)
-                if artefacts::hash_file(&path).is_ok_and(|hash| hash == known.samples_hash) =>
-            {
-                let record = TaskRecord {
-                    presentation: task.presentation(),
-                    ..known.clone()
-                };
-                results.insert(&name, entry, record);
+        planned.push(Planned { task, entry, key });
+    }
+    match names.is_empty() {
+        true => Err(EvaluateError::NoMaterial),
+        false => Ok(planned),
+    }
+}
+
+/// Results in `folder`, and in the folders that a run with a store had in its place before.
+fn earlier(folder: &Path) -> Vec<(PathBuf, Results)> {
+    let folders = std::iter::once(folder.to_owned()).chain(artefacts::earlier(folder));
+    let read = |folder: PathBuf| Results::read(&folder).map(|results| (folder, results));
+    folders.filter_map(read).collect()
+}
+
+/// The scores of the finished task `name` with this `key`. Its samples are intact at `path`, or
+/// copied there from an earlier folder.
+fn known(
+    earlier: &[(PathBuf, Results)],
+    name: &str,
+    key: &str,
+    path: &Path,
+) -> Result<Option<TaskRecord>, ArtefactError> {
+    for (folder, results) in earlier {
+        let record = results.xldistill.tasks.get(name);
+        let Some(record) = record.filter(|record| record.key == key) else {
+            continue;
+        };
+        let samples = folder.join(Results::samples_file(name));
+        if artefacts::hash_file(&samples).is_ok_and(|hash| hash == record.samples_hash) {
+            if samples != path {
+                let content = std::fs::read(&samples);
+                let content = content.map_err(ArtefactError::io("read", &samples))?;
+                artefacts::write(path, &content)?;
             }
-            _ => unfinished.push((task, entry, key, path)),
+            return Ok(Some(record.clone()));
         }
     }
-    // Nothing to do: the file must not change by a byte.
-    if let Some(earlier) = earlier
-        && unfinished.is_empty()
-        && earlier.xldistill.complete
-        && earlier.xldistill.tasks == results.xldistill.tasks
-    {
-        return Ok(earlier);
-    }
-    for (task, entry, key, path) in unfinished {
-        let record = run(task, subject, config, key, &path, progress)?;
-        results.insert(&task.name(), entry, record);
-        results.end_time = now();
-        write(folder, &results)?;
-    }
-    results.xldistill.complete = true;
-    write(folder, &results)?;
-    Ok(results)
+    Ok(None)
 }
 
 /// The tasks for which there is material, in the order of a report.
@@ -200,11 +270,11 @@ fn run(
     let name = task.name();
     let started = Instant::now();
     let batch = config.batch_size.max(1);
-    let mut file = SampleFile::open(path, &key, batch)?;
+    let mut file = RowFile::<Sample>::open(path, &key, batch)?;
     progress.begin(&name, Some(task.len() as u64));
-    progress.advance(file.samples().len() as u64);
-    while file.samples().len() < task.len() {
-        let start = file.samples().len();
+    progress.advance(file.rows().len() as u64);
+    while file.rows().len() < task.len() {
+        let start = file.rows().len();
         let range = start..(start + batch).min(task.len());
         let samples = task
             .evaluate(subject, range)
@@ -222,8 +292,8 @@ fn run(
         language: task.language(),
         presentation: task.presentation(),
         seconds: finished.seconds,
-        measures: measure(task, &finished.samples, &config.resampling),
-        histogram: task.histogram(&finished.samples),
+        measures: measure(task, &finished.rows, &config.resampling),
+        histogram: task.histogram(&finished.rows),
         samples_hash: finished.hash,
     })
 }
@@ -240,6 +310,11 @@ fn measure(task: &dyn Task, samples: &[Sample], resampling: &Resampling) -> Vec<
             }
         })
         .collect()
+}
+
+/// The samples of a finished task; empty if there are none.
+pub fn read_samples(path: &Path) -> Vec<Sample> {
+    row_file::read(path)
 }
 
 /// The statistics of one measure over all documents.

@@ -25,7 +25,7 @@ use serde_json::{Map, Value};
 pub use copying::overlap;
 pub use presentation::{Headline, Presentation};
 
-use crate::metric::Aggregate;
+use crate::metric::{Aggregate, IMPLEMENTATION};
 
 /// The LLM to evaluate, and the identifier of its answers' languages.
 #[derive(Clone, Copy)]
@@ -180,6 +180,3 @@ fn object<const N: usize>(pairs: [(&str, Value); N]) -> Map<String, Value> {
         .map(|(key, value)| (key.to_owned(), value))
         .collect()
 }
-
-/// Version of this crate, for the signatures of our own measures.
-const IMPLEMENTATION: &str = concat!("xldistill-", env!("CARGO_PKG_VERSION"));

@@ -5,8 +5,7 @@
 //! and measures of lm-evaluation-harness' `belebele_*`. By generation, the prompt is that of the
 //! authors' repository (`sample_zero_shot_instructions.md`).
 
-use corpus::language::Language;
-use serde::Deserialize;
+use corpus::labelled::{self, LabelledInput, LabelledRow};
 use serde_json::{Map, Value};
 
 use super::{Benchmark, Scoring, Source};
@@ -16,8 +15,8 @@ use crate::task::multiple_choice::{Item, MultipleChoice};
 
 /// See the module.
 pub const BELEBELE: Benchmark = Benchmark {
-    name: "belebele",
-    paper: "Bandarkar et al. 2024, arXiv 2308.16884",
+    name: labelled::BELEBELE.name,
+    paper: labelled::BELEBELE.paper,
     file: "{code}.jsonl",
     covers: |_| true,
     scorings: &[Scoring::LogLikelihood, Scoring::Generation],
@@ -26,48 +25,27 @@ pub const BELEBELE: Benchmark = Benchmark {
 
 const LETTERS: [&str; 4] = ["A", "B", "C", "D"];
 
-/// A published row.
-#[derive(Deserialize)]
-struct Row {
-    link: String,
-    question_number: u64,
-    flores_passage: String,
-    question: String,
-    mc_answer1: String,
-    mc_answer2: String,
-    mc_answer3: String,
-    mc_answer4: String,
-    /// `"1"` to `"4"`.
-    correct_answer_num: String,
-    /// FLORES-200 code of the language.
-    dialect: String,
-}
-
-impl Row {
-    fn prompt(&self, scoring: Scoring) -> String {
-        let (passage, question) = (&self.flores_passage, self.question.trim());
-        let [a, b, c, d] = [
-            &self.mc_answer1,
-            &self.mc_answer2,
-            &self.mc_answer3,
-            &self.mc_answer4,
-        ];
-        match scoring {
-            Scoring::LogLikelihood => {
-                format!("P: {passage}\nQ: {question}\nA: {a}\nB: {b}\nC: {c}\nD: {d}\nAnswer:")
-            }
-            Scoring::Generation => format!(
-                "Given the following passage, query, and answer choices, output the letter \
-                 corresponding to the correct answer.\n###\nPassage:\n{passage}\n###\nQuery:\n\
-                 {question}\n###\nChoices:\n(A) {a}\n(B) {b}\n(C) {c}\n(D) {d}\n###\nAnswer:\n"
-            ),
+/// The prompt of a question.
+fn prompt(passage: &str, question: &str, choices: &[String; 4], scoring: Scoring) -> String {
+    let question = question.trim();
+    let [a, b, c, d] = choices;
+    match scoring {
+        Scoring::LogLikelihood => {
+            format!("P: {passage}\nQ: {question}\nA: {a}\nB: {b}\nC: {c}\nD: {d}\nAnswer:")
         }
+        Scoring::Generation => format!(
+            "Given the following passage, query, and answer choices, output the letter \
+             corresponding to the correct answer.\n###\nPassage:\n{passage}\n###\nQuery:\n\
+             {question}\n###\nChoices:\n(A) {a}\n(B) {b}\n(C) {c}\n(D) {d}\n###\nAnswer:\n"
+        ),
     }
 }
 
 fn load(source: &mut Source<'_>) -> Result<Box<dyn Task>, MaterialError> {
     let (language, scoring) = (source.language, source.scoring);
-    let (solved, items) = source.rows(|line| item(line, language, scoring))?;
+    let (solved, items) = source.rows(&labelled::BELEBELE)?;
+    let items_of =
+        |rows: Vec<LabelledRow>| rows.into_iter().map(|row| item(row, scoring)).collect();
     Ok(Box::new(MultipleChoice {
         name: source.task_name(BELEBELE.name, language.code()),
         version: 1,
@@ -76,26 +54,26 @@ fn load(source: &mut Source<'_>) -> Result<Box<dyn Task>, MaterialError> {
         scoring,
         normalised: true,
         classes: false,
-        solved,
-        items,
+        solved: items_of(solved),
+        items: items_of(items),
         presentation: source.presentation("BELEBELE"),
     }))
 }
 
-fn item(line: &str, language: Language, scoring: Scoring) -> Result<Option<Item>, String> {
-    let row: Row = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    if row.dialect != language.code() {
-        return Ok(None);
-    }
-    let correct = ["1", "2", "3", "4"]
-        .iter()
-        .position(|number| *number == row.correct_answer_num)
-        .ok_or("`correct_answer_num` is not \"1\" to \"4\"")?;
-    let id = format!("{}#{}", row.link, row.question_number);
-    Ok(Some(Item {
-        doc: Map::from_iter([("id".to_owned(), Value::from(id))]),
-        prompt: row.prompt(scoring),
+fn item(row: LabelledRow, scoring: Scoring) -> Item {
+    let LabelledInput::Choices {
+        passage,
+        question,
+        choices,
+    } = row.input
+    else {
+        unreachable!("the rows of BELEBELE are questions")
+    };
+    let choices: [String; 4] = choices.try_into().expect("BELEBELE has four answers");
+    Item {
+        doc: Map::from_iter([("id".to_owned(), Value::from(row.id))]),
+        prompt: prompt(&passage, &question, &choices, scoring),
         choices: LETTERS.map(str::to_owned).into(),
-        correct,
-    }))
+        correct: row.label,
+    }
 }

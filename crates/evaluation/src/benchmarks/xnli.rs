@@ -6,6 +6,7 @@
 //! lm-evaluation-harness' `xnli_*` (including its Arabic `رقم`, "number", for "no"). The whole
 //! sentence is scored; the shared beginning of the three is computed once.
 
+use corpus::labelled::{self, LabelledInput, LabelledRow};
 use corpus::language::Language;
 use serde_json::{Map, Value};
 
@@ -16,24 +17,22 @@ use crate::task::multiple_choice::{Item, MultipleChoice};
 
 /// See the module.
 pub const XNLI: Benchmark = Benchmark {
-    name: "xnli",
-    paper: "Conneau et al. 2018, arXiv 1809.05053",
+    name: labelled::XNLI.name,
+    paper: labelled::XNLI.paper,
     file: "xnli.test.tsv",
     covers: |language| cloze(language).is_some(),
     scorings: &[Scoring::LogLikelihood],
     load,
 };
 
-const LABELS: [&str; 3] = ["entailment", "neutral", "contradiction"];
-
 /// Words of the cloze in one language.
 struct Cloze {
     code: &'static str,
-    /// The language in XNLI's files.
+    /// The language in the harness's names of tasks.
     iso: &'static str,
     /// Follows the premise, with a question mark.
     question: &'static str,
-    /// In the order of [`LABELS`].
+    /// In the order of the labels: entailment, neutral, contradiction.
     answers: [&'static str; 3],
 }
 
@@ -63,50 +62,42 @@ fn cloze(language: Language) -> Option<&'static Cloze> {
 fn load(source: &mut Source<'_>) -> Result<Box<dyn Task>, MaterialError> {
     let language = source.language;
     let cloze = cloze(language).expect("a language that XNLI covers");
-    let (solved, items) = source.rows(|line| item(line, cloze))?;
+    let (solved, items) = source.rows(&labelled::XNLI)?;
+    let items_of = |rows: Vec<LabelledRow>| rows.into_iter().map(|row| item(row, cloze)).collect();
     Ok(Box::new(MultipleChoice {
         name: source.task_name(XNLI.name, cloze.iso),
         version: 1,
         language,
-        labels: LABELS.map(str::to_owned).into(),
+        labels: labelled::XNLI
+            .labels
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect(),
         scoring: source.scoring,
         normalised: false,
         classes: true,
-        solved,
-        items,
+        solved: items_of(solved),
+        items: items_of(items),
         presentation: source.presentation("XNLI"),
     }))
 }
 
-/// Reads three columns, or the published ones: language, label, four parses, premise, hypothesis,
-/// and others.
-fn item(line: &str, cloze: &Cloze) -> Result<Option<Item>, String> {
-    let columns: Vec<&str> = line.split('\t').collect();
-    let (premise, hypothesis, label) = match columns[..] {
-        [premise, hypothesis, label] => (premise, hypothesis, label),
-        [language, label, _, _, _, _, premise, hypothesis, ..] if language == cloze.iso => {
-            (premise, hypothesis, label)
-        }
-        [_, _, _, _, _, _, _, _, ..] => return Ok(None),
-        [_, _] => return Err("no label; name a file with labels".to_owned()),
-        _ => {
-            return Err(format!(
-                "{} columns instead of premise TAB hypothesis TAB label",
-                columns.len()
-            ));
-        }
+fn item(row: LabelledRow, cloze: &Cloze) -> Item {
+    let LabelledInput::Pair {
+        first: premise,
+        second: hypothesis,
+    } = row.input
+    else {
+        unreachable!("the rows of XNLI are pairs")
     };
-    let label = label.trim();
-    let correct = LABELS.iter().position(|known| *known == label);
-    let correct = correct.ok_or_else(|| format!("the label {label:?} is not one of XNLI's"))?;
     let choice = |answer| format!("{premise}, {}? {answer}, {hypothesis}", cloze.question);
-    Ok(Some(Item {
+    Item {
+        choices: cloze.answers.map(choice).into(),
         doc: Map::from_iter([
             ("premise".to_owned(), Value::from(premise)),
             ("hypothesis".to_owned(), Value::from(hypothesis)),
         ]),
         prompt: String::new(),
-        choices: cloze.answers.map(choice).into(),
-        correct,
-    }))
+        correct: row.label,
+    }
 }

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use corpus::language::Language;
 use corpus::record::Example;
+use corpus::source::{LoadedPairs, ParallelSource};
 use serde::de::DeserializeOwned;
 
 use crate::rows::{self, MaterialError, Question, SkippedLine};
@@ -25,23 +27,28 @@ pub(super) fn questions(
     })
 }
 
+/// The sentence pairs of `files`, in every format that the training corpora may have.
 pub(super) fn pairs(
-    path: &Path,
+    files: &ParallelSource,
+    source: Language,
+    target: Language,
     skipped: &mut Vec<SkippedLine>,
 ) -> Result<Vec<(String, String)>, MaterialError> {
-    rows::read(path, skipped, |line| {
-        let columns: Vec<&str> = line.split('\t').map(str::trim).collect();
-        match columns[..] {
-            [source, target] if !source.is_empty() && !target.is_empty() => {
-                Ok((source.to_owned(), target.to_owned()))
-            }
-            [_, _] => Err("one side of the pair is empty".to_owned()),
-            _ => Err(format!(
-                "{} columns where source TAB target are expected",
-                columns.len()
-            )),
-        }
-    })
+    let LoadedPairs { pairs, rejected } = corpus::source::parallel(files, source, target)?;
+    let path = files.files().next().unwrap_or(Path::new(""));
+    let bad = rejected.into_iter().map(|row| SkippedLine {
+        path: path.to_owned(),
+        // A broken line has no other identifier than FILE:LINE.
+        line: row
+            .id
+            .rsplit(':')
+            .next()
+            .and_then(|line| line.parse().ok())
+            .unwrap_or(0),
+        reason: row.detail,
+    });
+    rows::tolerated(path, pairs.len(), bad.collect(), skipped)?;
+    Ok(pairs)
 }
 
 pub(super) fn texts(
@@ -84,16 +91,42 @@ mod tests {
         content.extend(b"\nonly one column\nbroken \xff\tutf8\n");
         let (_folder, path) = file(&content);
         let mut skipped = Vec::new();
-        let pairs = pairs(&path, &mut skipped).expect("few bad lines are tolerated");
+        let files = ParallelSource::File(path.into());
+        let (from, to) = (Language::ENGLISH, Language::PORTUGUESE);
+        let pairs = pairs(&files, from, to, &mut skipped).expect("few bad lines are tolerated");
         assert_eq!(pairs.len(), 20);
         assert_eq!(pairs[3], ("source 3".to_owned(), "target 3".to_owned()));
         let numbers: Vec<usize> = skipped.iter().map(|line| line.line).collect();
         assert_eq!(numbers, [22, 23]);
-        assert!(
-            skipped[1].reason.contains("UTF-8 from byte 7"),
-            "{}",
-            skipped[1].reason
-        );
+        assert!(skipped[1].reason.contains("UTF-8"), "{}", skipped[1].reason);
+    }
+
+    #[test]
+    fn pairs_may_be_in_two_files_or_in_json_lines() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("writes");
+            path.into()
+        };
+        let aligned = ParallelSource::Aligned {
+            source: write("eng_Latn.devtest", "A house.\nA sea.\n"),
+            target: write("por_Latn.devtest", "Uma casa.\nUm mar.\n"),
+        };
+        let json = "{\"en\": \"A house.\", \"pt\": \"Uma casa.\"}\n{\"en\": \"A sea.\", \"pt\": \"Um mar.\"}\n";
+        let json = ParallelSource::File(write("pairs.jsonl", json));
+        let (from, to) = (Language::ENGLISH, Language::PORTUGUESE);
+        for files in [aligned, json] {
+            let pairs = pairs(&files, from, to, &mut Vec::new()).expect("pairs");
+            assert_eq!(pairs[1], ("A sea.".to_owned(), "Um mar.".to_owned()));
+            assert_eq!(pairs.len(), 2);
+        }
+        let uneven = ParallelSource::Aligned {
+            source: write("a", "one\ntwo\n"),
+            target: write("b", "um\n"),
+        };
+        let error = pairs(&uneven, from, to, &mut Vec::new()).expect_err("2 lines and 1");
+        assert!(error.to_string().contains('2'), "{error}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Turns summed sufficient statistics into a score.
 
 use corpus::chrf::{ChrfStatistics, OrderCounts};
+use corpus::labelled::macro_f1;
 use serde::{Deserialize, Serialize};
 
 use super::bleu::{self, Smoothing};
@@ -41,13 +42,8 @@ impl Aggregate {
             Aggregate::Ratio { scale } => ratio(sums).map_or(0.0, |ratio| scale * ratio),
             Aggregate::ExpRatio => ratio(sums).map_or(0.0, f64::exp),
             Aggregate::MacroF1 => {
-                let classes = sums
-                    .chunks_exact(3)
-                    .filter(|class| class[1] + class[2] > 0.0);
-                let scores: Vec<f64> = classes
-                    .map(|class| 2.0 * class[0] / (class[1] + class[2]))
-                    .collect();
-                scores.iter().sum::<f64>() / scores.len().max(1) as f64
+                let classes = sums.chunks_exact(3);
+                macro_f1(classes.map(|class| [class[0], class[1], class[2]]))
             }
             Aggregate::Bleu {
                 smoothing,

@@ -1,8 +1,11 @@
 //! The report as a page without network access or scripts, readable in light and dark mode, on
 //! paper and on a phone. `maud` escapes all text from outside.
 
+mod accuracy;
 mod answers;
+mod changes;
 mod chart;
+mod confusion;
 mod funnel;
 mod overview;
 mod scores;
@@ -10,6 +13,7 @@ mod training;
 
 use maud::{DOCTYPE, Markup, html};
 
+use super::classification::{Board, boards};
 use super::{Report, titles};
 
 const STYLE: &str = include_str!("html/style.css");
@@ -17,6 +21,8 @@ const STYLE: &str = include_str!("html/style.css");
 /// The whole page.
 pub fn page(report: &Report) -> String {
     let title = overview::title(report);
+    let boards = report.classification.as_ref().map_or_else(Vec::new, boards);
+    let changes = |board: &Board<'_>| board.sets.iter().any(|set| set.changes.is_some());
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -29,10 +35,17 @@ pub fn page(report: &Report) -> String {
                 style { (maud::PreEscaped(STYLE)) }
             }
             body {
-                (overview::header(report, &title))
+                (overview::header(report, &title, &boards))
                 main {
-                    (overview::tiles(report))
-                    @if !report.scores.is_empty() {
+                    (overview::tiles(report, &boards))
+                    @if !boards.is_empty() {
+                        (section("accuracy", "Accuracy by language", accuracy::render(&boards)))
+                        (section("confusion", "Confusion by language", confusion::render(&boards)))
+                    }
+                    @if boards.iter().any(changes) {
+                        (section("changes", "Read differently", changes::render(&boards)))
+                    }
+                    @if report.before_and_after().next().is_some() {
                         (section("scores", "Scores before and after", scores::render(report)))
                     }
                     @if !report.answers.is_empty() {
@@ -41,8 +54,8 @@ pub fn page(report: &Report) -> String {
                     @if !report.samples.is_empty() {
                         (section("samples", "Answers side by side", answers::side_by_side(report)))
                     }
-                    @if let Some(training) = &report.training {
-                        (section("training", "Training", training::render(training)))
+                    @if report.training.is_some() || !report.trainings.is_empty() {
+                        (section("training", "Training", training::render_all(report)))
                     }
                     @if !report.funnel.is_empty() {
                         (section("funnel", "Rows kept and rejected", funnel::render(report)))

@@ -1,6 +1,5 @@
 //! Scores before and after, and whether they differ significantly.
 
-use corpus::language::Language;
 use serde::{Deserialize, Serialize};
 
 use super::Evaluations;
@@ -11,10 +10,6 @@ use crate::task::{Measure, SHARE, Sample};
 
 /// p-value below which a difference is significant.
 pub const LEVEL: f64 = 0.05;
-const TRIALS: Resampling = Resampling {
-    samples: 10_000,
-    seed: 12345,
-};
 
 /// Verdict on a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +23,20 @@ pub enum Verdict {
     Changed,
     /// Not significant.
     NoDifference,
+}
+
+impl Verdict {
+    /// The verdict of a paired test.
+    pub(super) fn of(test: &PairedTest, higher_is_better: Option<bool>) -> Self {
+        if test.p_value >= LEVEL {
+            return Verdict::NoDifference;
+        }
+        match higher_is_better {
+            None => Verdict::Changed,
+            Some(higher) if higher == (test.difference > 0.0) => Verdict::Better,
+            Some(_) => Verdict::Worse,
+        }
+    }
 }
 
 /// A score before and after.
@@ -45,11 +54,14 @@ pub struct ScoreRow {
     pub title: String,
     /// Name of the score, if it is a headline score.
     pub headline: Option<String>,
-    /// The language that is evaluated.
-    pub language: Language,
-    /// Score before.
+    /// Code of the language that is evaluated; FLORES-200's, if that has the language.
+    pub language: String,
+    /// The system that was scored, if several were compared on a test set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// Score before; of a stack, that of the LLM on the same rows.
     pub before: Option<f64>,
-    /// Score after.
+    /// Score after; that of the system.
     pub after: Option<f64>,
     /// Signature of the score.
     pub signature: String,
@@ -129,7 +141,7 @@ fn test(
     exchanges: &mut Option<Exchanges>,
 ) -> PairedTest {
     exchanges
-        .get_or_insert_with(|| Exchanges::draw(old.len(), &TRIALS))
+        .get_or_insert_with(|| Exchanges::draw(old.len(), &Resampling::TRIALS))
         .test(old, new, &measure.aggregate, Ties::Counted)
 }
 
@@ -141,16 +153,7 @@ fn row(
     [before, after]: [Option<MeasuredScore>; 2],
     test: Option<PairedTest>,
 ) -> ScoreRow {
-    let verdict = test.map(|test| {
-        if test.p_value >= LEVEL {
-            return Verdict::NoDifference;
-        }
-        match measure.higher_is_better {
-            None => Verdict::Changed,
-            Some(higher) if higher == (test.difference > 0.0) => Verdict::Better,
-            Some(_) => Verdict::Worse,
-        }
-    });
+    let verdict = test.map(|test| Verdict::of(&test, measure.higher_is_better));
     let presentation = &record.presentation;
     let headline = presentation.headline.as_ref();
     let headline = headline
@@ -163,7 +166,8 @@ fn row(
         group: presentation.group.clone(),
         title: presentation.row.clone().unwrap_or(measure.name.clone()),
         headline: headline.map(|headline| headline.label.clone()),
-        language: record.language,
+        language: record.language.code().to_owned(),
+        system: None,
         signature: measure.signature.clone(),
         unit: measure.unit.clone(),
         higher_is_better: measure.higher_is_better,

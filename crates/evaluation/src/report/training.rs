@@ -1,4 +1,4 @@
-//! The course of training, from `train/metrics.jsonl` and, once finished, `train/manifest.json`.
+//! The course of a training, from its `metrics.jsonl` and, of fine-tuning, its `manifest.json`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,6 +8,7 @@ use artefacts::{MANIFEST_FILE, Manifest};
 use serde::{Deserialize, Serialize};
 
 use super::Timing;
+use crate::task::SHARE;
 
 /// Numbers and curves of training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,47 @@ pub struct TrainingSummary {
     pub train: BTreeMap<String, Vec<(u64, f64)>>,
     /// Held-out loss by subset; `all` is the objective.
     pub held_out: BTreeMap<String, Vec<(u64, f64)>>,
+    /// What was measured beside losses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measured: Vec<MeasuredCurves>,
+}
+
+/// The course of a training in a folder of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecipeTraining {
+    /// Its folder within the run, in words.
+    pub title: String,
+    /// Numbers and curves.
+    pub course: TrainingSummary,
+}
+
+/// The curves of a quantity that is measured in training beside losses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredCurves {
+    /// Its title.
+    pub title: String,
+    /// Its unit.
+    pub unit: String,
+    /// Curves during training by what was measured, e.g. a task or language; `all` for the whole.
+    pub train: BTreeMap<String, Vec<(u64, f64)>>,
+    /// Curves on held-out items.
+    pub held_out: BTreeMap<String, Vec<(u64, f64)>>,
+}
+
+/// The quantities that are no losses: their names among the parts of a metric, titles and units. A
+/// part is called `MEASURE`, or `OWNER.MEASURE` if several tasks or languages have one.
+const MEASURES: [(&str, &str, &str); 4] = [
+    ("accuracy", "Accuracy", SHARE),
+    ("macro_f1", "Macro-F1", SHARE),
+    ("fvu", "Fraction of variance unexplained (FVU)", ""),
+    ("retrieval", "Retrieval of translations", SHARE),
+];
+
+/// Owner and place in [`MEASURES`] of a part that is no loss.
+fn measure(part: &str) -> Option<(&str, usize)> {
+    let (owner, name) = part.rsplit_once('.').unwrap_or((ALL, part));
+    let place = MEASURES.iter().position(|(key, _, _)| *key == name)?;
+    Some((owner, place))
 }
 
 /// A finished training.
@@ -47,10 +89,13 @@ pub struct FinishedTraining {
 /// Name of the curve of the objective.
 pub const ALL: &str = "all";
 
+/// Depth of folders in which trainings are looked for.
+const DEPTH: usize = 3;
+
 impl TrainingSummary {
-    pub(super) fn timing(&self) -> Timing {
+    pub(super) fn timing(&self, part: &str) -> Timing {
         Timing {
-            part: "train".to_owned(),
+            part: part.to_owned(),
             seconds: self
                 .finished
                 .as_ref()
@@ -59,6 +104,37 @@ impl TrainingSummary {
             unit: "tokens".to_owned(),
         }
     }
+}
+
+/// The trainings in folders of the run other than `train`, in the order of their first steps.
+pub(super) fn gather_recipes(run: &Path) -> Vec<RecipeTraining> {
+    let (mut found, mut open) = (Vec::new(), vec![(run.to_owned(), 0)]);
+    while let Some((folder, depth)) = open.pop() {
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let folders = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir());
+        for folder in folders {
+            let name = folder.strip_prefix(run).unwrap_or(&folder);
+            if name == Path::new("train") {
+                continue;
+            }
+            let metrics = Metric::read_all(&folder).unwrap_or_default();
+            if let Some(course) = summarise(&metrics) {
+                let title = name.to_string_lossy().replace('/', ", ");
+                let began = metrics.first().map_or(0.0, Metric::time);
+                found.push((began, RecipeTraining { title, course }));
+            }
+            if depth + 1 < DEPTH {
+                open.push((folder, depth + 1));
+            }
+        }
+    }
+    found.sort_by(|(one, left), (other, right)| {
+        one.total_cmp(other)
+            .then_with(|| left.title.cmp(&right.title))
+    });
+    found.into_iter().map(|(_, training)| training).collect()
 }
 
 /// Reads the metrics in `folder`; `None` if no step was logged.
@@ -84,10 +160,18 @@ fn summarise(measurements: &[Metric]) -> Option<TrainingSummary> {
         finished: None,
         train: BTreeMap::new(),
         held_out: BTreeMap::new(),
+        measured: Vec::new(),
     };
+    let mut measured = MEASURES.map(|(_, title, unit)| MeasuredCurves {
+        title: title.to_owned(),
+        unit: unit.to_owned(),
+        train: BTreeMap::new(),
+        held_out: BTreeMap::new(),
+    });
     let mut speeds = Vec::new();
     for measurement in measurements {
         let step = measurement.step() as u64;
+        let is_step = matches!(measurement, Metric::Train { .. });
         let (loss, losses, curves) = match measurement {
             Metric::Train {
                 epoch,
@@ -118,13 +202,19 @@ fn summarise(measurements: &[Metric]) -> Option<TrainingSummary> {
             _ => continue,
         };
         let parts = losses.iter().map(|(name, loss)| (name.as_str(), *loss));
-        for (name, loss) in std::iter::once((ALL, loss)).chain(parts) {
-            curves
-                .entry(name.to_owned())
-                .or_default()
-                .push((step, loss));
+        for (name, value) in std::iter::once((ALL, loss)).chain(parts) {
+            let (curves, name) = match measure(name) {
+                None => (&mut *curves, name),
+                Some((owner, place)) if is_step => (&mut measured[place].train, owner),
+                Some((owner, place)) => (&mut measured[place].held_out, owner),
+            };
+            let curve = curves.entry(name.to_owned()).or_default();
+            curve.push((step, value));
         }
     }
+    let is_there =
+        |curves: &MeasuredCurves| !curves.train.is_empty() || !curves.held_out.is_empty();
+    summary.measured = measured.into_iter().filter(is_there).collect();
     speeds.sort_by(f64::total_cmp);
     summary.tokens_per_second = speeds.get(speeds.len() / 2).copied().unwrap_or(0.0);
     (!summary.train.is_empty() || !summary.held_out.is_empty()).then_some(summary)

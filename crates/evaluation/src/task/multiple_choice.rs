@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{IMPLEMENTATION, Measure, Presentation, SHARE, Sample, Subject, Task, object};
+use crate::metric::accuracy::Accuracy;
+use crate::metric::macro_f1::MacroF1;
 use crate::metric::{Aggregate, Signature};
 
 /// Maximum number of tokens of a generated answer: room for `The correct answer is (B).`
@@ -111,7 +113,7 @@ impl MultipleChoice {
     fn sample(&self, index: usize, predicted: &Prediction) -> Sample {
         let (doc, target) = self.document(index);
         let correct = self.items[index].correct;
-        let hit = |choice: Option<usize>| vec![f64::from(choice == Some(correct)), 1.0];
+        let hit = |choice: Option<usize>| Accuracy::counts(choice == Some(correct));
         let mut statistics = vec![("acc", hit(predicted.choice))];
         if self.scoring == Scoring::Generation {
             let unanswered = f64::from(predicted.choice.is_none());
@@ -120,12 +122,7 @@ impl MultipleChoice {
             statistics.push(("acc_norm", hit(predicted.normalised)));
         }
         if self.classes {
-            let of_class = |class| {
-                let predicted = predicted.choice == Some(class);
-                let correct = correct == class;
-                [predicted && correct, predicted, correct].map(f64::from)
-            };
-            let counts = (0..self.labels.len()).flat_map(of_class).collect();
+            let counts = MacroF1::counts(self.labels.len(), predicted.choice, correct);
             statistics.push(("f1", counts));
         }
         let label = predicted.choice.map(|choice| self.labels[choice].clone());

@@ -125,7 +125,8 @@ fn label(tick: f64, ticks: &[f64]) -> String {
         _ => 1.0,
     };
     let mut digits = 0;
-    while digits < 4 && (step * 10f64.powi(digits)).fract().abs() > 1e-6 {
+    let is_whole = |value: f64| (value - value.round()).abs() < 1e-6;
+    while digits < 4 && !is_whole(step * 10f64.powi(digits)) {
         digits += 1;
     }
     format!("{tick:.*}", digits as usize)
@@ -144,6 +145,8 @@ mod tests {
         let found = ticks(1.83, 4.21, 5);
         assert_eq!(found, [1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5]);
         assert_eq!(label(2.5, &found), "2.5");
+        // 0.6 − 0.4 is a little less than 0.2.
+        assert_eq!(label(0.6, &[0.4, 0.6]), "0.6");
         assert_eq!(ticks(0.0, 400.0, 6), [0.0, 100.0, 200.0, 300.0, 400.0]);
     }
 

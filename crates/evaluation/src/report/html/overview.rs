@@ -2,11 +2,17 @@
 
 use maud::{Markup, html};
 
+use crate::classification::ACCURACY;
+use crate::report::classification::{Board, score};
 use crate::report::scores::{ScoreRow, Verdict};
 use crate::report::{Report, titles};
+use crate::task::SHARE;
 
 /// `SmolLM2-135M-Instruct learns Portuguese`.
 pub fn title(report: &Report) -> String {
+    if let Some(results) = &report.classification {
+        return results.title.clone();
+    }
     let model = report.model.as_deref().map_or("A language model", short);
     let languages: Vec<&str> = report
         .targets
@@ -30,12 +36,21 @@ fn short(model: &str) -> &str {
     name.strip_suffix(".gguf").unwrap_or(name)
 }
 
-pub fn header(report: &Report, title: &str) -> Markup {
+pub fn header(report: &Report, title: &str, boards: &[Board<'_>]) -> Markup {
+    let changed = |board: &Board<'_>| board.sets.iter().any(|set| set.changes.is_some());
+    let trained = report.training.is_some() || !report.trainings.is_empty();
     let present = [
-        ("scores", "Scores", !report.scores.is_empty()),
+        ("accuracy", "Accuracy", !boards.is_empty()),
+        ("confusion", "Confusion", !boards.is_empty()),
+        ("changes", "Read differently", boards.iter().any(changed)),
+        (
+            "scores",
+            "Scores",
+            report.before_and_after().next().is_some(),
+        ),
         ("answers", "Answers", !report.answers.is_empty()),
         ("samples", "Side by side", !report.samples.is_empty()),
-        ("training", "Training", report.training.is_some()),
+        ("training", "Training", trained),
         ("funnel", "Kept and rejected", !report.funnel.is_empty()),
         ("run", "The run", true),
     ];
@@ -44,7 +59,9 @@ pub fn header(report: &Report, title: &str) -> Markup {
             p.run { "xldistill run " strong { (report.name) } }
             h1 { (title) }
             p.facts {
-                @if let Some(source) = report.source { span { "taught from " (source.everyday_name()) } }
+                @if let Some(source) = report.source {
+                    span { @if boards.is_empty() { "taught from " } @else { "trained on " } (source.everyday_name()) }
+                }
                 @if report.finished_at > 0 { span { "finished " (titles::moment(report.finished_at)) } }
                 @if report.seconds() > 0.0 { span { (titles::duration(report.seconds())) " of work" } }
             }
@@ -56,7 +73,7 @@ pub fn header(report: &Report, title: &str) -> Markup {
 }
 
 /// The headline scores.
-pub fn tiles(report: &Report) -> Markup {
+pub fn tiles(report: &Report, boards: &[Board<'_>]) -> Markup {
     let languages = report.targets.iter().take(2).copied();
     let tiles: Vec<(&String, &ScoreRow)> = languages
         .chain(report.source)
@@ -64,13 +81,60 @@ pub fn tiles(report: &Report) -> Markup {
             report
                 .scores
                 .iter()
-                .filter(move |row| row.language == language)
+                .filter(move |row| row.language == language.code())
         })
         .filter_map(|row| Some((row.headline.as_ref()?, row)))
         .collect();
     html! {
-        @if !tiles.is_empty() {
-            div.tiles { @for (label, row) in tiles { (tile(label, row)) } }
+        @if !tiles.is_empty() || !boards.is_empty() {
+            div.tiles {
+                @for board in boards { (board_tiles(board)) }
+                @for (label, row) in tiles { (tile(label, row)) }
+            }
+        }
+    }
+}
+
+/// The accuracy on a test set in the language of training, and its mean over the others.
+fn board_tiles(board: &Board<'_>) -> Markup {
+    let Some(main) = board.main() else {
+        return html! {};
+    };
+    let of_set = |set, system: &str| Some(score(set, system, ACCURACY)?.score);
+    let source = board.sets.first().filter(|_| board.of_source > 0);
+    let others = board.transfer().len();
+    let named = match board.transfer() {
+        [only] => format!("{} accuracy in {}", board.title, only.language.name),
+        _ if board.of_source > 0 => {
+            format!("{} accuracy, mean of {others} other languages", board.title)
+        }
+        _ => format!("{} accuracy, mean of {others} languages", board.title),
+    };
+    let tiles = [
+        (others > 0).then(|| {
+            let other = board
+                .reference()
+                .and_then(|other| board.mean(&other.name, ACCURACY));
+            (named, board.mean(&main.name, ACCURACY), other)
+        }),
+        source.map(|set| {
+            let label = format!("{} accuracy in {}", board.title, set.language.name);
+            let other = board.reference().and_then(|other| of_set(set, &other.name));
+            (label, of_set(set, &main.name), other)
+        }),
+    ];
+    let shown =
+        |value: Option<f64>| value.map_or("–".to_owned(), |value| titles::score(value, SHARE));
+    html! {
+        @for (label, own, other) in tiles.into_iter().flatten() {
+            div.tile {
+                p.label { (label) }
+                p.value { (shown(own)) }
+                @if let (Some(own), Some(other), Some(reference)) = (own, other, board.reference()) {
+                    p.was { (reference.title) " " (shown(Some(other))) }
+                    p { span.change.neutral { (titles::difference(own - other, SHARE)) } }
+                }
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::report::{Report, titles};
 
 pub fn render(report: &Report) -> Markup {
     let mut groups: Vec<(&str, Vec<&ScoreRow>)> = Vec::new();
-    for row in report.scores.iter().filter(|row| !row.is_nothing()) {
+    for row in report.before_and_after() {
         match groups.last_mut() {
             Some((title, rows)) if *title == row.group => rows.push(row),
             _ => groups.push((&row.group, vec![row])),

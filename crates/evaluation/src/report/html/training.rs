@@ -2,14 +2,34 @@
 
 use std::collections::BTreeMap;
 
+use corpus::language::Language;
 use corpus::record::Subset;
 use maud::{Markup, html};
 
 use super::chart::{LineChart, Series};
-use crate::report::training::{ALL, FinishedTraining};
-use crate::report::{TrainingSummary, titles};
+use crate::report::training::{ALL, FinishedTraining, MeasuredCurves};
+use crate::report::{RecipeTraining, Report, TrainingSummary, titles};
+use crate::task::SHARE;
 
-pub fn render(training: &TrainingSummary) -> Markup {
+/// Fine-tuning, and the other trainings of a run.
+pub fn render_all(report: &Report) -> Markup {
+    html! {
+        @if let Some(training) = &report.training { (render(training, TOKENS)) }
+        @for (number, RecipeTraining { title, course }) in report.trainings.iter().enumerate() {
+            details.training open[number < OPEN] {
+                summary { (titles::words(title)) }
+                (render(course, "loss"))
+            }
+        }
+    }
+}
+
+/// Unit of the losses of fine-tuning.
+const TOKENS: &str = "nats per token";
+/// Number of trainings that are not folded away.
+const OPEN: usize = 3;
+
+fn render(training: &TrainingSummary, unit: &str) -> Markup {
     let window = (training.steps as usize / 40).max(1);
     html! {
         p.facts {
@@ -30,11 +50,20 @@ pub fn render(training: &TrainingSummary) -> Markup {
         }
         @if let Some(finished) = &training.finished { (particulars(finished)) }
         div.charts {
-            (curves("Training loss", &training.train, window))
-            (curves("Held-out loss", &training.held_out, 1))
+            (curves("Training loss", unit, &training.train, window))
+            (curves("Held-out loss", unit, &training.held_out, 1))
+            @for MeasuredCurves { title, unit, train, held_out } in &training.measured {
+                (curves(&format!("{title} in training"), unit, train, window))
+                (curves(title, unit, held_out, 1))
+            }
         }
         @if window > 1 {
-            p.small { "Training curves are means over " (window) " steps. Losses are means over answer tokens; the dashed line is the weighted objective." }
+            p.small { "Training curves are means over " (window) " steps. "
+                @match unit {
+                    TOKENS => "Losses are means over answer tokens; the dashed line is the weighted objective.",
+                    _ => "The dashed line is the objective, or the whole of what was measured.",
+                }
+            }
         }
     }
 }
@@ -67,7 +96,24 @@ fn particulars(finished: &FinishedTraining) -> Markup {
     }
 }
 
-fn curves(title: &str, curves: &BTreeMap<String, Vec<(u64, f64)>>, window: usize) -> Markup {
+fn curves(
+    title: &str,
+    unit: &str,
+    curves: &BTreeMap<String, Vec<(u64, f64)>>,
+    window: usize,
+) -> Markup {
+    // A whole of one part would hide it.
+    let is_part = |whole: &Vec<(u64, f64)>| {
+        curves
+            .iter()
+            .any(|(name, part)| name != ALL && part == whole)
+    };
+    let only_part = curves.len() == 2 && curves.get(ALL).is_some_and(is_part);
+    let (scale, unit) = if unit == SHARE {
+        (100.0, "%")
+    } else {
+        (1.0, unit)
+    };
     let subsets = Subset::ALL.iter().map(|subset| subset.name());
     let known: Vec<&str> = subsets.chain([ALL]).collect();
     let others = curves
@@ -79,34 +125,45 @@ fn curves(title: &str, curves: &BTreeMap<String, Vec<(u64, f64)>>, window: usize
         .copied()
         .chain(others)
         .enumerate()
+        .filter(|(_, name)| !(only_part && *name == ALL))
         .filter_map(|(index, name)| {
-            let points = smooth(curves.get(name)?, window);
+            let points = smooth(curves.get(name)?, window, scale);
             let class = if name == ALL {
                 "s-all".to_owned()
             } else {
                 format!("s-{}", index % 6)
             };
             Some(Series {
-                name: name.to_owned(),
+                name: spelt_out(name).to_owned(),
                 class,
                 points,
             })
         })
         .collect();
     html! { @if !series.is_empty() {
-        (LineChart { title, x_label: "optimiser step", y_label: "nats per token", series, markers: window == 1 }.render())
+        (LineChart { title, x_label: "optimiser step", y_label: unit, series, markers: window == 1 }.render())
     } }
 }
 
-/// Moving averages, placed at the last step of each window.
-fn smooth(points: &[(u64, f64)], window: usize) -> Vec<(f64, f64)> {
+/// The name of a curve; for the code of a language, the language's name.
+fn spelt_out(name: &str) -> &str {
+    let language = Language::parse(name).ok();
+    let language = language.filter(|language| language.code() == name);
+    match language {
+        Some(language) => language.everyday_name(),
+        None => name,
+    }
+}
+
+/// Moving averages, placed at the last step of each window and multiplied by `scale`.
+fn smooth(points: &[(u64, f64)], window: usize, scale: f64) -> Vec<(f64, f64)> {
     points
         .iter()
         .enumerate()
         .map(|(index, (step, _))| {
             let recent = &points[index.saturating_sub(window - 1)..=index];
             let mean = recent.iter().map(|(_, loss)| loss).sum::<f64>() / recent.len() as f64;
-            (*step as f64, mean)
+            (*step as f64, scale * mean)
         })
         .collect()
 }

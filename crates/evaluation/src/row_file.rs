@@ -1,47 +1,49 @@
-//! The samples of a task: appended batch by batch, and renamed when complete.
+//! Files of rows that are made batch by batch, one row a line: each batch is appended at once, and
+//! the file gets its name when it is complete.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use artefacts::ArtefactError;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-
-use crate::task::Sample;
 
 /// First line of an unfinished file and line after each batch: its key, and the time so far.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Mark {
     key: String,
     seconds: f64,
 }
 
-/// Samples of an unfinished task, in `<name>.unfinished`.
-pub struct SampleFile {
+/// Rows of an unfinished file, in `NAME.unfinished`.
+pub(crate) struct RowFile<T> {
     path: PathBuf,
     unfinished: PathBuf,
     file: File,
     key: String,
-    samples: Vec<Sample>,
+    rows: Vec<T>,
     earlier_seconds: f64,
     seconds: f64,
 }
 
-/// All samples of a task.
-pub struct Finished {
-    pub samples: Vec<Sample>,
+/// All rows of a file.
+pub(crate) struct Finished<T> {
+    pub rows: Vec<T>,
     pub seconds: f64,
     pub hash: String,
 }
 
-impl SampleFile {
-    /// Opens the whole batches of an interrupted evaluation with the same key, or starts afresh.
+impl<T: Serialize + DeserializeOwned> RowFile<T> {
+    /// Opens the whole batches of an interrupted run with the same key, or starts afresh. `path`
+    /// ends in `.jsonl`.
     pub fn open(path: &Path, key: &str, batch: usize) -> Result<Self, ArtefactError> {
         let unfinished = path.with_extension("jsonl.unfinished");
-        let (samples, seconds) = recover(&unfinished, key, batch);
+        let (rows, seconds) = recover(&unfinished, key, batch);
         let mut content = mark(key, seconds);
-        for sample in &samples {
-            content.push_str(&line(sample));
+        for row in &rows {
+            content.push_str(&line(row));
         }
         content.push_str(&mark(key, seconds));
         artefacts::write(&unfinished, content.as_bytes())?;
@@ -53,20 +55,20 @@ impl SampleFile {
             path: path.to_owned(),
             file,
             key: key.to_owned(),
-            samples,
+            rows,
             earlier_seconds: seconds,
             seconds,
             unfinished,
         })
     }
 
-    /// The samples so far.
-    pub fn samples(&self) -> &[Sample] {
-        &self.samples
+    /// The rows so far.
+    pub fn rows(&self) -> &[T] {
+        &self.rows
     }
 
     /// Adds a batch; `seconds` is the time since the file was opened.
-    pub fn append(&mut self, batch: Vec<Sample>, seconds: f64) -> Result<(), ArtefactError> {
+    pub fn append(&mut self, batch: Vec<T>, seconds: f64) -> Result<(), ArtefactError> {
         self.seconds = self.earlier_seconds + seconds;
         let mut content: String = batch.iter().map(line).collect();
         content.push_str(&mark(&self.key, self.seconds));
@@ -74,25 +76,25 @@ impl SampleFile {
         written
             .and_then(|()| self.file.sync_data())
             .map_err(ArtefactError::io("write", &self.unfinished))?;
-        self.samples.extend(batch);
+        self.rows.extend(batch);
         Ok(())
     }
 
     /// Renames the file to its final name.
-    pub fn finish(self) -> Result<Finished, ArtefactError> {
-        let content: String = self.samples.iter().map(line).collect();
+    pub fn finish(self) -> Result<Finished<T>, ArtefactError> {
+        let content: String = self.rows.iter().map(line).collect();
         let hash = artefacts::write(&self.path, content.as_bytes())?;
         artefacts::remove(&self.unfinished)?;
         Ok(Finished {
             hash,
-            samples: self.samples,
+            rows: self.rows,
             seconds: self.seconds,
         })
     }
 }
 
-/// The samples of whole batches in an unfinished file of the same key.
-fn recover(path: &Path, key: &str, batch: usize) -> (Vec<Sample>, f64) {
+/// The rows of whole batches in an unfinished file of the same key.
+fn recover<T: DeserializeOwned>(path: &Path, key: &str, batch: usize) -> (Vec<T>, f64) {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let (mut whole, mut open, mut seconds) = (Vec::new(), Vec::new(), 0.0);
     for line in text.split_inclusive('\n') {
@@ -102,8 +104,8 @@ fn recover(path: &Path, key: &str, batch: usize) -> (Vec<Sample>, f64) {
             }
             seconds = mark.seconds;
             whole.append(&mut open);
-        } else if let (Ok(sample), true) = (serde_json::from_str(line), line.ends_with('\n')) {
-            open.push(sample);
+        } else if let (Ok(row), true) = (serde_json::from_str(line), line.ends_with('\n')) {
+            open.push(row);
         } else {
             break;
         }
@@ -116,14 +118,14 @@ fn mark(key: &str, seconds: f64) -> String {
     format!("{{\"key\":{key:?},\"seconds\":{seconds:.3}}}\n")
 }
 
-fn line(sample: &Sample) -> String {
-    let mut json = serde_json::to_string(sample).expect("a sample is plain data");
+fn line(row: &impl Serialize) -> String {
+    let mut json = serde_json::to_string(row).expect("a row is plain data");
     json.push('\n');
     json
 }
 
-/// The samples of a finished task; empty if there are none.
-pub fn read(path: &Path) -> Vec<Sample> {
+/// The rows of a finished file; empty if there is none. Lines that do not parse are left out.
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Vec<T> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines()
         .filter_map(|line| serde_json::from_str(line).ok())

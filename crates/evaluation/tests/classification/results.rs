@@ -1,0 +1,170 @@
+//! Scores, confusion, chance, comparisons, examples and files.
+
+use corpus::labelled::{LabelledInput, LabelledRow};
+use corpus::language::Language;
+use evaluation::classification::{
+    ACCURACY, Contender, MACRO_F1, MT_LLM, Prediction, SetResult, score_again,
+};
+use evaluation::significance::Resampling;
+
+use crate::{Reader, contenders, files, run, sets, test};
+
+fn score(set: &SetResult, system: &str, key: &str) -> f64 {
+    let measure = set.systems[system].measure(key);
+    measure.expect("a measure").score
+}
+
+#[test]
+fn each_system_is_scored_on_the_same_rows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = run(contenders(&Default::default()), &sets(), folder.path()).expect("evaluates");
+    assert!(results.complete);
+    let names: Vec<&str> = results
+        .systems
+        .iter()
+        .map(|system| system.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        ["mt-llm", "encoder-alone", "llm-zero-shot", "translate-test"]
+    );
+
+    let english = &results.sets[0];
+    assert_eq!(english.rows, 3, "the row with a foreign label is set aside");
+    assert_eq!(english.set_aside["unheard of"], 1);
+    assert_eq!(english.rejected["empty_text"], 2);
+    assert!(
+        !english.systems.contains_key("translate-test"),
+        "English needs no translation"
+    );
+    assert_eq!(score(english, "mt-llm", ACCURACY), 1.0);
+    assert_eq!(english.labels, ["good", "bad", "so-so"]);
+
+    let german = &results.sets[1];
+    let accuracy = |system| (6.0 * score(german, system, ACCURACY)).round() as u32;
+    assert_eq!(accuracy("mt-llm"), 5);
+    // All words are unknown to it; the first of equal labels is `good`, right three times.
+    assert_eq!(accuracy("llm-zero-shot"), 3);
+    assert_eq!(accuracy("encoder-alone"), 3);
+    // `nichts` stays as it is, and is guessed wrongly; `nicht schlecht` becomes `bad`.
+    assert_eq!(accuracy("translate-test"), 4);
+    assert_eq!(
+        german
+            .translation
+            .as_ref()
+            .expect("translations")
+            .untranslated,
+        1
+    );
+    assert_eq!(
+        german.systems["mt-llm"].confusion,
+        [[2, 1, 0], [0, 3, 0], [0, 0, 0]]
+    );
+    // F1 of good: 2·2/(2+3); of bad: 2·3/(4+3); `so-so` does not occur.
+    let f1 = (4.0 / 5.0 + 6.0 / 7.0) / 2.0;
+    assert!((score(german, "mt-llm", MACRO_F1) - f1).abs() < 1e-12);
+    assert_eq!(
+        (
+            german.chance.majority,
+            german.chance.majority_label.as_str()
+        ),
+        (0.5, "bad")
+    );
+    assert!((german.chance.uniform - 1.0 / 3.0).abs() < 1e-12);
+}
+
+#[test]
+fn the_first_system_is_compared_with_each_other_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = run(contenders(&Default::default()), &sets(), folder.path()).expect("evaluates");
+    let german = &results.sets[1];
+    let compared: Vec<(&str, &str)> = german
+        .comparisons
+        .iter()
+        .map(|one| (one.system.as_str(), one.measure.as_str()))
+        .collect();
+    assert_eq!(compared.len(), 6);
+    assert_eq!(compared[0], ("encoder-alone", ACCURACY));
+    let against_encoder = &german.comparisons[0].test;
+    assert!((against_encoder.difference - 2.0 / 6.0).abs() < 1e-12);
+    assert!((0.0..=1.0).contains(&against_encoder.p_value));
+    let changes = german.changes.as_ref().expect("rows that differ");
+    assert_eq!(changes.system, "encoder-alone");
+    assert_eq!((changes.gained, changes.lost, changes.other), (3, 1, 0));
+    let lost = changes
+        .rows
+        .iter()
+        .find(|row| row.first.label != row.gold)
+        .expect("one");
+    let text = LabelledInput::Single {
+        text: "gar nicht schlecht".to_owned(),
+    };
+    assert_eq!((&lost.input, lost.other.label.as_str()), (&text, "good"));
+    assert!((lost.first.probability - 0.8).abs() < 1e-6);
+}
+
+#[test]
+fn predictions_are_kept_and_can_be_scored_again_without_a_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = run(contenders(&Default::default()), &sets(), folder.path()).expect("evaluates");
+    let names: Vec<String> = files(folder.path()).into_keys().collect();
+    let expected = [
+        "classification.json",
+        "mood/diary/encoder-alone/deu_Latn.jsonl",
+        "mood/diary/encoder-alone/eng_Latn.jsonl",
+        "mood/diary/llm-zero-shot/deu_Latn.jsonl",
+        "mood/diary/llm-zero-shot/eng_Latn.jsonl",
+        "mood/diary/mt-llm/deu_Latn.jsonl",
+        "mood/diary/mt-llm/eng_Latn.jsonl",
+        "mood/diary/translate-test/deu_Latn.jsonl",
+        "mood/diary/translations/deu_Latn.jsonl",
+    ];
+    assert_eq!(names, expected);
+    let path = folder.path().join("mood/diary/mt-llm/deu_Latn.jsonl");
+    let text = std::fs::read_to_string(&path).expect("predictions");
+    let first: Prediction =
+        serde_json::from_str(text.lines().next().expect("a row")).expect("a row");
+    assert_eq!((first.id.as_str(), first.gold.as_str()), ("0", "good"));
+    assert!((first.probabilities.values().sum::<f32>() - 1.0).abs() < 1e-6);
+
+    let same = score_again(folder.path(), &crate::config().resampling).expect("scores");
+    assert_eq!(same, results);
+    let corrected = text.replace("\"predicted\":\"bad\"", "\"predicted\":\"good\"");
+    std::fs::write(&path, corrected).expect("writable");
+    let again = score_again(folder.path(), &Resampling::default()).expect("scores");
+    assert_eq!(score(&again.sets[1], "mt-llm", ACCURACY), 0.5);
+    std::fs::remove_file(&path).expect("is there");
+    let error = score_again(folder.path(), &Resampling::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("mt-llm/deu_Latn.jsonl: no predictions"),
+        "{error}"
+    );
+}
+
+#[test]
+fn choices_are_predicted_by_their_numbers() {
+    let question = |question: &str, choices: &[&str], label| LabelledRow {
+        id: question.to_owned(),
+        input: LabelledInput::Choices {
+            passage: "A passage.".to_owned(),
+            question: question.to_owned(),
+            choices: choices.iter().map(|choice| (*choice).to_owned()).collect(),
+        },
+        label,
+    };
+    let rows = vec![
+        question("Is it red?", &["blue", "red", "green", "grey"], 1),
+        question("Is it two?", &["one", "two"], 0),
+    ];
+    let quiz = test("quiz", Language::ENGLISH, &["1", "2", "3", "4"], rows);
+    let folder = tempfile::tempdir().expect("a folder");
+    let contender = Contender::new(&MT_LLM, Reader::new(&[], "1"));
+    let results = run(vec![contender], &[quiz], folder.path()).expect("evaluates");
+    let set = &results.sets[0];
+    assert_eq!(set.labels, ["1", "2", "3", "4"]);
+    assert_eq!(score(set, "mt-llm", ACCURACY), 0.5);
+    assert_eq!(set.chance.uniform, (0.25 + 0.5) / 2.0);
+    assert!(set.comparisons.is_empty() && set.changes.is_none());
+}
