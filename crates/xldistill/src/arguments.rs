@@ -1,5 +1,6 @@
 //! The command line.
 
+mod classifiers;
 mod keys;
 mod texts;
 
@@ -12,10 +13,11 @@ use corpus::language::Language;
 use engines::model_ref::ModelRef;
 use models::{ComputeDevice, LanguageModel, Precision, WeightForm};
 
-use crate::config::Config;
 use crate::config_file::ConfigError;
-use crate::stages::{self, STAGES};
+use crate::system::{SystemConfig, SystemName};
+use crate::systems::{StageCommand, stage_commands};
 
+pub use classifiers::{ExportEmbeddingsArguments, PredictArguments};
 pub use keys::flag;
 pub use texts::{
     EstimateQualityArguments, IdentifyArguments, ScoreCommand, ScoreFiles, TranslateTextArguments,
@@ -63,6 +65,10 @@ pub enum Command {
     TranslateText(TranslateTextArguments),
     /// Identify the language of each line of standard input: code TAB probability
     Identify(IdentifyArguments),
+    /// Classify standard input with a trained classifier or stack: a JSON line per line
+    Predict(PredictArguments),
+    /// Write what the LLM of a stack reads for each line of standard input, and the merged LLM
+    ExportEmbeddings(ExportEmbeddingsArguments),
     /// Estimate the quality of translations with CometKiwi or COMET: a score per line
     EstimateQuality(EstimateQualityArguments),
     /// Score hypotheses against references
@@ -105,13 +111,13 @@ pub enum Command {
 
 /// The whole command line: the commands of [`Command`] and of each stage.
 pub fn command() -> clap::Command {
-    let stage = |stage: &&dyn stages::Stage| {
-        let command = clap::Command::new(stage.command());
-        let command = match stage.shardable() {
+    let stage = |stage: StageCommand| {
+        let command = clap::Command::new(stage.command);
+        let command = match stage.shardable {
             true => RunArguments::augment_args(command),
             false => ConfigArguments::augment_args(command),
         };
-        command.about(format!("Run one stage: {}", stage.about()))
+        command.about(format!("Run one stage: {}", stage.about.join("; ")))
     };
     let command = clap::Command::new("xldistill")
         .version(env!("CARGO_PKG_VERSION"))
@@ -123,13 +129,13 @@ pub fn command() -> clap::Command {
             "Teach an open LLM a language it is weak in, from what it already knows in one it is \
              strong in",
         )
-        .subcommands(STAGES.iter().map(stage))
+        .subcommands(stage_commands().into_iter().map(stage))
         .mut_subcommand("translate-text", TranslateTextArguments::explain)
 }
 
 /// Parser of stages, by the names of their commands.
 fn stage_names() -> PossibleValuesParser {
-    PossibleValuesParser::new(STAGES.iter().map(|stage| stage.command()))
+    PossibleValuesParser::new(stage_commands().iter().map(|stage| stage.command))
 }
 
 /// A config file and its overrides.
@@ -147,10 +153,18 @@ pub struct ConfigArguments {
 
 impl ConfigArguments {
     /// The config with the overrides of the command line.
-    pub fn read(&self) -> Result<Config, ConfigError> {
+    pub fn read<C: SystemConfig>(&self) -> Result<C, ConfigError> {
+        C::read(&self.config, &self.all_overrides())
+    }
+
+    /// The system that the config is for.
+    pub fn system(&self) -> Result<SystemName, ConfigError> {
+        SystemName::of(&self.config, &self.all_overrides())
+    }
+
+    fn all_overrides(&self) -> Vec<String> {
         let device = self.device.map(|device| format!("device={device}"));
-        let overrides: Vec<String> = self.overrides.iter().cloned().chain(device).collect();
-        Config::read(&self.config, &overrides)
+        self.overrides.iter().cloned().chain(device).collect()
     }
 }
 

@@ -3,12 +3,14 @@
 pub mod calibrate;
 pub mod doctor;
 pub mod estimate_quality;
+pub mod export_embeddings;
 pub mod generate;
 pub mod identify;
 pub mod init;
 pub mod inspect;
 pub mod perplexity;
 pub mod plan;
+pub mod predict;
 pub mod run;
 pub mod score;
 pub mod translate_text;

@@ -1,20 +1,30 @@
 //! xldistill: teach an open LLM a language it is weak in, from what it already knows in one it is
 //! strong in.
 //!
-//! The binary turns arguments ([`arguments`]) and a config ([`config`]) into a run ([`run::Run`])
-//! of stages ([`stages`]); the libraries do the work.
+//! The binary turns arguments ([`arguments`]) and the config of a system ([`system`]) into a run
+//! ([`run::Run`]) of that system's stages ([`stages`]); the libraries do the work.
 
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]
 
 mod arguments;
+mod backbone_source;
 mod checks;
+mod classify;
 mod commands;
-mod config;
+mod comparison;
 mod config_file;
 mod lines;
+mod mt_llm;
+mod reference;
+mod report_stage;
 mod run;
+mod sdrrl;
+mod stage_record;
 mod stages;
+mod system;
+mod systems;
+mod tasks;
 mod terminal;
 
 use std::{
@@ -50,19 +60,18 @@ fn main() -> ExitCode {
 
 fn run(matches: &ArgMatches, terminal: &Terminal) -> anyhow::Result<()> {
     if let Some((command, matches)) = matches.subcommand()
-        && let Some(at) = stages::position(command)
+        && let Some(stage) = systems::stage_commands()
+            .iter()
+            .find(|stage| stage.command == command)
     {
-        let stage = stages::STAGES[at];
-        return match stage.shardable() {
-            true => {
-                let arguments = read::<RunArguments>(matches);
-                commands::run::stages(&arguments, Some(command), Some(command), false, terminal)
-            }
-            false => {
-                let config = read::<ConfigArguments>(matches).read()?;
-                commands::run::stage(stage, &config, terminal)
-            }
+        let arguments = match stage.shardable {
+            true => read::<RunArguments>(matches),
+            false => RunArguments {
+                config: read::<ConfigArguments>(matches),
+                shard: None,
+            },
         };
+        return commands::run::stages(&arguments, Some(command), Some(command), false, terminal);
     }
     match read::<Command>(matches) {
         Command::Run {
@@ -83,6 +92,8 @@ fn run(matches: &ArgMatches, terminal: &Terminal) -> anyhow::Result<()> {
         Command::Perplexity(arguments) => commands::perplexity::run(&arguments),
         Command::TranslateText(arguments) => commands::translate_text::run(arguments),
         Command::Identify(arguments) => commands::identify::run(arguments),
+        Command::Predict(arguments) => commands::predict::run(&arguments),
+        Command::ExportEmbeddings(arguments) => commands::export_embeddings::run(&arguments),
         Command::EstimateQuality(arguments) => commands::estimate_quality::run(arguments),
         Command::Score(command) => commands::score::run(&command),
         Command::Calibrate(arguments) => commands::calibrate::run(&arguments, terminal),
@@ -104,7 +115,7 @@ fn run(matches: &ArgMatches, terminal: &Terminal) -> anyhow::Result<()> {
             commands::doctor::run(config.as_ref())
         }
         Command::ConfigReference => {
-            io::stdout().write_all(config::reference::document().as_bytes())?;
+            io::stdout().write_all(reference::document().as_bytes())?;
             Ok(())
         }
         Command::Completions { shell } => {

@@ -1,30 +1,28 @@
-//! The stages of a run, in order. A stage is a file in this folder and a line in [`STAGES`], from
-//! which commands, `--from` and `--until`, `--dry-run`, shards and `plan` are derived.
+//! A stage of a run. A stage is a file in the folder of its system and a line in that system's list,
+//! from which commands, `--from` and `--until`, `--dry-run`, shards and `plan` are derived.
 
-pub mod answer;
-pub mod code_switch;
-pub mod evaluate;
-pub mod filter;
-pub mod mix;
-pub mod report;
-pub mod train;
-pub mod translate;
-
-use std::path::Path;
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use artefacts::{Key, MANIFEST_FILE, Manifest};
+use serde_json::Value;
 
 use crate::checks::Checks;
+use crate::config_file::ConfigError;
 use crate::run::Run;
+use crate::system::SystemConfig;
 use crate::terminal::readable;
 
-/// A step of a run, with a folder of its own.
-pub trait Stage: Sync {
+/// A step of a run of the config `C`, with a folder of its own.
+pub trait Stage<C: SystemConfig>: Sync {
     /// Name of the stage and of its folder, in `snake_case`.
     fn name(&self) -> &'static str;
+
+    /// Its command: its name with hyphens.
+    fn command(&self) -> &'static str {
+        self.name()
+    }
 
     /// A short description.
     fn about(&self) -> &'static str;
@@ -38,49 +36,29 @@ pub trait Stage: Sync {
     }
 
     /// Checks everything it needs except the results of other stages.
-    fn check(&self, run: &Run<'_>, checks: &mut Checks<'_>) -> Result<()>;
+    fn check(&self, run: &Run<'_, C>, checks: &mut Checks<'_>) -> Result<()>;
 
-    /// Its state, according to its folder.
-    fn state(&self, run: &Run<'_>) -> State {
-        let folder = run.folder(self.name());
-        match manifest(&folder) {
-            Some(manifest) => State::Finished(manifest.results["counts"]["outputs"].as_u64()),
-            None if folder.exists() => State::Unfinished,
-            None => State::ToDo,
-        }
+    /// The key of the result of [`Stage::work`], given the results of the stages it depends on, which
+    /// are finished. Changes nothing; fails if something that the key depends on is missing.
+    fn key(&self, run: &Run<'_, C>) -> Result<Key>;
+
+    /// The finished result in its folder, whatever config it was made with.
+    fn finished(&self, run: &Run<'_, C>) -> Option<Finished> {
+        let path = run.folder(self.name()).join(MANIFEST_FILE);
+        let manifest = Manifest::<Value>::read(&path).ok()??;
+        Some(Finished {
+            rows: manifest.results["counts"]["outputs"].as_u64(),
+            key: manifest.key,
+        })
     }
 
     /// Does the remaining work; returns a summary.
-    fn work(&self, run: &Run<'_>) -> Result<String>;
+    fn work(&self, run: &Run<'_, C>) -> Result<String>;
 }
 
-/// The commands of the stages.
-static COMMANDS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let command = |stage: &&dyn Stage| stage.name().replace('_', "-");
-    STAGES.iter().map(command).collect()
-});
-
-/// All stages; each comes after those it depends on.
-pub const STAGES: [&dyn Stage; 8] = [
-    &answer::Answer,
-    &translate::Translate,
-    &filter::Filter,
-    &code_switch::CodeSwitch,
-    &mix::Mix,
-    &train::Train,
-    &evaluate::Evaluate,
-    &report::Report,
-];
-
-impl dyn Stage + '_ {
-    /// Its command: its name with hyphens.
-    pub fn command(&self) -> &'static str {
-        let at = STAGES.iter().position(|stage| stage.name() == self.name());
-        at.map_or(self.name(), |at| &COMMANDS[at])
-    }
-
+impl<C: SystemConfig> dyn Stage<C> + '_ {
     /// Runs it and prints its summary.
-    pub fn run(&self, run: &Run<'_>) -> Result<()> {
+    pub fn run(&self, run: &Run<'_, C>) -> Result<()> {
         let name = self.name();
         run.record_config(name)?;
         let started = Instant::now();
@@ -91,16 +69,50 @@ impl dyn Stage + '_ {
             .note(&format!("{name:>12}  {summary}  ({elapsed})"));
         Ok(())
     }
-
-    /// The key of its result, if it is finished.
-    pub fn key(&self, run: &Run<'_>) -> Option<Key> {
-        manifest(&run.folder(self.name())).map(|manifest| manifest.key)
-    }
 }
 
-/// The manifest of a finished stage.
-fn manifest(folder: &Path) -> Option<Manifest> {
-    Manifest::read(&folder.join(MANIFEST_FILE)).ok().flatten()
+/// A finished result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// Its key.
+    pub key: Key,
+    /// Number of its rows, if it has rows.
+    pub rows: Option<u64>,
+}
+
+/// Standing of a stage in a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its state.
+    pub state: State,
+    /// The key of its result: known once the stages it depends on are finished and the files it
+    /// needs are there.
+    pub key: Option<Key>,
+}
+
+/// The standings of `stages`, by name. Nothing is changed or loaded, but models are hashed.
+pub fn standings<C: SystemConfig>(
+    run: &Run<'_, C>,
+    stages: &[&dyn Stage<C>],
+) -> BTreeMap<&'static str, Standing> {
+    let mut standings = BTreeMap::<&'static str, Standing>::new();
+    for stage in stages {
+        let of = |name: &&&'static str| standings.get(**name);
+        let mut before = stage.depends_on().iter().filter_map(|name| of(&name));
+        let ready = before.all(|before| matches!(before.state, State::Finished(_)));
+        let key = ready.then(|| stage.key(run).ok()).flatten();
+        let state = match stage.finished(run) {
+            // On a machine without the models, what is there is taken as it is.
+            Some(finished) if ready && key.as_ref().is_none_or(|key| *key == finished.key) => {
+                State::Finished(finished.rows)
+            }
+            Some(_) => State::Outdated,
+            None if run.folder(stage.name()).exists() => State::Unfinished,
+            None => State::ToDo,
+        };
+        standings.insert(stage.name(), Standing { state, key });
+    }
+    standings
 }
 
 /// The state of a stage.
@@ -110,6 +122,8 @@ pub enum State {
     ToDo,
     /// Started, but not finished.
     Unfinished,
+    /// Finished with other settings or inputs; what did not change will be reused.
+    Outdated,
     /// Finished, with the number of its rows, if it has rows.
     Finished(Option<u64>),
 }
@@ -120,29 +134,26 @@ impl State {
         match self {
             State::ToDo => "to-do",
             State::Unfinished => "unfinished",
+            State::Outdated => "outdated",
             State::Finished(_) => "finished",
         }
     }
 }
 
-/// Index in [`STAGES`] of the stage with this command or name.
-pub fn position(command: &str) -> Option<usize> {
-    let is = |stage: &&dyn Stage| stage.command() == command || stage.name() == command;
-    STAGES.iter().position(is)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stage_comes_after_those_it_depends_on() {
-        for (at, stage) in STAGES.iter().enumerate() {
-            for dependency in stage.depends_on() {
-                let before = position(dependency).expect("a stage");
-                assert!(before < at, "{} before {dependency}", stage.name());
-            }
-            assert_eq!(position(stage.command()), Some(at));
-        }
-    }
+/// Index among the stages of the system `C` of the one with this command.
+///
+/// # Errors
+/// The system has no such stage.
+pub fn position<C: SystemConfig>(command: &str) -> Result<usize, ConfigError> {
+    let position = C::stages()
+        .iter()
+        .position(|stage| stage.command() == command);
+    position.ok_or_else(|| {
+        let stages: Vec<&str> = C::stages().iter().map(|stage| stage.command()).collect();
+        ConfigError(format!(
+            "{command} is no stage of the system {}, which the config is for; its stages: {}",
+            C::SYSTEM.name(),
+            stages.join(", ")
+        ))
+    })
 }

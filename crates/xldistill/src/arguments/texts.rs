@@ -134,6 +134,18 @@ pub enum ScoreCommand {
         #[arg(long, default_value_t = 0)]
         word_order: usize,
     },
+    /// Share of labels that equal a reference, from 0 to 1
+    Accuracy {
+        /// The files.
+        #[command(flatten)]
+        files: ScoreFiles,
+    },
+    /// Mean F1 of the labels, from 0 to 1, as scikit-learn's macro average
+    MacroF1 {
+        /// The files.
+        #[command(flatten)]
+        files: ScoreFiles,
+    },
 }
 
 /// Hypotheses and references.

@@ -11,7 +11,8 @@ use corpus::{
 use serde_json::json;
 
 use crate::{
-    arguments::CalibrateArguments, config_file::ConfigError, run::Run, terminal::Terminal,
+    arguments::CalibrateArguments, config_file::ConfigError, run::Run, sdrrl::Config,
+    terminal::Terminal,
 };
 
 /// The quantiles to show.
@@ -20,7 +21,7 @@ const QUANTILES: [f64; 7] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.95];
 /// Scores the held-out pairs of every target; prints the quantiles of their scores and the effects
 /// of thresholds, the config's among them.
 pub fn run(arguments: &CalibrateArguments, terminal: &Terminal) -> Result<()> {
-    let config = arguments.config.read()?;
+    let config: Config = arguments.config.read()?;
     if config.evaluate.pairs.is_empty() {
         return Err(ConfigError(
             "calibrate needs human translations: name some under [evaluate.pairs]".into(),

@@ -7,12 +7,19 @@ use anyhow::Result;
 use corpus::{progress::Silent, stage::Shard};
 
 use crate::{
-    arguments::ConfigArguments, checks::Checks, config::Config, describe, run::Run, stages::STAGES,
+    arguments::ConfigArguments, checks::Checks, describe, run::Run, system::SystemConfig,
+    systems::with_config,
 };
 
 /// Prints a line per check; fails if a check failed.
 pub fn run(config: Option<&ConfigArguments>) -> Result<()> {
-    let config = config.map(ConfigArguments::read).transpose()?;
+    match config {
+        Some(arguments) => with_config!(arguments, |config| check(Some(&config))),
+        None => check::<crate::sdrrl::Config>(None),
+    }
+}
+
+fn check<C: SystemConfig>(config: Option<&C>) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let mut show = |what: &str, outcome: &Result<String>| {
         match outcome {
@@ -24,16 +31,16 @@ pub fn run(config: Option<&ConfigArguments>) -> Result<()> {
     };
     let mut checks = Checks::new(true, &mut show);
     checks.add("CPU", Ok(cpu()))?;
-    if let Some(config) = &config {
+    if let Some(config) = config {
         let run = Run {
             config,
             shard: Shard::WHOLE,
             progress: &Silent,
         };
-        for stage in STAGES {
+        for stage in C::stages() {
             stage.check(&run, &mut checks)?;
         }
-        checks.add("output folder", output(config))?;
+        checks.add("output folder", output(config.output()))?;
     }
     checks.finish()
 }
@@ -63,8 +70,8 @@ fn cpu() -> String {
     format!("{threads} threads, {}", features.join(", "))
 }
 
-fn output(config: &Config) -> Result<String> {
-    let mut existing: &Path = &config.output;
+fn output(folder: &Path) -> Result<String> {
+    let mut existing = folder;
     while !existing.exists() {
         existing = match existing.parent() {
             Some(parent) if parent != Path::new("") => parent,
@@ -72,5 +79,5 @@ fn output(config: &Config) -> Result<String> {
         };
     }
     tempfile::tempfile_in(existing)?;
-    Ok(format!("{} can be written", config.output))
+    Ok(format!("{} can be written", folder.display()))
 }

@@ -62,7 +62,7 @@ mod tests {
     use engines::translator::TranslateConfig;
 
     use super::*;
-    use crate::config::Config;
+    use crate::{sdrrl::Config, system::SystemConfig};
 
     #[test]
     fn the_template_is_a_valid_config_for_every_language() {

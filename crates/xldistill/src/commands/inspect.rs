@@ -7,12 +7,16 @@ use burn::tensor::Device;
 use corpus::{progress::Silent, stage::Shard};
 use models::LanguageModel;
 
-use crate::{arguments::ConfigArguments, run::Run, stages::mix};
+use crate::{
+    arguments::ConfigArguments,
+    run::Run,
+    sdrrl::{Config, stages::mix},
+};
 
 /// Prints a decoded example of each subset, with the supervised part in colour on a terminal, and
 /// between ⟦ and ⟧ elsewhere.
 pub fn run(arguments: &ConfigArguments) -> Result<()> {
-    let config = arguments.read()?;
+    let config: Config = arguments.read()?;
     let run = Run {
         config: &config,
         shard: Shard::WHOLE,

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use crate::{
     arguments::PlanArguments,
-    config::Config,
     run::Run,
-    stages::{STAGES, Stage},
+    stages::{self, Stage},
+    system::SystemConfig,
+    systems::with_config,
 };
 
 /// A run, for a scheduler.
@@ -31,7 +32,7 @@ struct Step {
     shardable: bool,
     folder: String,
     state: &'static str,
-    /// Key of the result, once the stage is finished.
+    /// Key of the result, once the stages it depends on are finished.
     key: Option<Key>,
     /// A command for each shard.
     commands: Vec<String>,
@@ -41,8 +42,7 @@ struct Step {
 
 /// Prints the plan.
 pub fn run(arguments: &PlanArguments) -> Result<()> {
-    let config = arguments.config.read()?;
-    let plan = plan(arguments, &config);
+    let plan = with_config!(arguments.config, |config| plan(arguments, &config));
     let mut out = std::io::stdout().lock();
     if arguments.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&plan)?)?;
@@ -61,7 +61,7 @@ pub fn run(arguments: &PlanArguments) -> Result<()> {
     Ok(())
 }
 
-fn plan(arguments: &PlanArguments, config: &Config) -> Plan {
+fn plan<C: SystemConfig>(arguments: &PlanArguments, config: &C) -> Plan {
     let run = Run {
         config,
         shard: Shard::WHOLE,
@@ -73,7 +73,8 @@ fn plan(arguments: &PlanArguments, config: &Config) -> Plan {
     words.extend(given.device.map(|device| format!("--device={device}")));
     let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
     let words = words.join(" ");
-    let step = |stage: &&dyn Stage| {
+    let standings = stages::standings(&run, C::stages());
+    let step = |stage: &&dyn Stage<C>| {
         let whole = format!("xldistill {} {words}", stage.command());
         let shards = if stage.shardable() {
             arguments.shards
@@ -87,8 +88,8 @@ fn plan(arguments: &PlanArguments, config: &Config) -> Plan {
             depends_on: stage.depends_on(),
             shardable: stage.shardable(),
             folder: run.folder(stage.name()).display().to_string(),
-            state: stage.state(&run).name(),
-            key: stage.key(&run),
+            state: standings[stage.name()].state.name(),
+            key: standings[stage.name()].key.clone(),
             merge: (shards > 1).then(|| whole.clone()),
             commands: match shards {
                 1 => vec![whole],
@@ -98,8 +99,8 @@ fn plan(arguments: &PlanArguments, config: &Config) -> Plan {
     };
     Plan {
         config: given.config.display().to_string(),
-        output: config.output.to_string(),
-        stages: STAGES.iter().map(step).collect(),
+        output: config.output().display().to_string(),
+        stages: C::stages().iter().map(step).collect(),
     }
 }
 

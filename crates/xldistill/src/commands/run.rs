@@ -8,10 +8,11 @@ use corpus::{progress::Progress, stage::Shard};
 use crate::{
     arguments::{ConfigArguments, RunArguments},
     checks::Checks,
-    config::Config,
     config_file::ConfigError,
     run::Run,
-    stages::{self, STAGES, Stage, State},
+    stages::{self, Stage, State},
+    system::SystemConfig,
+    systems::with_config,
     terminal::Terminal,
 };
 
@@ -23,14 +24,28 @@ pub fn stages(
     dry_run: bool,
     terminal: &Terminal,
 ) -> Result<()> {
-    let position =
-        |named: Option<&str>, default| named.and_then(stages::position).unwrap_or(default);
-    let (first, last) = (position(from, 0), position(until, STAGES.len() - 1));
+    with_config!(arguments.config, |config| {
+        chosen(&config, arguments, from, until, dry_run, terminal)
+    })
+}
+
+fn chosen<C: SystemConfig>(
+    config: &C,
+    arguments: &RunArguments,
+    from: Option<&str>,
+    until: Option<&str>,
+    dry_run: bool,
+    terminal: &Terminal,
+) -> Result<()> {
+    let position = |named: Option<&str>, default| match named {
+        Some(named) => stages::position::<C>(named),
+        None => Ok(default),
+    };
+    let (first, last) = (position(from, 0)?, position(until, C::stages().len() - 1)?);
     if first > last {
-        let (first, last) = (STAGES[first].command(), STAGES[last].command());
+        let (first, last) = (C::stages()[first].command(), C::stages()[last].command());
         return Err(ConfigError(format!("--from {first} comes after --until {last}")).into());
     }
-    let config = arguments.config.read()?;
     let shard = match &arguments.shard {
         Some(text) => text
             .parse()
@@ -38,11 +53,11 @@ pub fn stages(
         None => Shard::WHOLE,
     };
     let run = Run {
-        config: &config,
+        config,
         shard,
         progress: terminal,
     };
-    let chosen = &STAGES[first..=last];
+    let chosen = &C::stages()[first..=last];
     match (dry_run, shard.is_whole()) {
         (true, _) => show(&run, chosen),
         (false, true) => {
@@ -53,19 +68,8 @@ pub fn stages(
     }
 }
 
-/// Runs a stage that cannot be sharded.
-pub fn stage(stage: &dyn Stage, config: &Config, terminal: &Terminal) -> Result<()> {
-    let run = Run {
-        config,
-        shard: Shard::WHOLE,
-        progress: terminal,
-    };
-    check(&run, &[stage])?;
-    stage.run(&run)
-}
-
 /// Fails if a stage's check fails: before the first stage, not hours later.
-fn check(run: &Run<'_>, chosen: &[&dyn Stage]) -> Result<()> {
+fn check<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<()> {
     let mut failures = Vec::new();
     let mut show = |what: &str, outcome: &Result<String>| {
         if let Err(error) = outcome {
@@ -87,17 +91,21 @@ fn check(run: &Run<'_>, chosen: &[&dyn Stage]) -> Result<()> {
 }
 
 /// Prints the state of the stages as comments, then the config with its overrides.
-fn show(run: &Run<'_>, chosen: &[&dyn Stage]) -> Result<()> {
+fn show<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<()> {
     let mut out = std::io::stdout().lock();
+    let standings = stages::standings(run, C::stages());
     for stage in chosen {
         let folder = run.folder(stage.name());
         let folder = folder.display();
-        let state = match stage.state(run) {
+        let state = match standings[stage.name()].state {
             State::ToDo => format!("to do, in {folder}"),
             State::Unfinished => format!("unfinished in {folder}; will be resumed"),
+            State::Outdated => format!(
+                "finished in {folder} with other settings or inputs; only changed rows will be repeated"
+            ),
             State::Finished(None) => format!("finished in {folder}"),
             State::Finished(Some(rows)) => {
-                format!("finished in {folder}: {rows} rows; only changed rows will be repeated")
+                format!("finished in {folder}: {rows} rows")
             }
         };
         writeln!(out, "# {:<12} {state}", stage.name())?;
@@ -108,13 +116,17 @@ fn show(run: &Run<'_>, chosen: &[&dyn Stage]) -> Result<()> {
 
 /// Runs the first stage that is not merged yet, and says what to do next: every stage needs all
 /// rows of the previous one.
-fn one_stage_of_a_shard(
-    run: &Run<'_>,
-    chosen: &[&dyn Stage],
+fn one_stage_of_a_shard<C: SystemConfig>(
+    run: &Run<'_, C>,
+    chosen: &[&dyn Stage<C>],
     arguments: &ConfigArguments,
     terminal: &Terminal,
 ) -> Result<()> {
-    let merged = |stage: &dyn Stage| matches!(stage.state(run), State::Finished(_));
+    let standings = stages::standings(run, C::stages());
+    let merged = |stage: &dyn Stage<C>| {
+        let state = standings[stage.name()].state;
+        matches!(state, State::Finished(_))
+    };
     let next = match chosen {
         [only] => Some(*only),
         _ => {
@@ -123,7 +135,7 @@ fn one_stage_of_a_shard(
         }
     };
     let config = arguments.config.display();
-    let whole = STAGES.iter().find(|stage| !stage.shardable());
+    let whole = C::stages().iter().find(|stage| !stage.shardable());
     let whole = whole.map_or("", |stage| stage.command());
     let Some(stage) = next.filter(|stage| stage.shardable()) else {
         terminal.note(&format!(
@@ -134,9 +146,9 @@ fn one_stage_of_a_shard(
     check(run, &[stage])?;
     stage.run(run)?;
     let (command, shard) = (stage.command(), run.shard);
-    let after = stages::position(command).map_or(0, |at| at + 1);
+    let after = stages::position::<C>(command)? + 1;
     let goes_on = chosen.last().is_some_and(|last| last.command() != command);
-    let then = match STAGES.get(after) {
+    let then = match C::stages().get(after) {
         Some(next) if goes_on && next.shardable() => {
             format!("; then this command with --shard {shard} does the next stage")
         }

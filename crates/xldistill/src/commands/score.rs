@@ -1,8 +1,10 @@
-//! `xldistill score`: hypotheses against references, as sacrebleu scores them.
+//! `xldistill score`: hypotheses against references, as sacrebleu and scikit-learn score them.
 
 use std::{io::Write, path::Path};
 
 use anyhow::Result;
+use evaluation::metric::accuracy::Accuracy;
+use evaluation::metric::macro_f1::MacroF1;
 use evaluation::metric::{Metric, bleu::Bleu, chrf::Chrf, tokenizer::Tokenizer};
 use evaluation::score::corpus_score;
 
@@ -25,6 +27,17 @@ pub fn run(command: &ScoreCommand) -> Result<()> {
             print(&Bleu::new(tokenizer), files)
         }
         ScoreCommand::Chrf { files, word_order } => print(&Chrf::new(*word_order), files),
+        ScoreCommand::Accuracy { files } => print(&Accuracy, files),
+        ScoreCommand::MacroF1 { files } => {
+            let [references] = files.references.as_slice() else {
+                let message =
+                    "--references: macro-F1 compares with one label per line; name one file";
+                return Err(ConfigError(message.to_owned()).into());
+            };
+            let (said, correct) = (read(&files.hypotheses)?, read(references)?);
+            let labels = said.iter().chain(&correct).map(String::as_str);
+            print(&MacroF1::over(labels), files)
+        }
     }
 }
 

@@ -23,15 +23,31 @@ fn a_moved_folder_and_another_working_directory_repeat_nothing() {
     let identify = ["identify.engine=cld3", "identify.model=identifier.cc"];
     run.succeed(&[&["run", "--until", "mix"][..], &identify].concat());
     let (requests, before) = (run.server.requests().len(), manifests(&run.path("run")));
-    let plan: Value =
-        serde_json::from_slice(&run.xldistill(&["plan", "--json"]).stdout).expect("JSON");
-    let mix = &plan["stages"][4];
-    assert_eq!(
-        (&mix["name"], &mix["state"]),
-        (&json!("mix"), &json!("finished"))
-    );
-    assert_eq!(mix["key"], manifest(&run.path("run/mix"))["key"]);
-    assert_eq!(plan["stages"][5]["key"], Value::Null);
+    let planned = |overrides: &[&str]| -> Vec<(Value, Value)> {
+        let output = run.xldistill(&[&["plan", "--json"], &identify[..], overrides].concat());
+        let plan: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let stages = plan["stages"].as_array().expect("stages").iter();
+        stages
+            .map(|stage| (stage["state"].clone(), stage["key"].clone()))
+            .collect()
+    };
+    let stages = planned(&[]);
+    for (at, stage) in ["answer", "translate", "filter", "code_switch", "mix"]
+        .iter()
+        .enumerate()
+    {
+        let key = manifest(&run.path("run").join(stage))["key"].clone();
+        assert_eq!(stages[at], (json!("finished"), key), "{stage}");
+    }
+    assert_eq!(stages[5].0, json!("to-do"));
+    assert_eq!(stages[6], (json!("to-do"), Value::Null));
+    // What a change of the config outdates is known before it is made again.
+    let changed = planned(&["filter.max_length_ratio=1.5"]);
+    assert_eq!(changed[1], stages[1]);
+    assert_eq!(changed[2].0, json!("outdated"));
+    assert_ne!(changed[2].1, stages[2].1);
+    assert_eq!(changed[3], (json!("outdated"), Value::Null));
+    assert_eq!(run.server.requests().len(), requests, "nothing was asked");
 
     let elsewhere = tempfile::tempdir().expect("a folder");
     let moved = elsewhere.path().join("moved");

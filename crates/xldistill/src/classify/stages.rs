@@ -1,0 +1,11 @@
+//! The stages of a classifier, in order.
+
+pub mod classify;
+pub mod evaluate;
+
+use super::config::Config;
+use crate::report_stage::Report;
+use crate::stages::Stage;
+
+/// All stages; each comes after those it depends on.
+pub const STAGES: [&dyn Stage<Config>; 3] = [&classify::Classify, &evaluate::Evaluate, &Report];

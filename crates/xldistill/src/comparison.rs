@@ -1,0 +1,132 @@
+//! `[evaluate]` of the systems that classify: contenders on the test files of the tasks, side by
+//! side.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+use artefacts::Key;
+use corpus::labelled::TaskData;
+use corpus::language::Language;
+use engines::local_classifier::{LocalClassifier, LocalClassifierConfig};
+use evaluation::classification::{self, ACCURACY, ClassificationConfig, Contender, TaskTest};
+use evaluation::significance::Resampling;
+use kernels::Precision;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::run::Run;
+use crate::system::SystemConfig;
+use crate::tasks::Tasks;
+
+/// `[evaluate]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Evaluate {
+    /// Number format of the models' weights.
+    pub precision: Precision,
+    /// Number of rows classified between two writes.
+    pub batch_size: usize,
+}
+
+impl Default for Evaluate {
+    fn default() -> Self {
+        Self {
+            precision: Precision::F32,
+            batch_size: 128,
+        }
+    }
+}
+
+impl Evaluate {
+    /// Checks the values.
+    pub fn validate(&self) -> Result<(), String> {
+        match self.batch_size {
+            0 => Err("evaluate.batch_size: must be at least 1".into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Evaluate {
+    /// The classifier in the model directory at `path`.
+    pub fn open(&self, path: &Path, device: models::ComputeDevice) -> Result<LocalClassifier> {
+        let config = LocalClassifierConfig {
+            precision: self.precision,
+        };
+        Ok(config.open(path, device)?)
+    }
+}
+
+/// Name of the stage that evaluates.
+pub const NAME: &str = "evaluate";
+
+/// Has `contenders` classify the test files of all tasks, and sums up the first one's accuracies.
+/// `title` describes the evaluated model.
+pub fn evaluate<C: SystemConfig>(
+    run: &Run<'_, C>,
+    settings: &Evaluate,
+    title: String,
+    contenders: Vec<Contender<'_>>,
+    tasks: &Tasks,
+    data: &Data,
+    folder: &Path,
+) -> Result<String> {
+    let mut sets = Vec::new();
+    for (name, data) in data {
+        let task = &tasks[name];
+        let set = task.test_data.as_ref().or(task.data.as_ref());
+        let set = set.unwrap_or(name);
+        sets.extend(
+            data.tests
+                .iter()
+                .map(|test| TaskTest::new(name, set, set, test)),
+        );
+    }
+    let config = ClassificationConfig {
+        title,
+        source: source(data),
+        batch_size: settings.batch_size,
+        resampling: Resampling::default(),
+    };
+    let results = classification::evaluate(contenders, &sets, &config, folder, run.progress)?;
+    let first = results.systems.first().map(|system| &system.name);
+    let scores = results.sets.iter().filter_map(|set| {
+        let scores = set.systems.get(first?)?;
+        let accuracy = scores.measure(ACCURACY)?.score;
+        Some(format!("{} {:.1} %", set.language.code, 100.0 * accuracy))
+    });
+    let scores: Vec<String> = scores.collect();
+    Ok(match scores.is_empty() {
+        true => "no test files".to_owned(),
+        false => format!("accuracy: {}", scores.join(", ")),
+    })
+}
+
+/// The rows of each task.
+pub type Data = BTreeMap<String, TaskData>;
+
+/// Hash of the test rows of all tasks.
+pub fn key(data: &Data) -> String {
+    let tests = data.iter().map(|(name, data)| {
+        let sets = data.tests.iter();
+        let sets = sets.map(|test| (&test.language.code, &test.set.labels, &test.set.rows));
+        (name, sets.collect::<Vec<_>>())
+    });
+    Key::of(&tests.collect::<Vec<_>>()).to_string()
+}
+
+/// The name of the model at `path`, for titles.
+pub fn name_of(path: &Path) -> String {
+    let name = path
+        .file_stem()
+        .filter(|_| path.is_file())
+        .or(path.file_name());
+    name.unwrap_or(path.as_os_str()).display().to_string()
+}
+
+/// The language of the training data: that of the first task.
+fn source(data: &Data) -> Language {
+    let told = data.values().find_map(|data| data.language.source);
+    told.unwrap_or(Language::ENGLISH)
+}

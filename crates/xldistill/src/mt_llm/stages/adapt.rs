@@ -1,0 +1,160 @@
+//! Stage 1: the LLM learns to read the encoder.
+
+use anyhow::{Error, Result, ensure};
+use artefacts::{Key, Provenance};
+use models::encoders::EncoderModel;
+use models::{LanguageModel, WeightForm};
+use serde_json::json;
+use training::general_adaptation::{self, AdaptationText};
+use training::llm_tokens::text_key;
+
+use super::llm2vec::{self, losses};
+use crate::checks::Checks;
+use crate::lines;
+use crate::mt_llm::config::Config;
+use crate::run::Run;
+use crate::stage_record;
+use crate::stages::{Finished, Stage};
+
+/// Name of the stage.
+pub const NAME: &str = "adapt";
+
+/// The stage.
+pub struct Adapt;
+
+impl Stage<Config> for Adapt {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn about(&self) -> &'static str {
+        "stage 1: the LLM learns from plain text to read the encoder"
+    }
+
+    fn depends_on(&self) -> &'static [&'static str] {
+        &[llm2vec::NAME]
+    }
+
+    fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
+        let Config {
+            encoder,
+            adapt,
+            device,
+            ..
+        } = run.config;
+        let found = encoder.path.check().map_err(Error::msg).and_then(|()| {
+            let shape = EncoderModel::shape_of(&encoder.path)?;
+            Ok(format!(
+                "{} layers of width {}",
+                shape.layers, shape.hidden_size
+            ))
+        });
+        checks.add("encoder", found)?;
+        let opened = device.open().map_err(Error::from);
+        let trains = opened.and_then(|opened| {
+            let training = &adapt.training;
+            training.validate_on("adapt.training", &opened.autodiff())?;
+            Ok(device.to_string())
+        });
+        checks.add("device for adapt", trains)?;
+        checks.add("retrieval", sentences(run))
+    }
+
+    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
+        Ok(provenance(run)?.key())
+    }
+
+    fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
+        stage_record::finished(&run.folder(NAME))
+    }
+
+    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+        let Config {
+            adapt,
+            device,
+            reading,
+            text,
+            adapted,
+            ..
+        } = run.config;
+        stage_record::once(run, provenance(run)?, &[], |folder| {
+            if !adapted {
+                return Ok("off: the projection stays as it starts".to_owned());
+            }
+            let device = device.open()?;
+            let encoder = run.encoder(&device, WeightForm::Packed(adapt.training.precision))?;
+            let llm = LanguageModel::load_as(run.llm(), &device, adapt.training.weight_form())?;
+            let (options, retrieval) = (text.options(), run.retrieval());
+            let text = AdaptationText {
+                sources: &text.files,
+                options: &options,
+                language: text.language.code(),
+                retrieval: retrieval.as_ref(),
+            };
+            let summary = general_adaptation::general_adaptation(
+                encoder,
+                llm,
+                *reading,
+                text,
+                adapt,
+                folder,
+                run.progress,
+            )?;
+            Ok(losses(&summary))
+        })
+    }
+}
+
+/// Reads the sentences of `[retrieval]`, of which all files need the same number.
+fn sentences(run: &Run<'_, Config>) -> Result<String> {
+    let mut expected: Option<(usize, String)> = None;
+    for file in run.config.retrieval.values() {
+        let found = lines::of_file(file)?.len();
+        let (count, first) = expected.get_or_insert_with(|| (found, file.to_string()));
+        ensure!(
+            found == *count,
+            "{file} has {found} lines, but {first} has {count}; line N of each file is to be the \
+             same sentence"
+        );
+    }
+    Ok(match expected {
+        Some((count, _)) => format!(
+            "{count} sentences in {} languages",
+            run.config.retrieval.len()
+        ),
+        None => "not measured".to_owned(),
+    })
+}
+
+fn provenance(run: &Run<'_, Config>) -> Result<Provenance> {
+    let Config {
+        adapt,
+        encoder,
+        reading,
+        text,
+        adapted,
+        ..
+    } = run.config;
+    let mut inputs = stage_record::inputs(run, &[llm2vec::NAME])?;
+    inputs.insert("encoder".to_owned(), run.encoder_revision()?);
+    let parameters = match adapted {
+        true => {
+            inputs.insert("text".to_owned(), text_key(&text.files)?.to_string());
+            json!({
+                "adapt": adapt.deciding(),
+                "prefix": encoder.prefix,
+                "reading": reading,
+                "text": text.options(),
+                "language": text.language,
+            })
+        }
+        false => json!({ "adapted": false }),
+    };
+    Ok(Provenance {
+        stage: NAME.to_owned(),
+        version: 1,
+        parameters,
+        engines: Vec::new(),
+        inputs,
+    })
+}

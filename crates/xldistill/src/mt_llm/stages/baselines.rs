@@ -1,0 +1,112 @@
+//! Trains what the stack is compared with.
+
+use anyhow::Result;
+use artefacts::{Key, Provenance};
+use evaluation::classification::{ENCODER_ALONE, FINE_TUNED_STACK};
+use serde_json::json;
+use training::Task;
+
+use super::adapt;
+use crate::backbone_source::{BackboneSource, validated};
+use crate::checks::Checks;
+use crate::comparison::Data;
+use crate::mt_llm::config::Config;
+use crate::run::Run;
+use crate::stage_record;
+use crate::stages::{Finished, Stage};
+use crate::tasks;
+
+/// Name of the stage.
+pub const NAME: &str = "baselines";
+
+/// The stage.
+pub struct TrainBaselines;
+
+impl Stage<Config> for TrainBaselines {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn about(&self) -> &'static str {
+        "train the baselines: the encoder alone, the stack fine-tuned on the labels"
+    }
+
+    fn depends_on(&self) -> &'static [&'static str] {
+        &[adapt::NAME]
+    }
+
+    /// What it needs is checked for the stages before it.
+    fn check(&self, _: &Run<'_, Config>, _: &mut Checks<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
+        let data = tasks::load(&run.config.tasks, run.config.seed)?;
+        Ok(provenance(run, &data)?.key())
+    }
+
+    fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
+        stage_record::finished(&run.folder(NAME))
+    }
+
+    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+        let data = tasks::load(&run.config.tasks, run.config.seed)?;
+        stage_record::once(run, provenance(run, &data)?, &[], |folder| {
+            let training = run.head_training();
+            let mut summaries = Vec::new();
+            for (system, source) in trained(run) {
+                for (name, data) in &data {
+                    let (tasks, own) = ([Task { name, data }], folder.join(system).join(name));
+                    let output = run.baseline(system, name);
+                    let summary = training.run(&source, &tasks, &own, &output)?;
+                    summaries.push(format!("{system}, {name}: {}", validated(&summary)));
+                }
+            }
+            Ok(match summaries.is_empty() {
+                true => "none".to_owned(),
+                false => summaries.join("; "),
+            })
+        })
+    }
+}
+
+/// The systems to train, and what they start from.
+pub fn trained(run: &Run<'_, Config>) -> Vec<(&'static str, BackboneSource)> {
+    let wanted = &run.config.baselines;
+    let mut systems = Vec::new();
+    if wanted.encoder_alone {
+        systems.push((ENCODER_ALONE.name, run.encoder_alone()));
+    }
+    if wanted.fine_tuned_stack {
+        let stack = BackboneSource::Directory(run.adapted());
+        systems.push((FINE_TUNED_STACK.name, stack));
+    }
+    systems
+}
+
+fn provenance(run: &Run<'_, Config>, data: &Data) -> Result<Provenance> {
+    let Config {
+        classify,
+        reading,
+        encoder,
+        ..
+    } = run.config;
+    let systems: Vec<&str> = trained(run).iter().map(|(name, _)| *name).collect();
+    let mut inputs = tasks::keys(data);
+    inputs.insert("encoder".to_owned(), run.encoder_revision()?);
+    if systems.contains(&FINE_TUNED_STACK.name) {
+        inputs.extend(stage_record::inputs(run, &[adapt::NAME])?);
+    }
+    Ok(Provenance {
+        stage: NAME.to_owned(),
+        version: 1,
+        parameters: json!({
+            "systems": systems,
+            "classify": classify.deciding(),
+            "reading": reading,
+            "prefix": encoder.prefix,
+        }),
+        engines: Vec::new(),
+        inputs,
+    })
+}

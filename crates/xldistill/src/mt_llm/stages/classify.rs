@@ -1,0 +1,97 @@
+//! The first step of stage 2: the LLM learns each task.
+
+use anyhow::{Error, Result};
+use artefacts::{Key, Provenance};
+use models::encoders::EncoderModel;
+use serde_json::json;
+use training::Task;
+
+use super::llm2vec;
+use crate::backbone_source::{BackboneSource, validated};
+use crate::checks::Checks;
+use crate::mt_llm::config::Config;
+use crate::run::Run;
+use crate::stage_record;
+use crate::stages::{Finished, Stage};
+use crate::tasks;
+
+/// Name of the stage.
+pub const NAME: &str = "classify";
+
+/// The stage.
+pub struct Classify;
+
+impl Stage<Config> for Classify {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn about(&self) -> &'static str {
+        "stage 2: train the LLM on each task"
+    }
+
+    fn depends_on(&self) -> &'static [&'static str] {
+        &[llm2vec::NAME]
+    }
+
+    fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
+        let Config {
+            classify,
+            device,
+            encoder,
+            tasks,
+            seed,
+            ..
+        } = run.config;
+        let opened = device.open().map_err(Error::from).and_then(|opened| {
+            let training = &classify.training;
+            training.validate_on("classify.training", &opened.autodiff())?;
+            Ok(device.to_string())
+        });
+        checks.add("device for classify", opened)?;
+        // That the encoder can be read is another stage's check.
+        let tokenizer = EncoderModel::tokenizer_of(&encoder.path).ok();
+        let languages = tokenizer
+            .as_ref()
+            .and_then(|tokenizer| tokenizer.languages());
+        tasks::check(tasks, *seed, languages, checks)
+    }
+
+    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
+        let data = tasks::load(&run.config.tasks, run.config.seed)?;
+        Ok(provenance(run, &data)?.key())
+    }
+
+    fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
+        stage_record::finished(&run.folder(NAME))
+    }
+
+    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+        let data = tasks::load(&run.config.tasks, run.config.seed)?;
+        stage_record::once(run, provenance(run, &data)?, &[], |folder| {
+            let (training, source) = (run.head_training(), BackboneSource::Llm(run.llm()));
+            let mut summaries = Vec::new();
+            for (name, data) in &data {
+                let (tasks, own) = ([Task { name, data }], folder.join(name));
+                let summary = training.run(&source, &tasks, &own, &run.teacher(name))?;
+                summaries.push(format!("{name}: {}", validated(&summary)));
+            }
+            Ok(summaries.join("; "))
+        })
+    }
+}
+
+fn provenance(run: &Run<'_, Config>, data: &crate::comparison::Data) -> Result<Provenance> {
+    let Config {
+        classify, reading, ..
+    } = run.config;
+    let mut inputs = stage_record::inputs(run, &[llm2vec::NAME])?;
+    inputs.extend(tasks::keys(data));
+    Ok(Provenance {
+        stage: NAME.to_owned(),
+        version: 1,
+        parameters: json!({ "classify": classify.deciding(), "reading": reading }),
+        engines: Vec::new(),
+        inputs,
+    })
+}

@@ -1,0 +1,171 @@
+//! Evaluates the stack and its baselines on the test files.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Error, Result};
+use artefacts::{Key, Provenance};
+use corpus::language::Language;
+use engines::opening::Opening;
+use evaluation::classification::{
+    Contender, ENCODER_ALONE, FINE_TUNED_STACK, LLM_ZERO_SHOT, MT_LLM, System, TRANSLATE_TEST,
+};
+use serde_json::json;
+
+use super::{baselines, classify, distill};
+use crate::checks::Checks;
+use crate::comparison::{self, Data, NAME};
+use crate::mt_llm::MODEL;
+use crate::mt_llm::config::Config;
+use crate::run::Run;
+use crate::stage_record;
+use crate::stages::{Finished, Stage};
+use crate::tasks;
+
+/// The stage.
+pub struct Evaluate;
+
+impl Stage<Config> for Evaluate {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn about(&self) -> &'static str {
+        "evaluate the stack and its baselines in every language of the test files"
+    }
+
+    fn depends_on(&self) -> &'static [&'static str] {
+        &[classify::NAME, distill::NAME, baselines::NAME]
+    }
+
+    fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
+        let Some(translate) = &run.config.translate else {
+            return Ok(());
+        };
+        let none = BTreeMap::new();
+        let files = translate.engine.check_files(&opening(run, &none));
+        let found = files.map(|()| translate.engine.name().to_owned());
+        checks.add("translation", found.map_err(Error::from))
+    }
+
+    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
+        let data = tasks::load(&run.config.tasks, run.config.seed)?;
+        Ok(provenance(run, &data)?.key())
+    }
+
+    fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
+        stage_record::finished(&run.folder(NAME))
+    }
+
+    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+        let Config {
+            evaluate,
+            tasks,
+            model,
+            encoder,
+            seed,
+            ..
+        } = run.config;
+        let data = tasks::load(tasks, *seed)?;
+        stage_record::once(run, provenance(run, &data)?, &[], |folder| {
+            let (llm, under) = (
+                comparison::name_of(model),
+                comparison::name_of(&encoder.path),
+            );
+            let title = format!("{llm} on {under}");
+            let contenders = contenders(run, &data)?;
+            comparison::evaluate(run, evaluate, title, contenders, tasks, &data, folder)
+        })
+    }
+}
+
+/// The stack and its baselines.
+fn contenders(run: &Run<'_, Config>, data: &Data) -> Result<Vec<Contender<'static>>> {
+    let Config {
+        evaluate,
+        device,
+        baselines,
+        ..
+    } = run.config;
+    let stack = evaluate.open(&run.folder(MODEL), *device)?;
+    let mut contenders = vec![Contender::new(&MT_LLM, stack)];
+    for task in data.keys() {
+        for (system, path) in trained(run, task) {
+            contenders.push(Contender::new(system, evaluate.open(&path, *device)?));
+        }
+        if baselines.translate_test {
+            let translate = run.config.translate.as_ref();
+            let translate =
+                translate.context("baselines.translate_test: name an engine under [translate]")?;
+            let none = BTreeMap::new();
+            let translators = translate.open(&opening(run, &none))?;
+            let translator = translators.back.unwrap_or(translators.there);
+            let tests = data[task]
+                .tests
+                .iter()
+                .filter_map(|test| test.language.source);
+            let languages = tests.filter(|language| translate.engine.translates_back(*language));
+            let languages: Vec<Language> = languages.collect();
+            let teacher = evaluate.open(&run.teacher(task), *device)?;
+            let contender = Contender::new(&TRANSLATE_TEST, teacher);
+            contenders.push(contender.translating(translator, Some(languages)));
+        }
+    }
+    Ok(contenders)
+}
+
+/// The model directories of the systems that have a model for each task.
+fn trained(run: &Run<'_, Config>, task: &str) -> Vec<(&'static System, std::path::PathBuf)> {
+    let wanted = &run.config.baselines;
+    let mut systems = Vec::new();
+    if wanted.llm_zero_shot {
+        systems.push((&LLM_ZERO_SHOT, run.teacher(task)));
+    }
+    for (wanted, system) in [
+        (wanted.encoder_alone, &ENCODER_ALONE),
+        (wanted.fine_tuned_stack, &FINE_TUNED_STACK),
+    ] {
+        if wanted {
+            systems.push((system, run.baseline(system.name, task)));
+        }
+    }
+    systems
+}
+
+/// How the translation engine is opened: into the language of the text.
+fn opening<'a>(
+    run: &'a Run<'_, Config>,
+    none: &'a BTreeMap<Language, corpus::source::ParallelSource>,
+) -> Opening<'a> {
+    Opening {
+        model: None,
+        source: run.config.text.language,
+        targets: &[],
+        parallel: none,
+        device: run.config.device,
+        seed: run.config.seed,
+    }
+}
+
+fn provenance(run: &Run<'_, Config>, data: &Data) -> Result<Provenance> {
+    let Config {
+        evaluate,
+        baselines,
+        translate,
+        ..
+    } = run.config;
+    let stages = [classify::NAME, distill::NAME, super::baselines::NAME];
+    let mut inputs = stage_record::inputs(run, &stages)?;
+    inputs.insert("test files".to_owned(), comparison::key(data));
+    let translate = translate.as_ref().filter(|_| baselines.translate_test);
+    Ok(Provenance {
+        stage: NAME.to_owned(),
+        version: 1,
+        parameters: json!({
+            "evaluate": evaluate,
+            "baselines": baselines,
+            "translate": translate.map(|translate| &translate.engine),
+        }),
+        engines: Vec::new(),
+        inputs,
+    })
+}

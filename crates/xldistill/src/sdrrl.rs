@@ -1,0 +1,10 @@
+//! SDRRL (arXiv 2402.12204): an LLM learns a language from its own answers, translated.
+
+pub mod config;
+mod engines;
+pub mod stages;
+
+pub use config::Config;
+
+/// Name of the fine-tuned model's folder.
+pub const MODEL: &str = "model";

@@ -1,0 +1,171 @@
+//! The config of a run: the model, its data, and the engines and settings of every stage.
+
+mod check;
+mod code_switch;
+mod data;
+mod decontaminate;
+mod evaluate;
+
+use std::path::Path;
+
+use corpus::file_path::FilePath;
+use corpus::filter::FilterConfig;
+use corpus::language::Language;
+use corpus::mix::MixConfig;
+use engines::answerer::AnswerEngine;
+use engines::estimator::EstimateEngine;
+use engines::identifier::IdentifyEngine;
+use engines::model_ref::ModelRef;
+use engines::opening::Opening;
+use engines::translator::TranslateConfig;
+use models::ComputeDevice;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use training::fine_tune::TrainConfig;
+
+use super::stages::STAGES;
+use crate::stages::Stage;
+use crate::system::{SystemConfig, SystemName};
+
+pub use code_switch::CodeSwitch;
+pub use data::Data;
+pub use decontaminate::Decontaminate;
+pub use evaluate::Evaluate;
+
+/// One run, as its config file describes it.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The system that the config is for.
+    #[serde(default)]
+    pub system: SystemName,
+    /// The LLM: a GGUF file, a folder with one, a Hugging Face directory, or a PEFT adapter.
+    pub model: ModelRef,
+    /// The language the LLM is strong in.
+    #[serde(default = "english")]
+    pub source: Language,
+    /// The languages it is to learn.
+    pub targets: Vec<Language>,
+    /// The folder of the run.
+    pub output: FilePath,
+    /// Folder of answers, translations and transfer sets that runs share. What another run with the
+    /// same settings has made is not made again; `output` then has links into the store.
+    #[serde(default)]
+    pub store: Option<FilePath>,
+    /// Device for the LLM, NLLB and COMET: `cpu`, or in a build that has it ([gpu.md](gpu.md))
+    /// `vulkan`, `metal`, `cuda`, `rocm` or `wgpu`; one of several GPUs as `cuda:1`. `--device`
+    /// overrides it.
+    #[serde(default)]
+    pub device: ComputeDevice,
+    /// Seed of every random choice.
+    #[serde(default)]
+    pub seed: u64,
+    /// The instructions and texts to learn from.
+    pub data: Data,
+    /// The LLM's own answers (section 3.2.1).
+    #[serde(default)]
+    pub answer: AnswerEngine,
+    /// The translation engine.
+    #[serde(default)]
+    pub translate: TranslateConfig,
+    /// Language identification.
+    ///
+    /// Every engine abstains on texts of fewer than 25 letters (3 in scripts of one language), on
+    /// names alone, and if it is not sure (CLD3 below 0.7, or 0.5 for Croatian and Bosnian; the
+    /// others below 0.5). An abstention keeps the row. If an engine does not know a language, texts
+    /// in it are never rejected as wrong language; `xldistill doctor` lists these languages.
+    #[serde(default)]
+    pub identify: IdentifyEngine,
+    /// Estimation of translation quality.
+    #[serde(default)]
+    pub estimate_quality: EstimateEngine,
+    /// Rejection of bad translations (sections 3.2.2 and 4.1).
+    #[serde(default)]
+    pub filter: FilterConfig,
+    /// Replacement of words of the questions (section 3.2.3).
+    #[serde(default)]
+    pub code_switch: CodeSwitch,
+    /// Removal of evaluation texts from the transfer set.
+    ///
+    /// Rows and sentence pairs that share text with an evaluation set are left out of the transfer
+    /// set and counted. Two texts share text if a run of words occurs in both, in any case and with
+    /// any punctuation; a shorter evaluation text must occur as a whole.
+    #[serde(default)]
+    pub decontaminate: Decontaminate,
+    /// The transfer set (sections 3.2.1 to 3.2.5).
+    ///
+    /// It has six subsets, of which each has the same weight in training. With source language x
+    /// and target language y: LL asks and answers in x, TL asks in y and answers in x, LT asks in x
+    /// and answers in y, TT asks and answers in y; `mt` translates the pairs of the parallel corpus
+    /// in both directions; `comp` completes their sentences in y. The paper's baselines and
+    /// ablations are choices of these:
+    ///
+    /// | method (section) | `subsets` | `generated_fraction` |
+    /// |---|---|---|
+    /// | SDRRL (3.2) | all | 0.5 |
+    /// | SFT (4.1) | `LL` | 0 |
+    /// | T-SFT (4.1) | `LL`, `TT` | 0 |
+    /// | CIT (4.1) | `LL`, `LT` | 0 |
+    /// | without TL and LT (Table 6) | `LL`, `TT`, `mt`, `comp` | 0.5 |
+    /// | without ŷ (Table 6) | all | 0 |
+    /// | without mt and comp (Table 6) | `LL`, `TL`, `LT`, `TT` | 0.5 |
+    /// | only mt and comp (Table 6) | `mt`, `comp` | |
+    ///
+    /// "Without code-switching" (Table 6) and the baselines have `code_switched = false`.
+    #[serde(default)]
+    pub mix: MixConfig,
+    /// Fine-tuning (sections 3.2.5 and 4.1).
+    #[serde(default)]
+    pub train: TrainConfig,
+    /// Evaluation before and after.
+    #[serde(default)]
+    pub evaluate: Evaluate,
+}
+
+fn english() -> Language {
+    Language::ENGLISH
+}
+
+impl SystemConfig for Config {
+    const SYSTEM: SystemName = SystemName::Sdrrl;
+
+    fn stages() -> &'static [&'static dyn Stage<Self>] {
+        &STAGES
+    }
+
+    fn output(&self) -> &Path {
+        &self.output
+    }
+
+    fn store(&self) -> Option<&Path> {
+        self.store.as_deref()
+    }
+
+    fn seeds(&mut self) -> (u64, Vec<(&'static str, &mut u64)>) {
+        let sections = vec![("mix", &mut self.mix.seed), ("train", &mut self.train.seed)];
+        (self.seed, sections)
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        self.check()
+    }
+}
+
+impl Config {
+    /// The source and the targets.
+    pub fn languages(&self) -> Vec<Language> {
+        [&[self.source], self.targets.as_slice()].concat()
+    }
+
+    /// What engines need to know about the run.
+    pub fn opening(&self) -> Opening<'_> {
+        Opening {
+            model: Some(&self.model),
+            source: self.source,
+            targets: &self.targets,
+            parallel: &self.data.parallel,
+            device: self.device,
+            seed: self.seed,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `[evaluate]`: evaluation before and after.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use corpus::file_path::FilePath;
+use corpus::language::Language;
+use corpus::source::ParallelSource;
+use evaluation::{
+    benchmarks::BenchmarkConfig, material::MaterialPaths, suite::EvaluateConfig,
+    task::translation::AnswerPart,
+};
+use kernels::Precision;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[evaluate]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Evaluate {
+    /// Held-out questions by language: JSONL of `{"id", "question", "answer"}`.
+    pub questions: BTreeMap<Language, FilePath>,
+    /// Held-out sentence pairs with each target language, in the formats of `data.parallel`.
+    pub pairs: BTreeMap<Language, ParallelSource>,
+    /// Plain text by language for perplexity, one passage per line.
+    #[schemars(extend("default-text" = "sentences of the pairs"))]
+    pub texts: BTreeMap<Language, FilePath>,
+    /// Published test sets, each a table `[[evaluate.benchmarks]]`.
+    pub benchmarks: Vec<BenchmarkConfig>,
+    /// Maximum number of questions, pairs and passages of each file.
+    pub limit: Option<usize>,
+    /// Maximum number of tokens of an answer or translation.
+    pub max_new_tokens: usize,
+    /// Number format of the models' weights.
+    pub precision: Precision,
+    /// Number of questions answered in parallel.
+    pub batch_size: usize,
+    /// The part of an answer that counts as the translation.
+    pub translation_answer: AnswerPart,
+    /// BLEU's tokenizer: `13a`, `intl`, `char`, `zh`, `none` or `flores200`.
+    pub bleu_tokenizer: String,
+    /// SentencePiece model of `flores200`.
+    #[schemars(extend("default-text" = "where sacrebleu keeps it"))]
+    pub bleu_tokenizer_model: Option<FilePath>,
+    /// Share of an answer that must occur in its question for the answer to count as a copy.
+    pub copied_share: f64,
+}
+
+impl Default for Evaluate {
+    fn default() -> Self {
+        let EvaluateConfig {
+            batch_size,
+            translation_answer,
+            bleu_tokenizer,
+            bleu_tokenizer_model,
+            copied_share,
+            ..
+        } = EvaluateConfig::default();
+        Self {
+            questions: BTreeMap::new(),
+            pairs: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            benchmarks: Vec::new(),
+            limit: None,
+            max_new_tokens: 96,
+            precision: Precision::F32,
+            batch_size,
+            translation_answer,
+            bleu_tokenizer,
+            bleu_tokenizer_model: bleu_tokenizer_model.map(FilePath::from),
+            copied_share,
+        }
+    }
+}
+
+impl Evaluate {
+    /// Settings of tasks and scores.
+    pub fn tasks(&self) -> EvaluateConfig {
+        EvaluateConfig {
+            batch_size: self.batch_size,
+            translation_answer: self.translation_answer,
+            bleu_tokenizer: self.bleu_tokenizer.clone(),
+            bleu_tokenizer_model: self.bleu_tokenizer_model.clone().map(Into::into),
+            copied_share: self.copied_share,
+            ..EvaluateConfig::default()
+        }
+    }
+
+    /// The files of the held-out material; `source` is the first language of the pairs.
+    pub fn material(&self, source: Language) -> MaterialPaths {
+        MaterialPaths {
+            questions: paths(&self.questions),
+            pairs: self.pairs.clone(),
+            texts: paths(&self.texts),
+            benchmarks: self.benchmarks.clone(),
+            limit: self.limit,
+            ..MaterialPaths::new(source)
+        }
+    }
+}
+
+fn paths(files: &BTreeMap<Language, FilePath>) -> BTreeMap<Language, PathBuf> {
+    let paths = files.iter();
+    paths
+        .map(|(&language, file)| (language, file.to_path_buf()))
+        .collect()
+}

@@ -1,0 +1,145 @@
+//! The LLM answers the instructions.
+
+use anyhow::{Context, Result, bail};
+use artefacts::Key;
+use burn::tensor::Device;
+use corpus::answer::AnswerStage;
+use corpus::record::Instruction;
+use corpus::source::{self, LoadOptions, Loaded};
+use corpus::stage::{self, Inputs, StageOptions};
+use engines::answerer::AnswerEngine;
+use models::chat_template::Message;
+use models::{LanguageModel, WeightForm};
+
+use crate::checks::Checks;
+use crate::run::Run;
+use crate::sdrrl::config::Config;
+use crate::stages::Stage;
+
+/// Name of the stage.
+pub const NAME: &str = "answer";
+
+/// The stage.
+pub struct Answer;
+
+impl Stage<Config> for Answer {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn about(&self) -> &'static str {
+        "answer the instructions with the LLM, in the source language"
+    }
+
+    fn depends_on(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn shardable(&self) -> bool {
+        true
+    }
+
+    fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
+        if checks.thorough {
+            let counted = instructions(run).map(|loaded| {
+                let (rows, rejected) = (loaded.instructions.len(), loaded.rejected.len());
+                format!("{rows} rows, {rejected} malformed{}", left_out(&loaded))
+            });
+            checks.add("instructions", counted)?;
+        } else {
+            let instructions = &run.config.data.instructions;
+            let missing = instructions.iter().find(|path| !path.exists());
+            let found = match missing {
+                Some(path) => Err(anyhow::anyhow!("data.instructions: {path} does not exist")),
+                None => Ok(String::new()),
+            };
+            checks.add("instructions", found)?;
+        }
+        let answer = &run.config.answer;
+        let files = answer.check_files(&run.config.opening());
+        let found = files.map_err(Into::into).and_then(|()| match answer {
+            AnswerEngine::Local(local) if checks.thorough => {
+                // Loads it as for answering, which reads all weights.
+                model(run, WeightForm::Packed(local.precision))
+            }
+            _ => Ok(answer.name().to_owned()),
+        });
+        checks.add("answers", found)
+    }
+
+    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
+        let loaded = instructions(run)?;
+        prepared(run, &loaded, |stage, inputs| Ok(stage::key(stage, inputs)?))
+    }
+
+    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+        let loaded = instructions(run)?;
+        let options = StageOptions {
+            // A row whose answer is rejected still has the given one.
+            max_rejected_fraction: 1.0,
+            ..StageOptions::default()
+        };
+        let summary = prepared(run, &loaded, |stage, inputs| {
+            run.rows(stage, inputs, options)
+        });
+        Ok(summary? + &left_out(&loaded))
+    }
+}
+
+/// Does something with the stage and its inputs.
+fn prepared<T>(
+    run: &Run<'_, Config>,
+    loaded: &Loaded,
+    action: impl FnOnce(&AnswerStage<'_>, &Inputs<'_, Instruction>) -> Result<T>,
+) -> Result<T> {
+    let answer = &run.config.answer;
+    let answerer = answer.open(&run.config.opening())?;
+    let stage = AnswerStage::new(answerer.as_ref(), answer.questions_at_once())
+        .with_left_out(loaded.left_out.clone());
+    let inputs = Inputs::rows(&loaded.instructions).with_rejected(&loaded.rejected);
+    action(&stage, &inputs)
+}
+
+fn instructions(run: &Run<'_, Config>) -> Result<Loaded> {
+    let data = &run.config.data;
+    let options = LoadOptions {
+        limit: data.limit,
+        max_rejected_fraction: data.max_rejected_fraction,
+    };
+    Ok(source::load_all(&data.instructions, &options)?)
+}
+
+/// The parts of the instructions that are not used.
+fn left_out(loaded: &Loaded) -> String {
+    let name = |kind: &str| match kind {
+        "system" => "system prompts",
+        "later_turns" => "later turns",
+        _ => "other parts",
+    };
+    let parts = loaded.left_out.iter();
+    let parts: Vec<String> = parts
+        .map(|(kind, count)| format!("{count} {}", name(kind)))
+        .collect();
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(", {} not used", parts.join(" and ")),
+    }
+}
+
+/// Loads the LLM on the CPU and renders a question with its chat template.
+fn model(run: &Run<'_, Config>, form: WeightForm) -> Result<String> {
+    let path = &run.config.model;
+    let model = LanguageModel::load_as(path, &Device::flex(), form)?;
+    let Some(template) = &model.chat_template else {
+        bail!("{path} has no chat template: it cannot answer instructions");
+    };
+    template
+        .answer_frame(&model.tokenizer, &[Message::user("?")])
+        .with_context(|| format!("chat template of {path}"))?;
+    Ok(format!(
+        "{path}, {} layers, vocabulary of {}, licence {}",
+        model.config.num_hidden_layers,
+        model.config.vocab_size,
+        model.identity.licence.as_deref().unwrap_or("unknown")
+    ))
+}

@@ -1,0 +1,117 @@
+//! Evaluates the LLM before and after training.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use artefacts::Key;
+use evaluation::material::{EvaluationMaterial, MaterialPaths};
+use evaluation::metric::tokenizer::Tokenizer;
+use evaluation::results::Results;
+use evaluation::suite::{self, EvaluateConfig};
+use evaluation::task::Subject;
+
+use super::{mix, train};
+use crate::checks::Checks;
+use crate::run::Run;
+use crate::sdrrl::config::Config;
+use crate::stages::{Finished, Stage};
+
+/// Name of the stage.
+pub const NAME: &str = "evaluate";
+
+/// The stage.
+pub struct Evaluate;
+
+impl Stage<Config> for Evaluate {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn about(&self) -> &'static str {
+        "evaluate the LLM before and after training"
+    }
+
+    fn depends_on(&self) -> &'static [&'static str] {
+        &[mix::NAME, train::NAME]
+    }
+
+    fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
+        let material = EvaluationMaterial::load(&material(run, None)).map(|material| {
+            let questions: usize = material.questions.values().map(Vec::len).sum();
+            let pairs: usize = material.pairs.iter().map(|pairs| pairs.pairs.len()).sum();
+            let texts: usize = material.texts.values().map(Vec::len).sum();
+            let benchmarks = material.benchmarks.len();
+            format!(
+                "{questions} questions, {pairs} pairs, {texts} passages, {benchmarks} benchmarks"
+            )
+        });
+        checks.add("evaluation material", material.map_err(Into::into))?;
+        let config = run.config.evaluate.tasks();
+        let model = config.bleu_tokenizer_model.as_deref();
+        let tokenizer = Tokenizer::named(&config.bleu_tokenizer, model);
+        let tokenizer = tokenizer.map(|_| config.bleu_tokenizer.clone());
+        checks.add("BLEU's tokenizer", tokenizer.map_err(Into::into))
+    }
+
+    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
+        let mut keys = Vec::new();
+        each(run, |_, subject, material, config| {
+            keys.push(suite::key(subject, run.config.source, material, config)?);
+            Ok(())
+        })?;
+        Ok(Key::of(&keys))
+    }
+
+    fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
+        let key = |which| Results::read(&run.folder(NAME).join(which))?.key();
+        let keys: Option<Vec<Key>> = WHICH.into_iter().map(key).collect();
+        let key = Key::of(&keys?);
+        Some(Finished { key, rows: None })
+    }
+
+    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+        let (source, place, mut tasks) = (run.config.source, run.place()?, 0);
+        each(run, |which, subject, material, config| {
+            let key = || suite::key(subject, source, material, config);
+            let folder = place.folder(&format!("{NAME}/{which}"), key)?;
+            let results =
+                suite::evaluate(subject, source, material, config, &folder, run.progress)?;
+            tasks += results.xldistill.tasks.len();
+            Ok(())
+        })?;
+        Ok(format!("{tasks} tasks"))
+    }
+}
+
+/// The two evaluations: names of their folders.
+const WHICH: [&str; 2] = ["before", "after"];
+
+/// Does something with each of the two evaluations.
+fn each(
+    run: &Run<'_, Config>,
+    mut action: impl FnMut(&str, &Subject<'_>, &EvaluationMaterial, &EvaluateConfig) -> Result<()>,
+) -> Result<()> {
+    let config = run.config.evaluate.tasks();
+    let material = EvaluationMaterial::load(&material(run, Some(mix::held_out_file(run))))?;
+    let identifier = run.config.identify.open()?;
+    let models = [run.config.model.to_path_buf(), run.model()];
+    for (which, model) in WHICH.into_iter().zip(models) {
+        let llm = run.evaluated(&model)?;
+        let subject = Subject {
+            answerer: &llm,
+            scorer: Some(&llm),
+            identifier: identifier.as_ref(),
+        };
+        action(which, &subject, &material, &config)?;
+    }
+    Ok(())
+}
+
+/// The files of the held-out material.
+fn material(run: &Run<'_, Config>, examples: Option<PathBuf>) -> MaterialPaths {
+    MaterialPaths {
+        targets: run.config.targets.clone(),
+        examples,
+        ..run.config.evaluate.material(run.config.source)
+    }
+}

@@ -1,0 +1,136 @@
+//! Fine-tunes the LLM on the transfer set.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Error, Result};
+use artefacts::{Key, Provenance};
+use corpus::record::Example;
+use models::{ComputeDevice, LanguageModel};
+use training::fine_tune::{self, Method, memory};
+use training::run::require_same_run;
+
+use super::mix;
+use crate::checks::Checks;
+use crate::run::Run;
+use crate::sdrrl::MODEL;
+use crate::sdrrl::config::Config;
+use crate::stages::Stage;
+
+/// Name of the stage.
+pub const NAME: &str = "train";
+
+/// The stage.
+pub struct Train;
+
+impl Stage<Config> for Train {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn about(&self) -> &'static str {
+        "fine-tune the LLM on the transfer set"
+    }
+
+    fn depends_on(&self) -> &'static [&'static str] {
+        &[mix::NAME]
+    }
+
+    fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
+        let device = run.config.device;
+        let opened = device.open().map_err(Error::from).and_then(|opened| {
+            run.config.train.validate_on(&opened.autodiff())?;
+            Ok(device.to_string())
+        });
+        checks.add("device", opened)?;
+        let model = run.config.model.check().map_err(Error::msg);
+        let shape = model.and_then(|()| match checks.thorough {
+            true => memory_needed(run.config)?.map_err(Error::msg),
+            false => Ok(String::new()),
+        });
+        checks.add("memory for training", shape)
+    }
+
+    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
+        Ok(Examples::read(run)?.provenance(run)?.key())
+    }
+
+    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+        let examples = Examples::read(run)?;
+        let provenance = examples.provenance(run)?;
+        let (config, output) = (&run.config.train, run.model());
+        let folder = folders(run, &provenance)?;
+        if let Some(summary) = fine_tune::finished(&folder, &output, config, &provenance)? {
+            return Ok(summary.to_string());
+        }
+        if let Err(warning) = memory_needed(run.config)? {
+            run.progress.note(&format!("warning: {warning}"));
+        }
+        let device = run.config.device.open()?.autodiff();
+        config.validate_on(&device)?;
+        let model = LanguageModel::load_as(&run.config.model, &device, config.weight_form())?;
+        let Examples { train, held_out } = &examples;
+        let progress = run.progress;
+        let summary =
+            fine_tune::fine_tune(model, train, held_out, config, &folder, &output, progress)?;
+        Ok(summary.to_string())
+    }
+}
+
+/// The transfer set.
+struct Examples {
+    train: Vec<Example>,
+    held_out: Vec<Example>,
+}
+
+impl Examples {
+    fn read(run: &Run<'_, Config>) -> Result<Examples> {
+        Ok(Examples {
+            train: mix::transfer_set(run)?,
+            held_out: mix::held_out(run)?,
+        })
+    }
+
+    fn provenance(&self, run: &Run<'_, Config>) -> Result<Provenance> {
+        let revision = LanguageModel::identity_of(&run.config.model)?.revision;
+        let Examples { train, held_out } = self;
+        Ok(fine_tune::provenance(
+            &run.config.train,
+            &revision,
+            train,
+            held_out,
+        ))
+    }
+}
+
+/// The folder of the training; with a store, it and those of the model are links into it.
+fn folders(run: &Run<'_, Config>, provenance: &Provenance) -> Result<PathBuf> {
+    let (config, place, own) = (&run.config.train, run.place()?, run.folder(NAME));
+    if run.config.store.is_some() && own.is_dir() && !own.is_symlink() {
+        // What the run has trained without the store moves into it, under this key.
+        require_same_run(&own, provenance)?;
+    }
+    let model = fine_tune::model_key(config, provenance);
+    place.whole_folder(MODEL, &model)?;
+    if config.lora_merge && config.method == Method::Lora {
+        let merged = fine_tune::merged_directory(Path::new(MODEL));
+        place.whole_folder(&merged.display().to_string(), &model)?;
+    }
+    Ok(place.whole_folder(NAME, &provenance.key())?)
+}
+
+/// Expected memory of training on the CPU, and free memory; an error if that is not enough.
+fn memory_needed(config: &Config) -> Result<Result<String, String>> {
+    if config.device != ComputeDevice::Cpu {
+        return Ok(Ok(format!("not checked on {}", config.device)));
+    }
+    let shape = LanguageModel::shape_of(&config.model)?;
+    let available = kernels::available_memory();
+    Ok(match memory::warning(&shape, &config.train, available) {
+        Some(warning) => Err(warning),
+        None => Ok(format!(
+            "about {}, of {} free",
+            memory::gigabytes(memory::expected(&shape, &config.train)),
+            memory::gigabytes(available)
+        )),
+    })
+}

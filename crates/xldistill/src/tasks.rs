@@ -1,0 +1,157 @@
+//! The tasks of a config, `[tasks.NAME]`: their data, and what can be said about them before work
+//! starts.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use artefacts::Key;
+use corpus::labelled::{DataLanguage, TaskConfig, TaskData};
+use models::model_directory::CardFacts;
+use training::Task;
+
+use crate::checks::Checks;
+
+/// Tasks by name.
+pub type Tasks = BTreeMap<String, TaskConfig>;
+
+/// Checks everything but the files.
+///
+/// # Errors
+/// No task, a name that cannot be that of a folder, and what [`TaskConfig::check`] finds.
+pub fn validate(tasks: &Tasks) -> Result<(), String> {
+    if tasks.is_empty() {
+        return Err(
+            "tasks: name at least one, e.g. [tasks.sentiment] with `train` and `test`".into(),
+        );
+    }
+    for (name, task) in tasks {
+        let plain = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || !name.chars().all(plain) {
+            return Err(format!(
+                "tasks.{name:?}: a name has letters, digits, - and _ only"
+            ));
+        }
+        task.check()
+            .map_err(|error| format!("tasks.{name}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Reads all rows of all tasks.
+pub fn load(tasks: &Tasks, seed: u64) -> Result<BTreeMap<String, TaskData>> {
+    let load = |(name, task): (&String, &TaskConfig)| {
+        let data = task.load(seed);
+        let data = data.map_err(|error| anyhow::anyhow!("tasks.{name}: {error}"))?;
+        Ok((name.clone(), data))
+    };
+    tasks.iter().map(load).collect()
+}
+
+/// The training tasks of `data`.
+pub fn training(data: &BTreeMap<String, TaskData>) -> Vec<Task<'_>> {
+    data.iter()
+        .map(|(name, data)| Task { name, data })
+        .collect()
+}
+
+/// Hash of the rows that are trained and chosen on, by task.
+pub fn keys(data: &BTreeMap<String, TaskData>) -> BTreeMap<String, String> {
+    let key = |data: &TaskData| {
+        let rows = |set: &corpus::labelled::LabelledSet| Key::of(&(&set.labels, &set.rows));
+        Key::of(&(
+            rows(&data.train),
+            rows(&data.validation),
+            &data.language.code,
+        ))
+    };
+    let keys = data.iter();
+    keys.map(|(name, data)| (format!("task {name}"), key(data).to_string()))
+        .collect()
+}
+
+/// Reads all files of the tasks and says what is in them; `languages` are those that the encoder
+/// marks, if it marks them.
+pub fn check(
+    tasks: &Tasks,
+    seed: u64,
+    languages: Option<&[String]>,
+    checks: &mut Checks<'_>,
+) -> Result<()> {
+    for (name, task) in tasks {
+        let data = task.load(seed).map_err(anyhow::Error::from);
+        let described = data.and_then(|data| {
+            marked(&data, languages)?;
+            Ok(describe(&data))
+        });
+        checks.add(&format!("tasks.{name}"), described)?;
+    }
+    Ok(())
+}
+
+/// Fails if the encoder has to be told a language that it does not know.
+fn marked(data: &TaskData, known: Option<&[String]>) -> Result<()> {
+    let Some(known) = known else { return Ok(()) };
+    let tests = data.tests.iter().map(|test| &test.language);
+    for language in [&data.language].into_iter().chain(tests) {
+        let DataLanguage { code, source, .. } = language;
+        match source {
+            Some(source) if known.iter().any(|known| known == source.code()) => {}
+            Some(source) => bail!(
+                "the encoder does not know {}, which texts in {code} are read as; leave out this \
+                 test file or name it after a language that the encoder knows",
+                source.code()
+            ),
+            None => bail!(
+                "{code} is no language of FLORES-200 and has no documented stand-in, but the encoder \
+                 marks the language of a text; leave out this test file or name it after a related \
+                 language"
+            ),
+        }
+    }
+    Ok(())
+}
+
+fn describe(data: &TaskData) -> String {
+    let mut text = format!(
+        "{} training and {} validation rows, {}",
+        data.train.rows.len(),
+        data.validation.rows.len(),
+        data.labels.join(", ")
+    );
+    let rejected = data.train.rejected.len() + data.validation.rejected.len();
+    if rejected > 0 {
+        text.push_str(&format!("; {rejected} rows set aside"));
+    }
+    for test in &data.tests {
+        text.push_str(&format!("; {} {}", test.set.rows.len(), test.language.code));
+        if !test.set.rejected.is_empty() {
+            text.push_str(&format!(" ({} set aside)", test.set.rejected.len()));
+        }
+    }
+    text
+}
+
+/// What a model card says about the training data.
+pub fn card(tasks: &Tasks) -> CardFacts {
+    let mut data = Vec::new();
+    for (name, task) in tasks {
+        let files: Vec<String> = task
+            .train
+            .iter()
+            .map(|file| {
+                file.path()
+                    .file_name()
+                    .unwrap_or_default()
+                    .display()
+                    .to_string()
+            })
+            .collect();
+        let set = task.data.as_ref();
+        let set = set.map(|set| format!(" ({set})")).unwrap_or_default();
+        data.push(format!("task `{name}`{set}: {}", files.join(", ")));
+    }
+    CardFacts {
+        data,
+        ..CardFacts::default()
+    }
+}

@@ -1,0 +1,107 @@
+//! Wrong configs and data are refused before anything is made, in words that say what to change.
+
+use std::fs;
+
+use super::{Run, classifier, mt_llm, tiny};
+
+#[test]
+fn a_wrong_config_is_a_usage_error() {
+    let run = Run::new(&mt_llm());
+    for (overrides, expected) in [
+        (&["system=mtllm"][..], "did you mean `mt-llm`?"),
+        (&["adapt.los=aligned"], "did you mean `loss`?"),
+        (&["tasks={}"], "tasks: name at least one"),
+        (&["tasks.topics.data=xnly"], "xnly"),
+        (&["baselines.translate_test=true"], "[translate]"),
+        (&["adapt.training.warmup=2"], "adapt.training.warmup"),
+        (&["text.files=[]"], "text.files"),
+        (&["adapted=false"], "fine_tuned_stack"),
+        (
+            &["retrieval={deu_Latn=\"eng.txt\", por_Latn=\"eng.txt\"}"],
+            "eng_Latn",
+        ),
+        (&["tasks.topics.test={klingon=\"test.tsv\"}"], "klingon"),
+    ] {
+        let arguments: Vec<&str> = ["run"].iter().chain(overrides).copied().collect();
+        let said = run.fail(&arguments, 2);
+        assert!(said.contains(expected), "{overrides:?}: {said}");
+    }
+    let said = run.fail(&["inspect"], 2);
+    assert!(
+        said.contains("needs a config with system = \"sdrrl\""),
+        "{said}"
+    );
+    let said = run.fail(&["answer"], 2);
+    assert!(
+        said.contains("answer is no stage of the system mt-llm"),
+        "{said}"
+    );
+    assert!(said.contains("llm2vec, adapt, classify"), "{said}");
+    fs::write(run.path("config.toml"), "system = \"mt-llm\"\nmodle = 1\n").expect("writes");
+    let said = run.fail(&["run"], 2);
+    assert!(
+        said.contains("line 2") && said.contains("did you mean `model`?"),
+        "{said}"
+    );
+    assert!(!run.path("run").exists());
+}
+
+#[test]
+fn what_is_missing_is_found_before_the_first_stage() {
+    let run = Run::new(&mt_llm());
+    fs::write(run.path("short.txt"), "one line\n").expect("writes");
+    let no_label = "text\tlabel\nThe market opens.\t\nThe sea.\t\n";
+    fs::write(run.path("no_label.tsv"), no_label).expect("writes");
+    for (overrides, expected) in [
+        (&["model=nowhere"][..], "nowhere does not exist"),
+        (&["encoder.path=nowhere"], "nowhere does not exist"),
+        (&["text.files=[\"nowhere.txt\"]"], "nowhere.txt"),
+        (&["tasks.topics.train=[\"nowhere.tsv\"]"], "nowhere.tsv"),
+        (&["tasks.topics.train=[\"no_label.tsv\"]"], "label"),
+        (&["tasks.topics.columns.label=\"topic\""], "topic"),
+        (&["retrieval.deu_Latn=\"short.txt\""], "line N of each file"),
+        (&["llm2vec.merge=[\"nowhere\"]"], "nowhere does not exist"),
+    ] {
+        let arguments: Vec<&str> = ["run"].iter().chain(overrides).copied().collect();
+        let said = run.fail(&arguments, 1);
+        assert!(
+            said.contains("nothing was started"),
+            "{overrides:?}: {said}"
+        );
+        assert!(said.contains(expected), "{overrides:?}: {said}");
+    }
+    assert!(!run.path("run").exists(), "something was begun");
+    let output = run.output(&["doctor", "encoder.path=nowhere"]);
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(report.contains("FAILED  encoder: "), "{report}");
+    assert!(
+        report.contains("ok      tasks.topics: 14 training and 8 validation rows"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_stage_needs_those_before_it() {
+    let run = Run::new(&mt_llm());
+    let said = run.fail(&["adapt"], 1);
+    assert!(
+        said.contains("run `xldistill llm2vec` with this config first"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_prefix_is_for_encoders() {
+    let run = Run::new(&classifier(&tiny("llama")));
+    let said = run.fail(&["run", "prefix=query: "], 1);
+    assert!(said.contains("only encoders have a prefix"), "{said}");
+}
+
+#[test]
+fn results_of_another_config_are_not_overwritten() {
+    let run = Run::new(&classifier(&tiny("bert")));
+    run.succeed(&["run"]);
+    let said = run.fail(&["run", "classify.training.epochs=4"], 1);
+    assert!(said.contains("classify"), "{said}");
+    assert!(said.contains("epochs"), "{said}");
+}

@@ -1,0 +1,131 @@
+//! Runs from the first stage to the report.
+
+use super::{Run, classifier, mt_llm, tiny};
+use serde_json::json;
+
+#[test]
+fn a_run_makes_a_stack_that_is_compared_with_its_baselines() {
+    let run = Run::new(&mt_llm());
+    let said = run.succeed(&["run"]);
+    for stage in [
+        "llm2vec",
+        "adapt",
+        "classify",
+        "distill",
+        "baselines",
+        "evaluate",
+    ] {
+        assert!(said.contains(&format!("{stage}  ")), "{stage}: {said}");
+        assert!(
+            run.path(&format!("run/{stage}/stage.json")).is_file(),
+            "{stage}"
+        );
+    }
+    let model = run.json("run/model/xldistill.json");
+    assert_eq!(model["kind"], json!("stack"));
+    assert_eq!(
+        model["tasks"]["topics"]["labels"],
+        json!(["place", "thing"])
+    );
+    let results = run.json("run/evaluate/classification.json");
+    assert_eq!(results["complete"], json!(true));
+    let systems: Vec<&str> = results["systems"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|system| system["name"].as_str())
+        .collect();
+    let expected = [
+        "mt-llm",
+        "encoder-alone",
+        "fine-tuned-stack",
+        "llm-zero-shot",
+    ];
+    assert_eq!(systems, expected);
+    assert!(run.path("run/report.html").is_file());
+    let metrics = std::fs::read_to_string(run.path("run/adapt/metrics.jsonl")).expect("metrics");
+    assert!(metrics.contains("deu_Latn.retrieval"), "{metrics}");
+
+    // A second run has nothing to do, and a plan knows it.
+    let before = super::results(&run.path("run"));
+    run.succeed(&["run"]);
+    assert!(
+        before == super::results(&run.path("run")),
+        "something was made again"
+    );
+    let plan = run.output(&["plan", "--json"]);
+    let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).expect("JSON");
+    for stage in plan["stages"].as_array().expect("a list") {
+        assert_eq!(stage["state"], json!("finished"), "{stage}");
+    }
+    // What a changed key outdates, and what it does not.
+    let plan = run.output(&["plan", "--json", "distill.training.epochs=5"]);
+    let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).expect("JSON");
+    let state = |at: usize| {
+        plan["stages"][at]["state"]
+            .as_str()
+            .expect("a state")
+            .to_owned()
+    };
+    assert_eq!([state(1), state(3)], ["finished", "outdated"]);
+    // The stack of stage 1 alone gets a head by its own config.
+    std::fs::write(
+        run.path("config.toml"),
+        classifier("run/adapt/model").replace("output = \"run\"", "output = \"direct\""),
+    )
+    .expect("writes");
+    run.succeed(&["run"]);
+    assert_eq!(
+        run.json("direct/model/xldistill.json")["kind"],
+        json!("stack")
+    );
+}
+
+#[test]
+fn stages_that_are_off_are_skipped() {
+    let run = Run::new(&mt_llm());
+    let overrides = [
+        "run",
+        "llm2vec.enabled=false",
+        "adapted=false",
+        "baselines.fine_tuned_stack=false",
+        "baselines.encoder_alone=false",
+    ];
+    let said = run.succeed(&overrides);
+    assert!(said.contains("off: the LLM is taken as it is"), "{said}");
+    assert!(
+        said.contains("off: the projection stays as it starts"),
+        "{said}"
+    );
+    assert!(!run.path("run/llm2vec/mntp").exists());
+    assert!(!run.path("run/adapt/model").exists());
+    assert!(run.path("run/model/projection.safetensors").is_file());
+}
+
+#[test]
+fn an_llm_and_an_encoder_alone_get_heads() {
+    for (model, kind) in [("llama", "llm"), ("bert", "encoder"), ("gpt2", "llm")] {
+        let run = Run::new(&classifier(&tiny(model)));
+        run.succeed(&["classify"]);
+        run.succeed(&["run"]);
+        let description = run.json("run/model/xldistill.json");
+        assert_eq!(description["kind"], json!(kind), "{model}");
+        let report = run.json("run/report.json");
+        let scores = report["scores"].as_array().expect("scores");
+        assert!(!scores.is_empty(), "{report}");
+    }
+}
+
+#[test]
+fn runs_with_a_store_share_what_they_trained() {
+    let run = Run::new(&(mt_llm().replace("seed = 7", "seed = 7\nstore = \"store\"")));
+    run.succeed(&["run", "--until", "classify"]);
+    let said = run.succeed(&["run", "--until", "classify", "output=second"]);
+    let link = std::fs::read_link(run.path("second/adapt")).expect("a link into the store");
+    assert!(link.to_string_lossy().contains("adapt"), "{said}");
+    let first = std::fs::canonicalize(run.path("run/adapt")).expect("a folder");
+    assert_eq!(
+        first,
+        std::fs::canonicalize(run.path("second/adapt")).expect("a folder")
+    );
+}
