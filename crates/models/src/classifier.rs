@@ -11,7 +11,7 @@ use rayon::prelude::*;
 pub use head::{Head, HeadKind};
 
 use crate::backbone::{Backbone, BackboneNetwork};
-use crate::text_input::{EncodedText, TextInput, TextInputError};
+use crate::text_input::{EncodedText, TextInput, TextInputError, passes};
 
 /// Approximate number of tokens in one pass; bounds memory. A longer text gets its own pass.
 const TOKENS_PER_PASS: usize = 1536;
@@ -108,8 +108,8 @@ impl Classifier {
     pub fn probabilities_of(&self, head: &Head, texts: &[EncodedText]) -> Vec<Vec<f32>> {
         let device = self.network.device();
         kernels::together(&device, || {
-            let passes = passes(texts);
-            let rows = passes.into_iter().flat_map(|pass| self.pass(head, pass));
+            let passes = passes(texts, TOKENS_PER_PASS, EncodedText::tokens);
+            let rows = passes.flat_map(|pass| self.pass(head, pass));
             rows.collect()
         })
     }
@@ -132,23 +132,6 @@ impl Classifier {
             }
         }
     }
-}
-
-/// Consecutive texts that are read together.
-fn passes(texts: &[EncodedText]) -> Vec<&[EncodedText]> {
-    let mut passes = Vec::new();
-    let mut rest = texts;
-    while !rest.is_empty() {
-        let mut tokens = 0;
-        let fits = rest.iter().take_while(|text| {
-            tokens += text.tokens();
-            tokens <= TOKENS_PER_PASS
-        });
-        let (pass, later) = rest.split_at(fits.count().max(1));
-        passes.push(pass);
-        rest = later;
-    }
-    passes
 }
 
 /// The rows of a matrix.

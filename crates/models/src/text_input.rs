@@ -5,6 +5,7 @@
 //! of its code): one sequence holds the passage, the question and all choices.
 
 mod choices;
+mod passes;
 
 use std::ops::Range;
 
@@ -12,6 +13,7 @@ use crate::m2m100::TranslationTokenizerError;
 use crate::tokenizer::TokenizerError;
 
 pub use choices::{ChoiceText, OffsetTokens, choice_spans, encode_choices};
+pub use passes::passes;
 
 /// An input of a classifier.
 #[derive(Debug, Clone, Copy, PartialEq)]

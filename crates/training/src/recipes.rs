@@ -1,6 +1,7 @@
 //! What can be learnt: one file a recipe.
 
 pub mod classification;
+mod encoder_states;
 pub mod fine_tune;
 pub mod general_adaptation;
 mod head_losses;
@@ -17,6 +18,7 @@ mod source_states;
 pub mod task_distillation;
 mod task_loop;
 mod task_rows;
+mod task_set;
 
 pub use head_losses::{cross_entropies, log_probabilities, predictions};
 pub use headed::{HeadedNetwork, Origin, Preparation, Start, TrainedPart};

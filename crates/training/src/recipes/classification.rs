@@ -20,7 +20,7 @@ use models::{Head, SaveOptions};
 use super::headed::{HeadedNetwork, Origin, Preparation, Start, TrainedPart};
 use super::product;
 use super::source_states::KeptSource;
-use super::task_loop::{TaskTrainError, check_tasks, reads_twice, summary};
+use super::task_loop::{TaskTrainError, check_tasks, reads_twice, summary, warnings};
 use super::task_rows::{EncodedTask, Task};
 use crate::run::train;
 
@@ -79,13 +79,7 @@ pub fn classification(
     let encoded = tasks.iter().map(|task| EncodedTask::new(&backbone, task));
     let encoded: Vec<EncodedTask> = encoded.collect::<Result<_, _>>()?;
     check_tasks(&encoded)?;
-    let warnings = encoded
-        .iter()
-        .flat_map(|task| task.warnings(backbone.max_length()));
-    let warnings: Vec<String> = warnings.collect();
-    for warning in &warnings {
-        progress.note(&format!("warning: {warning}"));
-    }
+    let warnings = warnings(&encoded, backbone.max_length(), progress);
     let settings = config.training.settings();
     let kept = match config.keep_encoder_states && reads_twice(&encoded, &settings) {
         true => KeptSource::make(&backbone, &encoded, folder, progress)?,
@@ -121,9 +115,10 @@ pub fn classification(
     )?;
 
     let rate = settings.peak_learning_rate;
-    let summary = summary(&state, &network, recipe.tasks(), rate, folder, warnings)?;
+    let set = recipe.into_set();
+    let summary = summary(&state, &network, &set.tasks, rate, folder, warnings)?;
     let names: Vec<String> = tasks.iter().map(|task| task.name.to_owned()).collect();
-    let classifier = network.into_classifier(recipe.into_backbone(), &names);
+    let classifier = network.into_classifier(set.backbone, &names);
     let options = SaveOptions {
         card,
         whole_model: config.method == TrainedPart::Full,

@@ -4,11 +4,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use artefacts::{Key, Provenance};
-use burn::Tensor;
-use burn::tensor::{Device, TensorData};
+use burn::tensor::Device;
 use corpus::progress::Progress;
 use models::{Backbone, EncodedText, SourceStates};
 
+use super::encoder_states::{encoder_rows, kept_encoder_states};
 use super::task_loop::TaskTrainError;
 use super::task_rows::{EncodedTask, Member, Part};
 use crate::states::{Layout, States, StatesError};
@@ -79,7 +79,7 @@ impl KeptSource {
         };
         let compute = |range: Range<usize>| {
             let texts: Vec<&EncodedText> = texts[range].iter().copied().flatten().collect();
-            Ok::<_, TaskTrainError>(source_rows(backbone, &texts))
+            Ok::<_, TaskTrainError>(encoder_rows(backbone, &texts, TOKENS_PER_PASS))
         };
         let states = States::make(
             &folder.join(FOLDER),
@@ -102,65 +102,11 @@ impl KeptSource {
         part: Part,
         device: &Device,
     ) -> Result<SourceStates, StatesError> {
-        let mut flat = vec![Vec::new(); self.layers];
-        for &Member { task, row } in members {
-            let rows = self.states.read(self.first[task][part as usize] + row)?;
-            for (layer, rows) in flat
-                .iter_mut()
-                .zip(rows.chunks_exact(rows.len() / self.layers))
-            {
-                layer.extend_from_slice(rows);
-            }
-        }
-        let width = self.states.width();
-        let tensor = |values: Vec<f32>| {
-            let shape = [values.len() / width, width];
-            Tensor::from_data(TensorData::new(values, shape), device)
-        };
-        Ok(SourceStates {
-            layers: flat.into_iter().map(tensor).collect(),
-        })
+        let place = |&Member { task, row }: &Member| self.first[task][part as usize] + row;
+        kept_encoder_states(&self.states, members.iter().map(place), self.layers, device)
     }
 }
 
-/// The encoder's states of each text: for each layer the rows of its tokens.
-fn source_rows(backbone: &Backbone, texts: &[&EncodedText]) -> Vec<f32> {
-    let mut rows = Vec::new();
-    for pass in passes(texts) {
-        let states = backbone
-            .source_states(pass)
-            .expect("a stack has an encoder");
-        let width = states.layers[0].dims()[1];
-        let values = |layer: Tensor<2>| layer.into_data().iter::<f32>().collect::<Vec<f32>>();
-        let layers: Vec<Vec<f32>> = states.layers.into_iter().map(values).collect();
-        let mut start = 0;
-        for text in pass {
-            let end = start + text.tokens() * width;
-            for layer in &layers {
-                rows.extend_from_slice(&layer[start..end]);
-            }
-            start = end;
-        }
-    }
-    rows
-}
-
-/// Approximate number of tokens in one pass.
-const TOKENS_PER_PASS: usize = 1536;
-
-/// Consecutive texts that are read together.
-pub fn passes<'a, 'b>(texts: &'a [&'b EncodedText]) -> Vec<&'a [&'b EncodedText]> {
-    let mut passes = Vec::new();
-    let mut rest = texts;
-    while !rest.is_empty() {
-        let mut tokens = 0;
-        let fits = rest.iter().take_while(|text| {
-            tokens += text.tokens();
-            tokens <= TOKENS_PER_PASS
-        });
-        let (pass, later) = rest.split_at(fits.count().max(1));
-        passes.push(pass);
-        rest = later;
-    }
-    passes
-}
+/// Approximate number of tokens in one pass. Not a setting, because the last bits of a state can
+/// depend on what shares its pass.
+pub const TOKENS_PER_PASS: usize = 1536;

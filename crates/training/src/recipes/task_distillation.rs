@@ -24,7 +24,7 @@ use models::{Head, SaveOptions};
 use super::headed::{HeadedNetwork, Origin, Preparation, Start, TrainedPart};
 use super::product;
 use super::source_states::KeptSource;
-use super::task_loop::{TaskTrainError, check_tasks, reads_twice, summary};
+use super::task_loop::{TaskTrainError, check_tasks, reads_twice, summary, warnings};
 use super::task_rows::{EncodedTask, Task};
 use crate::run::train;
 
@@ -96,13 +96,7 @@ pub fn task_distillation(
         backbone, network, ..
     } = start;
     let encoded = encode(&backbone, network.hidden_size(), tasks, teachers)?;
-    let warnings = encoded
-        .iter()
-        .flat_map(|task| task.warnings(backbone.max_length()));
-    let warnings: Vec<String> = warnings.collect();
-    for warning in &warnings {
-        progress.note(&format!("warning: {warning}"));
-    }
+    let warnings = warnings(&encoded, backbone.max_length(), progress);
     let settings = training.settings();
     let kept = match config.keep_encoder_states && reads_twice(&encoded, &settings) {
         true => KeptSource::make(&backbone, &encoded, folder, progress)?,
@@ -137,9 +131,10 @@ pub fn task_distillation(
     )?;
 
     let rate = settings.peak_learning_rate;
-    let summary = summary(&state, &network, recipe.tasks(), rate, folder, warnings)?;
+    let set = recipe.into_set();
+    let summary = summary(&state, &network, &set.tasks, rate, folder, warnings)?;
     let names: Vec<String> = tasks.iter().map(|task| task.name.to_owned()).collect();
-    let classifier = network.into_classifier(recipe.into_backbone(), &names);
+    let classifier = network.into_classifier(set.backbone, &names);
     let options = SaveOptions {
         card,
         whole_model: false,

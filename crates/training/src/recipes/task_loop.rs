@@ -7,6 +7,7 @@ use artefacts::ArtefactError;
 use artefacts::training::{ClassifierSummary, Evaluation, HeldOutLoss, TaskCounts, TrainSummary};
 use burn::Tensor;
 use corpus::labelled::Agreement;
+use corpus::progress::Progress;
 use models::{Backbone, EncodedText, Head, LoraTargetError, ModelDirectoryError, SourceStates};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -250,6 +251,19 @@ pub fn summary(
             .map(|task| (task.name.clone(), task.counts.clone()))
             .collect(),
     })
+}
+
+/// Shows and returns what the rows of `tasks` give reason to warn of; texts have at most
+/// `max_length` tokens.
+pub fn warnings(tasks: &[EncodedTask], max_length: usize, progress: &dyn Progress) -> Vec<String> {
+    let warnings: Vec<String> = tasks
+        .iter()
+        .flat_map(|task| task.warnings(max_length))
+        .collect();
+    for warning in &warnings {
+        progress.note(&format!("warning: {warning}"));
+    }
+    warnings
 }
 
 /// Fails unless the tasks can be trained: at least one, with distinct names, each with a row.

@@ -176,6 +176,14 @@ impl EncodedTask {
         Ok(encoded)
     }
 
+    /// One part of its rows.
+    pub fn rows(&self, part: Part) -> &EncodedRows {
+        match part {
+            Part::Train => &self.train,
+            Part::Validation => &self.validation,
+        }
+    }
+
     /// Leaves out the rows that `is_kept` does not accept.
     pub fn retain(&mut self, is_kept: impl Fn(Part, usize) -> bool) {
         for (part, rows) in [

@@ -3,13 +3,15 @@
 use burn::Tensor;
 use burn::tensor::{Device, TensorData};
 use kernels::Segments;
+use models::text_input::passes;
 use models::{Backbone, BackboneNetwork, EncodedText, Pooling, SourceStates};
 
 use super::document::Document;
+use crate::recipes::encoder_states::values;
 
 /// Maximum number of tokens in a pass that is not trained. Not a setting, because the last bits of a
 /// state can depend on what shares its pass.
-const PASS: usize = 2048;
+pub const TOKENS_PER_PASS: usize = 2048;
 
 /// Hidden states of some documents.
 #[derive(Debug, Clone)]
@@ -88,22 +90,6 @@ fn pool(pooling: Pooling, hidden: Tensor<2>, segments: &Segments) -> Tensor<2> {
     pooling.pool(hidden, &spans)
 }
 
-/// Splits texts into consecutive passes of at most [`PASS`] tokens, or one text.
-pub fn passes<T>(texts: &[T], tokens: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
-    let mut rest = texts;
-    std::iter::from_fn(move || {
-        let mut total = 0;
-        let fits = rest.iter().take_while(|text| {
-            total += tokens(text);
-            total <= PASS
-        });
-        let count = fits.count().max(1).min(rest.len());
-        let (pass, after) = rest.split_at(count);
-        rest = after;
-        (!pass.is_empty()).then_some(pass)
-    })
-}
-
 /// The rows of the LLM's states of each document: the pooled state, then with `aligned` those of its
 /// aligned tokens.
 pub fn llm_rows(
@@ -112,7 +98,9 @@ pub fn llm_rows(
     aligned: bool,
 ) -> Vec<f32> {
     let mut rows = Vec::new();
-    for pass in passes(documents, |document| document.target.tokens()) {
+    for pass in passes(documents, TOKENS_PER_PASS, |document| {
+        document.target.tokens()
+    }) {
         let states = document_states(llm, Side::Llm, pass, aligned, None, None);
         let width = states.pooled.dims()[1];
         let pooled = values(states.pooled);
@@ -128,11 +116,6 @@ pub fn llm_rows(
         }
     }
     rows
-}
-
-/// The values of a tensor, row by row.
-pub fn values(tensor: Tensor<2>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().iter().collect()
 }
 
 /// The states that [`llm_rows`] gave for `documents`, as constants of `device`.

@@ -3,17 +3,16 @@
 use std::path::Path;
 
 use artefacts::Provenance;
-use burn::Tensor;
-use burn::tensor::{Device, TensorData};
 use corpus::progress::Progress;
 use kernels::Precision;
-use models::{Backbone, BackboneNetwork, EncodedText, SourceStates};
+use models::{Backbone, BackboneNetwork, EncodedText};
 use serde_json::json;
 
 use super::AdaptError;
 use super::document::{Document, Documents};
-use super::document_states::{llm_rows, passes, values};
-use crate::states::{Layout, States, StatesError};
+use super::document_states::{TOKENS_PER_PASS, llm_rows};
+use crate::recipes::encoder_states::encoder_rows;
+use crate::states::{Layout, States};
 
 /// Raised whenever a code change affects the states.
 const VERSION: u32 = 1;
@@ -114,7 +113,7 @@ impl Keeping<'_> {
             let documents = self.documents(&layout.rows, range)?;
             let texts: Vec<&EncodedText> =
                 documents.iter().map(|document| &document.source).collect();
-            Ok(source_rows(stack, &texts))
+            Ok(encoder_rows(stack, &texts, TOKENS_PER_PASS))
         };
         States::make(
             &self.folder.join(name),
@@ -151,47 +150,4 @@ impl Keeping<'_> {
             inputs: inputs.map(|(name, hash)| (name.to_owned(), hash)).into(),
         }
     }
-}
-
-/// The encoder's states of each text: for each layer the rows of its tokens.
-fn source_rows(stack: &Backbone, texts: &[&EncodedText]) -> Vec<f32> {
-    let mut rows = Vec::new();
-    for pass in passes(texts, |text| text.tokens()) {
-        let states = stack.source_states(pass).expect("a stack has an encoder");
-        let width = states.layers[0].dims()[1];
-        let layers: Vec<Vec<f32>> = states.layers.into_iter().map(values).collect();
-        let mut start = 0;
-        for text in pass {
-            let end = start + text.tokens() * width;
-            for layer in &layers {
-                rows.extend_from_slice(&layer[start..end]);
-            }
-            start = end;
-        }
-    }
-    rows
-}
-
-/// The encoder's states of `documents`, laid end to end, from those that were kept.
-pub fn kept_source_states(
-    states: &States,
-    documents: &[usize],
-    layers: usize,
-    device: &Device,
-) -> Result<SourceStates, StatesError> {
-    let mut flat = vec![Vec::new(); layers];
-    for &document in documents {
-        let rows = states.read(document)?;
-        for (layer, rows) in flat.iter_mut().zip(rows.chunks_exact(rows.len() / layers)) {
-            layer.extend_from_slice(rows);
-        }
-    }
-    let width = states.width();
-    let tensor = |values: Vec<f32>| {
-        let shape = [values.len() / width, width];
-        Tensor::from_data(TensorData::new(values, shape), device)
-    };
-    Ok(SourceStates {
-        layers: flat.into_iter().map(tensor).collect(),
-    })
 }

@@ -5,12 +5,14 @@ use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::TensorData;
 use corpus::progress::Progress;
+use models::text_input::passes;
 use models::{Backbone, EncodedText, StackNetwork};
 
 use super::AdaptError;
 use super::document::{Document, Documents};
-use super::document_states::{passes, values};
+use super::document_states::TOKENS_PER_PASS;
 use super::least_squares::{Fit, LeastSquares};
+use crate::recipes::encoder_states::values;
 
 /// Words for each input of the projection; a multiple of what the authors' code collects.
 const WORDS_PER_INPUT: usize = 50;
@@ -35,7 +37,7 @@ pub fn fit(
         let read = chunk.iter().map(|&number| documents.read(number));
         let read = read.collect::<Result<Vec<Document>, _>>()?;
         let before = sums.count();
-        for pass in passes(&read, |document| document.source.tokens()) {
+        for pass in passes(&read, TOKENS_PER_PASS, |document| document.source.tokens()) {
             let (x, y) = words(pass, stack, network);
             sums.add(&x, &y);
         }

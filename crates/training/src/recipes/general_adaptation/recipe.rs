@@ -3,14 +3,17 @@
 use artefacts::training::{HeldOutLoss, Losses};
 use burn::Tensor;
 use burn::tensor::Device;
+use models::text_input::passes;
 use models::{Backbone, BackboneNetwork, SourceStates};
 
 use super::AdaptError;
 use super::config::AdaptationLoss;
 use super::document::{Document, Documents};
-use super::document_states::{DocumentStates, Side, document_states, from_llm_rows, passes};
-use super::kept_states::kept_source_states;
+use super::document_states::{
+    DocumentStates, Side, TOKENS_PER_PASS, document_states, from_llm_rows,
+};
 use super::retrieval::Retrieval;
+use crate::recipes::encoder_states::kept_encoder_states;
 use crate::run::{Loss, Means, Place, Recipe};
 use crate::states::{States, StatesError};
 
@@ -98,8 +101,10 @@ impl GeneralAdaptation {
         device: &Device,
     ) -> Result<Option<SourceStates>, StatesError> {
         let kept = self.source_states.as_ref();
-        kept.map(|(states, layers)| kept_source_states(states, numbers, *layers, device))
-            .transpose()
+        kept.map(|(states, layers)| {
+            kept_encoder_states(states, numbers.iter().copied(), *layers, device)
+        })
+        .transpose()
     }
 
     /// The summed squares of the differences between the sides.
@@ -208,7 +213,9 @@ impl Recipe for GeneralAdaptation {
         }
         let device = network.device();
         let (mut pooled, mut aligned) = (0.0, 0.0);
-        for numbers in passes(numbers, |&number| self.documents.source_tokens(number)) {
+        for numbers in passes(numbers, TOKENS_PER_PASS, |&number| {
+            self.documents.source_tokens(number)
+        }) {
             let documents = self.read(numbers)?;
             let targets = self.targets(states.as_ref(), numbers, &documents, &device)?;
             let squares = self.squares(network, &documents, None, targets, None);

@@ -5,10 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use artefacts::ArtefactError;
+use models::text_input::passes;
 use models::{Backbone, BackboneNetwork, EncodedText, TextInput};
 
 use super::AdaptError;
-use super::document_states::{passes, values};
+use super::document_states::TOKENS_PER_PASS;
+use crate::recipes::encoder_states::values;
 
 /// Line-aligned files of sentences and their translations.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -111,7 +113,7 @@ fn encoded(
 /// The pooled states of these texts, row by row.
 fn pooled((backbone, network): (&Backbone, &BackboneNetwork), texts: &[EncodedText]) -> Vec<f32> {
     let mut rows = Vec::new();
-    for pass in passes(texts, EncodedText::tokens) {
+    for pass in passes(texts, TOKENS_PER_PASS, EncodedText::tokens) {
         let pass: Vec<&EncodedText> = pass.iter().collect();
         rows.extend(values(backbone.pooled(network, &pass, None, None)));
     }

@@ -9,9 +9,10 @@ use burn::tensor::{Device, TensorData};
 use corpus::labelled::LabelledRow;
 use corpus::progress::Progress;
 use kernels::Precision;
+use models::text_input::passes;
 use models::{Classifier, EncodedText, Head};
 
-use crate::recipes::source_states::passes;
+use crate::recipes::source_states::TOKENS_PER_PASS;
 use crate::recipes::task_loop::TaskTrainError;
 use crate::recipes::task_rows::{EncodedRows, Part, Task};
 use crate::states::{Layout, States, StatesError};
@@ -172,7 +173,7 @@ impl TeacherStates {
 fn pooled(teacher: &Classifier, texts: &[&EncodedText], precision: Precision) -> Vec<f32> {
     let device = teacher.network.device();
     let mut values = Vec::new();
-    for pass in passes(texts) {
+    for pass in passes(texts, TOKENS_PER_PASS, |text| text.tokens()) {
         let states = precision.scope(|| {
             kernels::together(&device, || {
                 (teacher.backbone).pooled(&teacher.network, pass, None, None)

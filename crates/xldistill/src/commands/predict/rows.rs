@@ -6,6 +6,7 @@ use corpus::labelled::LabelledInput;
 use models::TextInput;
 use serde::Deserialize;
 use serde_json::Value;
+use training::text_input;
 
 /// What a line holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,19 +37,7 @@ pub struct Input(LabelledInput);
 impl Input {
     /// As models read it.
     pub fn as_input(&self) -> TextInput<'_> {
-        match &self.0 {
-            LabelledInput::Single { text } => TextInput::Single(text),
-            LabelledInput::Pair { first, second } => TextInput::Pair(first, second),
-            LabelledInput::Choices {
-                passage,
-                question,
-                choices,
-            } => TextInput::Choices {
-                passage,
-                question,
-                choices,
-            },
-        }
+        text_input(&self.0)
     }
 }
 
