@@ -107,15 +107,7 @@ fn main() {
             let targets = targets.clone().unwrap_or_else(|| texts.targets(&llm));
             Ok::<_, Infallible>(texts.loss(network, source, targets, place))
         };
-        let stepped = train_step(
-            network,
-            &mut optimizer,
-            &plan,
-            step,
-            1e-5,
-            &settings,
-            loss,
-        );
+        let stepped = train_step(network, &mut optimizer, &plan, step, 1e-5, &settings, loss);
         let (updated, result) = stepped.expect("computing a loss cannot fail");
         network = updated;
         let elapsed = start.elapsed().as_secs_f64();

@@ -129,3 +129,35 @@ fn runs_with_a_store_share_what_they_trained() {
         std::fs::canonicalize(run.path("second/adapt")).expect("a folder")
     );
 }
+
+#[test]
+fn a_stack_on_nllb_in_int8_is_compared_with_translated_tests() {
+    let nllb = fixtures::reference("m2m100")
+        .join("tiny")
+        .display()
+        .to_string();
+    let config = mt_llm().replace(&tiny("xlm_roberta"), &nllb);
+    let translate = format!(
+        "translate_test = true\n[translate]\nengine = \"nllb\"\nmodel = \"{nllb}\"\n[evaluate]\nprecision = \"int8\"\n"
+    );
+    let run = Run::new(&config.replace("fine_tuned_stack = true\n", &translate));
+    run.succeed(&[
+        "run",
+        "llm2vec.enabled=false",
+        "adapt.training.precision=int8",
+        "classify.training.precision=int8",
+        "distill.training.precision=int8",
+    ]);
+    let results = run.json("run/evaluate/classification.json");
+    let sets = results["sets"].as_array().expect("a list");
+    let languages = |system: &str| -> Vec<&str> {
+        let tested = sets
+            .iter()
+            .filter(|set| set["systems"].get(system).is_some());
+        let codes = tested.filter_map(|set| set["language"]["code"].as_str());
+        codes.collect()
+    };
+    assert_eq!(languages("mt-llm"), ["deu_Latn", "eng_Latn"]);
+    // The language of training is not translated.
+    assert_eq!(languages("translate-test"), ["deu_Latn"]);
+}
