@@ -34,10 +34,10 @@ encoder = transformers.AutoModel.from_pretrained(stack["encoder"]["path"], dtype
 encoder = getattr(encoder, "encoder", encoder) if encoder.config.model_type == "m2m_100" else encoder
 encoder.eval()
 tokenizer = transformers.AutoTokenizer.from_pretrained(stack["encoder"]["path"])
-llm = transformers.AutoModel.from_pretrained(stack["llm"]["path"], dtype=dtype)
+llm = transformers.AutoModelForCausalLM.from_pretrained(stack["llm"]["path"], dtype=dtype)
 if stack["adapter"]:
     llm = peft.PeftModel.from_pretrained(llm, os.fspath(options.model / "adapter")).merge_and_unload()
-llm.eval()
+llm = llm.model.eval()  # without its output layer
 projection = load_file(options.model / "projection.safetensors")
 weight, bias = (projection[f"up_projection.{part}"].to(dtype) for part in ("weight", "bias"))
 head = load_file(options.model / "heads.safetensors")[f"{task}.weight"]

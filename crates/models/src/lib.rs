@@ -53,6 +53,6 @@ pub use language_model::{LanguageModel, LoadError};
 pub use layers::{Attention, Linear, Lora, LoraConfig, LoraTargetError, Pooling, WeightForm};
 pub use model_directory::{ModelDirectory, ModelDirectoryError, SaveOptions};
 pub use parameter_path::ParameterPath;
-pub use stacks::{SourceStates, StackNetwork};
+pub use stacks::{LanguageShifts, MeanStates, SourceStates, StackNetwork};
 pub use text_input::{EncodedText, TextInput, TextInputError};
 pub use translation_model::TranslationModel;
