@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::Folder;
 
 fn pairs(source: &ParallelSource) -> Result<Vec<(String, String)>, SourceError> {
-    parallel(source, Language::ENGLISH, Language::PORTUGUESE).map(|loaded| loaded.pairs)
+    parallel(source, Language::ENGLISH, Language::PORTUGUESE, 0.1).map(|loaded| loaded.pairs)
 }
 
 #[test]
@@ -51,6 +51,7 @@ fn broken_pairs_are_kept_aside() {
         &ParallelSource::File(path.into()),
         Language::ENGLISH,
         Language::PORTUGUESE,
+        0.9,
     )
     .unwrap();
     let rejected: Vec<_> = loaded
@@ -80,7 +81,7 @@ fn broken_pairs_are_kept_aside() {
         pairs(&none)
             .unwrap_err()
             .to_string()
-            .contains("none.tsv:1: 1 of two")
+            .contains("none.tsv:1: no tab; columns 1 and 2 are needed")
     );
 }
 

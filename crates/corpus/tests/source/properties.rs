@@ -31,7 +31,7 @@ proptest! {
             }
         }
         let pairs = ParallelSource::File(folder.file("x.tsv", &content).into());
-        let _ = parallel(&pairs, Language::ENGLISH, Language::PORTUGUESE);
+        let _ = parallel(&pairs, Language::ENGLISH, Language::PORTUGUESE, 1.0);
     }
 
     /// Damaged data sets of every layout: rows or an error, never a panic.
