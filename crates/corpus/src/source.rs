@@ -47,9 +47,9 @@ use format::Layout;
 use kind::Kind;
 
 /// Maximum size of all questions and answers in memory, in bytes.
-const MOST_TEXT: usize = 4 << 30;
+const MOST_TEXT: usize = 1 << 30;
 /// Maximum number of rejected rows in memory.
-const MOST_REJECTED: usize = 1_000_000;
+const MOST_REJECTED: usize = 200_000;
 
 /// Options for reading an instruction data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -251,8 +251,12 @@ impl Taking<'_> {
                     self.loaded.rejected.push(broken.at(self.path, line));
                     let rejected = &self.loaded.rejected[before.1..];
                     if rejected.len() >= MOST_REJECTED {
-                        let usable = self.loaded.instructions.len() - before.0;
-                        judge(self.path, rejected, usable, 0.0)?;
+                        return Err(SourceError::MostRejected {
+                            path: self.path.to_owned(),
+                            rejected: rejected.len(),
+                            usable: self.loaded.instructions.len() - before.0,
+                            first: format!("{}: {}", rejected[0].id, rejected[0].detail),
+                        });
                     }
                 }
             }

@@ -216,6 +216,22 @@ pub enum SourceError {
         percent: f64,
     },
 
+    /// More rows cannot be used than are kept in memory, whatever share of the rows they are.
+    #[error(
+        "{}: {rejected} rows cannot be used, {usable} before them can; remove such rows: the first is \
+         {first}", path.display()
+    )]
+    MostRejected {
+        /// The file.
+        path: PathBuf,
+        /// Rows that cannot be used.
+        rejected: usize,
+        /// Usable rows before the last of them.
+        usable: usize,
+        /// The first of them.
+        first: String,
+    },
+
     /// The two languages of a parallel corpus are swapped.
     #[error(
         "{}: {from} and {to} are swapped; write {{ path = …, columns = [2, 1] }}, or exchange \
