@@ -11,7 +11,6 @@ mod belebele;
 mod config;
 mod data_language;
 mod data_set;
-mod delimited;
 mod error;
 mod gold;
 mod kardes_nlu;

@@ -105,6 +105,7 @@ fn instructions(run: &Run<'_, Config>) -> Result<Loaded> {
     let options = LoadOptions {
         limit: data.limit,
         max_rejected_fraction: data.max_rejected_fraction,
+        columns: data.columns.clone(),
     };
     Ok(source::load_all(&data.instructions, &options)?)
 }
@@ -120,9 +121,25 @@ fn left_out(loaded: &Loaded) -> String {
     let parts: Vec<String> = parts
         .map(|(kind, count)| format!("{count} {}", name(kind)))
         .collect();
-    match parts.is_empty() {
+    let parts = match parts.is_empty() {
         true => String::new(),
         false => format!(", {} not used", parts.join(" and ")),
+    };
+    let splits = loaded.other_splits.iter();
+    let splits: Vec<String> = splits
+        .map(|file| {
+            file.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    match splits.is_empty() {
+        true => parts,
+        false => format!(
+            "{parts}, test or validation splits left out: {}",
+            splits.join(", ")
+        ),
     }
 }
 

@@ -9,13 +9,15 @@ use artefacts::Key;
 use corpus::decontamination::{EvaluationIndex, NgramSizes};
 use corpus::mix::{self, MixConfig, MixInputs, TargetPairs, TargetSentences};
 use corpus::record::Example;
-use corpus::source::{self, ParallelSource};
+use corpus::rejected::Rejected;
+use corpus::source::ParallelSource;
 use corpus::stage::{self, Inputs};
 
 use super::code_switch;
 use crate::checks::Checks;
 use crate::run::{Run, summary};
 use crate::sdrrl::config::Config;
+use crate::sdrrl::texts::Texts;
 use crate::stages::Stage;
 
 /// Name of the stage.
@@ -39,23 +41,23 @@ impl Stage<Config> for Mix {
 
     fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
         let Config {
-            source,
             data,
             decontaminate,
             ..
         } = run.config;
+        let found = |unit: &str, usable: usize, rejected: &[Rejected]| match rejected.len() {
+            0 => format!("{usable} {unit}"),
+            other => format!("{usable} {unit}, {other} set aside"),
+        };
         for (&language, files) in &data.parallel {
-            let pairs = source::parallel(files, *source, language);
-            let pairs = pairs.map(|pairs| format!("{} pairs", pairs.pairs.len()));
-            checks.add(
-                &format!("parallel text in {language}"),
-                pairs.map_err(Into::into),
-            )?;
+            let pairs = Texts::open(run).and_then(|texts| texts.pairs(files, language));
+            let pairs = pairs.map(|loaded| found("pairs", loaded.pairs.len(), &loaded.rejected));
+            checks.add(&format!("parallel text in {language}"), pairs)?;
         }
-        for (language, file) in &data.monolingual {
-            let sentences = source::lines(file).map(|text| format!("{} lines", text.lines.len()));
-            let what = format!("monolingual text in {language}");
-            checks.add(&what, sentences.map_err(Into::into))?;
+        for (&language, file) in &data.monolingual {
+            let lines = Texts::open(run).and_then(|texts| texts.lines(file, language));
+            let lines = lines.map(|loaded| found("lines", loaded.lines.len(), &loaded.rejected));
+            checks.add(&format!("monolingual text in {language}"), lines)?;
         }
         for set in &decontaminate.against {
             let found = || {
@@ -87,9 +89,10 @@ fn prepared<T>(
 ) -> Result<T> {
     let rows = Inputs::stage(&run.folder(code_switch::NAME))?;
     let Config { source, data, .. } = run.config;
+    let texts = Texts::open(run)?;
     let (mut pairs, mut rejected) = (Vec::new(), Vec::new());
     for (&target, files) in &data.parallel {
-        let loaded = source::parallel(files, *source, target)?;
+        let loaded = texts.pairs(files, target)?;
         rejected.extend(loaded.rejected);
         pairs.push(TargetPairs {
             target,
@@ -98,7 +101,7 @@ fn prepared<T>(
     }
     let mut monolingual = Vec::new();
     for (&target, path) in &data.monolingual {
-        let loaded = source::lines(path)?;
+        let loaded = texts.lines(path, target)?;
         rejected.extend(loaded.rejected);
         monolingual.push(TargetSentences {
             target,
