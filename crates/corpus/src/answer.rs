@@ -1,17 +1,20 @@
 //! The LLM's own answers: from D = {(x, y)} to G = {(x, ŷ)} (section 3.2.1).
 
+pub mod reasoning;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use crate::record::{Answered, Instruction};
 use crate::repetition;
-use crate::seam::{Answer, Answerer, EngineIdentity, FinishReason, Request};
-use crate::stage::{Inputs, Outcome, Rejection, RowStage, StageError};
+use crate::seam::{Answer, Answerer, Attempts, EngineIdentity, FinishReason, Request};
+use crate::stage::{Inputs, Outcome, Partial, Rejection, RowStage, StageError};
 
 /// Has an LLM answer every question.
 ///
-/// A row whose answer is `empty`, `cut_off` by the token budget or `looping` is kept without ŷ.
+/// A row whose answer is `empty`, `cut_off` by the token budget or `looping`, or whose question is
+/// `too_long` or was refused (`failed`, `filtered`), is kept without ŷ.
 pub struct AnswerStage<'a> {
     answerer: &'a dyn Answerer,
     rows_at_once: usize,
@@ -45,7 +48,7 @@ impl RowStage for AnswerStage<'_> {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn parameters(&self) -> Value {
@@ -68,31 +71,48 @@ impl RowStage for AnswerStage<'_> {
     }
 
     fn process(&self, rows: &[Instruction]) -> Result<Vec<Outcome<Answered>>, StageError> {
+        self.process_partly(rows).complete()
+    }
+
+    /// Answers may be paid for, so those before a failure are kept.
+    fn process_partly(&self, rows: &[Instruction]) -> Partial<Answered> {
         let questions = rows.iter().map(|row| Request::question(&row.question));
-        let answers = self.answerer.answer(&questions.collect::<Vec<_>>())?;
+        let Attempts { results, stopped } = self.answerer.attempt(&questions.collect::<Vec<_>>());
         // A short list of answers must not pass for a short list of rows.
-        if answers.len() != rows.len() {
-            let (rows, outcomes) = (rows.len(), answers.len());
-            return Err(StageError::OutcomeCount {
+        if results.len() != rows.len() {
+            let (rows, outcomes) = (rows.len(), results.len());
+            return Partial::stopped(StageError::OutcomeCount {
                 stage: self.name(),
                 rows,
                 outcomes,
             });
         }
-        Ok(rows
-            .iter()
-            .zip(answers)
-            .map(|(row, answer)| outcome(row, answer))
-            .collect())
+        let outcomes = rows.iter().zip(results).map(|(row, result)| {
+            Some(match result? {
+                Ok(answer) => outcome(row, answer),
+                Err(failure) => without_answer(row, Rejection::new("generated", "failed", failure)),
+            })
+        });
+        Partial {
+            outcomes: outcomes.collect(),
+            stopped: stopped.map(StageError::from),
+        }
     }
 }
 
+fn without_answer(instruction: &Instruction, rejection: Rejection) -> Outcome<Answered> {
+    let row = Answered {
+        instruction: instruction.clone(),
+        generated: None,
+    };
+    Outcome::kept_without(row, vec![rejection])
+}
+
 fn outcome(instruction: &Instruction, answer: Answer) -> Outcome<Answered> {
-    let instruction = instruction.clone();
     let text = answer.text.trim();
     match refusal(text, &answer) {
         None => Outcome::kept(Answered {
-            instruction,
+            instruction: instruction.clone(),
             generated: Some(text.to_owned()),
         }),
         Some((reason, why)) => {
@@ -101,33 +121,41 @@ fn outcome(instruction: &Instruction, answer: Answer) -> Outcome<Answered> {
             } else {
                 format!("{why}: {text}")
             };
-            let rejection = Rejection::new("generated", reason, detail);
-            Outcome::kept_without(
-                Answered {
-                    instruction,
-                    generated: None,
-                },
-                vec![rejection],
-            )
+            without_answer(instruction, Rejection::new("generated", reason, detail))
         }
     }
 }
 
 fn refusal(text: &str, answer: &Answer) -> Option<(&'static str, String)> {
     if text.is_empty() {
-        return Some(("empty", "the answer is empty".into()));
+        return Some(match (answer.finish_reason, answer.tokens) {
+            (FinishReason::Length, 0) => (
+                "too_long",
+                "the question does not fit the model's context".into(),
+            ),
+            (FinishReason::Length, tokens) => (
+                "cut_off",
+                format!("cut off after {tokens} tokens of reasoning; raise max_new_tokens"),
+            ),
+            (FinishReason::Filtered, _) => filtered(),
+            _ => ("empty", "the answer is empty".into()),
+        });
     }
     // A loop runs into the token budget, too, and is the better explanation.
     if let Some(found) = repetition::looping(text) {
         return Some(("looping", format!("says {found}")));
     }
     match answer.finish_reason {
-        FinishReason::Stop => None,
+        FinishReason::Stop | FinishReason::Failed => None,
         FinishReason::Length => {
             Some(("cut_off", format!("cut off after {} tokens", answer.tokens)))
         }
-        FinishReason::Filtered => Some(("filtered", "cut by the server's content filter".into())),
+        FinishReason::Filtered => Some(filtered()),
     }
+}
+
+fn filtered() -> (&'static str, String) {
+    ("filtered", "cut by the server's content filter".into())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod copied_stretch;
 mod language;
 mod length_ratio;
 mod long_words;
+mod lost_letters;
 mod markup;
 mod numbers;
 mod pair;
@@ -73,6 +74,7 @@ impl<'a> FilterStage<'a> {
                 max: config.max_copied_words,
             }),
             Box::new(protected::ProtectedLost),
+            Box::new(lost_letters::LostLetters),
             Box::new(markup::MarkupResidue),
             Box::new(script::WrongScript {
                 min_share: config.min_script_share,
@@ -190,7 +192,7 @@ impl RowStage for FilterStage<'_> {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn parameters(&self) -> Value {

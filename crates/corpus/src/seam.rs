@@ -43,6 +43,8 @@ pub enum FinishReason {
     Length,
     /// A server's content filter cut the answer.
     Filtered,
+    /// The engine could not answer this request, and said why in its log; there is no text.
+    Failed,
 }
 
 /// One answer of an LLM.
@@ -56,6 +58,16 @@ pub struct Answer {
     pub tokens: usize,
 }
 
+/// What became of the requests of one call, if one of them may fail and the others are kept.
+#[derive(Debug)]
+pub struct Attempts {
+    /// For each request, in order: its answer, the reason it has none, or `None` if the engine
+    /// stopped before it came to that.
+    pub results: Vec<Option<Result<Answer, String>>>,
+    /// The reason the engine stopped.
+    pub stopped: Option<EngineError>,
+}
+
 /// An LLM that answers.
 pub trait Answerer: Send + Sync {
     /// The engine.
@@ -65,6 +77,15 @@ pub trait Answerer: Send + Sync {
     /// # Errors
     /// If the engine cannot do what a request asks for; then nothing was generated.
     fn answer(&self, requests: &[Request]) -> Result<Vec<Answer>, EngineError>;
+    /// As [`Answerer::answer`], but a request that fails alone keeps its reason, and an engine that
+    /// stops hands over what it has.
+    fn attempt(&self, requests: &[Request]) -> Attempts {
+        let (results, stopped) = match self.answer(requests) {
+            Ok(answers) => (answers.into_iter().map(|a| Some(Ok(a))).collect(), None),
+            Err(error) => (requests.iter().map(|_| None).collect(), Some(error)),
+        };
+        Attempts { results, stopped }
+    }
 }
 
 impl<T: Answerer + ?Sized> Answerer for Box<T> {
@@ -74,6 +95,10 @@ impl<T: Answerer + ?Sized> Answerer for Box<T> {
 
     fn answer(&self, requests: &[Request]) -> Result<Vec<Answer>, EngineError> {
         (**self).answer(requests)
+    }
+
+    fn attempt(&self, requests: &[Request]) -> Attempts {
+        (**self).attempt(requests)
     }
 }
 
@@ -124,6 +149,17 @@ pub trait Translator: Send + Sync {
         let _ = (sentences, from, to, no_repeat_ngram_size);
         Ok(None)
     }
+    /// Those of `characters` that the translator can neither read nor write, so that words with
+    /// them must not pass through it. None if the engine cannot tell.
+    fn unknown_characters(
+        &self,
+        characters: &[char],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<char>, EngineError> {
+        let _ = (characters, from, to);
+        Ok(Vec::new())
+    }
 }
 
 impl<T: Translator + ?Sized> Translator for Box<T> {
@@ -148,6 +184,15 @@ impl<T: Translator + ?Sized> Translator for Box<T> {
         no_repeat_ngram_size: usize,
     ) -> Result<Option<Vec<String>>, EngineError> {
         (**self).translate_again(sentences, from, to, no_repeat_ngram_size)
+    }
+
+    fn unknown_characters(
+        &self,
+        characters: &[char],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<char>, EngineError> {
+        (**self).unknown_characters(characters, from, to)
     }
 }
 
@@ -174,6 +219,15 @@ impl<T: Translator + ?Sized> Translator for std::sync::Arc<T> {
     ) -> Result<Option<Vec<String>>, EngineError> {
         self.as_ref()
             .translate_again(sentences, from, to, no_repeat_ngram_size)
+    }
+
+    fn unknown_characters(
+        &self,
+        characters: &[char],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<char>, EngineError> {
+        self.as_ref().unknown_characters(characters, from, to)
     }
 }
 

@@ -81,6 +81,45 @@ pub trait RowStage: Sync {
 
     /// One outcome a row, in order.
     fn process(&self, rows: &[Self::Input]) -> Result<Vec<Outcome<Self::Output>>, StageError>;
+
+    /// As [`RowStage::process`]; a stage whose rows are expensive hands over those that it finished
+    /// before it failed.
+    fn process_partly(&self, rows: &[Self::Input]) -> Partial<Self::Output> {
+        match self.process(rows) {
+            Ok(outcomes) => Partial {
+                outcomes: outcomes.into_iter().map(Some).collect(),
+                stopped: None,
+            },
+            Err(error) => Partial::stopped(error),
+        }
+    }
+}
+
+/// What a stage made of some rows, and the reason it came no further.
+pub struct Partial<T> {
+    /// The outcome of each row, in order; `None` if the stage did not come to it. Empty if it came
+    /// to none.
+    pub outcomes: Vec<Option<Outcome<T>>>,
+    /// The reason the stage stopped.
+    pub stopped: Option<StageError>,
+}
+
+impl<T> Partial<T> {
+    /// Nothing was done.
+    pub fn stopped(error: StageError) -> Self {
+        Self {
+            outcomes: Vec::new(),
+            stopped: Some(error),
+        }
+    }
+
+    /// All outcomes, or the reason why some are missing.
+    pub fn complete(self) -> Result<Vec<Outcome<T>>, StageError> {
+        match self.stopped {
+            Some(error) => Err(error),
+            None => Ok(self.outcomes.into_iter().flatten().collect()),
+        }
+    }
 }
 
 /// Result of one input row.

@@ -5,10 +5,13 @@
 //! place. What must not change inside a sentence travels as a placeholder; if a model loses
 //! one, the sentence is translated in parts around it. A sentence whose translation goes round in
 //! circles is translated once more without repeated n-grams if the engine can do that; what still
-//! loops is left to the filter.
+//! loops is left to the filter. Words with letters that the engine's vocabulary lacks travel as
+//! placeholders, too, and text in capitals travels in small letters.
+
+mod travelling;
 
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Value, json};
 
 use crate::language::Language;
@@ -18,6 +21,8 @@ use crate::repetition;
 use crate::seam::{EngineError, EngineIdentity, Translator};
 use crate::stage::{Outcome, RowStage, StageError};
 use crate::text::segment::{Segment, Segmenter, Sentence, join};
+use crate::text::unknown_words::may_be_unknown;
+use travelling::Travelling;
 
 /// n-grams that a second attempt at a looping sentence may not repeat, in tokens. Shorter ones are
 /// repeated by good translations, too.
@@ -77,7 +82,7 @@ impl RowStage for TranslateStage<'_> {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn parameters(&self) -> Value {
@@ -229,16 +234,26 @@ fn translate_sentences<'s>(
             distinct.push(sentence);
         }
     }
-    let masked: Vec<String> = distinct.iter().map(|s| s.masked().into_owned()).collect();
-    let mut translations = ask(translator, &masked, from, to)?;
-    once_more(translator, &masked, from, to, &mut translations)?;
+    let unknown = unknown_characters(translator, &distinct, from, to)?;
+    let mut travelling = Vec::with_capacity(distinct.len());
+    for sentence in distinct {
+        let form = Travelling::new(sentence, &unknown, from, to);
+        match form.has_words() {
+            true => travelling.push((sentence, form)),
+            // Nothing but words that the translator cannot read, such as a quotation.
+            false => drop(memory.insert(sentence, sentence.text.to_owned())),
+        }
+    }
+    let outward: Vec<String> = travelling.iter().map(|(_, form)| form.outward()).collect();
+    let mut translations = ask(translator, &outward, from, to)?;
+    once_more(translator, &outward, from, to, &mut translations)?;
     let mut broken = Vec::new();
-    for (sentence, translation) in distinct.into_iter().zip(translations) {
-        match sentence.restored(translation.trim()) {
+    for ((sentence, form), translation) in travelling.into_iter().zip(translations) {
+        match form.homeward(translation.trim()) {
             Some(restored) => {
                 memory.insert(sentence, restored);
             }
-            None => broken.push(sentence),
+            None => broken.push((sentence, form)),
         }
     }
     if !broken.is_empty() {
@@ -246,6 +261,24 @@ fn translate_sentences<'s>(
     }
     memory.retain(|_, translation| !translation.is_empty());
     Ok(memory)
+}
+
+/// The characters of the sentences that the translator can neither read nor write.
+fn unknown_characters(
+    translator: &dyn Translator,
+    sentences: &[&Sentence],
+    from: Language,
+    to: Language,
+) -> Result<FxHashSet<char>, EngineError> {
+    let characters = sentences.iter().flat_map(|sentence| sentence.text.chars());
+    let mut characters: Vec<char> = characters.filter(|&c| may_be_unknown(c)).collect();
+    characters.sort_unstable();
+    characters.dedup();
+    if characters.is_empty() {
+        return Ok(FxHashSet::default());
+    }
+    let unknown = translator.unknown_characters(&characters, from, to)?;
+    Ok(unknown.into_iter().collect())
 }
 
 /// Translates the sentences whose translations loop again, without repeated n-grams. A second
@@ -282,20 +315,20 @@ fn once_more(
 /// Translates sentences whose placeholders were lost, part by part around what is protected.
 fn around_protected<'s>(
     translator: &dyn Translator,
-    broken: &[&'s Sentence<'s>],
+    broken: &[(&'s Sentence<'s>, Travelling<'s>)],
     from: Language,
     to: Language,
     memory: &mut Memory<'s>,
 ) -> Result<(), EngineError> {
-    let parts: Vec<Vec<Segment>> = broken.iter().map(|s| s.around_protected()).collect();
-    let texts: Vec<String> = parts
-        .iter()
-        .flatten()
-        .filter_map(sentence)
-        .map(|part| part.text.to_owned())
+    let parts: Vec<Vec<Segment>> = broken.iter().map(|(_, form)| form.parts()).collect();
+    let texts: Vec<String> = (broken.iter().zip(&parts))
+        .flat_map(|((_, form), parts)| {
+            let parts = parts.iter().filter_map(sentence);
+            parts.map(|part| form.outward_part(part.text))
+        })
         .collect();
     let mut translations = ask(translator, &texts, from, to)?.into_iter();
-    for (&sentence, parts) in broken.iter().zip(&parts) {
+    for ((sentence, form), parts) in broken.iter().zip(&parts) {
         let count = parts
             .iter()
             .filter(|part| matches!(part, Segment::Translate(_)))
@@ -303,7 +336,7 @@ fn around_protected<'s>(
         let translated: Vec<String> = translations
             .by_ref()
             .take(count)
-            .map(|t| t.trim().to_owned())
+            .map(|t| form.homeward_part(&t))
             .collect();
         let lost = translated.iter().any(String::is_empty);
         let text = join(parts, translated.iter().map(String::as_str), from, to);

@@ -1,6 +1,10 @@
 //! Texts whose language no identifier can tell: answers such as `1969`, `Paris` or `Albert
-//! Einstein`, which filters would reject for no reason if the identifier guessed.
+//! Einstein`, which filters would reject for no reason if the identifier guessed. Text in capitals,
+//! which identifiers take for another language, is read in small letters.
 
+use std::borrow::Cow;
+
+use corpus::text::capitals;
 use unicode_script::{Script, UnicodeScript};
 
 /// Number of letters below which languages that share a script cannot be told apart.
@@ -18,8 +22,17 @@ pub(crate) fn beginning(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_BYTES)]
 }
 
+/// The beginning of a text as an identifier reads it.
+pub(crate) fn readable(text: &str) -> Cow<'_, str> {
+    let text = beginning(text);
+    match capitals::mostly_capitals(text) {
+        true => Cow::Owned(text.to_lowercase()),
+        false => Cow::Borrowed(text),
+    }
+}
+
 /// The rule as part of an engine's identity.
-pub(crate) const RULE: &str = "letters>=25 no names";
+pub(crate) const RULE: &str = "letters>=25 no names, capitals as small letters";
 
 /// Whether `text` is too short, mostly numbers, or only names.
 pub(crate) fn is_too_little(text: &str) -> bool {

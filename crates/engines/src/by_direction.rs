@@ -70,4 +70,13 @@ impl Translator for ByDirection {
         self.of(from, to)?
             .translate_again(sentences, from, to, no_repeat_ngram_size)
     }
+
+    fn unknown_characters(
+        &self,
+        characters: &[char],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<char>, EngineError> {
+        self.of(from, to)?.unknown_characters(characters, from, to)
+    }
 }

@@ -21,7 +21,7 @@ use corpus::seam::{EngineError, EngineIdentity, Identification, LanguageIdentifi
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::abstention::{self, MAX_BYTES as MAX_BYTES_READ, is_too_little};
+use crate::abstention::{self, MAX_BYTES as MAX_BYTES_READ, is_too_little, readable};
 use crate::choice::KeyError;
 use crate::engine_config::IdentifierConfig;
 use crate::model_ref::{ModelRef, existing, require};
@@ -174,7 +174,7 @@ impl LanguageIdentifier for Cld3Identifier {
         if is_too_little(text) {
             return Identification::Abstained;
         }
-        let (label, probability) = self.find_language(text);
+        let (label, probability) = self.find_language(&readable(text));
         let reliable = match label {
             "hr" | "bs" => RELIABLE_CROATIAN_BOSNIAN,
             _ => RELIABLE,

@@ -20,7 +20,7 @@ use memmap2::Mmap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::abstention::{self, beginning, is_too_little};
+use crate::abstention::{self, is_too_little, readable};
 use crate::choice::KeyError;
 use crate::engine_config::IdentifierConfig;
 use crate::model_ref::{ModelRef, existing, require};
@@ -148,7 +148,7 @@ impl LanguageIdentifier for FastTextIdentifier {
         if is_too_little(text) {
             return Identification::Abstained;
         }
-        match self.model.predict(&self.file, beginning(text)) {
+        match self.model.predict(&self.file, &readable(text)) {
             Some((label, probability)) if probability >= MIN_PROBABILITY => {
                 match self.labels[label].1 {
                     Some(language) => Identification::Identified {

@@ -19,6 +19,7 @@ use corpus::seam::{EngineError, EngineIdentity, Translator};
 use corpus::text::budget;
 use fxtranslate::engine::Engine;
 use fxtranslate::shortlist::Shortlist;
+use fxtranslate::spm::SpmVocab;
 use rayon::prelude::*;
 
 use crate::lazy::Lazy;
@@ -43,6 +44,7 @@ type Languages = (Language, Language);
 pub struct FirefoxTranslator {
     identity: EngineIdentity,
     direction: Option<Direction>,
+    source_vocabulary: SpmVocab,
     requests: Sender<Request>,
 }
 
@@ -60,6 +62,8 @@ impl FirefoxTranslator {
         let files = ModelFiles::read(folder).map_err(error)?;
         let identity = identity(&files);
         let direction = files.direction;
+        // The check of the files has read it once.
+        let source_vocabulary = SpmVocab::from_bytes(&files.source_vocabulary);
         let (requests, inbox) = channel();
         let (loaded, outcome) = channel();
         thread::Builder::new()
@@ -80,6 +84,7 @@ impl FirefoxTranslator {
             Ok(Ok(())) => Ok(Self {
                 identity,
                 direction,
+                source_vocabulary,
                 requests,
             }),
             Ok(Err(message)) => Err(error(message)),
@@ -153,6 +158,23 @@ impl Translator for FirefoxTranslator {
         let gone = || EngineError::new(ENGINE, "the model's thread has ended; this is a bug");
         self.requests.send(request).map_err(|_| gone())?;
         translations.recv().map_err(|_| gone())
+    }
+
+    /// What the source vocabulary lacks. Byte pieces do not help: the models never saw them.
+    fn unknown_characters(
+        &self,
+        characters: &[char],
+        _: Language,
+        _: Language,
+    ) -> Result<Vec<char>, EngineError> {
+        let known = |character: &char| {
+            let pieces = self.source_vocabulary.encode(&character.to_string());
+            !pieces.into_iter().any(|id| {
+                let piece = self.source_vocabulary.piece(id);
+                piece == "<unk>" || piece.starts_with("<0x") && piece.len() == "<0x00>".len()
+            })
+        };
+        Ok(characters.iter().copied().filter(|c| !known(c)).collect())
     }
 }
 

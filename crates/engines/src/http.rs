@@ -3,7 +3,10 @@
 //!
 //! Headers, keys and query strings never appear in a message or a log.
 
+mod address;
 mod in_flight;
+mod server_url;
+mod tolerance;
 
 use std::fmt;
 use std::thread;
@@ -12,12 +15,16 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use serde_json::Value;
 use ureq::Agent;
-use ureq::http::{HeaderMap, Response, Uri, header};
+use ureq::http::{HeaderMap, StatusCode, header};
+
+use crate::choice::KeyError;
 
 pub(crate) use in_flight::map_in_flight;
+pub use server_url::ServerUrl;
+pub(crate) use tolerance::Tolerance;
 
 /// How requests are sent; nothing here changes what a server answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HttpOptions {
     /// Maximum duration of a request, from the connection to the last byte of the answer.
     pub timeout: Duration,
@@ -28,36 +35,59 @@ pub struct HttpOptions {
     pub first_pause: Duration,
     /// Maximum number of requests in flight.
     pub in_flight: usize,
+    /// Maximum share of requests that may fail alone before the engine gives up.
+    pub max_failed_share: f64,
 }
 
 impl HttpOptions {
     /// As configs name them.
-    pub(crate) fn of(timeout_seconds: u64, retries: usize, in_flight: usize) -> Self {
+    pub(crate) fn of(
+        timeout_seconds: u64,
+        retries: usize,
+        in_flight: usize,
+        max_failed_share: f64,
+    ) -> Self {
         Self {
             timeout: Duration::from_secs(timeout_seconds.max(1)),
             retries,
             in_flight,
+            max_failed_share,
             ..Self::default()
         }
     }
 }
 
 impl Default for HttpOptions {
-    /// Two minutes, five retries from half a second, eight requests in flight.
+    /// Two minutes, five retries from half a second, eight requests in flight, of which a fifth may
+    /// fail.
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(120),
             retries: 5,
             first_pause: Duration::from_millis(500),
             in_flight: 8,
+            max_failed_share: MAX_FAILED_SHARE,
         }
+    }
+}
+
+/// Fails if `max_failed_share` is no share.
+pub(crate) fn check_share(max_failed_share: f64) -> Result<(), KeyError> {
+    match (0.0..=1.0).contains(&max_failed_share) {
+        true => Ok(()),
+        false => Err(KeyError::new(
+            "max_failed_share",
+            "it must be between 0 and 1",
+        )),
     }
 }
 
 /// Maximum pause between two tries, even if the server asks for more.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Maximum size of an answer.
-const LARGEST_ANSWER: u64 = 64 << 20;
+/// The share of requests that may fail unless the config says otherwise.
+pub(crate) const MAX_FAILED_SHARE: f64 = 0.2;
+/// Bytes of an answer besides its text: the rest of the JSON, and messages of errors.
+const FRAME: u64 = 1 << 20;
 /// Maximum length of a quotation from an unexpected answer.
 const QUOTED: usize = 200;
 
@@ -69,6 +99,8 @@ pub(crate) struct JsonEndpoint {
     shown: String,
     key: Option<String>,
     options: HttpOptions,
+    /// The requests that succeeded and failed; callers decide what counts as failed.
+    pub tolerance: Tolerance,
 }
 
 /// Error returned by a failed request.
@@ -80,6 +112,8 @@ pub(crate) struct Failure {
     pub status: Option<u16>,
     /// The server's own words.
     pub body: String,
+    /// Whether it concerns this request alone: another one may well succeed.
+    pub alone: bool,
     may_pass: bool,
     retry_after: Option<Duration>,
 }
@@ -96,17 +130,27 @@ impl Failure {
             message,
             status: None,
             body: String::new(),
+            alone: false,
             may_pass,
             retry_after: None,
+        }
+    }
+
+    /// A failure of this request alone.
+    pub fn alone(message: String, may_pass: bool) -> Self {
+        Self {
+            alone: true,
+            ..Self::new(message, may_pass)
         }
     }
 }
 
 impl JsonEndpoint {
     /// An endpoint at `url`; `key` is sent as a bearer token. Fails with a reason if the address is
-    /// invalid.
+    /// invalid or only a proxy leads there that is not supported.
     pub fn new(url: &str, key: Option<String>, options: HttpOptions) -> Result<Self, String> {
-        let shown = shown(url)?;
+        let shown = address::shown(url)?;
+        address::check_proxy(url)?;
         let config = Agent::config_builder()
             .timeout_global(Some(options.timeout))
             .http_status_as_error(false)
@@ -118,6 +162,7 @@ impl JsonEndpoint {
             url: url.to_owned(),
             shown,
             key,
+            tolerance: Tolerance::new(options.max_failed_share),
             options,
         })
     }
@@ -129,8 +174,10 @@ impl JsonEndpoint {
 
     /// Sends `body` and returns the JSON of the answer, with retries if the failure may be
     /// temporary: no connection, no answer in time, status 408, 429 or 5xx, or an answer that is
-    /// not JSON, as broken proxies send.
-    pub fn post(&self, body: &Value) -> Result<Value, Failure> {
+    /// not JSON, as broken proxies send. An error reported with status 200 counts as that error.
+    /// The text of the answer may have `expected_bytes`; a much larger answer is not read.
+    pub fn post(&self, body: &Value, expected_bytes: usize) -> Result<Value, Failure> {
+        let largest = FRAME.saturating_add(expected_bytes as u64);
         let body = body.to_string();
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(self.options.first_pause)
@@ -139,7 +186,7 @@ impl JsonEndpoint {
             .with_jitter()
             .build();
         loop {
-            let failure = match self.attempt(&body) {
+            let failure = match self.attempt(&body, largest) {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -153,7 +200,7 @@ impl JsonEndpoint {
         }
     }
 
-    fn attempt(&self, body: &str) -> Result<Value, Failure> {
+    fn attempt(&self, body: &str, largest: u64) -> Result<Value, Failure> {
         let mut request = self
             .agent
             .post(&self.url)
@@ -163,23 +210,35 @@ impl JsonEndpoint {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }
         let mut response = request.send(body).map_err(|e| self.unreachable(&e))?;
-        let read = response.body_mut().with_config().limit(LARGEST_ANSWER);
+        let read = response.body_mut().with_config().limit(largest);
         let bytes = read.read_to_vec().map_err(|e| self.unreachable(&e))?;
         let text = String::from_utf8_lossy(&bytes);
         if !response.status().is_success() {
-            return Err(self.refused(&response, &text));
+            return Err(self.refused(response.status(), response.headers(), &text));
         }
-        serde_json::from_str(&text).map_err(|error| {
+        let answer: Value = serde_json::from_str(&text).map_err(|error| {
             let url = &self.shown;
             let what = match text.trim().is_empty() {
                 true => "an empty answer".to_owned(),
                 false => format!("{}, which is not JSON ({error})", self.quoted(&text)),
             };
-            Failure::new(
+            Failure::alone(
                 format!("{url} sent {what}; check that this is the address of the right server"),
                 true,
             )
-        })
+        })?;
+        match answer.get("error") {
+            None | Some(Value::Null) => Ok(answer),
+            Some(error) => {
+                let code = ["code", "status"]
+                    .iter()
+                    .find_map(|key| error.get(key)?.as_u64());
+                let status = code.and_then(|code| StatusCode::from_u16(code.try_into().ok()?).ok());
+                let status = status.filter(|status| status.as_u16() >= 400);
+                let status = status.unwrap_or(StatusCode::BAD_REQUEST);
+                Err(self.refused(status, response.headers(), &text))
+            }
+        }
     }
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {
@@ -194,8 +253,11 @@ impl JsonEndpoint {
                     true,
                 )
             }
-            ureq::Error::BodyExceedsLimit(limit) => Failure::new(
-                format!("{url} sent more than {limit} bytes; lower batch_size"),
+            ureq::Error::BodyExceedsLimit(limit) => Failure::alone(
+                format!(
+                    "{url} sent more than {limit} bytes, far more than was asked for; check that \
+                     this is the address of the right server"
+                ),
                 false,
             ),
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => Failure::new(
@@ -212,8 +274,8 @@ impl JsonEndpoint {
         }
     }
 
-    fn refused<B>(&self, response: &Response<B>, text: &str) -> Failure {
-        let (url, status) = (&self.shown, response.status());
+    fn refused(&self, status: StatusCode, headers: &HeaderMap, text: &str) -> Failure {
+        let url = &self.shown;
         let advice = match status.as_u16() {
             300..=399 => "use the address it redirects to",
             401 | 403 => "check the key (OPENAI_API_KEY)",
@@ -227,13 +289,15 @@ impl JsonEndpoint {
             message: format!("{url} answered {status}: {}; {advice}", self.quoted(text)),
             status: Some(status.as_u16()),
             body: self.without_key(text),
+            // Servers answer some questions with an internal error, and others well.
+            alone: matches!(status.as_u16(), 400 | 406 | 409 | 411..=428 | 430..=500),
             may_pass: matches!(status.as_u16(), 408 | 429 | 500..),
-            retry_after: retry_after(response.headers()),
+            retry_after: retry_after(headers),
         }
     }
 
-    /// The beginning of the server's answer, on one line.
-    fn quoted(&self, text: &str) -> String {
+    /// The beginning of the server's answer, on one line and without the key.
+    pub fn quoted(&self, text: &str) -> String {
         let text = self.without_key(text);
         let words: Vec<&str> = text.split_whitespace().collect();
         let line = words.join(" ");
@@ -249,20 +313,6 @@ impl JsonEndpoint {
             _ => text.to_owned(),
         }
     }
-}
-
-/// The address without user, password and query.
-fn shown(url: &str) -> Result<String, String> {
-    let wrong = || "the url must begin with http:// or https:// and contain a host".to_owned();
-    let uri: Uri = url.parse().map_err(|_| wrong())?;
-    let scheme = uri.scheme_str().filter(|s| ["http", "https"].contains(s));
-    let (Some(scheme), Some(host)) = (scheme, uri.host()) else {
-        return Err(wrong());
-    };
-    let port = uri
-        .port_u16()
-        .map_or(String::new(), |port| format!(":{port}"));
-    Ok(format!("{scheme}://{host}{port}{}", uri.path()))
 }
 
 /// The pause that the server asks for, in seconds; a date is converted to the time from now.
@@ -281,18 +331,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn messages_never_name_user_password_or_query() {
-        let url = "https://me:secret@host.example:8443/v1/translate?key=secret";
-        assert_eq!(
-            shown(url).unwrap(),
-            "https://host.example:8443/v1/translate"
-        );
-        for url in ["", "localhost:8000", "ftp://x/y", "/translate", "http://"] {
-            assert!(shown(url).is_err(), "{url}");
-        }
-    }
 
     #[test]
     fn the_servers_own_pause_is_read_in_both_forms() {

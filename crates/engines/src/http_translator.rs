@@ -9,11 +9,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::http::{HttpOptions, JsonEndpoint, map_in_flight};
+use crate::http::{Failure, HttpOptions, JsonEndpoint, map_in_flight};
 
 pub use config::HttpTranslatorConfig;
 
 const ENGINE: &str = "http";
+
+/// Maximum number of bytes of a translation per byte of its source: escapes of JSON, and scripts that
+/// need more bytes.
+const BYTES_PER_BYTE: usize = 32;
+
+/// Failed texts from which a server that has translated nothing is the wrong one.
+const FEW: usize = 3;
 
 /// Language codes of a server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -36,7 +43,7 @@ impl LanguageCodes {
 }
 
 /// Settings of a translation server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HttpTranslatorOptions {
     /// Name of its model in manifests and the cache; by default, the address.
     pub server_model: Option<String>,
@@ -79,45 +86,77 @@ impl HttpTranslator {
         Ok(Self { endpoint, options })
     }
 
+    /// The translations of the texts, in one request; the failure of a text alone is an empty
+    /// translation.
     fn request(
         &self,
         texts: &[String],
         from: Language,
         to: Language,
     ) -> Result<Vec<String>, EngineError> {
+        let error = |message| EngineError::new(ENGINE, message);
+        let failure = match self.attempt(texts, from, to) {
+            Ok(translations) => {
+                self.endpoint.tolerance.succeeded();
+                return Ok(translations);
+            }
+            Err(failure) if !failure.alone => return Err(error(failure.message)),
+            Err(failure) => failure,
+        };
+        if texts.len() > 1 {
+            // One of the texts may be at fault.
+            let alone = texts.chunks(1).map(|text| self.request(text, from, to));
+            return Ok(alone.collect::<Result<Vec<_>, _>>()?.concat());
+        }
+        self.endpoint
+            .tolerance
+            .failed(&failure.message)
+            .map_err(error)?;
+        Ok(vec![String::new()])
+    }
+
+    fn attempt(
+        &self,
+        texts: &[String],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<String>, Failure> {
         let codes = self.options.language_codes;
         let body = json!({
             "texts": texts,
             "src_lang": codes.of(from),
             "tgt_lang": codes.of(to),
         });
-        let answer = self.endpoint.post(&body);
-        let answer = answer.map_err(|failure| EngineError::new(ENGINE, failure.message))?;
+        let asked: usize = texts.iter().map(String::len).sum();
+        let answer = self
+            .endpoint
+            .post(&body, asked.saturating_mul(BYTES_PER_BYTE))?;
         let url = self.endpoint.shown();
-        let translations: Option<Vec<String>> = answer
+        let translations: Option<Vec<Option<String>>> = answer
             .get("translations")
             .and_then(|list| Vec::deserialize(list).ok());
         match translations {
-            Some(translations) if translations.len() == texts.len() => Ok(translations),
-            Some(translations) => Err(EngineError::new(
-                ENGINE,
+            // What a server did not translate is null.
+            Some(translations) if translations.len() == texts.len() => Ok(translations
+                .into_iter()
+                .map(Option::unwrap_or_default)
+                .collect()),
+            Some(translations) => Err(Failure::alone(
                 format!(
                     "{url} returned {} translations for {} texts; it must return one per text, in order",
                     translations.len(),
                     texts.len()
                 ),
+                false,
             )),
             None => {
-                let mut answer = answer.to_string();
-                if let Some((end, _)) = answer.char_indices().nth(200) {
-                    answer.truncate(end);
-                }
-                Err(EngineError::new(
-                    ENGINE,
+                let answer = self.endpoint.quoted(&answer.to_string());
+                Err(Failure::alone(
                     format!(
                         "{url} returned {answer} instead of {{\"translations\": [\"…\"]}}; \
                          does the server implement this contract?"
                     ),
+                    false,
                 ))
             }
         }
@@ -143,9 +182,18 @@ impl Translator for HttpTranslator {
         to: Language,
     ) -> Result<Vec<String>, EngineError> {
         let requests: Vec<&[String]> = sentences.chunks(self.options.batch_size.max(1)).collect();
-        let answers = map_in_flight(&requests, self.options.http.in_flight, |texts| {
+        let (answers, stopped) = map_in_flight(&requests, self.options.http.in_flight, |texts| {
             self.request(texts, from, to)
-        })?;
-        Ok(answers.into_iter().flatten().collect())
+        });
+        if let Some(error) = stopped {
+            return Err(error);
+        }
+        let tolerance = &self.endpoint.tolerance;
+        match tolerance.first() {
+            Some(message) if tolerance.none_succeeded() && sentences.len() >= FEW => {
+                Err(EngineError::new(ENGINE, message))
+            }
+            _ => Ok(answers.into_iter().flatten().flatten().collect()),
+        }
     }
 }

@@ -69,6 +69,15 @@ impl<T: Translator> Translator for Lazy<T> {
         self.get()?
             .translate_again(sentences, from, to, no_repeat_ngram_size)
     }
+
+    fn unknown_characters(
+        &self,
+        characters: &[char],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<char>, EngineError> {
+        self.get()?.unknown_characters(characters, from, to)
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@
 mod config;
 
 use corpus::language::Language;
-use corpus::seam::{Answerer, EngineError, EngineIdentity, FinishReason, Request, Translator};
+use corpus::seam::{
+    Answer, Answerer, EngineError, EngineIdentity, FinishReason, Request, Translator,
+};
 use corpus::template;
 
 pub use config::{LlmTranslatorConfig, OpenAiTranslatorConfig};
@@ -102,7 +104,7 @@ impl<A: Answerer> Translator for LlmTranslator<A> {
         }
     }
 
-    /// A truncated answer counts as an empty translation.
+    /// A truncated or refused answer counts as an empty translation.
     fn translate(
         &self,
         sentences: &[String],
@@ -113,12 +115,19 @@ impl<A: Answerer> Translator for LlmTranslator<A> {
             .iter()
             .map(|sentence| Request::question(self.question(sentence, from, to)))
             .collect();
-        let answers = self.llm.answer(&questions)?;
+        let attempts = self.llm.attempt(&questions);
+        if let Some(error) = attempts.stopped {
+            return Err(error);
+        }
+        let answers = attempts.results.into_iter().flatten();
         Ok(answers
-            .iter()
-            .map(|answer| match answer.finish_reason {
-                FinishReason::Stop => translation(&answer.text).to_owned(),
-                FinishReason::Length | FinishReason::Filtered => String::new(),
+            .map(|answer| match answer {
+                Ok(Answer {
+                    text,
+                    finish_reason: FinishReason::Stop,
+                    ..
+                }) => translation(&text).to_owned(),
+                _ => String::new(),
             })
             .collect())
     }

@@ -5,6 +5,7 @@ mod config;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use corpus::answer::reasoning::without_reasoning;
 use corpus::seam::{
     Answer, Answerer, EngineError, EngineIdentity, FinishReason, Prompt, Request, Speaker,
     TextScorer, TokenScores, Turn,
@@ -204,7 +205,8 @@ impl Answerer for LocalLlm {
         (requests.iter().zip(generated))
             .map(|(request, generated)| {
                 let text = model.tokenizer.decode(&generated.ids).map_err(failed)?;
-                let text = request.before_stop(&text).unwrap_or(&text);
+                let text = without_reasoning(&text);
+                let text = request.before_stop(text).unwrap_or(text);
                 Ok(Answer {
                     text: text.trim().to_owned(),
                     finish_reason: match generated.finish_reason {

@@ -185,6 +185,22 @@ impl Translator for NllbTranslator {
         };
         self.search(sentences, from, to, &search).map(Some)
     }
+
+    fn unknown_characters(
+        &self,
+        characters: &[char],
+        _: Language,
+        _: Language,
+    ) -> Result<Vec<char>, EngineError> {
+        let mut unknown = Vec::new();
+        for &character in characters {
+            let known = self.model.tokenizer.knows(character);
+            if !known.map_err(|error| EngineError::new(ENGINE, error.to_string()))? {
+                unknown.push(character);
+            }
+        }
+        Ok(unknown)
+    }
 }
 
 fn identity(model: &ModelIdentity, options: &NllbOptions) -> EngineIdentity {

@@ -4,11 +4,13 @@
 mod config;
 
 use std::env;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use corpus::answer::reasoning::without_reasoning;
 use corpus::seam::{
-    Answer, Answerer, EngineError, EngineIdentity, FinishReason, Prompt, Request, Speaker, Turn,
+    Answer, Answerer, Attempts, EngineError, EngineIdentity, FinishReason, Prompt, Request,
+    Speaker, Turn,
 };
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::http::{Failure, HttpOptions, JsonEndpoint, map_in_flight};
@@ -20,6 +22,9 @@ const ENGINE: &str = "openai";
 
 /// The default address of the API's own clients.
 const DEFAULT_URL: &str = "https://api.openai.com/v1";
+
+/// Maximum number of bytes of a token in an answer, escapes of JSON included.
+const BYTES_PER_TOKEN: usize = 256;
 
 /// Settings of a chat server.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +61,8 @@ impl Default for OpenAiOptions {
 pub struct OpenAiClient {
     endpoint: JsonEndpoint,
     options: OpenAiOptions,
+    /// Whether the server wants `max_completion_tokens` instead of `max_tokens`.
+    new_budget_key: AtomicBool,
 }
 
 impl OpenAiClient {
@@ -92,37 +99,82 @@ impl OpenAiClient {
         }
         let endpoint =
             JsonEndpoint::new(&completions(url), key, options.http.clone()).map_err(error)?;
-        Ok(Self { endpoint, options })
+        Ok(Self {
+            endpoint,
+            options,
+            new_budget_key: AtomicBool::new(false),
+        })
     }
 
-    fn ask(&self, request: &Request) -> Result<Answer, EngineError> {
+    /// The answer to one request; in its place, the failure of this request alone.
+    fn ask(&self, request: &Request) -> Result<Result<Answer, String>, EngineError> {
+        let failure = match self.attempt_once(request) {
+            Ok(answer) => {
+                self.endpoint.tolerance.succeeded();
+                return Ok(Ok(answer));
+            }
+            // A question that is too long leaves its row without an answer; the run goes on.
+            Err(failure) if is_too_long(&failure) => {
+                return Ok(Ok(Answer {
+                    text: String::new(),
+                    finish_reason: FinishReason::Length,
+                    tokens: 0,
+                }));
+            }
+            Err(failure) => failure,
+        };
+        let error = |message| EngineError::new(ENGINE, message);
+        if !failure.alone {
+            return Err(error(failure.message));
+        }
+        self.endpoint
+            .tolerance
+            .failed(&failure.message)
+            .map_err(error)?;
+        Ok(Err(failure.message))
+    }
+
+    fn attempt_once(&self, request: &Request) -> Result<Answer, Failure> {
+        let budget = request
+            .max_new_tokens
+            .unwrap_or(self.options.max_new_tokens);
+        let messages = self.messages(request);
+        let messages = messages.map_err(|error| Failure::alone(error.message, false))?;
         let mut body = json!({
             "model": self.options.model,
-            "messages": self.messages(request)?,
-            "max_tokens": request.max_new_tokens.unwrap_or(self.options.max_new_tokens),
+            "messages": messages,
             "temperature": self.options.temperature,
             "seed": self.options.seed,
         });
         if !request.stop.is_empty() {
             body["stop"] = json!(request.stop);
         }
-        match self.endpoint.post(&body) {
-            Ok(answer) => self.read(answer).map(|mut answer| {
-                // Not every server supports stop strings.
-                if let Some(text) = request.before_stop(&answer.text) {
-                    answer.text = text.trim().to_owned();
-                    answer.finish_reason = FinishReason::Stop;
+        let expected = budget.saturating_mul(BYTES_PER_TOKEN);
+        let mut post = |key: &str, other: &str| {
+            let fields = body.as_object_mut().expect("made above");
+            fields.remove(other);
+            fields.insert(key.to_owned(), json!(budget));
+            self.endpoint.post(&body, expected)
+        };
+        let [old, new] = ["max_tokens", "max_completion_tokens"];
+        let answer = match self.new_budget_key.load(Ordering::Relaxed) {
+            true => post(new, old)?,
+            false => match post(old, new) {
+                // OpenAI's reasoning models refuse the old name.
+                Err(failure) if failure.status == Some(400) && failure.body.contains(new) => {
+                    self.new_budget_key.store(true, Ordering::Relaxed);
+                    post(new, old)?
                 }
-                answer
-            }),
-            // A question that is too long leaves its row without an answer; the run goes on.
-            Err(failure) if is_too_long(&failure) => Ok(Answer {
-                text: String::new(),
-                finish_reason: FinishReason::Length,
-                tokens: 0,
-            }),
-            Err(failure) => Err(EngineError::new(ENGINE, failure.message)),
+                answer => answer?,
+            },
+        };
+        let mut answer = self.read(&answer)?;
+        // Not every server supports stop strings.
+        if let Some(text) = request.before_stop(&answer.text) {
+            answer.text = text.trim().to_owned();
+            answer.finish_reason = FinishReason::Stop;
         }
+        Ok(answer)
     }
 
     /// The messages of the conversation, the system message first.
@@ -145,56 +197,49 @@ impl OpenAiClient {
         Ok(system.into_iter().chain(turns).collect())
     }
 
-    fn read(&self, answer: Value) -> Result<Answer, EngineError> {
-        let completion = Completion::deserialize(&answer).ok();
-        let first = completion.and_then(|completion| {
-            let tokens = completion.usage.map_or(0, |usage| usage.completion_tokens);
-            Some((completion.choices.into_iter().next()?, tokens))
-        });
-        let Some((choice, tokens)) = first else {
-            let mut answer = answer.to_string();
-            if let Some((end, _)) = answer.char_indices().nth(200) {
-                answer.truncate(end);
-            }
-            let url = self.endpoint.shown();
-            return Err(EngineError::new(
-                ENGINE,
+    /// The answer in what the server sent.
+    fn read(&self, answer: &Value) -> Result<Answer, Failure> {
+        let choice = &answer["choices"][0];
+        let text = text(&choice["message"]["content"]);
+        let (Some(text), true) = (text, choice["message"].is_object()) else {
+            let (url, answer) = (
+                self.endpoint.shown(),
+                self.endpoint.quoted(&answer.to_string()),
+            );
+            return Err(Failure::alone(
                 format!("{url} returned {answer}, without choices; is it a chat server?"),
+                false,
             ));
         };
+        let tokens = &answer["usage"]["completion_tokens"];
         Ok(Answer {
-            text: choice.message.content.unwrap_or_default().trim().to_owned(),
-            finish_reason: match choice.finish_reason.as_deref() {
+            text: without_reasoning(&text).trim().to_owned(),
+            finish_reason: match choice["finish_reason"].as_str() {
                 Some("length") => FinishReason::Length,
                 Some("content_filter") => FinishReason::Filtered,
                 _ => FinishReason::Stop,
             },
-            tokens,
+            // Servers are known to send null and 7.0.
+            tokens: tokens.as_f64().map_or(0, |tokens| tokens as usize),
         })
     }
 }
 
-#[derive(Deserialize)]
-struct Completion {
-    choices: Vec<Choice>,
-    usage: Option<Usage>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    message: Message,
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    content: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Usage {
-    #[serde(default)]
-    completion_tokens: usize,
+/// The text of a message: a string, or a list of parts, of which those with text count. `None` if
+/// it is neither.
+fn text(content: &Value) -> Option<String> {
+    match content {
+        Value::Null => Some(String::new()),
+        Value::String(text) => Some(text.clone()),
+        Value::Array(parts) => {
+            let text = |part: &Value| match part["type"].as_str() {
+                Some("text" | "output_text") => part["text"].as_str().map(str::to_owned),
+                _ => part.as_str().map(str::to_owned),
+            };
+            Some(parts.iter().filter_map(text).collect())
+        }
+        _ => None,
+    }
 }
 
 /// The address of the chat completions below `url`.
@@ -252,14 +297,52 @@ impl Answerer for OpenAiClient {
         }
     }
 
+    /// If some requests fail, their answers are empty; if all do, it is an error.
     fn answer(&self, requests: &[Request]) -> Result<Vec<Answer>, EngineError> {
-        // A request that the API does not support is refused before any is sent.
-        for request in requests {
-            self.messages(request)?;
+        let Attempts { results, stopped } = self.attempt(requests);
+        if let Some(error) = stopped {
+            return Err(error);
         }
-        map_in_flight(requests, self.options.http.in_flight, |request| {
-            self.ask(request)
-        })
+        let results: Vec<_> = results.into_iter().flatten().collect();
+        match results.first() {
+            Some(Err(message)) if results.iter().all(Result::is_err) => {
+                Err(EngineError::new(ENGINE, message))
+            }
+            _ => Ok(results
+                .into_iter()
+                .map(|result| {
+                    result.unwrap_or_else(|_| Answer {
+                        text: String::new(),
+                        finish_reason: FinishReason::Failed,
+                        tokens: 0,
+                    })
+                })
+                .collect()),
+        }
+    }
+
+    fn attempt(&self, requests: &[Request]) -> Attempts {
+        // A request that the API does not support is refused before any is sent.
+        if let Some(error) = requests
+            .iter()
+            .find_map(|request| self.messages(request).err())
+        {
+            return Attempts {
+                results: requests.iter().map(|_| None).collect(),
+                stopped: Some(error),
+            };
+        }
+        let (mut results, stopped) =
+            map_in_flight(requests, self.options.http.in_flight, |request| {
+                self.ask(request)
+            });
+        if stopped.is_some() {
+            // The server or the config is at fault, perhaps for these failures, too.
+            for result in &mut results {
+                result.take_if(|result| result.is_err());
+            }
+        }
+        Attempts { results, stopped }
     }
 }
 

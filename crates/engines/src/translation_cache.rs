@@ -131,6 +131,15 @@ impl<T: Translator> Translator for CachedTranslator<T> {
         };
         self.remembered(&Key::new(engine, from, to), sentences, ask)
     }
+
+    fn unknown_characters(
+        &self,
+        characters: &[char],
+        from: Language,
+        to: Language,
+    ) -> Result<Vec<char>, EngineError> {
+        self.translator.unknown_characters(characters, from, to)
+    }
 }
 
 /// The translation cache, if there is one.

@@ -6,7 +6,7 @@ use corpus::seam::{EngineError, EngineIdentity, Identification, LanguageIdentifi
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::abstention::beginning;
+use crate::abstention::{beginning, readable};
 use crate::engine_config::IdentifierConfig;
 use crate::native_label::{NativeLabel, NativeLabels};
 
@@ -36,7 +36,9 @@ impl LanguageIdentifier for WhatlangIdentifier {
             engine: "whatlang".into(),
             model: "whatlang".into(),
             revision: "0.18".into(),
-            parameters: format!("letters>={FEW_LETTERS} confidence>={MIN_CONFIDENCE}"),
+            parameters: format!(
+                "letters>={FEW_LETTERS} confidence>={MIN_CONFIDENCE}, capitals as small letters"
+            ),
             licence: Some("MIT".into()),
         }
     }
@@ -55,9 +57,9 @@ impl LanguageIdentifier for WhatlangIdentifier {
     }
 
     fn identify(&self, text: &str) -> Identification {
-        let text = beginning(text);
+        let text = readable(text);
         let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-        let Some(info) = whatlang::detect(text) else {
+        let Some(info) = whatlang::detect(&text) else {
             return Identification::Abstained;
         };
         let few = match info.script().langs().len() {

@@ -240,7 +240,7 @@ fn tasks<'a>(
             .collect();
         for (from, to, pairs) in [(*source, *target, forth), (*target, *source, back)] {
             let model = config.bleu_tokenizer_model.as_deref();
-            let bleu = Bleu::new(Tokenizer::named(&config.bleu_tokenizer, model)?);
+            let bleu = Bleu::new(Tokenizer::of_language(&config.bleu_tokenizer, model, to)?);
             let part = config.translation_answer;
             tasks.push(Box::new(Translation::new(from, to, pairs, part, bleu)));
         }

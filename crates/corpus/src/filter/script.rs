@@ -41,7 +41,7 @@ impl Rule for WrongScript {
 }
 
 /// The scripts in which a language is written; ISO 15924 has codes for combinations.
-fn scripts(language: Language) -> Vec<Script> {
+pub(super) fn scripts(language: Language) -> Vec<Script> {
     match language.script() {
         "Jpan" => vec![Script::Han, Script::Hiragana, Script::Katakana],
         "Hans" | "Hant" => vec![Script::Han],

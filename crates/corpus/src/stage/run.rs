@@ -13,7 +13,7 @@ use super::finished;
 use super::inputs::{Chunks, Inputs};
 use super::manifest::Manifest;
 use super::names::Names;
-use super::{Outcome, Rejected, RowStage, StageError, StageOptions};
+use super::{Outcome, Partial, Rejected, RowStage, StageError, StageOptions};
 use crate::progress::Progress;
 use crate::record::Row;
 
@@ -206,9 +206,12 @@ impl<S: RowStage> Run<'_, S> {
             let rows = chunk.hashes.len() as u64;
             let new = missing.len() as u64;
             self.progress.already_done(rows - new);
-            self.process(&chunk, &missing, &mut record)?;
+            let stopped = self.process(&chunk, &missing, &mut record)?;
             if !record.is_empty() {
                 journal.commit(record, started.elapsed())?;
+            }
+            if let Some(error) = stopped {
+                return Err(error);
             }
             self.progress.advance(new);
             reused += rows - new;
@@ -226,46 +229,61 @@ impl<S: RowStage> Run<'_, S> {
         Ok((order, reused))
     }
 
-    /// Has the stage process the `missing` rows of a chunk and adds their results to `record`.
+    /// Has the stage process the `missing` rows of a chunk and adds their results to `record`. Returns
+    /// the reason the stage stopped before it came to all of them.
     fn process(
         &self,
         chunk: &Chunk<'_, S::Input>,
         missing: &[usize],
         record: &mut Record<2>,
-    ) -> Result<(), StageError> {
+    ) -> Result<Option<StageError>, StageError> {
         let rows = match missing.len() {
-            0 => return Ok(()),
+            0 => return Ok(None),
             all if all == chunk.rows.len() => Cow::Borrowed(chunk.rows.as_ref()),
             _ => missing
                 .iter()
                 .map(|&index| chunk.rows[index].clone())
                 .collect(),
         };
-        let outcomes = self.stage.process(&rows)?;
+        let Partial { outcomes, stopped } = self.stage.process_partly(&rows);
         if outcomes.len() != rows.len() {
+            if let Some(error) = stopped {
+                return Err(error);
+            }
             return Err(StageError::OutcomeCount {
                 stage: self.stage.name(),
                 rows: rows.len(),
                 outcomes: outcomes.len(),
             });
         }
-        let places: Vec<usize> = (0..outcomes.len()).collect();
-        let lines = |places: &[usize]| {
+        let missed = outcomes.iter().any(Option::is_none);
+        if missed && stopped.is_none() {
+            let (rows, outcomes) = (rows.len(), outcomes.iter().flatten().count());
+            let stage = self.stage.name();
+            return Err(StageError::OutcomeCount {
+                stage,
+                rows,
+                outcomes,
+            });
+        }
+        let done: Vec<_> = outcomes.iter().enumerate().collect();
+        let lines = |done: &[(usize, &Option<Outcome<S::Output>>)]| {
             let mut record = Record::default();
             let mut parts: [Vec<u8>; 2] = Default::default();
-            for &place in places {
-                let (outcome, row, index) = (&outcomes[place], &rows[place], missing[place]);
+            for &(place, outcome) in done {
+                let Some(outcome) = outcome else { continue };
+                let (row, index) = (&rows[place], missing[place]);
                 parts.iter_mut().for_each(Vec::clear);
                 self.write_lines(outcome, row.id(), &chunk.json[index], &mut parts)?;
                 record.add(chunk.hashes[index], &parts);
             }
             Ok::<_, StageError>(record)
         };
-        let records = places.par_chunks(ROWS_PER_TASK).map(lines);
+        let records = done.par_chunks(ROWS_PER_TASK).map(lines);
         for part in records.collect::<Result<Vec<_>, _>>()? {
             record.append(part);
         }
-        Ok(())
+        Ok(stopped)
     }
 
     fn write_lines(

@@ -184,14 +184,19 @@ impl<'a> Sentence<'a> {
     /// `XK1`, which translators copy like a name. Without protected spans, it is the sentence
     /// itself.
     pub fn masked(&self) -> Cow<'a, str> {
-        if self.protected.is_empty() {
-            return Cow::Borrowed(self.text);
+        match self.protected.is_empty() {
+            true => Cow::Borrowed(self.text),
+            false => Cow::Owned(self.masked_with(str::to_owned)),
         }
+    }
+
+    /// As [`Sentence::masked`], with `change` applied to what is not protected.
+    pub fn masked_with(&self, change: impl Fn(&str) -> String) -> String {
         let letters = self.placeholder_letters();
         let mut masked = String::with_capacity(self.text.len());
         let mut end = 0;
         for (number, span) in self.protected.iter().enumerate() {
-            masked.push_str(&self.text[end..span.start]);
+            masked.push_str(&change(&self.text[end..span.start]));
             // A placeholder without a space would be read as part of the neighbouring word.
             let glued = masked.ends_with(char::is_alphanumeric);
             masked.push_str(if glued { " " } else { "" });
@@ -204,8 +209,8 @@ impl<'a> Sentence<'a> {
             });
             end = span.end;
         }
-        masked.push_str(&self.text[end..]);
-        Cow::Owned(masked)
+        masked.push_str(&change(&self.text[end..]));
+        masked
     }
 
     /// Restores the protected spans in the translation of [`Sentence::masked`]; `None` if a
@@ -282,15 +287,40 @@ impl<'a> Sentence<'a> {
     }
 
     /// Whether there is anything to translate outside the protected spans.
-    fn has_words(&self) -> bool {
-        let mut start = 0;
-        for span in &self.protected {
-            if self.text[start..span.start].contains(char::is_alphabetic) {
-                return true;
+    pub fn has_words(&self) -> bool {
+        self.outside()
+            .any(|part| part.contains(char::is_alphabetic))
+    }
+
+    /// The parts of the text outside the protected spans.
+    pub fn outside(&self) -> impl Iterator<Item = &'a str> + use<'a, '_> {
+        let text = self.text;
+        let starts = [0]
+            .into_iter()
+            .chain(self.protected.iter().map(|span| span.end));
+        let ends = self
+            .protected
+            .iter()
+            .map(|span| span.start)
+            .chain([text.len()]);
+        starts.zip(ends).map(move |(start, end)| &text[start..end])
+    }
+
+    /// The sentence with further protected spans; those that touch others are merged with them.
+    pub fn protecting(&self, further: Vec<Range<usize>>) -> Self {
+        let mut spans = [self.protected.clone(), further].concat();
+        spans.sort_by_key(|span| (span.start, span.end));
+        let mut protected: Vec<Range<usize>> = Vec::with_capacity(spans.len());
+        for span in spans {
+            match protected.last_mut() {
+                Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+                _ => protected.push(span),
             }
-            start = span.end;
         }
-        self.text[start..].contains(char::is_alphabetic)
+        Self {
+            text: self.text,
+            protected,
+        }
     }
 
     fn is_glued(&self, at: usize) -> bool {

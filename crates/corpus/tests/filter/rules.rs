@@ -23,6 +23,10 @@ fn good_translations_pass() {
             "Tenho dois gatos e três cachorros.",
         ),
         ("Use `len(x)` here, {name}.", "Use `len(x)` aqui, {name}."),
+        (
+            "In Russian, Moscow is written Москва.",
+            "Em russo, Moscou escreve-se Москва.",
+        ),
         ("", ""),
     ] {
         assert_eq!(reason(source, translation), None, "{translation}");
@@ -45,6 +49,16 @@ fn each_fault_has_its_reason() {
             "Write to a@b.org today please.",
             "Escreva hoje por favor.",
             "protected_lost",
+        ),
+        (
+            "In Russian, Moscow is written Москва.",
+            "Em russo, Moscou é escrita assim.",
+            "lost_letters",
+        ),
+        (
+            "What does 你好 mean in English?",
+            "O que significa isto em inglês?",
+            "lost_letters",
         ),
         (
             "Fish and chips are good.",

@@ -3,6 +3,7 @@
 mod loops;
 mod protected;
 mod rows;
+mod unreadable;
 
 use std::sync::Mutex;
 

@@ -58,6 +58,8 @@ impl ModelFiles {
             }
         };
         let shortlist = only(folder, &names, "lex", ".bin")?;
+        let parts = [Some(model), Some(source), Some(target), shortlist];
+        one_direction(folder, parts.into_iter().flatten())?;
         let metadata = metadata(folder, &names);
         let files = Self {
             folder: folder.to_owned(),
@@ -204,6 +206,22 @@ fn read(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
     fs::read(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))
 }
 
+/// Fails if two files name different directions in their names.
+fn one_direction<'n>(folder: &Path, names: impl Iterator<Item = &'n str>) -> Result<(), String> {
+    let mut stated = names.filter_map(|name| Some((name, name.split('.').find_map(two_codes)?)));
+    let Some((first, direction)) = stated.next() else {
+        return Ok(());
+    };
+    match stated.find(|(_, other)| *other != direction) {
+        None => Ok(()),
+        Some((other, _)) => Err(format!(
+            "{}: {first} and {other} belong to models of different directions; keep the files of one \
+             model in a folder",
+            folder.display()
+        )),
+    }
+}
+
 /// JSON objects that describe the model; unreadable ones are ignored.
 fn metadata(folder: &Path, names: &[String]) -> Vec<Value> {
     let described = |name: &&String| {
@@ -273,6 +291,26 @@ fn two_codes(name: &str) -> Option<Direction> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_of_two_directions_are_refused_by_name() {
+        let check = |names: &[&str]| one_direction(Path::new("m"), names.iter().copied());
+        let shared = [
+            "model.enpt.intgemm.alphas.bin",
+            "vocab.enpt.spm",
+            "lex.50.50.enpt.s2t.bin",
+        ];
+        assert_eq!(check(&shared), Ok(()));
+        assert_eq!(
+            check(&["model.bin", "vocab.spm", "lex.50.50.enpt.s2t.bin"]),
+            Ok(())
+        );
+        let error = check(&[shared[0], shared[1], "lex.50.50.pten.s2t.bin"]).expect_err("two");
+        assert!(
+            error.starts_with("m: model.enpt.intgemm.alphas.bin and lex.50.50.pten.s2t.bin belong"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn directions_are_read_from_names() {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{LlmTranslator, TranslationExamples};
 use crate::choice::KeyError;
 use crate::engine_config::{TranslatorConfig, Translators};
-use crate::http::HttpOptions;
+use crate::http::{HttpOptions, MAX_FAILED_SHARE, ServerUrl, check_share};
 use crate::local_llm::{self, LocalLlm, LocalLlmOptions};
 use crate::model_ref::ModelRef;
 use crate::openai::{self, OpenAiClient, OpenAiOptions};
@@ -88,7 +88,7 @@ impl TranslatorConfig for LlmTranslatorConfig {
 pub struct OpenAiTranslatorConfig {
     /// Address of the server, with or without `/v1`.
     #[schemars(extend("default-text" = "$OPENAI_BASE_URL"))]
-    pub url: Option<String>,
+    pub url: Option<ServerUrl>,
     /// Name of the model at the server, which lists its models at `/v1/models`.
     #[schemars(extend("default-text" = "required"))]
     pub server_model: Option<String>,
@@ -102,6 +102,9 @@ pub struct OpenAiTranslatorConfig {
     pub timeout_seconds: u64,
     /// Number of times a failed request is retried.
     pub retries: usize,
+    /// Maximum share of requests that may fail alone, e.g. refused by a content filter; each costs
+    /// its row a translation. If more fail (and at least ten), the run stops.
+    pub max_failed_share: f64,
 }
 
 impl Default for OpenAiTranslatorConfig {
@@ -114,6 +117,7 @@ impl Default for OpenAiTranslatorConfig {
             in_flight: 8,
             timeout_seconds: 120,
             retries: 5,
+            max_failed_share: MAX_FAILED_SHARE,
         }
     }
 }
@@ -121,6 +125,8 @@ impl Default for OpenAiTranslatorConfig {
 impl TranslatorConfig for OpenAiTranslatorConfig {
     fn check(&self, opening: &Opening<'_>) -> Result<(), KeyError> {
         openai::check_server_model(self.server_model.as_deref())?;
+        self.url.as_ref().map_or(Ok(()), ServerUrl::check)?;
+        check_share(self.max_failed_share)?;
         check_examples(self.examples, opening)
     }
 
@@ -129,10 +135,15 @@ impl TranslatorConfig for OpenAiTranslatorConfig {
             model: self.server_model.clone().unwrap_or_default(),
             max_new_tokens: self.max_new_tokens,
             seed: opening.seed,
-            http: HttpOptions::of(self.timeout_seconds, self.retries, self.in_flight),
+            http: HttpOptions::of(
+                self.timeout_seconds,
+                self.retries,
+                self.in_flight,
+                self.max_failed_share,
+            ),
             ..OpenAiOptions::default()
         };
-        let llm = OpenAiClient::new(self.url.as_deref(), options)?;
+        let llm = OpenAiClient::new(self.url.as_ref().map(ServerUrl::as_str), options)?;
         translators(llm, self.examples, opening, cache)
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{OpenAiClient, OpenAiOptions};
 use crate::choice::KeyError;
 use crate::engine_config::AnswererConfig;
-use crate::http::HttpOptions;
+use crate::http::{HttpOptions, MAX_FAILED_SHARE, ServerUrl, check_share};
 use crate::opening::Opening;
 
 /// Rounds of requests between two commits of the answer stage, so that a slow answer does not delay
@@ -25,7 +25,7 @@ pub struct OpenAiAnswerConfig {
     pub system: Option<String>,
     /// Address of the server, with or without `/v1`.
     #[schemars(extend("default-text" = "$OPENAI_BASE_URL"))]
-    pub url: Option<String>,
+    pub url: Option<ServerUrl>,
     /// Name of the model at the server, which lists its models at `/v1/models`.
     #[schemars(extend("default-text" = "required"))]
     pub server_model: Option<String>,
@@ -36,6 +36,9 @@ pub struct OpenAiAnswerConfig {
     /// Number of times a failed request is retried, with growing pauses or those that the server
     /// asks for (`Retry-After`).
     pub retries: usize,
+    /// Maximum share of requests that may fail alone, e.g. refused by a content filter; each costs
+    /// its row an answer. If more fail (and at least ten), the run stops.
+    pub max_failed_share: f64,
 }
 
 impl Default for OpenAiAnswerConfig {
@@ -48,6 +51,7 @@ impl Default for OpenAiAnswerConfig {
             in_flight: 16,
             timeout_seconds: 600,
             retries: 5,
+            max_failed_share: MAX_FAILED_SHARE,
         }
     }
 }
@@ -63,7 +67,9 @@ pub(crate) fn check_server_model(name: Option<&str>) -> Result<(), KeyError> {
 
 impl AnswererConfig for OpenAiAnswerConfig {
     fn check(&self) -> Result<(), KeyError> {
-        check_server_model(self.server_model.as_deref())
+        check_server_model(self.server_model.as_deref())?;
+        self.url.as_ref().map_or(Ok(()), ServerUrl::check)?;
+        check_share(self.max_failed_share)
     }
 
     fn check_files(&self, _: &Opening<'_>) -> Result<(), EngineError> {
@@ -84,9 +90,17 @@ impl AnswererConfig for OpenAiAnswerConfig {
             max_new_tokens: self.max_new_tokens,
             system_prompt: self.system.clone(),
             seed: opening.seed,
-            http: HttpOptions::of(self.timeout_seconds, self.retries, self.in_flight),
+            http: HttpOptions::of(
+                self.timeout_seconds,
+                self.retries,
+                self.in_flight,
+                self.max_failed_share,
+            ),
             ..OpenAiOptions::default()
         };
-        Ok(Box::new(OpenAiClient::new(self.url.as_deref(), options)?))
+        Ok(Box::new(OpenAiClient::new(
+            self.url.as_ref().map(ServerUrl::as_str),
+            options,
+        )?))
     }
 }

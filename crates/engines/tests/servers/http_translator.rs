@@ -20,6 +20,7 @@ fn options() -> HttpTranslatorOptions {
             retries: 2,
             first_pause: Duration::from_millis(10),
             in_flight: 4,
+            max_failed_share: 0.2,
         },
         batch_size: 4,
         ..HttpTranslatorOptions::default()
@@ -159,7 +160,10 @@ fn html_and_other_text_is_quoted() {
 fn an_empty_answer_and_a_closed_connection_are_said_to_be_that() {
     let (error, requests) = failure(|| ok(""));
     assert!(error.contains("an empty answer"), "{error}");
-    assert_eq!(requests, 3);
+    assert_eq!(
+        requests, 12,
+        "three tries for all texts, and for each of them"
+    );
     let (error, requests) = failure(|| Reply::HangUp);
     assert!(error.contains("cannot be reached"), "{error}");
     assert_eq!(requests, 3);
@@ -167,12 +171,12 @@ fn an_empty_answer_and_a_closed_connection_are_said_to_be_that() {
 
 #[test]
 fn too_few_translations_and_other_json_are_refused_at_once() {
-    let (error, requests) = failure(|| ok(r#"{"translations": ["um"]}"#));
+    let (error, requests) = failure(|| ok(r#"{"translations": ["um", "dois"]}"#));
     assert!(
-        error.contains("returned 1 translations for 3 texts"),
+        error.contains("returned 2 translations for 1 texts"),
         "{error}"
     );
-    assert_eq!(requests, 1);
+    assert_eq!(requests, 4, "all texts, then each of them");
     let (error, _) = failure(|| ok(r#"{"translations": [1, 2, 3]}"#));
     assert!(
         error.contains(r#"instead of {"translations": ["…"]}"#),
@@ -186,7 +190,7 @@ fn too_few_translations_and_other_json_are_refused_at_once() {
         )
     });
     assert!(error.contains("unknown language pt"), "{error}");
-    assert_eq!(requests, 1, "what will not pass is not tried again");
+    assert_eq!(requests, 4, "what will not pass is not tried again");
 }
 
 #[test]

@@ -2,3 +2,4 @@
 
 mod http_translator;
 mod openai;
+mod refusals;

@@ -23,6 +23,7 @@ fn client(server: &Server) -> OpenAiClient {
             retries: 1,
             first_pause: Duration::from_millis(5),
             in_flight: 3,
+            max_failed_share: 0.2,
         },
         ..OpenAiOptions::default()
     };

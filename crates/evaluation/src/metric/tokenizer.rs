@@ -7,6 +7,8 @@ mod sentencepiece;
 
 use std::path::{Path, PathBuf};
 
+use corpus::language::Language;
+
 pub use sentencepiece::{SentencePiece, SentencePieceError};
 
 /// Tokenization before n-grams are counted.
@@ -30,7 +32,9 @@ pub enum Tokenizer {
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
     /// Not a name of sacrebleu's, or one that is not supported.
-    #[error("unknown tokenizer \"{0}\"; use 13a, intl, char, zh, none, flores101 or flores200")]
+    #[error(
+        "unknown tokenizer \"{0}\"; use auto, 13a, intl, char, zh, none, flores101 or flores200"
+    )]
     Unknown(String),
     /// A SentencePiece tokenizer without its model.
     #[error(
@@ -48,7 +52,63 @@ pub enum TokenizerError {
     SentencePiece(#[from] SentencePieceError),
 }
 
+/// The name that stands for the tokenizer of the language.
+pub const AUTO: &str = "auto";
+
+/// The name of the tokenizer with which BLEU says something about `language`: `zh` for Chinese, `char`
+/// for Japanese, Korean and other languages written without spaces, and `13a`. sacrebleu's command
+/// line chooses in the same way, with MeCab for Japanese and Korean.
+pub fn name_for(language: Language) -> &'static str {
+    match language.script() {
+        "Hans" | "Hant" => "zh",
+        "Hang" | "Kore" => "char",
+        _ if language.writes_without_spaces() => "char",
+        _ => "13a",
+    }
+}
+
+/// [`name_for`] the language in which most letters of `lines` are, as far as their script tells.
+pub fn name_for_text<'l>(lines: impl IntoIterator<Item = &'l str>) -> &'static str {
+    let (mut han, mut unspaced, mut other) = (0usize, 0usize, 0usize);
+    for c in lines
+        .into_iter()
+        .flat_map(str::chars)
+        .filter(|c| c.is_alphabetic())
+    {
+        match c {
+            '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}' => {
+                han += 1
+            }
+            // Thai to Tibetan, Burmese, Hangul, Khmer, kana.
+            '\u{e00}'..='\u{109f}'
+            | '\u{1100}'..='\u{11ff}'
+            | '\u{1780}'..='\u{17ff}'
+            | '\u{3040}'..='\u{30ff}'
+            | '\u{ac00}'..='\u{d7af}' => unspaced += 1,
+            _ => other += 1,
+        }
+    }
+    match han + unspaced > other {
+        false => "13a",
+        // A Japanese text has a third of kana and more; a Chinese one has a name at most.
+        true if unspaced * 10 > han => "char",
+        true => "zh",
+    }
+}
+
 impl Tokenizer {
+    /// The tokenizer called `name`; [`AUTO`] is that of `language`.
+    pub fn of_language(
+        name: &str,
+        model: Option<&Path>,
+        language: Language,
+    ) -> Result<Self, TokenizerError> {
+        match name {
+            AUTO => Self::named(name_for(language), None),
+            name => Self::named(name, model),
+        }
+    }
+
     /// The tokenizer called `name`.
     ///
     /// `flores101` and `flores200` are read from `model`, or from sacrebleu's cache (`$SACREBLEU`
@@ -153,4 +213,34 @@ fn squeeze(text: &str) -> String {
         squeezed.push_str(token);
     }
     squeezed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tokenizer_follows_the_language() {
+        for (code, text, name) in [
+            ("zho_Hans", "今天天气很好，我们去 Beijing。", "zh"),
+            ("yue_Hant", "今日天氣好好。", "zh"),
+            ("jpn_Jpan", "今日は天気がとても良いです。", "char"),
+            ("kor_Hang", "오늘은 날씨가 매우 좋다.", "char"),
+            ("tha_Thai", "วันนี้อากาศดีมาก", "char"),
+            ("por_Latn", "O tempo está bom em 北京.", "13a"),
+            ("rus_Cyrl", "Сегодня хорошая погода.", "13a"),
+        ] {
+            assert_eq!(name_for(Language::with_code(code)), name, "{code}");
+            assert_eq!(name_for_text([text, ""]), name, "{text}");
+        }
+        assert_eq!(name_for_text(["123", ""]), "13a");
+        let chinese = Language::with_code("zho_Hans");
+        let named = |name| {
+            Tokenizer::of_language(name, None, chinese)
+                .expect("no model")
+                .name()
+                .to_owned()
+        };
+        assert_eq!([named(AUTO), named("13a")], ["zh", "13a"]);
+    }
 }

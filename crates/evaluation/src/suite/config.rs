@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::metric::tokenizer::AUTO;
 use crate::significance::Resampling;
 use crate::task::translation::AnswerPart;
 
@@ -15,7 +16,7 @@ pub struct EvaluateConfig {
     pub batch_size: usize,
     /// The part of an answer that counts as the translation.
     pub translation_answer: AnswerPart,
-    /// BLEU's tokenizer: `13a`, `intl`, `char`, `zh`, `none`, `flores101`, `flores200`.
+    /// BLEU's tokenizer: `auto` (that of the target language), `13a`, `intl`, `char`, `zh`, `none`, `flores101`, `flores200`.
     pub bleu_tokenizer: String,
     /// The SentencePiece model of `flores101` and `flores200`.
     pub bleu_tokenizer_model: Option<PathBuf>,
@@ -30,7 +31,7 @@ impl Default for EvaluateConfig {
         Self {
             batch_size: 16,
             translation_answer: AnswerPart::default(),
-            bleu_tokenizer: "13a".to_owned(),
+            bleu_tokenizer: AUTO.to_owned(),
             bleu_tokenizer_model: None,
             copied_share: 0.8,
             resampling: Resampling::default(),

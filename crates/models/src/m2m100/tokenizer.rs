@@ -124,6 +124,13 @@ impl TranslationTokenizer {
         })
     }
 
+    /// Whether the vocabulary contains `character`, as normalised.
+    pub fn knows(&self, character: char) -> Result<bool, TokenizerError> {
+        let unknown = self.inner.id("<unk>");
+        let pieces = self.pieces(&character.to_string())?;
+        Ok(!pieces.into_iter().any(|piece| Some(piece) == unknown))
+    }
+
     /// Ids of a source text: `[source language] pieces </s>`, or `pieces </s> [source language]`
     /// with `legacy_behaviour`.
     pub fn encode(&self, text: &str, language: u32) -> Result<Vec<u32>, TokenizerError> {

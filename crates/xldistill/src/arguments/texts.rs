@@ -118,8 +118,9 @@ pub enum ScoreCommand {
         /// The files.
         #[command(flatten)]
         files: ScoreFiles,
-        /// Tokenizer: 13a, intl, char, zh, none or flores200
-        #[arg(long, default_value = "13a")]
+        /// Tokenizer: 13a, intl, char, zh, none, flores200, or auto: zh for references in Chinese,
+        /// char for other scripts without spaces and for Korean, otherwise 13a
+        #[arg(long, default_value = "auto")]
         tokenizer: String,
         /// SentencePiece model of the flores200 tokenizer
         #[arg(long)]

@@ -57,8 +57,17 @@ pub fn run(arguments: &GenerateArguments, terminal: &Terminal) -> Result<()> {
     terminal.end();
     let mut out = std::io::stdout().lock();
     for ((prompt, ids), generated) in prompts.iter().zip(&ids).zip(generated) {
+        let context = model.config.max_position_embeddings;
         let finish_reason = match generated.finish_reason {
             FinishReason::Stop => "stop",
+            FinishReason::Length if ids.len() >= context => {
+                let beginning: String = prompt.chars().take(40).collect();
+                terminal.note(&format!(
+                    "no answer to \"{beginning}…\": its {} tokens do not fit the model's context of {context}",
+                    ids.len()
+                ));
+                "prompt_too_long"
+            }
             FinishReason::Length => "length",
         };
         let line = json!({

@@ -5,7 +5,8 @@ use std::{io::Write, path::Path};
 use anyhow::Result;
 use evaluation::metric::accuracy::Accuracy;
 use evaluation::metric::macro_f1::MacroF1;
-use evaluation::metric::{Metric, bleu::Bleu, chrf::Chrf, tokenizer::Tokenizer};
+use evaluation::metric::tokenizer::{AUTO, Tokenizer, name_for_text};
+use evaluation::metric::{Metric, bleu::Bleu, chrf::Chrf};
 use evaluation::score::corpus_score;
 
 use crate::{
@@ -22,7 +23,16 @@ pub fn run(command: &ScoreCommand) -> Result<()> {
             tokenizer,
             sentencepiece_model,
         } => {
-            let tokenizer = Tokenizer::named(tokenizer, sentencepiece_model.as_deref())
+            let references = files
+                .references
+                .iter()
+                .map(read)
+                .collect::<Result<Vec<_>>>()?;
+            let name = match tokenizer.as_str() {
+                AUTO => name_for_text(references.iter().flatten().map(String::as_str)),
+                name => name,
+            };
+            let tokenizer = Tokenizer::named(name, sentencepiece_model.as_deref())
                 .map_err(|error| ConfigError(format!("--tokenizer: {error}")))?;
             print(&Bleu::new(tokenizer), files)
         }

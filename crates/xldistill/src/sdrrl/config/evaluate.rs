@@ -37,7 +37,8 @@ pub struct Evaluate {
     pub batch_size: usize,
     /// The part of an answer that counts as the translation.
     pub translation_answer: AnswerPart,
-    /// BLEU's tokenizer: `13a`, `intl`, `char`, `zh`, `none` or `flores200`.
+    /// BLEU's tokenizer: `13a`, `intl`, `char`, `zh`, `none`, `flores200` or `auto`: `zh` for Chinese,
+    /// `char` for Japanese, Korean and other languages written without spaces, otherwise `13a`.
     pub bleu_tokenizer: String,
     /// SentencePiece model of `flores200`.
     #[schemars(extend("default-text" = "where sacrebleu keeps it"))]

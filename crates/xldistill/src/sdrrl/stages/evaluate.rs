@@ -56,7 +56,7 @@ impl Stage<Config> for Evaluate {
         checks.add("evaluation material", material)?;
         let config = run.config.evaluate.tasks();
         let model = config.bleu_tokenizer_model.as_deref();
-        let tokenizer = Tokenizer::named(&config.bleu_tokenizer, model);
+        let tokenizer = Tokenizer::of_language(&config.bleu_tokenizer, model, run.config.source);
         let tokenizer = tokenizer.map(|_| config.bleu_tokenizer.clone());
         checks.add("BLEU's tokenizer", tokenizer.map_err(Into::into))
     }
