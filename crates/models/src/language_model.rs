@@ -188,20 +188,14 @@ impl LanguageModel {
         identity: ModelIdentity,
         tokenizer_config: Option<Value>,
     ) -> Result<Self, LoadError> {
-        let template_error = |source| LoadError::ChatTemplate {
-            path: identity.path.clone(),
-            source,
-        };
-        let chat_template = template
-            .map(|source| ChatTemplate::new(&source, tokenizer.special()))
-            .transpose()
-            .map_err(template_error)?;
+        // Only those who use the template mind whether it can be used.
+        let chat_template =
+            template.map(|source| ChatTemplate::unchecked(&source, tokenizer.special()));
         let mut stop_tokens = config.eos_token_ids.clone();
         stop_tokens.extend(tokenizer.eos_id());
-        if let Some(template) = &chat_template {
-            let frame = template
-                .answer_frame(&tokenizer, &[Message::user("?")])
-                .map_err(template_error)?;
+        if let Some(template) = &chat_template
+            && let Ok(frame) = template.answer_frame(&tokenizer, &[Message::user("?")])
+        {
             stop_tokens.extend(frame.end_token);
         }
         stop_tokens.sort_unstable();

@@ -15,6 +15,7 @@ mod compute_device;
 mod config_error;
 mod identity;
 mod language_model;
+mod panic_boundary;
 mod parameter_path;
 mod random_weights;
 mod translation_model;
