@@ -3,6 +3,7 @@
 //! Rendered as in Transformers (`chat_template_utils.py`): trimmed blocks, loop controls, Python's
 //! string methods, `raise_exception`, `strftime_now` and its own `tojson`.
 
+pub mod builtin;
 mod environment;
 
 use minijinja::value::Serde;
