@@ -138,6 +138,7 @@ fn opening<'a>(
 ) -> Opening<'a> {
     Opening {
         model: None,
+        template: None,
         source: run.config.text.language,
         targets: &[],
         parallel: none,
