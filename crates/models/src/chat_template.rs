@@ -4,6 +4,7 @@
 //! string methods, `raise_exception`, `strftime_now` and its own `tojson`.
 
 mod bounds;
+pub mod builtin;
 mod content;
 mod environment;
 

@@ -211,6 +211,29 @@ impl LanguageModel {
         })
     }
 
+    /// The model with the chat template `source`, if it brings none; it then ends its turns as the
+    /// template does. Its identity is [`ModelIdentity::with_template`] in any case.
+    ///
+    /// # Errors
+    /// The template cannot be compiled, or shows no answer.
+    pub fn with_template(mut self, source: &str) -> Result<Self, LoadError> {
+        self.identity = self.identity.with_template(source);
+        if self.chat_template.is_some() {
+            return Ok(self);
+        }
+        let error = |source| LoadError::ChatTemplate {
+            path: self.identity.path.clone(),
+            source,
+        };
+        let template = ChatTemplate::new(source, self.tokenizer.special()).map_err(error)?;
+        let frame = template.answer_frame(&self.tokenizer, &[Message::user("?")]);
+        self.stop_tokens.extend(frame.map_err(error)?.end_token);
+        self.stop_tokens.sort_unstable();
+        self.stop_tokens.dedup();
+        self.chat_template = Some(template);
+        Ok(self)
+    }
+
     /// The model for inference: adapters merged, weights in the fastest form.
     pub fn packed(&self, format: Precision) -> Self {
         Self {

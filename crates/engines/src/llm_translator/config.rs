@@ -71,6 +71,10 @@ impl TranslatorConfig for LlmTranslatorConfig {
         let options = LocalLlmOptions {
             max_new_tokens: self.max_new_tokens,
             batch_size: self.batch_size,
+            template: match self.model {
+                Some(_) => None,
+                None => local_llm::template_of(opening)?,
+            },
             seed: opening.seed,
             weights: self.precision,
             device: opening.device,

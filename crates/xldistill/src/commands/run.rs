@@ -110,6 +110,9 @@ fn show<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<(
         };
         writeln!(out, "# {:<12} {state}", stage.name())?;
     }
+    if let Some(note) = run.config.note() {
+        writeln!(out, "# {note}")?;
+    }
     writeln!(out, "\n{}", toml::to_string_pretty(run.config)?)?;
     Ok(())
 }

@@ -143,6 +143,7 @@ fn opening<'a>(
 ) -> Opening<'a> {
     Opening {
         model: None,
+        template: None,
         source: run.config.text.language,
         targets: &[],
         parallel: none,

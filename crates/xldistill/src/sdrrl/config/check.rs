@@ -10,6 +10,7 @@ impl Config {
     pub(super) fn check(&self) -> Result<(), String> {
         self.check_targets()?;
         self.check_engines()?;
+        self.check_method()?;
         // Training would find its errors hours after the start of the run.
         self.train.validate().map_err(|error| error.to_string())?;
         self.mix.validate().map_err(|error| error.to_string())?;

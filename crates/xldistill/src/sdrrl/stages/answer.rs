@@ -8,8 +8,8 @@ use corpus::record::Instruction;
 use corpus::source::{self, LoadOptions, Loaded};
 use corpus::stage::{self, Inputs, StageOptions};
 use engines::answerer::AnswerEngine;
+use models::WeightForm;
 use models::chat_template::Message;
-use models::{LanguageModel, WeightForm};
 
 use crate::checks::Checks;
 use crate::run::Run;
@@ -146,9 +146,11 @@ fn left_out(loaded: &Loaded) -> String {
 /// Loads the LLM on the CPU and renders a question with its chat template.
 fn model(run: &Run<'_, Config>, form: WeightForm) -> Result<String> {
     let path = &run.config.model;
-    let model = LanguageModel::load_as(path, &Device::flex(), form)?;
+    let model = run.language_model(&Device::flex(), form)?;
     let Some(template) = &model.chat_template else {
-        bail!("{path} has no chat template: it cannot answer instructions");
+        bail!(
+            "{path} has no chat template: it cannot answer instructions; for a base model set template = \"alpaca\""
+        );
     };
     template
         .answer_frame(&model.tokenizer, &[Message::user("?")])

@@ -100,7 +100,7 @@ fn each(
     mut action: impl FnMut(&str, &Subject<'_>, &EvaluationMaterial, &EvaluateConfig) -> Result<()>,
 ) -> Result<()> {
     let config = run.config.evaluate.tasks();
-    let material = EvaluationMaterial::load(&material(run, Some(mix::held_out_file(run))))?;
+    let material = EvaluationMaterial::load(&material(run, Some(mix::test_file(run))))?;
     let identifier = run.config.identify.open()?;
     let models = [run.config.model.to_path_buf(), run.model()];
     for (which, model) in WHICH.into_iter().zip(models) {

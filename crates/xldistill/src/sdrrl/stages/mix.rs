@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use artefacts::Key;
 use corpus::decontamination::{EvaluationIndex, NgramSizes};
-use corpus::mix::{self, MixConfig, MixInputs, TargetPairs, TargetSentences};
+use corpus::mix::{
+    self, AnswerCounts, MixConfig, MixInputs, Sampling, TargetPairs, TargetSentences,
+};
 use corpus::record::Example;
 use corpus::rejected::Rejected;
-use corpus::source::ParallelSource;
-use corpus::stage::{self, Inputs};
+use corpus::source::{self, ParallelSource};
+use corpus::stage::{self, Inputs, Manifest};
 
-use super::code_switch;
+use super::{answer, code_switch};
 use crate::checks::Checks;
 use crate::run::{Run, summary};
 use crate::sdrrl::config::Config;
@@ -77,6 +79,9 @@ impl Stage<Config> for Mix {
         prepared(run, |inputs, config| {
             let folder = run.place()?.folder(NAME, || mix::key(inputs, config))?;
             let manifest = mix::mix(inputs, config, &folder, run.progress)?;
+            if let Some(warning) = own_answers_warning(run, &manifest)? {
+                run.progress.note(&format!("warning: {warning}"));
+            }
             Ok(summary(&manifest))
         })
     }
@@ -120,6 +125,41 @@ fn prepared<T>(
     action(&inputs, &run.config.mix)
 }
 
+/// A warning if far fewer questions have the LLM's own answer than the config asks for.
+fn own_answers_warning(run: &Run<'_, Config>, manifest: &Manifest) -> Result<Option<String>> {
+    let counts = serde_json::from_value(manifest.results.details["answers"].clone())?;
+    let AnswerCounts {
+        rows,
+        available,
+        own,
+    } = counts;
+    let (share, asked) = (
+        own as f64 / rows.max(1) as f64,
+        run.config.mix.generated_fraction,
+    );
+    if run.config.mix.sampling == Sampling::Both || share >= 0.5 * asked {
+        return Ok(None);
+    }
+    let answered = stage::manifest(&run.folder(answer::NAME))?;
+    let reasons = &answered.results.counts.rejections;
+    let listed: Vec<String> = reasons
+        .iter()
+        .map(|(why, n)| format!("{why} {n}"))
+        .collect();
+    let cut_off = reasons.get("cut_off").copied().unwrap_or_default();
+    let advice = match 2 * cut_off > reasons.values().sum::<u64>() {
+        true => "raise answer.max_new_tokens",
+        false => "look at answer/rejected.jsonl",
+    };
+    Ok(Some(format!(
+        "{:.0} % of the questions have the LLM's own answer, and mix.generated_fraction asks for {:.0} %: \
+         {available} of {rows} rows have one that was not rejected ({}); {advice}",
+        100.0 * share,
+        100.0 * asked,
+        listed.join(", ")
+    )))
+}
+
 /// The training part of the transfer set.
 pub fn transfer_set(run: &Run<'_, Config>) -> Result<Vec<Example>> {
     let folder = run.folder(NAME);
@@ -127,14 +167,14 @@ pub fn transfer_set(run: &Run<'_, Config>) -> Result<Vec<Example>> {
     examples(&stage::output_file(&folder))
 }
 
-/// The held-out part of the transfer set.
+/// The part of the transfer set that chooses the checkpoint.
 pub fn held_out(run: &Run<'_, Config>) -> Result<Vec<Example>> {
-    examples(&held_out_file(run))
+    examples(&run.folder(NAME).join(mix::HELD_OUT_FILE))
 }
 
-/// The file of [`held_out`].
-pub fn held_out_file(run: &Run<'_, Config>) -> PathBuf {
-    run.folder(NAME).join(mix::HELD_OUT_FILE)
+/// The file of the part of the transfer set for the evaluation alone.
+pub fn test_file(run: &Run<'_, Config>) -> PathBuf {
+    run.folder(NAME).join(mix::TEST_FILE)
 }
 
 fn examples(path: &Path) -> Result<Vec<Example>> {
