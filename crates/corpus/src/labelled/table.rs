@@ -1,7 +1,9 @@
 //! A file of rows with named columns, whatever its kind.
 
+use std::io::Read;
 use std::path::Path;
 
+use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
 use super::{LabelledError, delimited};
@@ -35,10 +37,21 @@ pub struct Form<'a> {
 
 impl Table {
     /// Reads the file at `path`: `.jsonl`, `.json` and `.parquet` by their kind, `.csv` separated
-    /// by commas, everything else by tabs.
+    /// by commas, everything else by tabs; `.gz` after any of these is unpacked.
     pub fn read(path: &Path, form: &Form) -> Result<Table, LabelledError> {
-        let bytes = std::fs::read(path).map_err(SourceError::io(path))?;
-        match extension(path) {
+        let mut bytes = std::fs::read(path).map_err(SourceError::io(path))?;
+        let inner;
+        let (path, kind) = match extension(path) {
+            Some("gz") => {
+                let packed = std::mem::take(&mut bytes);
+                let unpacked = MultiGzDecoder::new(&packed[..]).read_to_end(&mut bytes);
+                unpacked.map_err(SourceError::io(path))?;
+                inner = path.with_extension("");
+                (inner.as_path(), extension(&inner))
+            }
+            kind => (path, kind),
+        };
+        match kind {
             Some("parquet") => {
                 let rows = parquet::read(path, bytes)?.into_iter();
                 let rows = rows.map(|row| Ok(Cells::Object(row)));

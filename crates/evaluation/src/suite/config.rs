@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::significance::Resampling;
-use crate::task::translation::AnswerPart;
+use crate::task::generation::AnswerPart;
 
 /// Settings of tasks and scores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

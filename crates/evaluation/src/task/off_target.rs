@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Headline, IMPLEMENTATION, Measure, Presentation, Sample, Subject, Task, object, overlap,
+    Headline, IMPLEMENTATION, Measure, Presentation, Sample, Series, Subject, Task, object, overlap,
 };
 use crate::metric::{Aggregate, Signature};
 use crate::rows::Question;
@@ -214,6 +214,7 @@ impl Task for OffTarget<'_> {
             )),
             asked: Some("question".to_owned()),
             shares: Verdict::ALL.map(|(_, key, _)| key.to_owned()).into(),
+            series: Some(Series::of("Open questions", ["off_target", "in_language"])),
             ..Presentation::default()
         }
     }

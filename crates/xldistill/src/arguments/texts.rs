@@ -134,6 +134,48 @@ pub enum ScoreCommand {
         #[arg(long, default_value_t = 0)]
         word_order: usize,
     },
+    /// TER, as sacrebleu computes it
+    Ter {
+        /// The files.
+        #[command(flatten)]
+        files: ScoreFiles,
+        /// Count differences of case
+        #[arg(long)]
+        case_sensitive: bool,
+        /// Make punctuation words of its own
+        #[arg(long)]
+        normalized: bool,
+        /// Remove punctuation
+        #[arg(long)]
+        no_punct: bool,
+        /// With --normalized, make Chinese characters words of their own
+        #[arg(long)]
+        asian_support: bool,
+    },
+    /// ROUGE F1, as rouge-score and XL-Sum's scorer compute it without stemming
+    Rouge {
+        /// The files.
+        #[command(flatten)]
+        files: ScoreFiles,
+        /// What is compared: words (1), pairs of words (2), or the longest common subsequence (l)
+        #[arg(long = "type", value_name = "1|2|l", default_value = "l", value_parser = ["1", "2", "l"])]
+        unit: String,
+        /// Language, for XL-Sum's tokenizer [default: rouge-score's tokenizer, for English]
+        #[arg(long)]
+        language: Option<String>,
+    },
+    /// F1 and exact match of short answers, normalised as MKQA's script does
+    Mkqa {
+        /// File of JSON lines: {"answers": ["…", …], "prediction": "…"}
+        #[arg(long)]
+        predictions: PathBuf,
+        /// Language of the answers
+        #[arg(long)]
+        language: String,
+        /// Print a list of JSON objects
+        #[arg(long)]
+        json: bool,
+    },
     /// Share of labels that equal a reference, from 0 to 1
     Accuracy {
         /// The files.

@@ -1,15 +1,19 @@
-//! `xldistill score`: hypotheses against references, as sacrebleu and scikit-learn score them.
+//! `xldistill score`: hypotheses against references, as sacrebleu, rouge-score, MKQA's script and
+//! scikit-learn score them.
+
+mod mkqa;
 
 use std::{io::Write, path::Path};
 
 use anyhow::Result;
 use evaluation::metric::accuracy::Accuracy;
 use evaluation::metric::macro_f1::MacroF1;
-use evaluation::metric::{Metric, bleu::Bleu, chrf::Chrf, tokenizer::Tokenizer};
+use evaluation::metric::rouge::{Rouge, RougeTokenizer, RougeUnit};
+use evaluation::metric::{Metric, bleu::Bleu, chrf::Chrf, ter::Ter, tokenizer::Tokenizer};
 use evaluation::score::corpus_score;
 
 use crate::{
-    arguments::{ScoreCommand, ScoreFiles},
+    arguments::{ScoreCommand, ScoreFiles, language as language_of},
     config_file::ConfigError,
     lines,
 };
@@ -27,6 +31,42 @@ pub fn run(command: &ScoreCommand) -> Result<()> {
             print(&Bleu::new(tokenizer), files)
         }
         ScoreCommand::Chrf { files, word_order } => print(&Chrf::new(*word_order), files),
+        ScoreCommand::Ter {
+            files,
+            case_sensitive,
+            normalized,
+            no_punct,
+            asian_support,
+        } => print(
+            &Ter {
+                case_sensitive: *case_sensitive,
+                normalized: *normalized,
+                no_punct: *no_punct,
+                asian_support: *asian_support,
+            },
+            files,
+        ),
+        ScoreCommand::Rouge {
+            files,
+            unit,
+            language,
+        } => {
+            let unit = match unit.as_str() {
+                "1" => RougeUnit::Ngrams(1),
+                "2" => RougeUnit::Ngrams(2),
+                _ => RougeUnit::Subsequence,
+            };
+            let tokenizer = match language {
+                None => RougeTokenizer::Ascii,
+                Some(name) => RougeTokenizer::multilingual(language_of("--language", name)?),
+            };
+            print(&Rouge { unit, tokenizer }, files)
+        }
+        ScoreCommand::Mkqa {
+            predictions,
+            language,
+            json,
+        } => mkqa::run(predictions, language_of("--language", language)?, *json),
         ScoreCommand::Accuracy { files } => print(&Accuracy, files),
         ScoreCommand::MacroF1 { files } => {
             let [references] = files.references.as_slice() else {
