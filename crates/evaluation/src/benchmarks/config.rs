@@ -61,6 +61,23 @@ pub struct BenchmarkConfig {
 }
 
 impl BenchmarkConfig {
+    /// The benchmark `name` in the files at `path`, with its usual settings.
+    pub fn new(name: &str, path: impl Into<FilePath>) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: path.into(),
+            languages: Vec::new(),
+            shots: 0,
+            seed: None,
+            prompt: None,
+            max_new_tokens: None,
+            answer_part: None,
+            label: None,
+            scoring: None,
+            limit: None,
+        }
+    }
+
     /// Checks everything but the files; `run` are the run's languages.
     ///
     /// # Errors

@@ -166,7 +166,8 @@ pub enum ScoreCommand {
     },
     /// F1 and exact match of short answers, normalised as MKQA's script does
     Mkqa {
-        /// File of JSON lines: {"answers": ["…", …], "prediction": "…"}
+        /// File of JSON lines: {"answers": ["…", …], "prediction": "…"}, or an evaluation's
+        /// samples_mkqa_LANGUAGE.jsonl
         #[arg(long)]
         predictions: PathBuf,
         /// Language of the answers
@@ -194,11 +195,14 @@ pub enum ScoreCommand {
 #[derive(Debug, Args)]
 pub struct ScoreFiles {
     /// Files of references, one per line; with several files, each line has several references
-    #[arg(long, required = true, num_args = 1..)]
+    #[arg(long, required_unless_present = "samples", num_args = 1..)]
     pub references: Vec<PathBuf>,
     /// File of hypotheses, one per line
-    #[arg(long)]
-    pub hypotheses: PathBuf,
+    #[arg(long, required_unless_present = "samples")]
+    pub hypotheses: Option<PathBuf>,
+    /// Score the outputs that an evaluation has saved: its samples_TASK.jsonl
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["references", "hypotheses"])]
+    pub samples: Option<PathBuf>,
     /// Print a JSON object instead of a line
     #[arg(long)]
     pub json: bool,

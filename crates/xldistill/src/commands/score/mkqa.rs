@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use corpus::language::Language;
 use evaluation::metric::Metric;
 use evaluation::metric::question_answering::{Agreement, QuestionAnswering};
+use evaluation::task::Sample;
 use serde_json::{Value, json};
 
 use crate::lines;
@@ -65,6 +66,17 @@ pub fn run(path: &Path, language: Language, as_json: bool) -> Result<()> {
 /// The correct answers and the prediction of a line.
 fn row(line: &str) -> Result<(Vec<String>, String), String> {
     let row: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    if let Ok(sample) = serde_json::from_value::<Sample>(row.clone()) {
+        let all = sample.doc.get("references").and_then(Value::as_array);
+        let all = all.map(|all| {
+            all.iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()
+        });
+        let prediction = sample.filtered_resps.into_iter().next().unwrap_or_default();
+        return Ok((all.unwrap_or_else(|| vec![sample.target]), prediction));
+    }
     let found = || match row.as_object() {
         Some(row) => format!(
             "found {}",
