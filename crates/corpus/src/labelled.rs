@@ -19,6 +19,7 @@ mod mnli;
 mod nli;
 mod nusax;
 mod read;
+mod records;
 mod snli;
 mod sst2;
 mod table;
@@ -38,6 +39,7 @@ pub use data_language::DataLanguage;
 pub use data_set::DataSet;
 pub use error::LabelledError;
 pub use read::{Format, OTHER_LABEL, UNLABELLED, Wanted};
+pub use records::{Record, records};
 pub use task::{TaskData, TestSet};
 pub use xnli::XNLI;
 

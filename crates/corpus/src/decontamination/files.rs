@@ -57,6 +57,11 @@ impl EvaluationIndex {
                 }
             }
         }
+        self.add_texts(path, texts)
+    }
+
+    /// Adds the distinct `texts` of a file.
+    fn add_texts(&mut self, path: &Path, mut texts: Vec<String>) -> Result<(), SourceError> {
         let mut seen = FxHashSet::default();
         texts.retain(|text| !text.trim().is_empty() && seen.insert(text.clone()));
         if texts.is_empty() {

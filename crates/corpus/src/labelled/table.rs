@@ -36,7 +36,7 @@ pub struct Form<'a> {
 
 impl Table {
     /// Reads the file at `path`: `.jsonl`, `.json` and `.parquet` by their kind, `.csv` separated
-    /// by commas, everything else by tabs.
+    /// by commas, everything else by tabs; `.gz` after any of these is unpacked.
     pub fn read(path: &Path, form: &Form) -> Result<Table, LabelledError> {
         match Kind::of(path) {
             Some(Kind::Parquet) => {

@@ -62,6 +62,9 @@ impl Config {
         self.answer.check().map_err(of("answer"))?;
         translate.check(&self.opening()).map_err(of("translate"))?;
         self.identify.check().map_err(of("identify"))?;
+        if let Some(identify) = &self.evaluate.identify {
+            identify.check().map_err(of("evaluate.identify"))?;
+        }
         quality.check().map_err(of("estimate_quality"))?;
         for &target in &self.targets {
             let code = target.code();

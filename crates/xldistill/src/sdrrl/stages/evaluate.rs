@@ -101,7 +101,8 @@ fn each(
 ) -> Result<()> {
     let config = run.config.evaluate.tasks();
     let material = EvaluationMaterial::load(&material(run, Some(mix::test_file(run))))?;
-    let identifier = run.config.identify.open()?;
+    let own = run.config.evaluate.identify.as_ref();
+    let identifier = own.unwrap_or(&run.config.identify).open()?;
     let models = [run.config.model.to_path_buf(), run.model()];
     for (which, model) in WHICH.into_iter().zip(models) {
         let llm = run.evaluated(&model)?;
