@@ -4,6 +4,7 @@
 mod content;
 mod gguf;
 mod layout;
+mod to_gguf;
 mod words;
 
 use std::ops::Range;
@@ -57,6 +58,9 @@ pub enum TokenizerError {
         /// Rows of the token table.
         vocab_size: usize,
     },
+    /// A GGUF file cannot describe it.
+    #[error("the tokenizer cannot be written to a GGUF file: {0}")]
+    NoGguf(String),
     /// The tokenizer failed on a text.
     #[error("cannot tokenise: {0}")]
     Failed(String),
