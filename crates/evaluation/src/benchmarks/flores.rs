@@ -126,7 +126,7 @@ fn sentences(path: &Path, source: &Source<'_>) -> Result<Vec<String>, MaterialEr
         });
         return rows.collect();
     }
-    let loaded = corpus::source::lines(path)?;
+    let loaded = corpus::source::lines(path, 0.0)?;
     match loaded.rejected.first() {
         Some(row) => Err(source.wrong(format!("{}: {}: {}", path.display(), row.id, row.detail))),
         None => Ok(loaded.lines),

@@ -12,7 +12,7 @@ use corpus::mix::{
 };
 use corpus::record::Example;
 use corpus::rejected::Rejected;
-use corpus::source::{self, ParallelSource};
+use corpus::source::ParallelSource;
 use corpus::stage::{self, Inputs, Manifest};
 
 use super::{answer, code_switch};
