@@ -35,7 +35,7 @@ pub use error::SourceError;
 pub use format::Columns;
 pub use languages::LanguageCheck;
 pub use parallel::{ColumnName, LoadedPairs, ParallelSource, parallel};
-pub use text::{LoadedLines, lines};
+pub use text::{LoadedLines, NumberedLine, all_lines, lines};
 
 pub(crate) use folder::entries;
 pub(crate) use text::{Text, lossy, utf8};
