@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use corpus::language::Language;
+use corpus::language_check::LanguageCheck;
 use corpus::seam::{EngineIdentity, Identification, LanguageIdentifier};
-use corpus::source::{LanguageCheck, ParallelSource, SourceError, parallel};
+use corpus::source::{ParallelSource, SourceError, parallel};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};

@@ -6,12 +6,10 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::parallel::{LoadedPairs, ParallelSource};
-use super::text::LoadedLines;
-use super::{SourceError, judge};
 use crate::language::Language;
 use crate::rejected::Rejected;
 use crate::seam::{Identification, LanguageIdentifier};
+use crate::source::{LoadedLines, LoadedPairs, ParallelSource, SourceError, judge};
 
 /// Texts that are joined to identify the language of a file.
 const SAMPLE: usize = 40;
