@@ -185,6 +185,10 @@ impl RowStage for CodeSwitchStage {
     }
 }
 
+/// Number of words from which it says something that a dictionary has none of them, and the share in
+/// percent that counts as none.
+const NONE_OF: (u64, f64) = (50, 0.2);
+
 /// The dictionaries' coverage in a finished stage's manifest as a line for the user, e.g.
 /// `dictionary of por_Latn: 52.7 % of the question words, 48.1 % of the translated ones`.
 pub fn coverage_summary(manifest: &Manifest) -> String {
@@ -196,10 +200,16 @@ pub fn coverage_summary(manifest: &Manifest) -> String {
             let share = directions.pointer(&format!("/{direction}/share"));
             100.0 * share.and_then(Value::as_f64).unwrap_or(0.0)
         };
+        let words = directions.pointer("/from/words").and_then(Value::as_u64);
+        let foreign = words >= Some(NONE_OF.0) && percent("from") < NONE_OF.1;
         format!(
-            "dictionary of {language}: {:.1} % of the question words, {:.1} % of the translated ones",
+            "dictionary of {language}: {:.1} % of the question words, {:.1} % of the translated ones{}",
             percent("into"),
-            percent("from")
+            percent("from"),
+            match foreign {
+                true => " (is it a dictionary of this language?)",
+                false => "",
+            }
         )
     };
     languages.iter().map(line).collect::<Vec<_>>().join("; ")

@@ -19,6 +19,7 @@ pub mod file_path;
 pub mod filter;
 pub mod labelled;
 pub mod language;
+pub mod language_check;
 pub mod mix;
 pub mod progress;
 pub mod record;

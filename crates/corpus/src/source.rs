@@ -5,7 +5,7 @@
 //! rows of each file (`source::format`), by [`Columns`], or by an entry of LLaMA-Factory's
 //! `dataset_info.json` beside it. Unusable rows are rejected with their file, line and reason.
 //! [`parallel`] reads sentence pairs, [`lines`] lines of text, and [`plain_text`] streams documents of
-//! any number and size. [`LanguageCheck`] finds texts in another language than they should be.
+//! any number and size. [`LanguageCheck`](crate::language_check::LanguageCheck) finds texts in another language than they should be.
 
 mod dataset_info;
 pub(crate) mod delimited;
@@ -16,7 +16,6 @@ mod format;
 mod id;
 pub(crate) mod json;
 pub(crate) mod kind;
-mod languages;
 mod mojibake;
 mod opened;
 mod parallel;
@@ -33,9 +32,8 @@ use serde_json::Value;
 
 pub use error::SourceError;
 pub use format::Columns;
-pub use languages::LanguageCheck;
 pub use parallel::{ColumnName, LoadedPairs, ParallelSource, parallel};
-pub use text::{LoadedLines, lines};
+pub use text::{LoadedLines, NumberedLine, all_lines, lines};
 
 pub(crate) use folder::entries;
 pub(crate) use text::{Text, lossy, utf8};
@@ -286,7 +284,7 @@ impl Loaded {
 }
 
 /// Stops when more rows than `limit` allows cannot be used.
-fn judge(
+pub(crate) fn judge(
     path: &Path,
     rejected_rows: &[Rejected],
     usable: usize,

@@ -47,14 +47,6 @@ pub struct SkippedLine {
 /// Error returned when material cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum MaterialError {
-    /// The file cannot be read.
-    #[error("{}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: std::io::Error,
-    },
     /// Too many lines of the file are unusable.
     #[error(
         "{}: {bad} of {lines} lines are unusable, the first is line {first}: {reason}",
@@ -72,9 +64,9 @@ pub enum MaterialError {
         /// What is wrong with that line.
         reason: String,
     },
-    /// Sentence pairs cannot be read.
+    /// A file cannot be read.
     #[error(transparent)]
-    Pairs(#[from] SourceError),
+    Source(#[from] SourceError),
     /// All lines are blank.
     #[error("{}: no rows in the file", path.display())]
     Empty {
@@ -115,27 +107,19 @@ pub(crate) fn read<T>(
     skipped: &mut Vec<SkippedLine>,
     mut parse: impl FnMut(&str) -> Result<T, String>,
 ) -> Result<Vec<T>, MaterialError> {
-    let bytes = std::fs::read(path).map_err(|source| MaterialError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let (mut parsed, mut bad) = (Vec::new(), Vec::new());
-    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        let outcome = match std::str::from_utf8(line) {
+    for (number, line) in corpus::source::all_lines(path)? {
+        let outcome = match line {
             Ok(line) if line.trim().is_empty() => continue,
-            Ok(line) => parse(line.trim_end_matches('\r')),
-            Err(error) => Err(format!(
-                "not UTF-8 from byte {} of the line",
-                error.valid_up_to()
-            )),
+            Ok(line) => parse(&line),
+            Err(reason) => Err(reason),
         };
         match outcome {
             Ok(row) => parsed.push(row),
             Err(reason) => {
                 bad.push(SkippedLine {
                     path: path.to_owned(),
-                    line: index + 1,
+                    line: number as usize,
                     reason,
                 });
             }

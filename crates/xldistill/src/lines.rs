@@ -1,17 +1,20 @@
 //! Lines of text, for commands in pipes.
 
 use std::{
-    fs::File,
     io::{BufRead, BufReader, Read},
     path::Path,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use corpus::source::NumberedLine;
 
 /// The lines of a UTF-8 file, without line ends.
 pub fn of_file(path: &Path) -> Result<Vec<String>> {
-    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    read(file, &path.display().to_string())
+    let lines = corpus::source::all_lines(path)?.into_iter();
+    let text = |(number, line): NumberedLine| {
+        line.map_err(|reason| anyhow!("{}: line {number}: {reason}", path.display()))
+    };
+    lines.map(text).collect()
 }
 
 /// The lines of standard input, without line ends.

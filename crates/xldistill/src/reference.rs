@@ -181,6 +181,7 @@ fn classifier_fields(path: &str) -> Option<&'static [&'static str]> {
 fn section_fields(section: &str) -> Option<&'static [&'static str]> {
     Some(match section {
         "data" => field_names::<Data>(),
+        "data.columns" => field_names::<corpus::source::Columns>(),
         "filter" => field_names::<FilterConfig>(),
         "code_switch" => field_names::<CodeSwitch>(),
         "decontaminate" => field_names::<Decontaminate>(),

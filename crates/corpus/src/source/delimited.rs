@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::text::{Text, lossy, utf8};
 use super::{Broken, SourceError};
 
+/// A row as an object, and the line on which it begins.
+pub(super) type Object = (u64, Result<Value, Broken>);
+
 /// The cells of a row.
 pub(crate) type Row = Vec<Vec<u8>>;
 
@@ -79,7 +82,7 @@ pub(super) fn objects(
     separator: u8,
     quoted: bool,
     path: &Path,
-) -> Result<Vec<(u64, Result<Value, Broken>)>, SourceError> {
+) -> Result<Vec<Object>, SourceError> {
     let mut rows = rows(text, separator, quoted, path)?.into_iter();
     let cells = |cells: &Row| -> Result<Vec<String>, Broken> {
         cells

@@ -114,24 +114,20 @@ pub(super) fn without_position(error: &serde_json::Error) -> String {
 /// The elements of an array.
 fn elements<'t>(bytes: &'t [u8], path: &Path) -> Result<Vec<Row<'t>>, SourceError> {
     let text = String::from_utf8_lossy(bytes);
+    let is_utf8 = matches!(text, Cow::Borrowed(_));
     let error = match serde_json::from_str(&text) {
-        Ok(elements) => return Ok(numbered(bytes, &text, is_utf8(&text), elements)),
+        Ok(elements) => return Ok(numbered(bytes, &text, is_utf8, elements)),
         Err(error) => error,
     };
     let Some(repaired) = without_nan(&text) else {
         return Err(SourceError::json(path, 0)(error));
     };
     let elements = serde_json::from_str(&repaired).map_err(SourceError::json(path, 0))?;
-    let rows = numbered(repaired.as_bytes(), &repaired, is_utf8(&text), elements);
+    let rows = numbered(repaired.as_bytes(), &repaired, is_utf8, elements);
     Ok(rows
         .into_iter()
         .map(|(line, row)| (line, Cow::Owned(row.into_owned())))
         .collect())
-}
-
-/// Whether nothing had to be replaced.
-fn is_utf8(text: &Cow<'_, str>) -> bool {
-    matches!(text, Cow::Borrowed(_))
 }
 
 /// The elements of the array `text` with the lines on which they begin. It equals `bytes` if it

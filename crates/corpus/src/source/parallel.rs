@@ -67,7 +67,7 @@ impl ParallelSource {
     }
 
     /// The file that stands for all of them.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.files().next().unwrap_or(Path::new(""))
     }
 }

@@ -128,6 +128,29 @@ pub(super) fn abridged(row: Value) -> Value {
     }
 }
 
+/// A line with its number, from 1: its text without the line end, or the reason that it has none.
+pub type NumberedLine = (u64, Result<String, String>);
+
+/// All lines of the file at `path`, blank ones included; decompressed if it is a gzip file.
+///
+/// # Errors
+/// If the file cannot be read or is UTF-16.
+pub fn all_lines(path: &Path) -> Result<Vec<NumberedLine>, SourceError> {
+    let text = Text::read(path)?;
+    let line = |line: &[u8]| match utf8(line.strip_suffix(b"\r").unwrap_or(line)) {
+        Ok(line) => Ok(line.to_owned()),
+        Err(broken) => Err(broken.detail),
+    };
+    let lines = match text.bytes().is_empty() {
+        true => Vec::new(),
+        false => text
+            .lines()
+            .map(|(number, bytes)| (number, line(bytes)))
+            .collect(),
+    };
+    Ok(lines)
+}
+
 /// Lines of text in memory.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LoadedLines {

@@ -153,9 +153,9 @@ fn the_config_names_other_columns_and_speakers() {
     .unwrap();
     assert_eq!(exchanges(&named), [("Q", "A")]);
     let error = load(odd.clone(), json!({})).unwrap_err();
-    assert!(error.contains("among \"frage\", \"antwort\""), "{error}");
+    assert!(error.contains("among \"antwort\", \"frage\""), "{error}");
     assert!(
-        error.contains("data.columns = { prompt = \"frage\""),
+        error.contains("data.columns = { prompt = \"antwort\""),
         "{error}"
     );
     let error = load(odd, json!({ "prompt": "frage", "response": "anwort" })).unwrap_err();

@@ -11,6 +11,7 @@ mod properties;
 use std::path::PathBuf;
 
 use corpus::source::{LoadOptions, Loaded, SourceError, load};
+use proptest::prelude::ProptestConfig;
 use serde_json::Value;
 
 struct Folder(tempfile::TempDir);
@@ -28,6 +29,14 @@ impl Folder {
 
     fn load(&self, name: &str, content: impl AsRef<[u8]>) -> Result<Loaded, SourceError> {
         load(&self.file(name, content), &tolerant())
+    }
+}
+
+/// 200 cases of a property, or as many as `PROPTEST_CASES` says.
+fn cases() -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(200),
     }
 }
 

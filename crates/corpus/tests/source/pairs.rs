@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use corpus::language::Language;
+use corpus::language_check::LanguageCheck;
 use corpus::seam::{EngineIdentity, Identification, LanguageIdentifier};
-use corpus::source::{LanguageCheck, ParallelSource, SourceError, parallel};
+use corpus::source::{ParallelSource, SourceError, parallel};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
@@ -331,13 +332,13 @@ fn texts_in_another_language_are_found() {
             .contains("eng_Latn with probability 0.95, not por_Latn")
     );
 
-    let swapped = checked("b.tsv", &"ver que mar\tsee the sea\n".repeat(9)).unwrap_err();
+    let swapped = checked("b.tsv", &"ver que mar\tsee the sea\n".repeat(20)).unwrap_err();
     assert!(
         swapped.contains("eng_Latn and por_Latn are swapped"),
         "{swapped}"
     );
     assert!(swapped.contains("columns = [2, 1]"), "{swapped}");
-    let other = checked("c.tsv", &"see the sea\tand the sky\n".repeat(9)).unwrap_err();
+    let other = checked("c.tsv", &"see the sea\tand the sky\n".repeat(20)).unwrap_err();
     assert!(
         other.ends_with("the target side is in eng_Latn, not in por_Latn"),
         "{other}"
@@ -350,7 +351,7 @@ fn texts_in_another_language_are_found() {
     let lines = corpus::source::lines(&path, 0.1).unwrap();
     let lines = check.lines(&path, lines, to, 0.1).unwrap();
     assert_eq!((lines.lines.len(), lines.rejected.len()), (31, 1));
-    let english = folder.file("english.txt", "see the sea\n".repeat(5));
+    let english = folder.file("english.txt", "see the sea\n".repeat(20));
     let lines = corpus::source::lines(&english, 0.1).unwrap();
     let error = check
         .lines(&english, lines, to, 0.1)

@@ -122,7 +122,7 @@ fn sizes_that_a_file_claims_are_checked_before_they_are_allocated() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(crate::cases())]
 
     /// A damaged file gives rows or an error, never a panic or an endless allocation.
     #[test]

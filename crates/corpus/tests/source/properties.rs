@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::Folder;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(crate::cases())]
 
     #[test]
     fn whatever_a_file_holds_every_row_is_used_or_kept_aside(

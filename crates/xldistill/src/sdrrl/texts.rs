@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 use corpus::filter::min_language_probability;
 use corpus::language::Language;
+use corpus::language_check::LanguageCheck;
 use corpus::seam::LanguageIdentifier;
-use corpus::source::{self, LanguageCheck, LoadedLines, LoadedPairs, ParallelSource};
+use corpus::source::{self, LoadedLines, LoadedPairs, ParallelSource};
 
 use super::config::Config;
 use crate::run::Run;

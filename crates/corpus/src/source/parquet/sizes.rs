@@ -217,11 +217,11 @@ impl PageHeader {
         let mut thrift = Thrift { bytes: &bytes };
         let mut header = PageHeader::default();
         thrift.fields(0, &mut |thrift, field, kind| match (field, kind) {
-            (2, I32) => Ok(header.unpacked = thrift.number()?),
-            (3, I32) => Ok(header.packed = thrift.number()?),
+            (2, I32) => thrift.number_into(&mut header.unpacked),
+            (3, I32) => thrift.number_into(&mut header.packed),
             // Data pages of version 1 and 2: the first field counts the values.
             (5 | 8, STRUCT) => thrift.fields(1, &mut |thrift, field, kind| match (field, kind) {
-                (1, I32) => Ok(header.values = thrift.number()?),
+                (1, I32) => thrift.number_into(&mut header.values),
                 _ => thrift.skip(kind, 2),
             }),
             _ => thrift.skip(kind, 1),
@@ -267,6 +267,11 @@ impl Thrift<'_> {
     fn number(&mut self) -> Result<i64> {
         let number = self.varint()?;
         Ok((number >> 1) as i64 ^ -((number & 1) as i64))
+    }
+
+    fn number_into(&mut self, place: &mut i64) -> Result<()> {
+        *place = self.number()?;
+        Ok(())
     }
 
     /// Calls `take` for each field of a struct, which has to read its value.

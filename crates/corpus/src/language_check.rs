@@ -6,15 +6,40 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::parallel::{LoadedPairs, ParallelSource};
-use super::text::LoadedLines;
-use super::{SourceError, judge};
 use crate::language::Language;
 use crate::rejected::Rejected;
 use crate::seam::{Identification, LanguageIdentifier};
+use crate::source::{LoadedLines, LoadedPairs, ParallelSource, SourceError, judge};
 
 /// Texts that are joined to identify the language of a file.
 const SAMPLE: usize = 40;
+
+/// Letters from which a sample says something about a file.
+const ENOUGH_LETTERS: usize = 100;
+
+/// Languages that identifiers take for each other, by the first three letters of their codes: a
+/// corpus of one of them is not refused as one of another.
+const RELATIVES: [&[&str]; 9] = [
+    &["bos", "hrv", "srp"],
+    &["ind", "zsm", "min", "bjn", "sun", "jav"],
+    &["nob", "nno", "dan"],
+    &["por", "glg"],
+    &["zho", "yue"],
+    &["pes", "prs", "pbt"],
+    &[
+        "arb", "acm", "acq", "aeb", "ajp", "apc", "ars", "ary", "arz",
+    ],
+    &["ces", "slk"],
+    &["afr", "nld"],
+];
+
+fn are_relatives(first: Language, second: Language) -> bool {
+    let among = |group: &&[&str], language: Language| group.contains(&language.iso639_3());
+    first.iso639_3() == second.iso639_3()
+        || RELATIVES
+            .iter()
+            .any(|group| among(group, first) && among(group, second))
+}
 
 /// Identifies the language of texts.
 #[derive(Clone, Copy)]
@@ -151,7 +176,11 @@ impl LanguageCheck<'_> {
     fn whole(&self, texts: &[&str], expected: Language) -> Option<Language> {
         let step = (texts.len() / SAMPLE).max(1);
         let sample: Vec<&str> = texts.iter().copied().step_by(step).take(SAMPLE).collect();
-        self.other(&sample.join("\n"), expected)
+        let sample = sample.join("\n");
+        let letters = sample.chars().filter(|c| c.is_alphabetic()).count();
+        let found = self.other(&sample, expected);
+        found
+            .filter(|_| letters >= ENOUGH_LETTERS)
             .map(|(language, _)| language)
     }
 
@@ -169,7 +198,7 @@ impl LanguageCheck<'_> {
             Identification::Identified {
                 language,
                 probability,
-            } if language != expected
+            } if !are_relatives(language, expected)
                 && probability >= self.min_probability
                 && self.identifier.knows(expected) =>
             {
