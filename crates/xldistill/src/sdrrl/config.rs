@@ -18,6 +18,7 @@ use engines::identifier::IdentifyEngine;
 use engines::model_ref::ModelRef;
 use engines::opening::Opening;
 use engines::translator::TranslateConfig;
+use evaluation::report::paths::ReportConfig;
 use models::ComputeDevice;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -120,6 +121,9 @@ pub struct Config {
     /// Evaluation before and after.
     #[serde(default)]
     pub evaluate: Evaluate,
+    /// The report.
+    #[serde(default)]
+    pub report: ReportConfig,
 }
 
 fn english() -> Language {
@@ -139,6 +143,10 @@ impl SystemConfig for Config {
 
     fn store(&self) -> Option<&Path> {
         self.store.as_deref()
+    }
+
+    fn report(&self) -> &ReportConfig {
+        &self.report
     }
 
     fn seeds(&mut self) -> (u64, Vec<(&'static str, &mut u64)>) {
