@@ -40,6 +40,14 @@ def peer_train(dtype, *more):
     return [sys.executable, str(here / "peers" / "train.py"), "--dtype", dtype, *more]
 
 
+def ours_stack(precision, *more):
+    return [str(examples / "stack_step"), "--precision", precision, *more]
+
+
+def peer_stack(dtype):
+    return [sys.executable, str(here / "peers" / "stack_step.py"), "--dtype", dtype]
+
+
 def ours_generate(precision, batch):
     return [str(examples / "generate"), gguf, precision, str(batch)]
 
@@ -64,6 +72,15 @@ works = {
         "xldistill f32": ours_train("f32", "--method", "lora"), "full f32": ours_train("f32"), "PEFT f32": peer_train("float32", "--lora"),
         "xldistill bf16": ours_train("bf16", "--method", "lora"), "full bf16": ours_train("bf16"), "PEFT bf16": peer_train("bfloat16", "--lora"),
         "xldistill int8": ours_train("int8", "--method", "lora"),
+    },
+    "stage 1 of MT-LLM, SmolLM2-135M on multilingual-e5-small, 16 documents of 64 tokens": {
+        "xldistill f32": ours_stack("f32"), "PyTorch f32": peer_stack("float32"),
+        "xldistill bf16": ours_stack("bf16"), "PyTorch bf16": peer_stack("bfloat16"),
+        "xldistill int8": ours_stack("int8"),
+    },
+    "the same, text seen before": {
+        f"xldistill bf16, {kept}": ours_stack("bf16", *more) for kept, more in
+        (("nothing kept", ()), ("encoder's states", ("--kept", "encoder")), ("both models'", ("--kept", "both")))
     },
 }
 if options.transfer_set:
@@ -119,14 +136,14 @@ for work, contenders in works.items():
         for name, command in contenders.items():
             output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             runs[name].append(json.loads(output.strip().splitlines()[-1]))
-    print(f"\n{work}\n{'':20}{'a second':>10}{'spread':>10}{'peak GB':>10}   version")
+    print(f"\n{work}\n{'':32}{'a second':>10}{'spread':>10}{'peak GB':>10}   version")
     report["works"][work] = {}
     for name, results in runs.items():
         speeds = [result[measure] for result in results]
         median, peak = statistics.median(speeds), max(result["peak_bytes"] for result in results)
         spread = (max(speeds) - min(speeds)) / median
         version = results[0].get("version", "")
-        print(f"{name:20}{median:10.2f}{spread:10.0%}{peak / 1e9:10.2f}   {version}", flush=True)
+        print(f"{name:32}{median:10.2f}{spread:10.0%}{peak / 1e9:10.2f}   {version}", flush=True)
         report["works"][work][name] = {measure: median, "runs": speeds, "peak_bytes": peak, "version": version}
     for own, result in report["works"][work].items():
         for name, peer in report["works"][work].items():

@@ -208,16 +208,15 @@ def learning_rate(step):
     return STEPS["learning_rate"] * (1 - (step - warmup) / (STEPS["steps"] - warmup - 1))
 
 
-def ten_steps(stack):
-    """Losses of stage 1; every step reads the next `items` sentences, in a circle."""
-    trained = stack.parameters().values()
+def ten_steps(trained, loss_of):
+    """Losses of ten steps of AdamW on these parameters; `loss_of` is the loss of a step, by its number."""
+    trained = list(trained)
     optimizer = torch.optim.AdamW([
         {"params": [p for p in trained if p.dim() >= 2], "weight_decay": STEPS["weight_decay"]},
         {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0}])
     losses = []
     for step in range(STEPS["steps"]):
-        start = step * STEPS["items"]
-        loss = stack.pooled_loss([ENGLISH[i % len(ENGLISH)] for i in range(start, start + STEPS["items"])])
+        loss = loss_of(step)
         optimizer.zero_grad()
         loss.backward()
         for group in optimizer.param_groups:
@@ -225,6 +224,18 @@ def ten_steps(stack):
         optimizer.step()
         losses.append(loss.item())
     return losses
+
+
+def adaptation_steps(stack):
+    """Stage 1; every step reads the next `items` sentences, in a circle."""
+    def loss(step):
+        start = step * STEPS["items"]
+        return stack.pooled_loss([ENGLISH[i % len(ENGLISH)] for i in range(start, start + STEPS["items"])])
+    return ten_steps(stack.parameters().values(), loss)
+
+
+def adapters(stack):
+    return [parameter for name, parameter in stack.parameters().items() if "lora" in name]
 
 
 def least_squares(stack):
@@ -252,7 +263,8 @@ def classification(stack):
     choice_head = torch.randn(1, stack.llm.config.hidden_size, requires_grad=True)
     run = lambda encoding: run_llm(
         stack.llm, stack.llm.get_input_embeddings()(torch.tensor([encoding["ids"]])), stack.causal)
-    pooled = torch.cat([run(encode(stack.llm_tokenizer, pair)).mean(1) for pair in PAIRS])
+    pooled_pairs = lambda: torch.cat([run(encode(stack.llm_tokenizer, pair)).mean(1) for pair in PAIRS])
+    pooled = pooled_pairs()
     logits = pooled @ head.T
     loss = cross_entropy(logits, torch.tensor(PAIR_LABELS))
     tensors = {"classification.head": head.detach().clone(), "classification.choice_head": choice_head.detach().clone(),
@@ -269,7 +281,9 @@ def classification(stack):
     tensors |= {"choices.pooled": torch.cat(states), "choices.logits": choice_logits}
     tensors |= gradients(stack, choice_loss, "choices", "lora")
     tensors["choices.gradient.choice_head"] = choice_head.grad.clone()
-    return tensors, dict(loss=loss.item(), choice_loss=choice_loss.item(), labels=PAIR_LABELS, choice_labels=QUESTION_LABELS)
+    steps = ten_steps([*adapters(stack), head], lambda _: cross_entropy(pooled_pairs() @ head.T, torch.tensor(PAIR_LABELS)))
+    return tensors, dict(loss=loss.item(), choice_loss=choice_loss.item(), labels=PAIR_LABELS, choice_labels=QUESTION_LABELS,
+                         ten_steps=steps)
 
 
 def stage_2(stack):
@@ -277,13 +291,15 @@ def stage_2(stack):
     torch.manual_seed(17)
     width = stack.llm.config.hidden_size
     targets, choice_targets = torch.randn(len(PAIRS), width), torch.randn(4 * len(QUESTIONS), width)
-    loss = mse_loss(torch.cat([stack.student(pair) for pair in PAIRS]), targets)
+    pair_loss = lambda: mse_loss(torch.cat([stack.student(pair) for pair in PAIRS]), targets)
+    loss = pair_loss()
     tensors = {"stage_2.targets": targets} | gradients(stack, loss, "stage_2", "lora")
     choices = torch.cat([stack.choices(question) for question in QUESTIONS])
     choice_loss = mse_loss(choices, choice_targets)
     tensors |= {"stage_2_choices.targets": choice_targets, "stage_2_choices.student": choices}
     tensors |= gradients(stack, choice_loss, "stage_2_choices", "lora")
-    return tensors, dict(loss=loss.item(), choice_loss=choice_loss.item())
+    steps = ten_steps(adapters(stack), lambda _: pair_loss())
+    return tensors, dict(loss=loss.item(), choice_loss=choice_loss.item(), ten_steps=steps)
 
 
 def export(encoder, llm, mixes_layers=False):
@@ -310,10 +326,11 @@ def export(encoder, llm, mixes_layers=False):
         expected |= dict(aligned=dict(loss=loss.item()), least_squares=found, alignment=[
             aligned(text, encode(stack.llm_tokenizer, text), stack.source(text)) for text in ENGLISH])
     if name == "nllb_llama":
-        for part, (more, values) in (("stage_2", stage_2(stack)), ("classification", classification(stack))):
+        # Both learn, so that each gets a stack of its own.
+        for part, computed in (("stage_2", stage_2), ("classification", classification)):
+            more, expected[part] = computed(Stack(encoder, llm))
             tensors |= more
-            expected[part] = values
-    expected["ten_steps"] = ten_steps(stack)
+    expected["ten_steps"] = adaptation_steps(stack)
     save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, HERE / f"{name}.safetensors")
     print("  losses", expected["stage_1"]["loss"], expected["ten_steps"])
     return name, expected

@@ -2,6 +2,7 @@
 
 pub mod coverage;
 mod dictd;
+mod glosses;
 pub mod induced;
 mod lines;
 
@@ -10,6 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
+
+use crate::source::SourceError;
 
 /// Maximum number of words in a translation of a single word.
 const MAX_TRANSLATION_WORDS: usize = 3;
@@ -48,6 +51,9 @@ pub enum DictionaryError {
         /// The operating system's error.
         source: io::Error,
     },
+    /// A text file cannot be read, or is in another encoding.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The file is not a dictionary in a known format.
     #[error("{}: {message}", path.display())]
     Format {
@@ -60,8 +66,8 @@ pub enum DictionaryError {
 
 impl Dictionary {
     /// Reads a dictionary; its format follows from its name: dictd (`NAME.index` or `NAME.dict.dz`,
-    /// with the other next to it), otherwise lines of `word TAB translation` or MUSE's `word
-    /// translation`.
+    /// with the other next to it), `.csv`, otherwise lines of `word TAB translation` or MUSE's `word
+    /// translation`. A cell of several words, as in `lemon TAB limão, lima (f)`, is split.
     pub fn load(path: &Path) -> Result<Loaded, DictionaryError> {
         let name = path
             .file_name()

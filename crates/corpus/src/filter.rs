@@ -149,7 +149,7 @@ impl<'a> FilterStage<'a> {
 }
 
 /// The probability from which the identifier's result counts.
-fn min_language_probability(identifier: &dyn LanguageIdentifier, config: &FilterConfig) -> f64 {
+pub fn min_language_probability(identifier: &dyn LanguageIdentifier, config: &FilterConfig) -> f64 {
     let chosen = config.min_language_probability;
     chosen.unwrap_or_else(|| identifier.default_min_probability())
 }

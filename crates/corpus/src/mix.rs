@@ -2,16 +2,18 @@
 //!
 //! Every question takes its given answer y or the LLM's own ŷ; the subsets whose question and
 //! answer differ in language say so in the question ([`answer_in`]); sentence pairs become
-//! translation and completion tasks. A part of the questions and sentences is held out, whole: no
+//! translation and completion tasks. The questions and sentences are split into three parts: no
 //! question is trained on in one subset and held out in another. What shares text with an
 //! evaluation set is left out ([`crate::decontamination`]).
 
 mod answers;
+mod choice;
 mod config;
 mod contamination;
 mod directive;
 mod drafts;
 mod sentences;
+mod split;
 mod write;
 
 use std::path::Path;
@@ -19,14 +21,18 @@ use std::time::Instant;
 
 use artefacts::Key;
 use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 
-pub use config::{AnswerDirective, MixConfig, PairSelection};
+pub use choice::AnswerCounts;
+pub use config::{AnswerDirective, MixConfig, PairSelection, Sampling};
 pub use directive::answer_in;
 pub use drafts::SubsetSummary;
 pub use sentences::{TargetPairs, TargetSentences};
-pub use write::HELD_OUT_FILE;
+pub use write::{HELD_OUT_FILE, TEST_FILE};
 
+use choice::Choice;
 use drafts::{Draft, TransferSet};
+use split::Part;
 
 use crate::decontamination::EvaluationIndex;
 use crate::language::Language;
@@ -53,10 +59,11 @@ pub struct MixInputs<'a> {
 }
 
 /// Writes the transfer set of `inputs` to `folder`: the training part as a stage's output file, the
-/// held-out part as [`HELD_OUT_FILE`], both in an order shuffled by the seed.
+/// held-out parts as [`HELD_OUT_FILE`] and [`TEST_FILE`], all in an order shuffled by the seed.
 ///
 /// Returns at once if the folder holds the transfer set of the same inputs and `config`. The
-/// subsets' sizes are in the manifest's details, as a [`SubsetSummary`] by subset.
+/// manifest's details have the subsets' sizes, as a [`SubsetSummary`] by subset, and the
+/// [`AnswerCounts`].
 pub fn mix(
     inputs: &MixInputs<'_>,
     config: &MixConfig,
@@ -92,27 +99,44 @@ fn transfer_set(
     let mut left_out = LeftOut {
         rejected: inputs.rejected.to_vec(),
         contaminated_rows: 0,
+        answers: AnswerCounts::default(),
     };
     let chunks = inputs.rows.len().div_ceil(ROWS as u64);
+    let mut available = 0;
+    for rows in inputs.rows.chunks(ROWS, 0..chunks)? {
+        available += rows?
+            .iter()
+            .filter(|row| row.row.generated.is_some())
+            .count();
+    }
+    let available = available as f64 / inputs.rows.len().max(1) as f64;
+    let choice = Choice::new(config, available);
     for rows in inputs.rows.chunks(ROWS, 0..chunks)? {
         let rows = rows?;
         let drafts = rows.par_chunks(ROWS_PER_TASK).map(|rows| {
             let (mut drafts, mut contaminated) = (Vec::new(), Vec::new());
+            let mut answers = AnswerCounts::default();
             for row in rows {
                 if let Some(rejected) = contamination::of_row(inputs.evaluation, row) {
                     contaminated.push(rejected);
                     continue;
                 }
-                for mixed in answers::examples(row, inputs.source, config) {
+                answers.rows += 1;
+                answers.available += u64::from(row.row.generated.is_some());
+                answers.own += u64::from(choice.of(row).own);
+                for mixed in answers::examples(row, inputs.source, &choice, config) {
                     drafts.push(Draft::of(mixed, Some(&row.row.id), config.seed)?);
                 }
             }
-            Ok::<_, StageError>((drafts, contaminated))
+            Ok::<_, StageError>((drafts, contaminated, answers))
         });
-        for (drafts, contaminated) in drafts.collect::<Result<Vec<_>, _>>()? {
+        for (drafts, contaminated, answers) in drafts.collect::<Result<Vec<_>, _>>()? {
             drafts.into_iter().for_each(|draft| set.add(draft));
             left_out.contaminated_rows += contaminated.len() as u64;
             left_out.rejected.extend(contaminated);
+            left_out.answers.rows += answers.rows;
+            left_out.answers.available += answers.available;
+            left_out.answers.own += answers.own;
         }
         progress.advance(rows.len() as u64);
     }
@@ -124,11 +148,12 @@ fn transfer_set(
     Ok((set, left_out))
 }
 
-/// Rows and lines that gave no example.
+/// Rows and lines that gave no example, and the answers of the others.
 struct LeftOut {
     rejected: Vec<Rejected>,
     /// Rows among them of which nothing was taken, since an evaluation set has text of theirs.
     contaminated_rows: u64,
+    answers: AnswerCounts,
 }
 
 /// Rows read at a time, and rows that make a task for a thread.
@@ -138,7 +163,7 @@ const ROWS_PER_TASK: usize = 64;
 /// An example on its way into the transfer set.
 struct Mixed {
     example: Example,
-    held_out: bool,
+    part: Part,
     /// Whether the answer is the LLM's own.
     generated: bool,
 }
@@ -153,11 +178,15 @@ struct SentenceTasks {
 impl SentenceTasks {
     fn of(inputs: &MixInputs<'_>, config: &MixConfig) -> SentenceTasks {
         let mut tasks = SentenceTasks::default();
+        let mut taken = FxHashMap::default();
         for pairs in inputs.pairs {
-            sentences::add_pairs(&mut tasks, pairs, inputs, config);
+            let sentences = sentences::add_pairs(&mut tasks, pairs, inputs, config);
+            taken.insert(pairs.target, sentences);
         }
         for sentences in inputs.monolingual {
-            sentences::add_monolingual(&mut tasks, sentences, inputs.evaluation, config);
+            // A sentence of a pair is already in one part of the transfer set.
+            let taken = taken.remove(&sentences.target).unwrap_or_default();
+            sentences::add_monolingual(&mut tasks, sentences, taken, inputs.evaluation, config);
         }
         tasks
     }

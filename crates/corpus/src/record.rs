@@ -205,6 +205,10 @@ pub struct Example {
     pub question: String,
     /// The answer that is trained on.
     pub answer: String,
+    /// For an example that a teacher's distributions teach: the plain question in the source
+    /// language, which the teacher is asked instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher_question: Option<String>,
 }
 
 impl Row for Example {

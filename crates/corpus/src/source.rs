@@ -1,20 +1,29 @@
-//! Reads instruction data sets and parallel corpora as they are found in the wild.
+//! Reads instruction data sets, parallel corpora and text as they are found in the wild.
 //!
-//! [`load`] reads a file or a folder of files: `.json` (an array), `.jsonl`, `.parquet`, laid out
-//! as Alpaca, ShareGPT, chat `messages`, prompt/completion or question/answer (`source::format`). Which
-//! one is told from the first rows of each file, or by an entry of LLaMA-Factory's
-//! `dataset_info.json` beside it. Unusable rows are rejected with their file, line and reason. [`parallel`] reads sentence pairs, [`lines`] lines of text, and [`plain_text`] streams documents of any number and size.
+//! [`load`] reads a file or a folder of files: `.json` (an array), `.jsonl`, `.parquet`, `.csv` or
+//! `.tsv`, with questions and answers or conversations. Which columns hold them is told from the first
+//! rows of each file (`source::format`), by [`Columns`], or by an entry of LLaMA-Factory's
+//! `dataset_info.json` beside it. Unusable rows are rejected with their file, line and reason.
+//! [`parallel`] reads sentence pairs, [`lines`] lines of text, and [`plain_text`] streams documents of
+//! any number and size. [`LanguageCheck`] finds texts in another language than they should be.
 
 mod dataset_info;
+pub(crate) mod delimited;
 mod error;
 mod exchange;
+mod folder;
 mod format;
 mod id;
 pub(crate) mod json;
+pub(crate) mod kind;
+mod languages;
+mod mojibake;
+mod opened;
 mod parallel;
 pub(crate) mod parquet;
 pub mod plain_text;
 mod text;
+pub(crate) mod tmx;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,15 +32,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use error::SourceError;
-pub use parallel::{LoadedPairs, ParallelSource, parallel};
+pub use format::Columns;
+pub use languages::LanguageCheck;
+pub use parallel::{ColumnName, LoadedPairs, ParallelSource, parallel};
 pub use text::{LoadedLines, lines};
 
+pub(crate) use folder::entries;
 pub(crate) use text::{Text, lossy, utf8};
 
 use crate::record::Instruction;
 use crate::rejected::Rejected;
 use exchange::Exchange;
 use format::Layout;
+use kind::Kind;
+
+/// Maximum size of all questions and answers in memory, in bytes.
+const MOST_TEXT: usize = 1 << 30;
+/// Maximum number of rejected rows in memory.
+const MOST_REJECTED: usize = 200_000;
 
 /// Options for reading an instruction data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +59,8 @@ pub struct LoadOptions {
     pub max_rejected_fraction: f64,
     /// Take the first so many usable rows only.
     pub limit: Option<usize>,
+    /// Names of the columns.
+    pub columns: Columns,
 }
 
 impl Default for LoadOptions {
@@ -48,6 +68,7 @@ impl Default for LoadOptions {
         Self {
             max_rejected_fraction: 0.1,
             limit: None,
+            columns: Columns::default(),
         }
     }
 }
@@ -62,6 +83,9 @@ pub struct Loaded {
     /// Numbers of further parts of usable rows that were left out, by kind: `system` (prompts),
     /// `later_turns` (turns after the first answer).
     pub left_out: BTreeMap<&'static str, u64>,
+    /// Files of folders that were not read, since their names are those of test or validation
+    /// splits.
+    pub other_splits: Vec<PathBuf>,
 }
 
 /// A row that cannot be used.
@@ -101,6 +125,7 @@ pub fn load_all(paths: &[impl AsRef<Path>], options: &LoadOptions) -> Result<Loa
         instructions: Vec::new(),
         rejected: Vec::new(),
         left_out: BTreeMap::new(),
+        other_splits: Vec::new(),
     };
     let mut ids = id::Ids::default();
     for path in paths.iter().map(AsRef::as_ref) {
@@ -112,7 +137,9 @@ pub fn load_all(paths: &[impl AsRef<Path>], options: &LoadOptions) -> Result<Loa
         if is_full(&loaded) && options.limit != Some(0) {
             break;
         }
-        for file in files(path)? {
+        let mut files = folder::training_files(path)?;
+        loaded.other_splits.append(&mut files.other_splits);
+        for file in files.training {
             load_file(&file, options, &mut ids, &mut loaded)?;
             if is_full(&loaded) {
                 break;
@@ -140,32 +167,102 @@ fn load_file(
     ids: &mut id::Ids,
     loaded: &mut Loaded,
 ) -> Result<(), SourceError> {
-    let bytes = std::fs::read(path).map_err(SourceError::io(path))?;
-    let text;
-    let rows = if extension(path) == Some("parquet") {
-        Rows::Values(parquet::read(path, bytes)?)
-    } else {
-        text = Text::of(path, bytes)?;
-        Rows::Json(json::rows(&text, path)?)
+    let columns = match dataset_info::columns_of(path)? {
+        Some(columns) if options.columns == Columns::default() => columns,
+        _ => options.columns.clone(),
     };
-    let layout = match dataset_info::layout_of(path)? {
-        Some(layout) => layout,
-        None => Layout::detect(path, &rows.first(16))?,
+    let detect = |rows: &[Value], names: &[String]| Layout::detect(path, &columns, rows, names);
+    let mut take = Taking {
+        path,
+        options,
+        ids,
+        loaded,
+        bytes: 0,
     };
-
-    for (line, exchange) in rows.exchanges(&layout) {
-        if options
-            .limit
-            .is_some_and(|limit| loaded.instructions.len() == limit)
-        {
-            break;
+    match Kind::of(path) {
+        Some(Kind::Parquet) => {
+            let mut rows = parquet::open(path, &|name| columns.may_need(name))?;
+            let first = rows
+                .by_ref()
+                .take(format::SAMPLE)
+                .collect::<Result<Vec<_>, _>>()?;
+            let sample: Vec<Value> = first.iter().map(|(_, row)| row.clone()).collect();
+            let layout = detect(&sample, rows.columns())?;
+            drop(sample);
+            let rows = first.into_iter().map(Ok).chain(rows);
+            take.all(rows.map(|row| row.map(|(line, row)| (line, Exchange::of(row, &layout)))))
         }
-        match exchange {
-            Ok(exchange) => loaded.take(exchange, ids),
-            Err(broken) => loaded.rejected.push(broken.at(path, line)),
+        Some(kind @ (Kind::Tabs | Kind::Commas)) => {
+            let (text, tabs) = (Text::read(path)?, kind == Kind::Tabs);
+            let rows = delimited::objects(&text, if tabs { b'\t' } else { b',' }, !tabs, path)?;
+            let sample = rows
+                .iter()
+                .filter_map(|(_, row)| row.as_ref().ok())
+                .cloned();
+            let layout = detect(&sample.take(format::SAMPLE).collect::<Vec<_>>(), &[])?;
+            let exchange = |row: Result<Value, _>| row.and_then(|row| Exchange::of(row, &layout));
+            take.all(
+                rows.into_iter()
+                    .map(|(line, row)| Ok((line, exchange(row)))),
+            )
+        }
+        _ => {
+            let text = Text::read(path)?;
+            let rows = json::rows(&text, path)?;
+            let layout = detect(&rows.first(format::SAMPLE), &[])?;
+            take.all(rows.exchanges(&layout).into_iter().map(Ok))
         }
     }
-    Ok(())
+}
+
+/// Takes the rows of one file.
+struct Taking<'a> {
+    path: &'a Path,
+    options: &'a LoadOptions,
+    ids: &'a mut id::Ids,
+    loaded: &'a mut Loaded,
+    /// Size of the texts taken.
+    bytes: usize,
+}
+
+impl Taking<'_> {
+    fn all(
+        &mut self,
+        rows: impl Iterator<Item = Result<(u64, Result<Exchange, Broken>), SourceError>>,
+    ) -> Result<(), SourceError> {
+        let limit = self.options.limit.unwrap_or(usize::MAX);
+        let before = (self.loaded.instructions.len(), self.loaded.rejected.len());
+        for row in rows {
+            if self.loaded.instructions.len() >= limit {
+                break;
+            }
+            match row? {
+                (_, Ok(exchange)) => {
+                    self.bytes += exchange.question.len() + exchange.answer.len();
+                    if self.bytes > MOST_TEXT {
+                        return Err(SourceError::TooMuchText {
+                            path: self.path.to_owned(),
+                            gib: MOST_TEXT >> 30,
+                        });
+                    }
+                    self.loaded.take(exchange, self.ids);
+                }
+                (line, Err(broken)) => {
+                    self.loaded.rejected.push(broken.at(self.path, line));
+                    let rejected = &self.loaded.rejected[before.1..];
+                    if rejected.len() >= MOST_REJECTED {
+                        return Err(SourceError::MostRejected {
+                            path: self.path.to_owned(),
+                            rejected: rejected.len(),
+                            usable: self.loaded.instructions.len() - before.0,
+                            first: format!("{}: {}", rejected[0].id, rejected[0].detail),
+                        });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Loaded {
@@ -186,75 +283,6 @@ impl Loaded {
             answer,
         });
     }
-}
-
-/// The rows of one file.
-enum Rows<'t> {
-    /// Unparsed.
-    Json(json::JsonRows<'t>),
-    /// Parsed; numbered from 1.
-    Values(Vec<Value>),
-}
-
-impl Rows<'_> {
-    /// The first usable objects, to tell the layout from.
-    fn first(&self, count: usize) -> Vec<Value> {
-        match self {
-            Rows::Json(rows) => rows.first(count),
-            Rows::Values(rows) => rows.iter().take(count).cloned().collect(),
-        }
-    }
-
-    /// The exchange of every row with its line, in order.
-    fn exchanges(self, layout: &Layout) -> Vec<(u64, Result<Exchange, Broken>)> {
-        match self {
-            Rows::Json(rows) => rows.exchanges(layout),
-            Rows::Values(rows) => {
-                let exchanges = rows.into_iter().map(|row| Exchange::of(row, layout));
-                (1..).zip(exchanges).collect()
-            }
-        }
-    }
-}
-
-/// The data files at `path`.
-fn files(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    let metadata = std::fs::metadata(path).map_err(SourceError::io(path))?;
-    if !metadata.is_dir() {
-        return match extension(path) {
-            Some("json" | "jsonl" | "ndjson" | "parquet") => Ok(vec![path.to_owned()]),
-            _ => Err(SourceError::Extension {
-                path: path.to_owned(),
-            }),
-        };
-    }
-    let mut files = entries(path)?;
-    files.retain(|file| {
-        let is_data = matches!(
-            extension(file),
-            Some("json" | "jsonl" | "ndjson" | "parquet")
-        );
-        is_data && file.is_file() && !file.ends_with(dataset_info::FILE_NAME)
-    });
-    if files.is_empty() {
-        return Err(SourceError::NoFiles {
-            path: path.to_owned(),
-        });
-    }
-    Ok(files)
-}
-
-/// The entries of a folder in the order of their names.
-pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    let entries = std::fs::read_dir(folder).map_err(SourceError::io(folder))?;
-    let paths = entries.map(|entry| Ok(entry.map_err(SourceError::io(folder))?.path()));
-    let mut paths = paths.collect::<Result<Vec<PathBuf>, SourceError>>()?;
-    paths.sort();
-    Ok(paths)
-}
-
-pub(crate) fn extension(path: &Path) -> Option<&str> {
-    path.extension().and_then(|extension| extension.to_str())
 }
 
 /// Stops when more rows than `limit` allows cannot be used.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use corpus::dictionary::coverage::Coverage;
+use corpus::dictionary::coverage::{Coverage, Fit};
 use corpus::dictionary::induced::{pairs, vocabulary};
 use corpus::dictionary::{BilingualDictionary, Dictionary};
 use corpus::language::Language;
@@ -35,6 +35,60 @@ fn muse_and_tsv_lines_are_read() {
     assert_eq!(dictionary.translations("house"), ["casa"]);
     assert!(dictionary.translations("hotel").is_empty());
     assert!(dictionary.translations("").is_empty());
+}
+
+#[test]
+fn cells_of_several_words_are_split_and_cleaned() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "lemon\tlim\u{e3}o, lima; cidra\nriver (n)\trio (m)\ncolour, color\tcor f.\n";
+    let loaded = Dictionary::load(&file(folder.path(), "a.tsv", text.as_bytes())).expect("words");
+    let dictionary = loaded.dictionary;
+    assert_eq!(
+        dictionary.translations("lemon"),
+        ["lim\u{e3}o", "lima", "cidra"]
+    );
+    assert_eq!(dictionary.translations("river"), ["rio"]);
+    assert_eq!(dictionary.translations("colour"), ["cor"]);
+    assert_eq!(dictionary.translations("color"), ["cor"]);
+    let text = "\u{feff}word,translation\r\n\"lemon\",\"lim\u{e3}o, lima\"\r\n";
+    let loaded = Dictionary::load(&file(folder.path(), "a.csv", text.as_bytes())).expect("words");
+    assert_eq!(
+        loaded.dictionary.translations("lemon"),
+        ["lim\u{e3}o", "lima"]
+    );
+    let wide: Vec<u8> = "lemon\tlima\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let error = Dictionary::load(&file(folder.path(), "wide.tsv", &wide)).expect_err("UTF-16");
+    assert!(error.to_string().contains("UTF-16LE"), "{error}");
+}
+
+#[test]
+fn the_wrong_direction_and_other_languages_are_noticed() {
+    let dictionary = |pairs: &[(&str, &str)]| {
+        let mut dictionary = Dictionary::default();
+        for (word, translation) in pairs {
+            dictionary.insert(word, translation);
+        }
+        BilingualDictionary::new(dictionary, Dictionary::default())
+    };
+    let texts = ["the cat sees a river and the house of a dog"; 8];
+    let fit = |pairs: &[(&str, &str)]| Fit::of(&dictionary(pairs), &texts, ENGLISH);
+    let good = [
+        ("cat", "gato"),
+        ("river", "rio"),
+        ("house", "casa"),
+        ("a", "uma"),
+    ];
+    assert_eq!(fit(&good), Fit::Good);
+    let swapped = good.map(|(word, translation)| (translation, word));
+    let found = fit(&[&swapped[..], &[("a", "the")]].concat());
+    assert!(matches!(found, Fit::Reversed { .. }), "{found:?}");
+    let found = fit(&[("Haus", "maison"), ("Hund", "chien")]);
+    assert_eq!(found, Fit::Foreign { headwords: 0.0 });
+    let few = Fit::of(&dictionary(&swapped), &texts[..1], ENGLISH);
+    assert_eq!(few, Fit::Good, "ten words say nothing");
 }
 
 fn base64(mut number: usize) -> String {

@@ -38,6 +38,7 @@ pub mod nllb;
 pub mod openai;
 pub mod opening;
 pub mod round_trip;
+pub mod template_ref;
 pub mod translation_cache;
 pub mod translator;
 pub mod whatlang;

@@ -17,7 +17,7 @@ use models::scoring::{ScoredSequence, log_probabilities, log_probabilities_of_al
 use models::{ComputeDevice, LanguageModel, ModelIdentity, WeightForm};
 
 pub use config::LocalAnswerConfig;
-pub(crate) use config::require;
+pub(crate) use config::{check_sampling, require, template_of};
 
 /// Name of the engine in manifests and messages.
 const ENGINE: &str = "local-llm";
@@ -31,6 +31,8 @@ pub struct LocalLlmOptions {
     pub batch_size: usize,
     /// System message; `None` leaves it to the chat template.
     pub system_prompt: Option<String>,
+    /// Chat template, in Jinja, for a model that brings none.
+    pub template: Option<String>,
     /// Choice of tokens.
     pub sampling: Sampling,
     /// Seed of random choices.
@@ -48,6 +50,7 @@ impl Default for LocalLlmOptions {
             max_new_tokens: 128,
             batch_size: 16,
             system_prompt: None,
+            template: None,
             sampling: Sampling::Greedy,
             seed: 0,
             weights: Precision::F32,
@@ -68,9 +71,13 @@ pub struct LocalLlm {
 impl LocalLlm {
     /// The model at `path` (see [`LanguageModel::load`]).
     pub fn open(path: &Path, options: LocalLlmOptions) -> Result<Self, EngineError> {
+        let identity = LanguageModel::identity_of(path).map_err(failed)?;
         Ok(Self {
             path: path.into(),
-            identity: LanguageModel::identity_of(path).map_err(failed)?,
+            identity: match &options.template {
+                Some(template) => identity.with_template(template),
+                None => identity,
+            },
             model: OnceLock::new(),
             options,
         })
@@ -83,7 +90,10 @@ impl LocalLlm {
         }
         let device = self.options.device.open().map_err(failed)?;
         let form = WeightForm::Packed(self.options.weights);
-        let model = LanguageModel::load_as(&self.path, &device, form).map_err(failed)?;
+        let mut model = LanguageModel::load_as(&self.path, &device, form).map_err(failed)?;
+        if let Some(template) = &self.options.template {
+            model = model.with_template(template).map_err(failed)?;
+        }
         Ok(self.model.get_or_init(|| model))
     }
 
@@ -93,7 +103,7 @@ impl LocalLlm {
                 ENGINE,
                 format!(
                     "{} has no chat template and cannot answer; use a model tuned to follow \
-                     instructions, or add chat_template.jinja to its folder",
+                     instructions, set template, or add chat_template.jinja to its folder",
                     self.path.display()
                 ),
             )

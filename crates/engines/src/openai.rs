@@ -37,6 +37,8 @@ pub struct OpenAiOptions {
     pub system_prompt: Option<String>,
     /// Sampling temperature; 0 is greedy.
     pub temperature: f32,
+    /// Total probability of the tokens to sample from; 1 leaves it to the server.
+    pub top_p: f32,
     /// Seed of random choices, for servers that support it.
     pub seed: u64,
     /// Settings of requests.
@@ -51,6 +53,7 @@ impl Default for OpenAiOptions {
             max_new_tokens: 256,
             system_prompt: None,
             temperature: 0.0,
+            top_p: 1.0,
             seed: 0,
             http: HttpOptions::default(),
         }
@@ -146,6 +149,9 @@ impl OpenAiClient {
             "temperature": self.options.temperature,
             "seed": self.options.seed,
         });
+        if self.options.top_p < 1.0 {
+            body["top_p"] = json!(self.options.top_p);
+        }
         if !request.stop.is_empty() {
             body["stop"] = json!(request.stop);
         }
@@ -281,12 +287,16 @@ impl Answerer for OpenAiClient {
             max_new_tokens,
             system_prompt,
             temperature,
+            top_p,
             seed,
             ..
         } = &self.options;
         let choice = match *temperature {
             0.0 => "greedy".to_owned(),
-            temperature => format!("temperature={temperature} seed={seed}"),
+            temperature => match *top_p {
+                1.0 => format!("temperature={temperature} seed={seed}"),
+                top_p => format!("temperature={temperature} top_p={top_p} seed={seed}"),
+            },
         };
         let system = match system_prompt {
             Some(prompt) => format!(" system={prompt:?}"),

@@ -30,6 +30,7 @@ pub use results::{
 pub use run::{ClassificationConfig, evaluate, score_again};
 pub use scores::{ACCURACY, MACRO_F1};
 pub use system::{
-    ALL, CLASSIFIER, ENCODER_ALONE, FINE_TUNED_STACK, LLM_ZERO_SHOT, MT_LLM, System, TRANSLATE_TEST,
+    ALL, CLASSIFIER, ENCODER_ALONE, FINE_TUNED_STACK, LLM_ZERO_SHOT, MT_LLM, MT_LLM_CENTRED,
+    System, TRANSLATE_TEST,
 };
 pub use test_set::{TaskTest, TestLanguage};

@@ -3,14 +3,16 @@
 //! [`metric`] computes BLEU and chrF as sacrebleu does, [`significance`] their confidence intervals
 //! and paired tests, and [`score`] combines them. A [`task`] prompts a model and scores its output;
 //! published test sets are [`benchmarks`]. [`suite`] runs the tasks on the [`material`] and writes
-//! [`results`]. [`report`] turns a run's folder into a JSON file, a page and a table. This crate
-//! knows no tensors.
+//! [`results`]. [`report`] turns a run's folder into a JSON file, a page and a table; [`compare`] and
+//! [`grid`] put several runs side by side. This crate knows no tensors.
 
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]
 
 pub mod benchmarks;
 pub mod classification;
+pub mod compare;
+pub mod grid;
 pub mod material;
 pub mod metric;
 pub mod report;

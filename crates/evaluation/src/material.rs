@@ -26,6 +26,11 @@ pub struct MaterialPaths {
     /// Published test sets.
     #[serde(default)]
     pub benchmarks: Vec<BenchmarkConfig>,
+    /// BLEU's tokenizer in benchmarks.
+    pub bleu_tokenizer: String,
+    /// Its SentencePiece model.
+    #[serde(default)]
+    pub bleu_tokenizer_model: Option<PathBuf>,
     /// JSON Lines of `{"id", "question", "answer"}`, by language of the questions.
     #[serde(default)]
     pub questions: BTreeMap<Language, PathBuf>,
@@ -51,6 +56,8 @@ impl MaterialPaths {
             source,
             targets: Vec::new(),
             benchmarks: Vec::new(),
+            bleu_tokenizer: "13a".to_owned(),
+            bleu_tokenizer_model: None,
             questions: BTreeMap::new(),
             pairs: BTreeMap::new(),
             texts: BTreeMap::new(),
@@ -106,9 +113,8 @@ impl EvaluationMaterial {
             material.examples = read::examples(path, &mut material.skipped)?;
             material.examples.truncate(limit);
         }
-        let run = [&[paths.source], paths.targets.as_slice()].concat();
         for benchmark in &paths.benchmarks {
-            let tasks = benchmark.tasks(&run, paths.limit, &mut material.skipped)?;
+            let tasks = benchmark.tasks(paths, &mut material.skipped)?;
             material.benchmarks.extend(tasks);
         }
         Ok(material)

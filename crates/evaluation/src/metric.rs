@@ -11,7 +11,10 @@ mod aggregate;
 pub mod bleu;
 pub mod chrf;
 pub mod macro_f1;
+pub mod question_answering;
+pub mod rouge;
 mod signature;
+pub mod ter;
 pub mod tokenizer;
 
 use rayon::prelude::*;
@@ -39,6 +42,10 @@ pub trait Metric: Sync {
     /// The components of the score, if the metric has a customary format for them.
     fn verbose(&self, _sums: &[f64]) -> Option<String> {
         None
+    }
+    /// Whether a higher score is better.
+    fn higher_is_better(&self) -> bool {
+        true
     }
     /// Number of decimals of a printed score.
     fn digits(&self) -> usize {

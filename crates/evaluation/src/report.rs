@@ -13,8 +13,10 @@ pub mod html;
 pub mod paths;
 pub mod scores;
 pub mod terminal;
+mod text_table;
 mod titles;
 pub mod training;
+pub mod verdict;
 
 use std::path::{Path, PathBuf};
 
@@ -28,6 +30,7 @@ use evaluations::Evaluations;
 pub use funnel::FunnelStage;
 pub use scores::{ScoreRow, Verdict};
 pub use training::{RecipeTraining, TrainingSummary};
+pub use verdict::RunVerdict;
 
 use crate::classification::ClassificationResults;
 use crate::results::Results;
@@ -52,6 +55,9 @@ pub struct Report {
     pub source: Option<Language>,
     /// The evaluated languages besides the source.
     pub targets: Vec<Language>,
+    /// What got better, what got worse and what to do; `None` if nothing can be compared yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<RunVerdict>,
     /// Scores before and after, and those of each system on labelled test sets.
     pub scores: Vec<ScoreRow>,
     /// Systems on labelled test sets, language by language.
@@ -171,7 +177,7 @@ impl Report {
         };
         let config = std::fs::read_to_string(folder.join("config.toml")).ok();
         let canonical = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-        Ok(Self {
+        let mut report = Self {
             name: canonical
                 .file_name()
                 .unwrap_or_default()
@@ -184,6 +190,7 @@ impl Report {
                 .source()
                 .or(classification.as_ref().map(|results| results.source)),
             targets: evaluations.targets(),
+            verdict: None,
             scores: [
                 scores::gather(&evaluations),
                 classification
@@ -200,7 +207,9 @@ impl Report {
             timing,
             models,
             config,
-        })
+        };
+        report.verdict = verdict::of(&report);
+        Ok(report)
     }
 
     /// The content of `report.json`.

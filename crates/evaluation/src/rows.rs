@@ -8,7 +8,7 @@ use corpus::source::SourceError;
 use serde::{Deserialize, Serialize};
 
 /// Share of unusable lines above which a file is an error.
-const TOLERATED: f64 = 0.1;
+pub(crate) const TOLERATED: f64 = 0.1;
 
 /// A held-out question with its reference answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

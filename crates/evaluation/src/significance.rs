@@ -85,9 +85,29 @@ pub fn confidence(
     aggregate: &Aggregate,
     resampling: &Resampling,
 ) -> Confidence {
-    let mut scores = resampled_scores(statistics, aggregate, resampling);
+    confidence_of_mean(&[statistics], aggregate, resampling)
+}
+
+/// The 95 % bootstrap interval of the mean score of several evaluations of the same segments, e.g.
+/// of models trained with different seeds.
+pub fn confidence_of_mean(
+    evaluations: &[&SegmentStatistics],
+    aggregate: &Aggregate,
+    resampling: &Resampling,
+) -> Confidence {
+    let count = evaluations.len().max(1) as f64;
+    let mean_of = |scores: Vec<f64>| scores.iter().sum::<f64>() / count;
+    let resampled: Vec<Vec<f64>> = evaluations
+        .iter()
+        .map(|statistics| resampled_scores(statistics, aggregate, resampling))
+        .collect();
+    let draws = resampled.iter().map(Vec::len).min().unwrap_or(0);
+    let mut scores: Vec<f64> = (0..draws)
+        .map(|draw| mean_of(resampled.iter().map(|scores| scores[draw]).collect()))
+        .collect();
     if scores.is_empty() {
-        scores.push(aggregate.score(&statistics.sums()));
+        let of = |statistics: &&SegmentStatistics| aggregate.score(&statistics.sums());
+        scores.push(mean_of(evaluations.iter().map(of).collect()));
     }
     scores.sort_by(f64::total_cmp);
     let count = scores.len();
@@ -179,6 +199,41 @@ impl Exchanges {
             difference,
             p_value: (beyond + 1) as f64 / (samples + 1) as f64,
         }
+    }
+}
+
+/// Paired bootstrap (Koehn 2004) of `second` against `first`, as sacrebleu computes it: the share of
+/// resamples whose difference exceeds the mean of all by more than the observed one.
+///
+/// # Panics
+/// If the numbers of segments differ.
+pub fn paired_bootstrap(
+    first: &SegmentStatistics,
+    second: &SegmentStatistics,
+    aggregate: &Aggregate,
+    resampling: &Resampling,
+) -> PairedTest {
+    assert!(
+        first.len() == second.len(),
+        "a paired test needs the same segments"
+    );
+    let [of_first, of_second] =
+        [first, second].map(|statistics| resampled_scores(statistics, aggregate, resampling));
+    let difference = aggregate.score(&second.sums()) - aggregate.score(&first.sums());
+    let pairs = of_first.iter().zip(&of_second);
+    let differences: Vec<f64> = pairs.map(|(one, other)| (other - one).abs()).collect();
+    let samples = differences.len();
+    let mean = differences.iter().sum::<f64>() / samples.max(1) as f64;
+    let beyond = differences
+        .iter()
+        .filter(|&&resampled| resampled - mean > difference.abs())
+        .count();
+    PairedTest {
+        difference,
+        p_value: match difference == 0.0 {
+            true => 1.0,
+            false => (beyond + 1) as f64 / (samples + 1) as f64,
+        },
     }
 }
 

@@ -28,7 +28,7 @@ use crate::significance::{self, Resampling};
 use crate::task::held_out_loss::HeldOutLoss;
 use crate::task::off_target::OffTarget;
 use crate::task::perplexity::Perplexity;
-use crate::task::translation::Translation;
+use crate::task::translation::translation;
 use crate::task::{Sample, Subject, Task};
 
 pub use config::EvaluateConfig;
@@ -230,19 +230,16 @@ fn tasks<'a>(
         pairs,
     } in &material.pairs
     {
-        let forth = pairs
+        let forth: Vec<(&str, &str)> = pairs
             .iter()
             .map(|(one, other)| (one.as_str(), other.as_str()))
             .collect();
-        let back = pairs
-            .iter()
-            .map(|(one, other)| (other.as_str(), one.as_str()))
-            .collect();
+        let back = forth.iter().map(|&(one, other)| (other, one)).collect();
         for (from, to, pairs) in [(*source, *target, forth), (*target, *source, back)] {
             let model = config.bleu_tokenizer_model.as_deref();
             let bleu = Bleu::new(Tokenizer::of_language(&config.bleu_tokenizer, model, to)?);
             let part = config.translation_answer;
-            tasks.push(Box::new(Translation::new(from, to, pairs, part, bleu)));
+            tasks.push(Box::new(translation(from, to, &pairs, part, bleu)));
         }
     }
     for (&language, passages) in &material.texts {

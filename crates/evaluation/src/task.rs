@@ -5,6 +5,7 @@
 //! a paired test on the same documents.
 
 mod copying;
+pub mod generation;
 pub mod held_out_loss;
 pub mod multiple_choice;
 pub mod off_target;
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use copying::overlap;
-pub use presentation::{Headline, Presentation};
+pub use presentation::{Averaged, Headline, Presentation, Series, Skill};
 
 use crate::metric::{Aggregate, IMPLEMENTATION};
 

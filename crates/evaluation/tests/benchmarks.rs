@@ -55,12 +55,8 @@ impl LanguageIdentifier for Second {
 
 fn belebele() -> BenchmarkConfig {
     BenchmarkConfig {
-        name: "belebele".to_owned(),
-        path: fixtures::reference("benchmarks").into(),
-        languages: Vec::new(),
-        shots: 0,
         scoring: Some(Scoring::Generation),
-        limit: None,
+        ..BenchmarkConfig::new("belebele", fixtures::reference("benchmarks"))
     }
 }
 

@@ -8,7 +8,7 @@ use evaluation::metric::chrf::Chrf;
 use evaluation::metric::tokenizer::{SentencePiece, Tokenizer};
 use evaluation::metric::{Aggregate, Metric, SegmentStatistics, segment_statistics};
 use evaluation::score::{Score, corpus_score};
-use evaluation::significance::{Exchanges, Pcg64, Resampling, Ties, confidence};
+use evaluation::significance::{Exchanges, Pcg64, Resampling, Ties, confidence, paired_bootstrap};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -255,6 +255,12 @@ fn intervals_and_p_values_are_sacrebleus() {
             randomised.p_value,
             number(["ar", "p_value"]),
             "p of approximate randomisation",
+        );
+        let resampled = paired_bootstrap(&one, &two, &metric.aggregate(), &resampling);
+        close(
+            resampled.p_value,
+            number(["bs", "p_value"]),
+            "p of the paired bootstrap",
         );
     }
 }

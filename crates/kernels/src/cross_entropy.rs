@@ -1,5 +1,9 @@
 //! The output layer fused with its loss: the logits of all tokens are never in memory at once.
 
+mod portable;
+mod row;
+mod teacher;
+
 use burn::Tensor;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -7,27 +11,30 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, backend_extension};
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{Int, TensorData};
 use burn_flex::FlexTensor;
 
 use crate::Factors;
 use crate::cpu::gemm::{Matrix, MatrixMut, Threads, Update, gemm};
-use crate::cpu::parallel::{TASK, for_each_item, for_each_simd};
-use crate::cpu::vector::{exp_sum, max};
+use crate::cpu::parallel::{TASK, for_each_item};
 use crate::flex::{contiguous, dims, is_fast, owned, values};
 use crate::pool::Values;
+use row::{row_loss, taught_row_loss};
+
+pub use portable::portable;
+pub use teacher::Teacher;
 
 /// Target of a token that is not supervised.
 pub const IGNORE: u32 = u32::MAX;
 
-/// Result of [`linear_cross_entropy`].
+/// Result of [`linear_cross_entropy`] and [`linear_distillation`].
 #[derive(Debug, Clone)]
 pub struct CrossEntropy {
     /// Σ weight · cross-entropy over the supervised tokens, shape `[1]`; carries the gradient.
     pub loss: Tensor<1>,
     /// Unweighted cross-entropy of each token in nats, T values; 0 if the target is [`IGNORE`].
     pub token_losses: Vec<f32>,
+    /// Unweighted divergence from the teacher in nats, a value for each of its rows.
+    pub divergences: Vec<f32>,
 }
 
 /// Cross-entropy of `hidden` [T, C] · `weight`ᵀ against `targets`, weighted and summed.
@@ -44,12 +51,34 @@ pub fn linear_cross_entropy(
     targets: &[u32],
     weights: &[f32],
 ) -> CrossEntropy {
+    linear_distillation(hidden, weight, targets, weights, &Teacher::default())
+}
+
+/// [`linear_cross_entropy`], to which the rows of `teacher` add the weighted Kullback-Leibler
+/// divergence KL(teacher ‖ student) of the distributions over the teacher's most probable tokens
+/// and all others taken together. The logits of a row serve both.
+///
+/// # Panics
+/// Like [`linear_cross_entropy`], and if a row of the teacher has no target or the sizes of its
+/// lists do not agree.
+pub fn linear_distillation(
+    hidden: Tensor<2>,
+    weight: Tensor<2>,
+    targets: &[u32],
+    weights: &[f32],
+    teacher: &Teacher,
+) -> CrossEntropy {
     check(&hidden, &weight, targets, weights);
+    teacher.check(|row| targets[row] != IGNORE, weight.dims()[0]);
     if !(is_fast(&hidden) && is_fast(&weight)) {
-        return portable(hidden, weight, targets, weights);
+        return portable(hidden, weight, targets, weights, teacher);
     }
     let supervised = supervised(targets);
+    let mut taught = teacher.rows.iter().enumerate().peekable();
+    let place = |row: &usize| Some(taught.next_if(|(_, taught)| *taught == row)?.0);
     let task = Task {
+        places: supervised.iter().map(place).collect(),
+        teacher: teacher.clone(),
         classes: supervised.iter().map(|&row| targets[row]).collect(),
         weights: supervised.iter().map(|&row| weights[row]).collect(),
         rows: supervised,
@@ -59,52 +88,10 @@ pub fn linear_cross_entropy(
     let (loss, token_losses) =
         <Dispatch as CrossEntropyKernel>::cross_entropy(hidden, weight, task);
     let token_losses = Tensor::<1>::from_dispatch(token_losses).into_data();
+    let mut token_losses: Vec<f32> = token_losses.iter::<f32>().collect();
     CrossEntropy {
         loss: Tensor::from_dispatch(loss),
-        token_losses: token_losses.iter::<f32>().collect(),
-    }
-}
-
-/// [`linear_cross_entropy`] in Burn's tensor operations.
-pub fn portable(
-    hidden: Tensor<2>,
-    weight: Tensor<2>,
-    targets: &[u32],
-    weights: &[f32],
-) -> CrossEntropy {
-    let device = hidden.device();
-    let supervised = supervised(targets);
-    let count = supervised.len();
-    if count == 0 {
-        return CrossEntropy {
-            loss: Tensor::zeros([1], &device),
-            token_losses: vec![0.0; targets.len()],
-        };
-    }
-    let index =
-        |values: Vec<i64>| Tensor::<1, Int>::from_data(TensorData::new(values, [count]), &device);
-    let rows = index(supervised.iter().map(|&row| row as i64).collect());
-    let classes = index(
-        supervised
-            .iter()
-            .map(|&row| i64::from(targets[row]))
-            .collect(),
-    );
-    let factors: Vec<f32> = supervised.iter().map(|&row| weights[row]).collect();
-    let factors = Tensor::<1>::from_data(TensorData::new(factors, [count]), &device);
-
-    let logits = hidden.select(0, rows).matmul(weight.transpose());
-    let losses: Tensor<1> = log_softmax(logits, 1)
-        .gather(1, classes.reshape([count, 1]))
-        .neg()
-        .reshape([count]);
-    let values = losses.clone().into_data().convert::<f32>();
-    let mut token_losses = vec![0.0; targets.len()];
-    for (&row, value) in supervised.iter().zip(values.iter::<f32>()) {
-        token_losses[row] = value;
-    }
-    CrossEntropy {
-        loss: (losses * factors).sum(),
+        divergences: token_losses.split_off(targets.len()),
         token_losses,
     }
 }
@@ -130,18 +117,22 @@ fn check(hidden: &Tensor<2>, weight: &Tensor<2>, targets: &[u32], weights: &[f32
     }
 }
 
-/// The supervised tokens: their rows, target classes and weights.
+/// The supervised tokens: their rows, target classes and weights, and the teacher with the place of
+/// each token among its rows.
 #[derive(Debug, Clone)]
 struct Task {
     rows: Vec<usize>,
     classes: Vec<u32>,
     weights: Vec<f32>,
+    places: Vec<Option<usize>>,
+    teacher: Teacher,
     precision: Factors,
 }
 
 #[backend_extension(Flex, Autodiff)]
 trait CrossEntropyKernel: Backend {
-    /// The weighted sum `[1]` and the losses of all tokens `[T]`; the latter carry no gradient.
+    /// The weighted sum `[1]`, and the cross-entropies of all tokens and divergences of the teacher's
+    /// rows `[T + D]`; the latter carry no gradient.
     fn cross_entropy(
         hidden: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -273,7 +264,7 @@ fn compute(hidden: &FlexTensor, weight: &FlexTensor, task: &Task, wanted: [bool;
     let gradients = want_hidden || want_weight;
     let mut hidden_gradient = want_hidden.then(|| Values::take(count * width));
     let mut weight_gradient = want_weight.then(|| Values::take(vocabulary * width));
-    let mut losses = vec![0.0; count];
+    let mut losses = vec![(0.0, 0.0); count];
     // A multiple of the product kernel's 14 rows, so that no panel is half empty.
     let rows = (CHUNK / vocabulary)
         .max(14)
@@ -297,10 +288,18 @@ fn compute(hidden: &FlexTensor, weight: &FlexTensor, task: &Task, wanted: [bool;
             .chunks_mut(vocabulary)
             .zip(&mut losses[chunk.clone()]);
         let targets = (task.classes[chunk.clone()].iter()).zip(&task.weights[chunk.clone()]);
+        let targets = targets.zip(&task.places[chunk.clone()]);
         for_each_item(
             results.zip(targets),
-            |((logits, loss), (&class, &weight))| {
-                *loss = row_loss(logits, class as usize, weight, gradients);
+            |((logits, loss), ((&class, &weight), place))| {
+                let class = class as usize;
+                *loss = match *place {
+                    None => (row_loss(logits, class, weight, gradients), 0.0),
+                    Some(place) => {
+                        let teacher = task.teacher.row(place);
+                        taught_row_loss(logits, class, weight, teacher, gradients)
+                    }
+                };
             },
         );
         let slopes = Matrix::dense(logits, rows, vocabulary);
@@ -335,36 +334,23 @@ fn compute(hidden: &FlexTensor, weight: &FlexTensor, task: &Task, wanted: [bool;
         gradient.fill(0.0);
     }
 
-    let mut token_losses = Values::take(tokens);
+    let mut token_losses = Values::take(tokens + task.teacher.rows.len());
     token_losses.fill(0.0);
     let mut sum = 0.0;
-    for ((&row, &loss), &weight) in task.rows.iter().zip(&losses).zip(&task.weights) {
-        token_losses[row] = loss;
-        sum += f64::from(loss) * f64::from(weight);
+    for (index, &(loss, divergence)) in losses.iter().enumerate() {
+        token_losses[task.rows[index]] = loss;
+        sum += f64::from(loss) * f64::from(task.weights[index]);
+        if let Some(place) = task.places[index] {
+            token_losses[tokens + place] = divergence;
+            sum += f64::from(divergence) * f64::from(task.teacher.weights[place]);
+        }
     }
     let mut loss = Values::take(1);
     loss[0] = sum as f32;
     Computed {
         loss: loss.into_tensor([1]),
-        token_losses: token_losses.into_tensor([tokens]),
+        token_losses: token_losses.into_tensor([tokens + task.teacher.rows.len()]),
         hidden_gradient: hidden_gradient.map(|gradient| gradient.into_tensor([count, width])),
         weight_gradient: weight_gradient.map(|gradient| gradient.into_tensor([vocabulary, width])),
-    }
-}
-
-for_each_simd! {
-    /// Cross-entropy of one row; with `gradient`, the logits become weight · (softmax - target).
-    fn row_loss(logits: &mut [f32], class: usize, weight: f32, gradient: bool) -> f32 {
-        let target = logits[class];
-        let largest = max(logits);
-        let sum = exp_sum(logits, 1.0, largest);
-        if gradient {
-            let factor = weight / sum;
-            for value in logits.iter_mut() {
-                *value *= factor;
-            }
-            logits[class] -= weight;
-        }
-        largest + sum.ln() - target
     }
 }

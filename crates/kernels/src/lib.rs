@@ -47,7 +47,7 @@ pub use attention::attention;
 pub use beam_cache::{BeamCache, beam_attention};
 pub use cache::{KvCache, Slot, cached_attention};
 pub use cross_attention::{KeyValues, cross_attention};
-pub use cross_entropy::{CrossEntropy, IGNORE, linear_cross_entropy};
+pub use cross_entropy::{CrossEntropy, IGNORE, Teacher, linear_cross_entropy, linear_distillation};
 pub use dropout::{Dropout, drop_out};
 pub use embedding::embedding;
 pub use flex::{is_cpu, together};

@@ -314,7 +314,13 @@ fn cross_entropy_agrees() {
         let weights: Vec<f32> = (0..tokens).map(|i| 0.1 + i as f32).collect();
         let fast =
             kernels::linear_cross_entropy(hidden.clone(), weight.clone(), &targets, &weights);
-        let portable = cross_entropy::portable(hidden.clone(), weight.clone(), &targets, &weights);
+        let portable = cross_entropy::portable(
+            hidden.clone(),
+            weight.clone(),
+            &targets,
+            &weights,
+            &kernels::Teacher::default(),
+        );
         for (fast, portable) in fast.token_losses.iter().zip(&portable.token_losses) {
             assert!((fast - portable).abs() < 1e-4, "{fast} {portable}");
         }
@@ -329,7 +335,9 @@ fn cross_entropy_of_frozen_output_layer_reaches_hidden_states() {
     let targets = [1, cross_entropy::IGNORE, 5, 10];
     let weights = [1.0; 4];
     let fast = kernels::linear_cross_entropy(hidden.clone(), weight.clone(), &targets, &weights);
-    let portable = cross_entropy::portable(hidden.clone(), weight.clone(), &targets, &weights);
+    let teacher = kernels::Teacher::default();
+    let portable =
+        cross_entropy::portable(hidden.clone(), weight.clone(), &targets, &weights, &teacher);
     compare!(2e-4, [hidden], fast.loss, portable.loss);
     let grads = fast_gradients(hidden, weight.clone(), &targets, &weights);
     assert!(weight.grad(&grads).is_none());

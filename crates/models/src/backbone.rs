@@ -16,7 +16,7 @@ use crate::encoders::{EncoderModel, EncoderTokenizer};
 use crate::identity::ModelIdentity;
 use crate::language_model::LanguageModel;
 use crate::layers::{Attention, Pooling};
-use crate::stacks::{SourceStates, StackNetwork};
+use crate::stacks::{LanguageShifts, SourceStates, StackNetwork};
 use crate::text_input::{EncodedText, LocatedText, TextInput, TextInputError};
 use llm_text::LlmText;
 
@@ -71,6 +71,7 @@ enum Reader {
         encoder: EncoderModel,
         llm: ModelIdentity,
         mixes_layers: bool,
+        shifts: LanguageShifts,
     },
 }
 
@@ -129,9 +130,31 @@ impl Backbone {
                 },
                 llm: llm.identity,
                 mixes_layers: mix_layers,
+                shifts: LanguageShifts::default(),
             },
         };
         (backbone, BackboneNetwork::Stack(network))
+    }
+
+    /// The stack, with the encoder's states of texts in these languages shifted.
+    ///
+    /// # Panics
+    /// If it is not a stack.
+    #[must_use]
+    pub fn with_shifts(mut self, new: LanguageShifts) -> Self {
+        match &mut self.reader {
+            Reader::Stack { shifts, .. } => *shifts = new,
+            _ => panic!("only the encoder of a stack has states to shift"),
+        }
+        self
+    }
+
+    /// How the encoder's states of texts in some languages are shifted, if it is a stack.
+    pub fn shifts(&self) -> Option<&LanguageShifts> {
+        match &self.reader {
+            Reader::Stack { shifts, .. } => Some(shifts),
+            _ => None,
+        }
     }
 
     /// How it reads texts.
@@ -190,8 +213,15 @@ impl Backbone {
         match &self.reader {
             Reader::Llm { text, .. } => text.encode(input, self.limit),
             Reader::Encoder { tokenizer, .. } => tokenizer.encode(input, language, self.limit),
-            Reader::Stack { encoder, .. } => {
-                (encoder.tokenizer).encode(input, language, self.limit)
+            Reader::Stack {
+                encoder, shifts, ..
+            } => {
+                let encoded = (encoder.tokenizer).encode(input, language, self.limit)?;
+                let shift = language.filter(|language| shifts.get(language).is_some());
+                Ok(EncodedText {
+                    shift: shift.map(str::to_owned),
+                    ..encoded
+                })
             }
         }
     }
@@ -215,6 +245,7 @@ impl Backbone {
         let Reader::Stack {
             encoder,
             mixes_layers,
+            shifts,
             ..
         } = &self.reader
         else {
@@ -230,7 +261,7 @@ impl Backbone {
             true => network.layer_states(&ids, &types, &segments),
             false => vec![network.forward(&ids, &types, &segments)],
         };
-        Some(SourceStates { layers })
+        Some(shifts.apply(SourceStates { layers }, texts, &network.device()))
     }
 
     /// The last hidden states of all tokens [T, C], the texts laid end to end, and where each text

@@ -3,11 +3,17 @@
 //! Rendered as in Transformers (`chat_template_utils.py`): trimmed blocks, loop controls, Python's
 //! string methods, `raise_exception`, `strftime_now` and its own `tojson`.
 
+mod bounds;
+pub mod builtin;
+mod content;
 mod environment;
 
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
+
+use bounds::Fault;
+use content::Content;
 
 use crate::tokenizer::{SpecialTokens, Tokenizer, TokenizerError};
 
@@ -20,6 +26,12 @@ pub enum ChatTemplateError {
     /// The template refused the conversation, or failed.
     #[error("the chat template cannot render this conversation: {0}")]
     Render(String),
+    /// The template asks for more than any conversation needs.
+    #[error(
+        "the chat template {0}; no template of a published model does, so check where it comes \
+         from, or put another chat_template.jinja beside the model"
+    )]
+    Excessive(String),
     /// The template omits the assistant's answer.
     #[error("the chat template does not show the assistant's answer, so it cannot be trained on")]
     AnswerNotShown,
@@ -96,12 +108,14 @@ pub struct PromptAndAnswer {
     pub answer: Vec<u32>,
 }
 
-/// A compiled chat template.
+/// A chat template.
 #[derive(Debug, Clone)]
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    environment: Result<Environment<'static>, Fault>,
     source: String,
     special: SpecialTokens,
+    /// What begins the model's turn, of a template that knows no `add_generation_prompt`.
+    header: String,
 }
 
 /// Placeholder for an answer while the text around answers is being determined.
@@ -110,13 +124,30 @@ const PLACEHOLDER: &str = "ANSWERGOESHERE";
 impl ChatTemplate {
     /// Compiles `source`; `special` are the tokens the template may name.
     pub fn new(source: &str, special: &SpecialTokens) -> Result<Self, ChatTemplateError> {
-        let environment = environment::compile(source)
-            .map_err(|error| ChatTemplateError::Syntax(with_causes(&error)))?;
-        Ok(Self {
+        let template = Self::unchecked(source, special);
+        template.check().map(|()| template)
+    }
+
+    /// [`ChatTemplate::new`] of a template that may be faulty, which matters only to those who use
+    /// it: every rendering then fails with the reason.
+    pub fn unchecked(source: &str, special: &SpecialTokens) -> Self {
+        let tokens = special.clone();
+        let compiled = bounds::compile(source, move |environment| header(environment, &tokens));
+        let (environment, header) = match compiled {
+            Ok((environment, header)) => (Ok(environment), header),
+            Err(fault) => (Err(fault), String::new()),
+        };
+        Self {
             environment,
             source: source.to_owned(),
             special: special.clone(),
-        })
+            header,
+        }
+    }
+
+    /// Fails if the template cannot be compiled.
+    pub fn check(&self) -> Result<(), ChatTemplateError> {
+        (self.environment.as_ref()).map_or_else(|fault| Err(fault.clone().into()), |_| Ok(()))
     }
 
     /// The template's text.
@@ -131,28 +162,23 @@ impl ChatTemplate {
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, ChatTemplateError> {
-        let special = Value::from_pairs(self.special.named());
-        self.environment
-            .get_template(environment::NAME)
-            .and_then(|template| {
-                template.render(context! {
-                    messages => Serde(messages),
-                    add_generation_prompt,
-                    tools => (),
-                    documents => (),
-                    ..special
-                })
-            })
-            .map_err(|error| ChatTemplateError::Render(with_causes(&error)))
+        let environment = self.environment.as_ref().map_err(Clone::clone)?;
+        let mut text = render(environment, &self.special, messages, add_generation_prompt)?;
+        if add_generation_prompt {
+            text.push_str(&self.header);
+        }
+        Ok(text)
     }
 
-    /// Ids of the conversation `messages`, ready for generation.
+    /// Ids of the conversation `messages`, ready for generation. What a message contains is text,
+    /// whatever it looks like.
     pub fn prompt(
         &self,
         tokenizer: &Tokenizer,
         messages: &[Message],
     ) -> Result<Vec<u32>, ChatTemplateError> {
-        Ok(tokenizer.encode(&self.render(messages, true)?)?)
+        let content = Content::of(self, tokenizer, messages, "");
+        Ok(content.encode(&self.render(&content.messages, true)?)?)
     }
 
     /// The text that the template writes around an answer to `messages`.
@@ -208,16 +234,62 @@ impl ChatTemplate {
         messages: &[Message],
         answer: &str,
     ) -> Result<PromptAndAnswer, ChatTemplateError> {
-        let rendered = self.render(messages, true)?;
-        let prompt = tokenizer.encode(&rendered)?;
-        let answer = format!("{}{answer}{}", frame.before, frame.end_of_turn);
-        let whole = tokenizer.encode(&format!("{rendered}{answer}"))?;
+        let content = Content::of(self, tokenizer, messages, answer);
+        let rendered = self.render(&content.messages, true)?;
+        let prompt = content.encode(&rendered)?;
+        let answer = format!("{}{}{}", frame.before, content.answer, frame.end_of_turn);
+        let whole = content.encode(&format!("{rendered}{answer}"))?;
         let answer = match whole.strip_prefix(prompt.as_slice()) {
             Some(rest) => rest.to_vec(),
-            None => tokenizer.encode_continuation(&answer)?,
+            None => tokenizer.encode_continuation(&answer, content.mark)?,
         };
         Ok(PromptAndAnswer { prompt, answer })
     }
+}
+
+/// The conversation as the template writes it.
+fn render(
+    environment: &Environment<'static>,
+    special: &SpecialTokens,
+    messages: &[Message],
+    add_generation_prompt: bool,
+) -> Result<String, Fault> {
+    let special = Value::from_pairs(special.named());
+    let context = context! {
+        messages => Serde(messages),
+        add_generation_prompt,
+        tools => (),
+        documents => (),
+        ..special
+    };
+    bounds::render(environment, context)
+}
+
+/// What the template writes before an answer, if it does not write it when the model's turn begins
+/// because it knows no `add_generation_prompt`: the model would be taught to write it. White space
+/// is left to the answer.
+///
+/// Fails only if the template exceeds a bound: what it refuses here may be no conversation to it.
+fn header(
+    environment: &Environment<'static>,
+    special: &SpecialTokens,
+) -> Result<String, Fault> {
+    let turns = [Message::user("?"), Message::assistant(PLACEHOLDER)];
+    let mut texts = [(1, true), (1, false), (2, false)].map(|(turns_shown, prompt)| {
+        render(environment, special, &turns[..turns_shown], prompt)
+    });
+    for text in &mut texts {
+        if let Err(error @ Fault::Excessive(_)) = text {
+            return Err(error.clone());
+        }
+    }
+    let [Ok(prompt), Ok(without), Ok(whole)] = texts else {
+        return Ok(String::new());
+    };
+    let before = whole.rfind(PLACEHOLDER).map(|at| &whole[..at]);
+    let header = before.and_then(|before| before.strip_prefix(prompt.as_str()));
+    let header = header.filter(|header| prompt == without && !header.trim().is_empty());
+    Ok(header.unwrap_or_default().to_owned())
 }
 
 /// The end of the first special token in `text` and its id.
@@ -233,17 +305,4 @@ fn first_special(
         let name = tokenizer.token(id)?;
         Some((text.find(&name)? + name.len(), id))
     }))
-}
-
-/// An error and its cause on one line; minijinja keeps the message of `raise_exception` in the
-/// cause.
-fn with_causes(error: &minijinja::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -6,6 +6,7 @@
 
 mod config_gguf;
 mod config_json;
+mod gguf_metadata;
 mod network;
 mod shape;
 mod stack;
@@ -23,6 +24,7 @@ use serde_json::{Map, Value, json};
 
 pub use config_gguf::GgufConfigError;
 pub(crate) use config_json::{TokenIds, one_or_many};
+pub(crate) use gguf_metadata::GgufMetadata;
 pub use network::Network;
 pub use shape::Shape;
 pub use stack::{Stack, StackBlock, Trunk};
@@ -33,7 +35,8 @@ use crate::gguf::Gguf;
 use crate::layers::{Embedding, Linear, Loader, MapLayer, Pass, Rotary};
 use config_gguf::ConfigGguf;
 use config_json::ConfigJson;
-use tensor_names::{GgufCheckpoint, TensorNames};
+use tensor_names::GgufCheckpoint;
+pub(crate) use tensor_names::{ROPE_DIVISORS, TensorNames};
 
 /// The configuration of a decoder: everything known about it without its weights.
 trait Architecture: Clone + Sized {
@@ -56,6 +59,9 @@ trait Architecture: Clone + Sized {
 
     /// Reads the metadata of a GGUF file of one of the architectures.
     fn from_gguf(gguf: &ConfigGguf<'_>) -> Result<Self, GgufConfigError>;
+
+    /// The metadata of its GGUF files; settings that llama.cpp has no counterpart of are an error.
+    fn to_gguf(&self) -> Result<GgufMetadata, ConfigError>;
 
     /// Its sizes.
     fn shape(&self) -> &Shape;
@@ -178,7 +184,13 @@ macro_rules! decoders {
                 match self { $(Self::$name(config) => config.to_json(),)+ }
             }
 
-            fn tensor_names(&self) -> TensorNames {
+            /// The metadata of a GGUF file.
+            pub(crate) fn to_gguf(&self) -> Result<GgufMetadata, ConfigError> {
+                match self { $(Self::$name(config) => config.to_gguf(),)+ }
+            }
+
+            /// The names of its tensors.
+            pub(crate) fn tensor_names(&self) -> TensorNames {
                 match self { $(Self::$name(config) => config.tensor_names(),)+ }
             }
 

@@ -2,6 +2,8 @@
 
 mod encoder;
 pub(crate) mod files;
+mod gguf;
+mod modelfile;
 pub(crate) mod weights;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ use crate::tokenizer::TokenizerError;
 
 pub use encoder::save_encoder;
 use files::Folder;
+pub use gguf::{GgufNumbers, save_gguf};
+pub use modelfile::modelfile;
 pub use weights::StoredFormat;
 
 /// Why a model could not be written.

@@ -7,6 +7,8 @@
 
 mod cursor;
 mod dequantize;
+mod quantize;
+mod write;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -15,6 +17,8 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 
 pub use dequantize::{BlockFormat, dequantize};
+pub use quantize::quantize;
+pub use write::{TensorSource, write};
 
 use cursor::Cursor;
 

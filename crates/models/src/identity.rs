@@ -16,6 +16,17 @@ pub struct ModelIdentity {
     pub licence: Option<String>,
 }
 
+impl ModelIdentity {
+    /// The identity of the model with a chat template that it did not bring.
+    pub fn with_template(self, source: &str) -> Self {
+        let hash = blake3::hash(source.as_bytes()).to_hex();
+        Self {
+            revision: format!("{}+template-{}", self.revision, &hash[..16]),
+            ..self
+        }
+    }
+}
+
 /// Hash of these files' contents, in this order.
 pub(crate) fn content_hash(files: &[PathBuf]) -> Result<String, CheckpointError> {
     let mut hasher = blake3::Hasher::new();

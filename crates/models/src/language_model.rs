@@ -188,20 +188,14 @@ impl LanguageModel {
         identity: ModelIdentity,
         tokenizer_config: Option<Value>,
     ) -> Result<Self, LoadError> {
-        let template_error = |source| LoadError::ChatTemplate {
-            path: identity.path.clone(),
-            source,
-        };
-        let chat_template = template
-            .map(|source| ChatTemplate::new(&source, tokenizer.special()))
-            .transpose()
-            .map_err(template_error)?;
+        // Only those who use the template mind whether it can be used.
+        let chat_template =
+            template.map(|source| ChatTemplate::unchecked(&source, tokenizer.special()));
         let mut stop_tokens = config.eos_token_ids.clone();
         stop_tokens.extend(tokenizer.eos_id());
-        if let Some(template) = &chat_template {
-            let frame = template
-                .answer_frame(&tokenizer, &[Message::user("?")])
-                .map_err(template_error)?;
+        if let Some(template) = &chat_template
+            && let Ok(frame) = template.answer_frame(&tokenizer, &[Message::user("?")])
+        {
             stop_tokens.extend(frame.end_token);
         }
         stop_tokens.sort_unstable();
@@ -215,6 +209,29 @@ impl LanguageModel {
             identity,
             tokenizer_config,
         })
+    }
+
+    /// The model with the chat template `source`, if it brings none; it then ends its turns as the
+    /// template does. Its identity is [`ModelIdentity::with_template`] in any case.
+    ///
+    /// # Errors
+    /// The template cannot be compiled, or shows no answer.
+    pub fn with_template(mut self, source: &str) -> Result<Self, LoadError> {
+        self.identity = self.identity.with_template(source);
+        if self.chat_template.is_some() {
+            return Ok(self);
+        }
+        let error = |source| LoadError::ChatTemplate {
+            path: self.identity.path.clone(),
+            source,
+        };
+        let template = ChatTemplate::new(source, self.tokenizer.special()).map_err(error)?;
+        let frame = template.answer_frame(&self.tokenizer, &[Message::user("?")]);
+        self.stop_tokens.extend(frame.map_err(error)?.end_token);
+        self.stop_tokens.sort_unstable();
+        self.stop_tokens.dedup();
+        self.chat_template = Some(template);
+        Ok(self)
     }
 
     /// The model for inference: adapters merged, weights in the fastest form.

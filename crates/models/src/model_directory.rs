@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `xldistill.json` | a [`Description`]: kind, settings, tasks, and references to the LLM and encoder with their revisions; written last |
 //! | `projection.safetensors` | `up_projection.weight`, `up_projection.bias` and, with a layer mix, `layer_mix` (stacks) |
+//! | `language_shifts.safetensors` | for each language that is centred, what is added to the encoder's states [layers, width] |
 //! | `adapter/` | a PEFT adapter of the LLM or, if there is none, of the encoder |
 //! | `llm/` or `encoder/` | the whole LLM or encoder, if more than adapters was trained |
 //! | `heads.safetensors` | `{task}.weight` for each task |
@@ -42,6 +43,8 @@ use crate::layers::WeightForm;
 pub const DESCRIPTION_FILE: &str = "xldistill.json";
 /// The projection of a stack.
 const PROJECTION: &str = "projection.safetensors";
+/// What is added to the encoder's states, by language.
+const SHIFTS: &str = "language_shifts.safetensors";
 /// The weights of the heads.
 const HEADS: &str = "heads.safetensors";
 /// The folder of the adapter.
@@ -95,6 +98,7 @@ impl ModelDirectory {
         }
         let files = [
             self.path.join(PROJECTION),
+            self.path.join(SHIFTS),
             self.path.join(HEADS),
             adapter.join(ADAPTER_WEIGHTS),
         ];

@@ -45,6 +45,9 @@ pub struct EncodedText {
     pub spans: Vec<Vec<u32>>,
     /// Whether tokens were dropped to keep the maximum length.
     pub truncated: bool,
+    /// The language whose shift the encoder's states get, by its FLORES-200 code; see
+    /// [`LanguageShifts`](crate::LanguageShifts).
+    pub shift: Option<String>,
 }
 
 /// A text as token ids, with the part of it that each token stands for.
@@ -68,6 +71,7 @@ impl EncodedText {
             types,
             spans,
             truncated,
+            shift: None,
         }
     }
 

@@ -1,8 +1,10 @@
 //! Converts text to token ids and back: Hugging Face `tokenizers`, from `tokenizer.json` or GGUF
 //! metadata.
 
+mod content;
 mod gguf;
 mod layout;
+mod to_gguf;
 mod words;
 
 use std::ops::Range;
@@ -10,8 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
+use tokenizers::Encoding;
 
 use crate::gguf::{Gguf, GgufError};
+use crate::panic_boundary::guarded;
+pub use content::Mark;
+use content::ControlTokens;
 pub use layout::LaidOut;
 use words::WordCache;
 
@@ -52,6 +58,9 @@ pub enum TokenizerError {
         /// Rows of the token table.
         vocab_size: usize,
     },
+    /// A GGUF file cannot describe it.
+    #[error("the tokenizer cannot be written to a GGUF file: {0}")]
+    NoGguf(String),
     /// The tokenizer failed on a text.
     #[error("cannot tokenise: {0}")]
     Failed(String),
@@ -117,6 +126,8 @@ impl SpecialTokens {
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     special: SpecialTokens,
+    /// What a text from data must not be taken for.
+    control: Arc<ControlTokens>,
     /// Words seen so far, for tokenizers that work word by word.
     words: Option<Arc<WordCache>>,
 }
@@ -129,8 +140,7 @@ impl Tokenizer {
             message,
         };
         let bytes = std::fs::read(path).map_err(|source| error(source.to_string()))?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes)
-            .map_err(|source| error(format!("not a tokenizer: {source}")))?;
+        let mut inner = parsed(&bytes).map_err(|message| error(format!("not a tokenizer: {message}")))?;
         // Stored padding or truncation settings are leftovers of training and would change ids
         // here.
         inner.with_padding(None);
@@ -143,11 +153,9 @@ impl Tokenizer {
     /// Builds the tokenizer that a GGUF file's metadata describes.
     pub fn from_gguf(file: &Gguf) -> Result<Self, TokenizerError> {
         let (json, special) = gguf::tokenizer_json(file)?;
-        let inner = tokenizers::Tokenizer::from_bytes(json.to_string()).map_err(|source| {
-            TokenizerError::File {
-                path: file.path().to_path_buf(),
-                message: format!("the tokenizer in the metadata is invalid: {source}"),
-            }
+        let inner = parsed(json.to_string().as_bytes()).map_err(|message| TokenizerError::File {
+            path: file.path().to_path_buf(),
+            message: format!("the tokenizer in the metadata is invalid: {message}"),
         })?;
         Ok(Self::new(inner, special))
     }
@@ -155,6 +163,7 @@ impl Tokenizer {
     fn new(inner: tokenizers::Tokenizer, special: SpecialTokens) -> Self {
         let words = WordCache::new(&inner).map(Arc::new);
         Self {
+            control: Arc::new(ControlTokens::of(&inner)),
             inner,
             special,
             words,
@@ -166,16 +175,42 @@ impl Tokenizer {
         &self.special
     }
 
-    /// Ids of a rendered chat or other text that contains its special tokens: nothing is added, and
-    /// special tokens in the text are recognised.
+    /// Ids of a text that contains its control tokens, such as a rendered chat: nothing is added.
+    /// What comes from data goes through [`Tokenizer::encode_text`] or is marked
+    /// ([`Tokenizer::mark_for`]).
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        self.encode_with(text, false)
+        let words = self.words.as_ref();
+        if let Some(words) = words
+            && let Some(ids) = guarded(|| words.encode(text, &self.inner)).unwrap_or(None)
+        {
+            return ids.map_err(|error| TokenizerError::Failed(error.to_string()));
+        }
+        let encoding = self.guard(|| self.inner.encode_fast(text, false))?;
+        Ok(encoding.get_ids().to_vec())
     }
 
-    /// Ids of a plain text, with the tokens that the tokenizer adds around it (BOS, for some
-    /// models).
+    /// Ids of a text from data: control tokens named in it are text, and nothing is added.
+    pub fn encode_text(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        match self.mark_for(std::iter::once(text), &|_| false) {
+            None => self.encode(text),
+            Some(_) => Ok(self.text_encoding(text)?.get_ids().to_vec()),
+        }
+    }
+
+    /// [`Tokenizer::encode_text`] with the tokens that the tokenizer adds around a text (BOS, for
+    /// some models).
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        self.encode_with(text, true)
+        match self.mark_for(std::iter::once(text), &|_| false) {
+            None => self.encode_raw(text),
+            Some(_) => Ok(self.surrounded(text)?.get_ids().to_vec()),
+        }
+    }
+
+    /// [`Tokenizer::encode_plain`] of a text in which control tokens are recognised: typed by
+    /// somebody who means them.
+    pub fn encode_raw(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        let encoding = self.guard(|| self.inner.encode_fast(text, true))?;
+        Ok(encoding.get_ids().to_vec())
     }
 
     /// [`Tokenizer::encode_plain`] with the bytes of the text that each token stands for; none for a
@@ -184,76 +219,69 @@ impl Tokenizer {
         &self,
         text: &str,
     ) -> Result<(Vec<u32>, Vec<Range<usize>>), TokenizerError> {
-        self.encode_offsets(text, true)
+        Ok(ids_and_offsets(&self.surrounded(text)?))
     }
 
-    /// [`Tokenizer::encode`] with the bytes of the text that each token stands for.
+    /// [`Tokenizer::encode_text`] with the bytes of the text that each token stands for.
     pub fn pieces_with_offsets(
         &self,
         text: &str,
     ) -> Result<(Vec<u32>, Vec<Range<usize>>), TokenizerError> {
-        self.encode_offsets(text, false)
-    }
-
-    fn encode_offsets(
-        &self,
-        text: &str,
-        add_special: bool,
-    ) -> Result<(Vec<u32>, Vec<Range<usize>>), TokenizerError> {
-        let encoding = self.inner.encode(text, add_special);
-        let encoding = encoding.map_err(|error| TokenizerError::Failed(error.to_string()))?;
-        let offsets = encoding.get_offsets().iter();
-        let ranges = offsets.map(|&(start, end)| start..end);
-        Ok((encoding.get_ids().to_vec(), ranges.collect()))
+        Ok(ids_and_offsets(&self.text_encoding(text)?))
     }
 
     /// The number of the word that each token of [`Tokenizer::encode_with_offsets`] belongs to, as
     /// the text is split before tokens are looked for; `None` for a token that was added.
     pub fn word_numbers(&self, text: &str) -> Result<Vec<Option<u32>>, TokenizerError> {
-        let encoding = self.inner.encode(text, true);
-        let encoding = encoding.map_err(|error| TokenizerError::Failed(error.to_string()))?;
-        Ok(encoding.get_word_ids().to_vec())
+        Ok(self.surrounded(text)?.get_word_ids().to_vec())
     }
 
-    fn encode_with(&self, text: &str, add_special: bool) -> Result<Vec<u32>, TokenizerError> {
-        let by_words = match (&self.words, add_special) {
-            (Some(words), false) => words.encode(text, &self.inner),
-            _ => None,
-        };
-        by_words
-            .unwrap_or_else(|| {
-                let encoding = self.inner.encode_fast(text, add_special)?;
-                Ok(encoding.get_ids().to_vec())
-            })
-            .map_err(|error| TokenizerError::Failed(error.to_string()))
+    /// A text from data with the tokens that the tokenizer adds around it.
+    fn surrounded(&self, text: &str) -> Result<Encoding, TokenizerError> {
+        let encoding = self.text_encoding(text)?;
+        self.guard(|| self.inner.post_process(encoding, None, true))
     }
 
-    /// Ids of a text that continues another one: nothing is inserted before its first word, where
-    /// SentencePiece would add a space.
-    pub fn encode_continuation(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+    /// What the library does to a text; it panics on some.
+    fn guard<T>(
+        &self,
+        work: impl FnOnce() -> tokenizers::Result<T>,
+    ) -> Result<T, TokenizerError> {
+        match guarded(work) {
+            Ok(result) => result.map_err(|error| TokenizerError::Failed(error.to_string())),
+            Err(panic) => Err(TokenizerError::Failed(format!(
+                "the tokenizer gives up on this text ({panic}); shorten it, or check the \
+                 tokenizer.json of the model"
+            ))),
+        }
+    }
+
+    /// Ids of a rendered text that continues another one: nothing is inserted before its first
+    /// word, where SentencePiece would add a space.
+    pub fn encode_continuation(
+        &self,
+        text: &str,
+        mark: Option<Mark>,
+    ) -> Result<Vec<u32>, TokenizerError> {
         /// A character that is a separate token in every vocabulary and never merges.
         const ANCHOR: &str = "\n";
         let anchor = self.encode(ANCHOR)?;
-        let both = self.encode(&format!("{ANCHOR}{text}"))?;
+        let both = self.encode_rendered(&format!("{ANCHOR}{text}"), mark)?;
         match both.strip_prefix(anchor.as_slice()) {
             Some(rest) => Ok(rest.to_vec()),
             // The text begins with line breaks, which merge with the anchor.
-            None => self.encode(text),
+            None => self.encode_rendered(text, mark),
         }
     }
 
     /// Text of `ids` without special tokens.
     pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
-        self.inner
-            .decode(ids, true)
-            .map_err(|error| TokenizerError::Failed(error.to_string()))
+        self.guard(|| self.inner.decode(ids, true))
     }
 
     /// Text of `ids`, special tokens included.
     pub fn decode_with_special(&self, ids: &[u32]) -> Result<String, TokenizerError> {
-        self.inner
-            .decode(ids, false)
-            .map_err(|error| TokenizerError::Failed(error.to_string()))
+        self.guard(|| self.inner.decode(ids, false))
     }
 
     /// The id of a token, by its exact name.
@@ -315,8 +343,7 @@ impl Tokenizer {
             let has_row = |token: &Value| token["id"].as_u64() < Some(vocab_size as u64);
             tokens.retain(has_row);
         }
-        let inner = tokenizers::Tokenizer::from_bytes(json.to_string().as_bytes());
-        let inner = inner.map_err(|error| failed(error.to_string()))?;
+        let inner = parsed(json.to_string().as_bytes()).map_err(failed)?;
         Ok(Self::new(inner, self.special))
     }
 
@@ -331,4 +358,16 @@ impl Tokenizer {
         }
         Ok(())
     }
+}
+
+/// The tokenizer that `json` describes; the library panics on some descriptions.
+fn parsed(json: &[u8]) -> Result<tokenizers::Tokenizer, String> {
+    let parsed = guarded(|| tokenizers::Tokenizer::from_bytes(json))?;
+    parsed.map_err(|error| error.to_string())
+}
+
+fn ids_and_offsets(encoding: &Encoding) -> (Vec<u32>, Vec<Range<usize>>) {
+    let offsets = encoding.get_offsets().iter();
+    let offsets = offsets.map(|&(start, end)| start..end);
+    (encoding.get_ids().to_vec(), offsets.collect())
 }

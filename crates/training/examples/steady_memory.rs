@@ -9,7 +9,6 @@
 //! previous line. With a single length, memory must not change from step 10 on; with many lengths
 //! it may grow for as long as a pass can still be the largest so far.
 
-use std::convert::Infallible;
 use std::time::Instant;
 
 use burn::module::Module;
@@ -67,16 +66,16 @@ fn main() {
             step,
             1e-4,
             &settings,
-            |network: &Network, batch: &[usize], place: &_| {
-                Ok::<_, Infallible>(set.loss(network, batch, place))
-            },
+            |network: &Network, batch: &[usize], place: &_| set.loss(network, batch, place),
         );
         let (updated, result) = stepped.expect("computing a loss cannot fail");
         llama = updated;
         tokens += result.tokens;
         let done = step + 1;
         if done % (2 * every) == 0 {
-            held_out.held_out_loss(&llama.valid());
+            held_out
+                .held_out_loss(&llama.valid())
+                .expect("there is no teacher");
         }
         if done == 1 || done == 10 || done % every == 0 {
             let span = if done <= 10 { done.max(2) - 1 } else { every };
@@ -117,6 +116,7 @@ fn examples(count: usize, length: Option<usize>) -> Vec<Encoded> {
                 subset: Subset::LL,
                 answer_start: 1 + draws.choose(length / 2),
                 ids,
+                teacher_prompt: None,
             }
         })
         .collect()

@@ -17,7 +17,6 @@
 //! takes the next `batch` examples, and the speed is that of supervised tokens over all steps;
 //! `--encoded` writes the examples as token ids, so that a peer can do the same work.
 
-use std::convert::Infallible;
 use std::time::Instant;
 
 use corpus::record::{Example, Subset};
@@ -117,9 +116,7 @@ fn main() {
             step,
             1e-5,
             &settings,
-            |network: &Network, batch: &[usize], place: &_| {
-                Ok::<_, Infallible>(set.loss(network, batch, place))
-            },
+            |network: &Network, batch: &[usize], place: &_| set.loss(network, batch, place),
         );
         let (updated, result) = stepped.expect("computing a loss cannot fail");
         llama = updated;
@@ -162,6 +159,7 @@ fn sequences(count: usize, length: usize, vocabulary: u32) -> Vec<Encoded> {
             .map(|at| (row * 7919 + at * 104_729) % vocabulary)
             .collect(),
         answer_start: 1,
+        teacher_prompt: None,
     };
     (0..count as u32).map(sequence).collect()
 }

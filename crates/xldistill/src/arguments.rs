@@ -1,6 +1,7 @@
 //! The command line.
 
 mod classifiers;
+mod comparisons;
 mod keys;
 mod texts;
 
@@ -18,6 +19,7 @@ use crate::system::{SystemConfig, SystemName};
 use crate::systems::{StageCommand, stage_commands};
 
 pub use classifiers::{ExportEmbeddingsArguments, PredictArguments};
+pub use comparisons::{CompareArguments, GridArguments};
 pub use keys::flag;
 pub use texts::{
     EstimateQualityArguments, IdentifyArguments, ScoreCommand, ScoreFiles, TranslateTextArguments,
@@ -53,6 +55,10 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Run a grid of methods, languages, models and seeds, and compare them in tables
+    Grid(GridArguments),
+    /// Compare the evaluations of runs: scores, paired tests, and the keys that differ
+    Compare(CompareArguments),
     /// Show the stages of a run with their shards, dependencies and commands
     Plan(PlanArguments),
     /// Show one encoded example of each subset, with the supervised tokens marked

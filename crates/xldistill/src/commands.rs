@@ -1,10 +1,12 @@
 //! The commands, one per file.
 
 pub mod calibrate;
+pub mod compare;
 pub mod doctor;
 pub mod estimate_quality;
 pub mod export_embeddings;
 pub mod generate;
+pub mod grid;
 pub mod identify;
 pub mod init;
 pub mod inspect;

@@ -65,6 +65,25 @@ fn apply(table: &mut Table, assignment: &str) -> Result<()> {
     Ok(())
 }
 
+/// The keys of `table`, as `section.key`, each with its value in TOML.
+pub fn flat(table: &Table) -> Vec<(String, String)> {
+    fn add(prefix: &str, table: &Table, keys: &mut Vec<(String, String)>) {
+        for (key, value) in table {
+            let path = match prefix.is_empty() {
+                true => key.clone(),
+                false => format!("{prefix}.{key}"),
+            };
+            match value {
+                toml::Value::Table(table) => add(&path, table, keys),
+                value => keys.push((path, value.to_string())),
+            }
+        }
+    }
+    let mut keys = Vec::new();
+    add("", table, &mut keys);
+    keys
+}
+
 /// The parser's message, with the position and, for unknown keys, "did you mean".
 fn explain(place: &str, text: Option<&str>, error: &toml::de::Error) -> ConfigError {
     let message = error.message();

@@ -14,6 +14,7 @@ mod classify;
 mod commands;
 mod comparison;
 mod config_file;
+mod grid;
 mod lines;
 mod mt_llm;
 mod reference;
@@ -86,6 +87,8 @@ fn run(matches: &ArgMatches, terminal: &Terminal) -> anyhow::Result<()> {
             dry_run,
             terminal,
         ),
+        Command::Grid(arguments) => commands::grid::run(&arguments, terminal),
+        Command::Compare(arguments) => commands::compare::run(&arguments),
         Command::Plan(arguments) => commands::plan::run(&arguments),
         Command::Inspect(config) => commands::inspect::run(&config),
         Command::Generate(arguments) => commands::generate::run(&arguments, terminal),

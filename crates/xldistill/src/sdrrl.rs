@@ -3,6 +3,7 @@
 pub mod config;
 mod engines;
 pub mod stages;
+mod texts;
 
 pub use config::Config;
 

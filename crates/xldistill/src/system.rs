@@ -71,6 +71,14 @@ pub trait SystemConfig: Serialize + DeserializeOwned + Sized + Sync + 'static {
     /// that of the run.
     fn seeds(&mut self) -> (u64, Vec<(&'static str, &mut u64)>);
 
+    /// Sets the keys that others imply, unless they are `given`.
+    fn complete(&mut self, _given: &toml::Table) {}
+
+    /// A line about what the config chooses, for those who look at a run before they start it.
+    fn note(&self) -> Option<String> {
+        None
+    }
+
     /// Checks what can be checked without opening a file.
     ///
     /// # Errors
@@ -107,6 +115,7 @@ pub trait SystemConfig: Serialize + DeserializeOwned + Sized + Sync + 'static {
                 *own = seed;
             }
         }
+        config.complete(&table);
         config
             .validate()
             .map_err(|message| ConfigError(format!("{}: {message}", path.display())))?;

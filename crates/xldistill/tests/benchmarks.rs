@@ -19,12 +19,10 @@ fn benchmark(name: &str, path: PathBuf, languages: &[&str], shots: usize) -> Ben
         .iter()
         .map(|code| Language::parse(code).expect("a language"));
     BenchmarkConfig {
-        name: name.to_owned(),
-        path: path.into(),
         languages: languages.collect(),
         shots,
-        scoring: None,
         limit: Some(6),
+        ..BenchmarkConfig::new(name, path)
     }
 }
 

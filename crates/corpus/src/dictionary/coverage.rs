@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use super::Dictionary;
+use super::{BilingualDictionary, Dictionary};
 use crate::language::Language;
 use crate::text::words::WordFinder;
 
@@ -35,6 +35,53 @@ impl Coverage {
     /// Share of the words that have a translation, in [0, 1].
     pub fn share(&self) -> f64 {
         self.known_words as f64 / self.words.max(1) as f64
+    }
+}
+
+/// Number of words from which a coverage says something about a dictionary.
+const ENOUGH_WORDS: usize = 50;
+/// Share of the words of the texts below which a dictionary is hardly one for them.
+const HARDLY_ANY: f64 = 0.002;
+
+/// Whether a dictionary fits texts in the source language.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fit {
+    /// It translates words of the texts.
+    Good,
+    /// It reads the other way round: its translations, not its headwords, are words of the texts.
+    Reversed {
+        /// Share of the words that are headwords.
+        headwords: f64,
+        /// Share of the words that are translations.
+        translations: f64,
+    },
+    /// It has hardly any word of the texts, in either direction.
+    Foreign {
+        /// Share of the words that are headwords.
+        headwords: f64,
+    },
+}
+
+impl Fit {
+    /// The fit of `dictionary` to `texts` in its source `language`. Languages share short words, so
+    /// directions are compared.
+    pub fn of(dictionary: &BilingualDictionary, texts: &[&str], language: Language) -> Fit {
+        let into = Coverage::of(&dictionary.source_to_target, texts, language);
+        let back = Coverage::of(&dictionary.target_to_source, texts, language);
+        let (headwords, translations) = (into.share(), back.share());
+        if into.words < ENOUGH_WORDS {
+            return Fit::Good;
+        }
+        if translations > 2.0 * headwords && translations > 10.0 * HARDLY_ANY {
+            return Fit::Reversed {
+                headwords,
+                translations,
+            };
+        }
+        match headwords < HARDLY_ANY {
+            true => Fit::Foreign { headwords },
+            false => Fit::Good,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
+use super::glosses::{without_brackets, words};
 use super::{DictionaryError, Loaded, read_file};
 
 /// Headwords of entries about the dictionary itself.
@@ -79,35 +80,13 @@ fn base64(digits: &str) -> Option<usize> {
 /// cross-references are skipped.
 fn add(headword: &str, body: &str, loaded: &mut Loaded) {
     for line in body.lines().skip(1) {
-        let line = without_brackets(line);
-        let line = line.trim().trim_start_matches(|c: char| c.is_ascii_digit());
-        let line = line.trim_start_matches(['.', ')']).trim();
-        if line.is_empty() || line.contains(':') || line.starts_with(['"', '-', '→']) {
+        let bare = without_brackets(line);
+        let bare = bare.trim();
+        if bare.is_empty() || bare.contains(':') || bare.starts_with(['"', '-', '→']) {
             continue;
         }
-        for translation in line.split([',', ';', '/']) {
-            let translation = translation.trim().trim_end_matches(['.', '!', '?']);
-            if !translation.is_empty() {
-                loaded.entry(headword, translation);
-            }
+        for translation in words(line) {
+            loaded.entry(headword, &translation);
         }
     }
-}
-
-/// `line` without anything in brackets: grammar, pronunciation, usage.
-fn without_brackets(line: &str) -> String {
-    let mut depth = 0usize;
-    line.chars()
-        .filter(|c| match c {
-            '(' | '[' | '<' | '{' => {
-                depth += 1;
-                false
-            }
-            ')' | ']' | '>' | '}' => {
-                depth = depth.saturating_sub(1);
-                false
-            }
-            _ => depth == 0,
-        })
-        .collect()
 }

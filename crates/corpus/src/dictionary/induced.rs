@@ -8,6 +8,10 @@ use crate::language::Language;
 use crate::seam::{EngineError, Translator};
 use crate::text::words::WordFinder;
 
+/// Letters of the longest word that is translated; what is longer is hardly a word, and translating
+/// it takes long.
+const LONGEST_WORD: usize = 40;
+
 /// The `most` most frequent words of `texts`, in lower case, most frequent first.
 ///
 /// Words that are always capitalised are left out: most are names.
@@ -22,6 +26,9 @@ pub fn vocabulary<'t>(
     for text in texts {
         for word in finder.words(text) {
             let word = &text[word];
+            if word.chars().nth(LONGEST_WORD).is_some() {
+                continue;
+            }
             let lower = !word.contains(char::is_uppercase);
             let (count, seen_lower) = counts.entry(word.to_lowercase()).or_default();
             *count += 1;

@@ -1,25 +1,39 @@
-//! Dictionaries with one pair per line: TSV, or MUSE's format with a space between the two words.
+//! Dictionaries with an entry per line: TSV, CSV, or MUSE's format with a space between the two words.
 
 use std::path::Path;
 
-use super::{DictionaryError, Loaded, read_file};
+use super::glosses::words;
+use super::{DictionaryError, Loaded};
+use crate::source::kind::Kind;
+use crate::source::{Text, delimited};
 
-/// Reads `word TAB translation` (further columns are ignored) or `word translation`; lines that
-/// begin with `#` are comments.
+/// Reads `word TAB translation` (further columns are ignored), `word,translation` of a `.csv` file or
+/// `word translation`; lines that begin with `#` are comments. A cell may hold several words:
+/// `limão, lima (f)`.
 pub(super) fn read(path: &Path, loaded: &mut Loaded) -> Result<(), DictionaryError> {
-    let bytes = read_file(path)?;
-    for line in bytes.split(|&byte| byte == b'\n') {
+    let text = Text::read(path)?;
+    if Kind::of(path) == Some(Kind::Commas) {
+        for (_, cells) in delimited::rows(&text, b',', true, path)? {
+            let cell = |place: usize| str::from_utf8(cells.get(place)?).ok();
+            match cell(0).zip(cell(1)) {
+                Some((word, translation)) => add(word, translation, loaded),
+                None => loaded.malformed += 1,
+            }
+        }
+        return Ok(());
+    }
+    for (_, line) in text.full_lines() {
         let Ok(line) = str::from_utf8(line) else {
             loaded.malformed += 1;
             continue;
         };
-        let line = line.trim_start_matches('\u{feff}').trim();
-        if line.is_empty() || line.starts_with('#') {
+        let line = line.trim();
+        if line.starts_with('#') {
             continue;
         }
         let mut tabs = line.split('\t');
         match (tabs.next(), tabs.next()) {
-            (Some(word), Some(translation)) => loaded.entry(word, translation),
+            (Some(word), Some(translation)) => add(word, translation, loaded),
             _ => {
                 let mut words = line.split_whitespace();
                 match (words.next(), words.next(), words.next()) {
@@ -30,4 +44,17 @@ pub(super) fn read(path: &Path, loaded: &mut Loaded) -> Result<(), DictionaryErr
         }
     }
     Ok(())
+}
+
+/// Adds every translation of every headword of two cells.
+fn add(headwords: &str, translations: &str, loaded: &mut Loaded) {
+    let (headwords, translations) = (words(headwords), words(translations));
+    if headwords.is_empty() || translations.is_empty() {
+        loaded.unused += 1;
+    }
+    for word in &headwords {
+        for translation in &translations {
+            loaded.entry(word, translation);
+        }
+    }
 }

@@ -110,17 +110,6 @@ pub enum LabelledError {
         /// The languages found.
         found: String,
     },
-    /// A quote that is never closed.
-    #[error(
-        "{}:{line}: a quote at the beginning of a cell is never closed; close it, or set \
-         columns.quoted = false if quotes are part of the text", path.display()
-    )]
-    OpenQuote {
-        /// The file.
-        path: PathBuf,
-        /// Line of the row, from 1.
-        line: u64,
-    },
     /// A file of labels is malformed.
     #[error("{}:{line}: {message}", path.display())]
     LabelFile {

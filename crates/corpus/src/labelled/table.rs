@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{LabelledError, delimited};
-use crate::source::{Broken, SourceError, Text, extension, json, lossy, parquet, utf8};
+use super::LabelledError;
+use crate::source::kind::Kind;
+use crate::source::{Broken, SourceError, Text, delimited, json, lossy, parquet, utf8};
 
 /// The rows of a file.
 pub struct Table {
@@ -35,20 +36,20 @@ pub struct Form<'a> {
 
 impl Table {
     /// Reads the file at `path`: `.jsonl`, `.json` and `.parquet` by their kind, `.csv` separated
-    /// by commas, everything else by tabs.
+    /// by commas, everything else by tabs; `.gz` after any of these is unpacked.
     pub fn read(path: &Path, form: &Form) -> Result<Table, LabelledError> {
-        let bytes = std::fs::read(path).map_err(SourceError::io(path))?;
-        match extension(path) {
-            Some("parquet") => {
-                let rows = parquet::read(path, bytes)?.into_iter();
-                let rows = rows.map(|row| Ok(Cells::Object(row)));
+        match Kind::of(path) {
+            Some(Kind::Parquet) => {
+                let rows = parquet::open(path, &|_| true)?;
+                let rows =
+                    rows.map(|row| row.map(|(number, row)| (number, Ok(Cells::Object(row)))));
                 Ok(Table {
                     header: None,
-                    rows: (1..).zip(rows).collect(),
+                    rows: rows.collect::<Result<Vec<_>, _>>()?,
                 })
             }
-            Some("jsonl" | "ndjson" | "json") => {
-                let text = Text::of(path, bytes)?;
+            Some(Kind::Json | Kind::JsonLines) => {
+                let text = Text::read(path)?;
                 let rows = json::rows(&text, path)?;
                 let rows = rows.parsed().map(|(line, row)| {
                     let row = row.and_then(|row| match row.is_object() {
@@ -68,11 +69,11 @@ impl Table {
             }
             kind => {
                 let (separator, quoted) = match kind {
-                    Some("csv") => (b',', true),
+                    Some(Kind::Commas) => (b',', true),
                     _ => (b'\t', form.quoted),
                 };
-                let text = Text::of(path, bytes)?;
-                let rows = delimited::rows(text.bytes(), separator, quoted, path)?;
+                let text = Text::read(path)?;
+                let rows = delimited::rows(&text, separator, quoted, path)?;
                 Table::separated(path, separator, rows, form)
             }
         }

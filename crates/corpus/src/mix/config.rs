@@ -7,21 +7,6 @@ use crate::record::Subset;
 use crate::stage::StageError;
 
 /// Settings of the transfer set. The defaults are the paper's method with an answer directive.
-///
-/// The paper's baselines and ablations are settings of `subsets` and `generated_fraction`:
-///
-/// | method (section) | subsets | generated_fraction | answer_directive |
-/// |---|---|---|---|
-/// | SDRRL (3.2) | all | 0.5 | |
-/// | SFT (4.1) | `LL` | 0 | |
-/// | T-SFT (4.1) | `LL`, `TT` | 0 | |
-/// | CIT (4.1) | `LL`, `LT` | 0 | `cross-lingual` |
-/// | without TL and LT (Table 6) | `LL`, `TT`, `mt`, `comp` | 0.5 | |
-/// | without ŷ (Table 6) | all | 0 | |
-/// | without mt and comp (Table 6) | `LL`, `TL`, `LT`, `TT` | 0.5 | |
-/// | only mt and comp (Table 6) | `mt`, `comp` | | |
-///
-/// `code_switched = false` is Table 6's "without code-switching", and belongs to the baselines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MixConfig {
@@ -30,20 +15,31 @@ pub struct MixConfig {
     pub seed: u64,
     /// The subsets U; empty ones do not count.
     pub subsets: Vec<Subset>,
-    /// Share of examples with the LLM's own answer ŷ instead of the given answer y.
+    /// How the given answers y and the LLM's own answers ŷ are sampled (Eq. 4).
+    pub sampling: Sampling,
+    /// Share of the questions with the LLM's own answer ŷ, drawn among those whose ŷ was not
+    /// rejected; without effect on `sampling = "both"`. All subsets of a question have the same
+    /// answer.
     pub generated_fraction: f64,
     /// Whether a question asks for the language of its answer, if that is another.
     pub answer_directive: AnswerDirective,
     /// Whether code-switched questions are used.
     pub code_switched: bool,
-    /// Maximum number of pairs taken from each parallel corpus (1,000 in the paper's experiments).
+    /// Subsets of which a teacher, the LLM before training, gives distributions over the answers: it
+    /// is asked the plain question in the source language. `LL`, `TL`, both or none; see
+    /// `train.distil_share`.
+    pub distilled: Vec<Subset>,
+    /// Maximum number of training pairs taken from each parallel corpus (1,000 in the paper's
+    /// experiments); what is held out comes in addition.
     pub parallel_pairs: usize,
     /// Selection of these pairs.
     pub pair_selection: PairSelection,
-    /// Maximum number of sentences taken from each monolingual text.
+    /// Maximum number of training sentences taken from each monolingual text.
     pub monolingual_sentences: usize,
-    /// Share of the questions and sentences held out of training.
+    /// Share of the questions and sentences that are held out to choose the checkpoint.
     pub held_out_fraction: f64,
+    /// Share of the questions and sentences that are held out for the evaluation alone.
+    pub test_fraction: f64,
 }
 
 impl Default for MixConfig {
@@ -51,15 +47,31 @@ impl Default for MixConfig {
         Self {
             seed: 0,
             subsets: Subset::ALL.to_vec(),
+            sampling: Sampling::OneOfTwo,
             generated_fraction: 0.5,
             answer_directive: AnswerDirective::CrossLingual,
             code_switched: true,
+            distilled: Vec::new(),
             parallel_pairs: 1000,
             pair_selection: PairSelection::Sampled,
             monolingual_sentences: 1000,
             held_out_fraction: 0.05,
+            test_fraction: 0.05,
         }
     }
+}
+
+/// Sampling of the given answers and the LLM's own: Eq. 4, which leaves open whether a question can
+/// have both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sampling {
+    /// Every question has one of the two.
+    OneOfTwo,
+    /// Each of the two is drawn by itself: a question may have both or neither.
+    Independent,
+    /// Every question has both, unless its ŷ was rejected.
+    Both,
 }
 
 /// Whether questions name the language of their answers.
@@ -105,10 +117,25 @@ impl MixConfig {
                 "mix.generated_fraction = {value} is not between 0 and 1"
             ));
         }
-        if !(0.0..1.0).contains(&self.held_out_fraction) {
-            let value = self.held_out_fraction;
+        for (key, value) in [
+            ("held_out_fraction", self.held_out_fraction),
+            ("test_fraction", self.test_fraction),
+        ] {
+            if !(0.0..1.0).contains(&value) {
+                return error(format!("mix.{key} = {value} is not at least 0 and below 1"));
+            }
+        }
+        let held_out = self.held_out_fraction + self.test_fraction;
+        if held_out >= 1.0 {
             return error(format!(
-                "mix.held_out_fraction = {value} is not at least 0 and below 1"
+                "mix.held_out_fraction + mix.test_fraction = {held_out} leaves nothing to train on; lower one of them"
+            ));
+        }
+        let answered_in_source = [Subset::LL, Subset::TL];
+        if let Some(subset) = (self.distilled.iter()).find(|&d| !answered_in_source.contains(d)) {
+            return error(format!(
+                "mix.distilled: {} cannot be taught by a teacher that answers in the source language; choose LL, TL or both",
+                subset.name()
             ));
         }
         Ok(())

@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::Mixed;
+use super::split::Part;
 use crate::record::Subset;
 use crate::sampling;
 use crate::stage::StageError;
@@ -17,8 +18,11 @@ pub struct SubsetSummary {
     pub rows: u64,
     /// Of these, rows whose answer is the LLM's own.
     pub generated: u64,
-    /// Rows that are held out.
+    /// Rows that are held out to choose the checkpoint.
     pub held_out_rows: u64,
+    /// Rows that are held out for the evaluation alone.
+    #[serde(default)]
+    pub test_rows: u64,
     /// Characters of all questions in the training part.
     pub question_characters: u64,
     /// Characters of all answers in the training part.
@@ -31,12 +35,13 @@ pub(super) struct Draft {
     key: u64,
     line: Vec<u8>,
     subset: Subset,
-    held_out: bool,
+    part: Part,
     generated: bool,
     question_characters: u64,
     answer_characters: u64,
-    /// For an example of LL: its question, and its rank among those of the question.
-    question: Option<(String, u64)>,
+    /// For an example of LL: its question and whether the answer is the LLM's own, and its rank
+    /// among those examples.
+    question: Option<((String, bool), u64)>,
 }
 
 impl Draft {
@@ -44,7 +49,7 @@ impl Draft {
     pub(super) fn of(mixed: Mixed, question: Option<&str>, seed: u64) -> Result<Draft, StageError> {
         let Mixed {
             example,
-            held_out,
+            part,
             generated,
         } = mixed;
         let question = question.filter(|_| example.subset == Subset::LL);
@@ -52,13 +57,13 @@ impl Draft {
             key: sampling::shuffle_key(seed, "order", &example.id),
             line: line(&example)?,
             subset: example.subset,
-            held_out,
+            part,
             generated,
             question_characters: example.question.chars().count() as u64,
             answer_characters: example.answer.chars().count() as u64,
             question: question.map(|id| {
                 let rank = sampling::shuffle_key(seed, "LL language", &example.id);
-                (id.to_owned(), rank)
+                ((id.to_owned(), generated), rank)
             }),
         })
     }
@@ -78,7 +83,7 @@ pub(super) struct TransferSet {
     drafts: Vec<Draft>,
     /// With several target languages a question has an LL example for each, which differ in the
     /// words that were switched alone. The one of the lowest rank is kept: its rank and its place.
-    questions: FxHashMap<String, (u64, usize)>,
+    questions: FxHashMap<(String, bool), (u64, usize)>,
 }
 
 impl TransferSet {
@@ -105,11 +110,11 @@ impl TransferSet {
             .sort_unstable_by(|a, b| (a.key, &a.line).cmp(&(b.key, &b.line)));
     }
 
-    /// The lines of the training part, or of the held-out part.
-    pub(super) fn lines(&self, held_out: bool) -> impl Iterator<Item = &[u8]> {
-        let part = self.drafts.iter();
-        let part = part.filter(move |draft| draft.held_out == held_out);
-        part.map(|draft| draft.line.as_slice())
+    /// The lines of a part.
+    pub(super) fn lines(&self, part: Part) -> impl Iterator<Item = &[u8]> {
+        let drafts = self.drafts.iter();
+        let drafts = drafts.filter(move |draft| draft.part == part);
+        drafts.map(|draft| draft.line.as_slice())
     }
 
     /// The summary of every subset, for the manifest.
@@ -117,11 +122,14 @@ impl TransferSet {
         let mut summaries: BTreeMap<_, SubsetSummary> = BTreeMap::new();
         for draft in &self.drafts {
             let summary = summaries.entry(draft.subset.name()).or_default();
-            if draft.held_out {
-                summary.held_out_rows += 1;
+            match draft.part {
+                Part::Train => summary.rows += 1,
+                Part::Validation => summary.held_out_rows += 1,
+                Part::Test => summary.test_rows += 1,
+            }
+            if draft.part != Part::Train {
                 continue;
             }
-            summary.rows += 1;
             summary.generated += u64::from(draft.generated);
             summary.question_characters += draft.question_characters;
             summary.answer_characters += draft.answer_characters;

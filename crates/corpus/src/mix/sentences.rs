@@ -3,8 +3,8 @@
 use rustc_hash::FxHashSet;
 use serde_json::{Value, json};
 
-use super::answers::is_held_out;
 use super::config::{MixConfig, PairSelection};
+use super::split::Part;
 use super::{MixInputs, Mixed, SentenceTasks, contamination};
 use crate::decontamination::EvaluationIndex;
 use crate::language::Language;
@@ -32,15 +32,16 @@ pub struct TargetSentences {
     pub sentences: Vec<String>,
 }
 
-/// Adds both directions of every chosen pair to mt, and its target sentence to comp.
+/// Adds both directions of every chosen pair to mt, and its target sentence to comp. Returns the
+/// target sentences.
 ///
 /// Pairs that share a sentence with an earlier one are passed over: one of them might be held out.
-pub(super) fn add_pairs(
+pub(super) fn add_pairs<'a>(
     set: &mut SentenceTasks,
-    corpus: &TargetPairs,
+    corpus: &'a TargetPairs,
     inputs: &MixInputs<'_>,
     config: &MixConfig,
-) {
+) -> FxHashSet<&'a String> {
     let (source, target) = (inputs.source, corpus.target);
     let ids: Vec<String> = corpus
         .pairs
@@ -69,9 +70,8 @@ pub(super) fn add_pairs(
         }
         sources.insert(source_text);
         targets.insert(target_text);
-        taken += 1;
-
-        let held_out = is_held_out(source_text, config);
+        let part = Part::of(source_text, config);
+        taken += usize::from(part == Part::Train);
         if config.wants(Subset::Mt) {
             let directions = [
                 (source, source_text, target, target_text),
@@ -85,22 +85,25 @@ pub(super) fn add_pairs(
                     answer_language: to,
                     question: template::translation(sentence, from, to),
                     answer: translation.clone(),
+                    teacher_question: None,
                 };
                 set.examples.push(Mixed {
                     example,
-                    held_out,
+                    part,
                     generated: false,
                 });
             }
         }
-        add_completion(set, &cutter, id, target_text, held_out, config);
+        add_completion(set, &cutter, id, target_text, part, config);
     }
+    targets
 }
 
-/// Adds every chosen sentence to comp.
-pub(super) fn add_monolingual(
+/// Adds every chosen sentence to comp, except those that pairs have already added.
+pub(super) fn add_monolingual<'a>(
     set: &mut SentenceTasks,
-    text: &TargetSentences,
+    text: &'a TargetSentences,
+    mut seen: FxHashSet<&'a String>,
     evaluation: Option<&EvaluationIndex>,
     config: &MixConfig,
 ) {
@@ -110,7 +113,6 @@ pub(super) fn add_monolingual(
         .iter()
         .map(|s| id("text", text.target, &[s]))
         .collect();
-    let mut seen = FxHashSet::default();
     let order = order(&ids, config)
         .into_iter()
         .filter(|&index| seen.insert(&text.sentences[index]));
@@ -125,9 +127,9 @@ pub(super) fn add_monolingual(
             set.rejected.push(rejected);
             continue;
         }
-        taken += 1;
-        let held_out = is_held_out(sentence, config);
-        add_completion(set, &cutter, id, sentence, held_out, config);
+        let part = Part::of(sentence, config);
+        taken += usize::from(part == Part::Train);
+        add_completion(set, &cutter, id, sentence, part, config);
     }
 }
 
@@ -136,7 +138,7 @@ fn add_completion(
     cutter: &Cutter,
     id: &str,
     sentence: &str,
-    held_out: bool,
+    part: Part,
     config: &MixConfig,
 ) {
     if !config.wants(Subset::Comp) {
@@ -160,10 +162,11 @@ fn add_completion(
         answer_language: cutter.language,
         question: template::completion(beginning, cutter.language),
         answer: sentence.to_owned(),
+        teacher_question: None,
     };
     set.examples.push(Mixed {
         example,
-        held_out,
+        part,
         generated: false,
     });
 }

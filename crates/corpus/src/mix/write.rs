@@ -9,15 +9,19 @@ use serde_json::json;
 
 use super::config::MixConfig;
 use super::drafts::{TransferSet, line};
+use super::split::Part;
 use super::{LeftOut, MixInputs};
 use crate::decontamination::EvaluationIndex;
 use crate::stage::{Counts, Manifest, Names, RowResults, Shard, StageError, file_name};
 
-/// The held-out part of the transfer set, beside the output file.
+/// The part of the transfer set that chooses the checkpoint, beside the output file.
 pub const HELD_OUT_FILE: &str = "held_out.jsonl";
 
+/// The part of the transfer set for the evaluation alone, beside the output file.
+pub const TEST_FILE: &str = "test.jsonl";
+
 /// Raised when the same inputs and config give another transfer set.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Everything that decides the transfer set.
 pub(super) fn provenance(
@@ -79,14 +83,16 @@ impl<'a> Target<'a> {
         inputs: &MixInputs<'_>,
         started: Instant,
     ) -> Result<Manifest, StageError> {
-        if set.lines(false).next().is_none() {
+        if set.lines(Part::Train).next().is_none() {
             let why = "no row has what the wanted subsets need, or all are held out".into();
             return Err(StageError::Empty { stage: "mix", why });
         }
         artefacts::remove(&self.names.manifest)?;
         let held_out = self.folder.join(HELD_OUT_FILE);
-        let (outputs, output_hash) = write_lines(&self.names.output, set.lines(false))?;
-        let (held_out_rows, held_out_hash) = write_lines(&held_out, set.lines(true))?;
+        let test = self.folder.join(TEST_FILE);
+        let (outputs, output_hash) = write_lines(&self.names.output, set.lines(Part::Train))?;
+        let (held_out_rows, held_out_hash) = write_lines(&held_out, set.lines(Part::Validation))?;
+        let (test_rows, test_hash) = write_lines(&test, set.lines(Part::Test))?;
         let mut counts = Counts {
             rows: inputs.rows.len(),
             outputs,
@@ -105,6 +111,7 @@ impl<'a> Target<'a> {
         let files = [
             (file_name(&self.names.output), output_hash),
             (HELD_OUT_FILE.to_owned(), held_out_hash),
+            (TEST_FILE.to_owned(), test_hash),
             (file_name(&self.names.rejected), rejected_hash),
         ];
         let seconds = started.elapsed().as_secs_f64();
@@ -112,7 +119,9 @@ impl<'a> Target<'a> {
             shard: Shard::WHOLE,
             details: json!({
                 "subsets": set.summaries(),
+                "answers": left_out.answers,
                 "held_out_rows": held_out_rows,
+                "test_rows": test_rows,
                 "evaluation_texts": inputs.evaluation.map_or(0, EvaluationIndex::len),
             }),
             rows_per_second: counts.rows as f64 / seconds.max(1e-6),

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::SourceError;
-use super::format::{Columns, Format, Layout, Tags};
+use super::format::Columns;
 
 /// The name of the file.
 pub(super) const FILE_NAME: &str = "dataset_info.json";
@@ -22,11 +23,12 @@ struct Entry {
     #[serde(default)]
     columns: BTreeMap<String, String>,
     #[serde(default)]
-    tags: Tags,
+    tags: BTreeMap<String, String>,
 }
 
-/// The layout that a `dataset_info.json` beside the data file `path` gives it.
-pub(super) fn layout_of(path: &Path) -> Result<Option<Layout>, SourceError> {
+/// The columns that a `dataset_info.json` beside the data file `path` gives it. The file of that name
+/// that Hugging Face's `datasets` writes describes other things and is passed over.
+pub(super) fn columns_of(path: &Path) -> Result<Option<Columns>, SourceError> {
     let Some((folder, name)) = path.parent().zip(path.file_name()) else {
         return Ok(None);
     };
@@ -36,11 +38,28 @@ pub(super) fn layout_of(path: &Path) -> Result<Option<Layout>, SourceError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(SourceError::io(&info)(error)),
     };
-    let entries: BTreeMap<String, Entry> =
-        serde_json::from_str(&text).map_err(|error| SourceError::DatasetInfo {
-            path: info.clone(),
-            message: error.to_string(),
-        })?;
+    let fault = |error: serde_json::Error| SourceError::DatasetInfo {
+        path: info.clone(),
+        message: error.to_string(),
+    };
+    let value: Value = serde_json::from_str(&text).map_err(fault)?;
+    let is_entry = |entry: &Value| {
+        let keys = [
+            "file_name",
+            "hf_hub_url",
+            "ms_hub_url",
+            "script_url",
+            "cloud_file_name",
+        ];
+        keys.iter().any(|key| entry.get(key).is_some())
+    };
+    if !value
+        .as_object()
+        .is_some_and(|sets| sets.values().any(is_entry))
+    {
+        return Ok(None);
+    }
+    let entries: BTreeMap<String, Entry> = serde_json::from_value(value).map_err(fault)?;
     let found = entries
         .iter()
         .find(|(_, entry)| entry.file_name.as_deref().map(str::as_ref) == Some(name));
@@ -57,24 +76,38 @@ pub(super) fn layout_of(path: &Path) -> Result<Option<Layout>, SourceError> {
     if entry.ranking {
         return Err(refused("has preferences (\"ranking\"), not answers".into()));
     }
-    let column = |name: &str| entry.columns.get(name).cloned();
-    let columns = Columns {
-        prompt: column("prompt"),
-        query: column("query"),
-        response: column("response"),
-        messages: column("messages"),
-        history: column("history"),
-        system: column("system"),
-    };
-    let format = match entry.formatting.as_deref() {
-        None | Some("alpaca") => Format::Alpaca,
-        Some("sharegpt") => Format::Sharegpt,
-        Some("openai") => Format::Messages,
+    // LLaMA-Factory's defaults.
+    let (flat, turns, tags) = match entry.formatting.as_deref() {
+        None | Some("alpaca") => (true, None, ["", ""]),
+        Some("sharegpt") => (false, Some("conversations"), ["from", "value"]),
+        Some("openai") => (false, Some("messages"), ["role", "content"]),
         Some(other) => {
             return Err(refused(format!(
                 "formatting \"{other}\" is not alpaca, sharegpt or openai"
             )));
         }
     };
-    Ok(Some(Layout::new(format, columns, entry.tags.clone())))
+    let column = |name: &str, usual: Option<&str>| {
+        entry
+            .columns
+            .get(name)
+            .cloned()
+            .or(usual.map(str::to_owned))
+    };
+    let tag = |name: &str, usual: &str| {
+        let usual = Some(usual.to_owned()).filter(|usual| !usual.is_empty());
+        entry.tags.get(name).cloned().or(usual)
+    };
+    Ok(Some(Columns {
+        prompt: column("prompt", flat.then_some("instruction")),
+        query: column("query", flat.then_some("input")),
+        response: column("response", flat.then_some("output")),
+        messages: column("messages", turns),
+        history: column("history", flat.then_some("history")),
+        system: column("system", Some("system")),
+        role: tag("role_tag", tags[0]),
+        content: tag("content_tag", tags[1]),
+        user: tag("user_tag", ""),
+        assistant: tag("assistant_tag", ""),
+    }))
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::json::without_position;
+use crate::language::Language;
 
 /// Error returned when a data set cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -19,17 +20,65 @@ pub enum SourceError {
     },
 
     /// A file of an unknown kind.
-    #[error("{}: not a .json, .jsonl or .parquet file", path.display())]
+    #[error(
+        "{}: not a .json, .jsonl, .parquet, .csv or .tsv file", path.display()
+    )]
     Extension {
         /// The file.
         path: PathBuf,
     },
 
+    /// A file in a format that cannot be read.
+    #[error("{} is {what}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The format, and the way out.
+        what: String,
+    },
+
+    /// A file that does not fit into memory.
+    #[error("{} holds more than {gib} GiB unpacked; split it", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit, in GiB.
+        gib: u64,
+    },
+
+    /// More text than a data set may have in memory.
+    #[error(
+        "{}: the instructions have more than {gib} GiB of text; set data.limit, or split the data",
+        path.display()
+    )]
+    TooMuchText {
+        /// The file with which the limit is exceeded.
+        path: PathBuf,
+        /// The limit, in GiB.
+        gib: usize,
+    },
+
     /// A folder without data.
-    #[error("{} holds no .json, .jsonl or .parquet file", path.display())]
+    #[error(
+        "{} holds no .json, .jsonl, .parquet, .csv or .tsv file with training data{found}",
+        path.display()
+    )]
     NoFiles {
         /// The folder.
         path: PathBuf,
+        /// What it holds instead.
+        found: String,
+    },
+
+    /// A folder with several data sets.
+    #[error(
+        "{} holds several data sets ({folders}); name one of the folders", path.display()
+    )]
+    SeveralFolders {
+        /// The folder.
+        path: PathBuf,
+        /// Names of the folders in it.
+        folders: String,
     },
 
     /// A folder without text, or a pattern that no file matches.
@@ -43,7 +92,7 @@ pub enum SourceError {
 
     /// A table without a column of text.
     #[error(
-        "{}: no column is called {wanted}; it has {columns}; name those with text in `fields`",
+        "{}: no column is called {wanted}; it has {columns}; name those with text: {key}",
         path.display()
     )]
     NoColumn {
@@ -53,13 +102,20 @@ pub enum SourceError {
         wanted: String,
         /// The names of the columns.
         columns: String,
+        /// What to write.
+        key: &'static str,
     },
 
     /// A file in another encoding.
-    #[error("{} is UTF-16; convert it to UTF-8 first", path.display())]
+    #[error(
+        "{0} is {encoding}; convert it to UTF-8, e.g. with iconv -f {encoding} -t UTF-8 {0}",
+        path.display()
+    )]
     Utf16 {
         /// The file.
         path: PathBuf,
+        /// The encoding: `UTF-16` or `UTF-32`, with the order of bytes if it has no mark.
+        encoding: &'static str,
     },
 
     /// A line in another encoding, in a file of which every line is needed.
@@ -84,6 +140,29 @@ pub enum SourceError {
         message: String,
     },
 
+    /// A file that is malformed as a whole.
+    #[error("{}:{line}: {message}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// The fault.
+        message: String,
+    },
+
+    /// A quote that is never closed.
+    #[error(
+        "{}:{line}: a quote at the beginning of a cell is never closed; close it, or set \
+         columns.quoted = false if quotes are part of the text", path.display()
+    )]
+    OpenQuote {
+        /// The file.
+        path: PathBuf,
+        /// Line of the row, from 1.
+        line: u64,
+    },
+
     /// A Parquet file that cannot be read.
     #[error("{}: {message}", path.display())]
     Parquet {
@@ -95,15 +174,17 @@ pub enum SourceError {
 
     /// No known layout fits the first rows.
     #[error(
-        "{}: rows with the keys {keys} have no known layout; expected instruction and output \
-         (Alpaca), conversations (ShareGPT), messages (chat), prompt and completion, or question \
-         and answer; name other columns in a dataset_info.json beside the file, as LLaMA-Factory does", path.display()
+        "{}: no known columns among {keys}; name those with question and answer, e.g. \
+         data.columns = {{ prompt = \"{example}\", response = \"…\" }}, or a conversation: \
+         data.columns = {{ messages = \"…\" }}", path.display()
     )]
     UnknownFormat {
         /// The file.
         path: PathBuf,
         /// The keys of its first row.
         keys: String,
+        /// One of them.
+        example: String,
     },
 
     /// `dataset_info.json` describes the file in a way that is not understood.
@@ -133,6 +214,49 @@ pub enum SourceError {
         first: String,
         /// The limit, in percent.
         percent: f64,
+    },
+
+    /// More rows cannot be used than are kept in memory, whatever share of the rows they are.
+    #[error(
+        "{}: {rejected} rows cannot be used, {usable} before them can; remove such rows: the first is \
+         {first}", path.display()
+    )]
+    MostRejected {
+        /// The file.
+        path: PathBuf,
+        /// Rows that cannot be used.
+        rejected: usize,
+        /// Usable rows before the last of them.
+        usable: usize,
+        /// The first of them.
+        first: String,
+    },
+
+    /// The two languages of a parallel corpus are swapped.
+    #[error(
+        "{}: {from} and {to} are swapped; write {{ path = …, columns = [2, 1] }}, or exchange \
+         source and target of two aligned files", path.display()
+    )]
+    SwappedLanguages {
+        /// The file.
+        path: PathBuf,
+        /// The language that the first side should have.
+        from: Language,
+        /// The language that the second side should have.
+        to: Language,
+    },
+
+    /// Text in another language than it should be.
+    #[error("{}: {what} is in {found}, not in {expected}", path.display())]
+    OtherLanguage {
+        /// The file.
+        path: PathBuf,
+        /// The part of it.
+        what: &'static str,
+        /// Its language.
+        found: Language,
+        /// The language that it should have.
+        expected: Language,
     },
 
     /// Not a single row.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Broken;
 use super::format::Layout;
+use super::text::{abridged, text_fault};
 
 /// The first exchange of a row.
 #[derive(Debug, PartialEq)]
@@ -29,7 +30,7 @@ impl Exchange {
             Err((reason, detail)) => Err(Broken {
                 reason,
                 detail,
-                row,
+                row: abridged(row),
             }),
         }
     }
@@ -41,15 +42,12 @@ impl Exchange {
                 format!("expected an object, found {}", kind(row)),
             ));
         }
-        let mut exchange = match &layout.columns.messages {
+        let columns = &layout.0;
+        let mut exchange = match &columns.messages {
             Some(column) => of_turns(required(row, column)?, layout)?,
             None => of_columns(row, layout)?,
         };
-        let system = layout
-            .columns
-            .system
-            .as_ref()
-            .and_then(|column| row.get(column));
+        let system = columns.system.as_ref().and_then(|column| row.get(column));
         exchange.system += u32::from(
             system
                 .and_then(Value::as_str)
@@ -65,6 +63,10 @@ impl Exchange {
         }
         if exchange.answer.is_empty() {
             return Err(("empty_answer", "the answer is empty".into()));
+        }
+        let texts = [&exchange.question, &exchange.answer];
+        if let Some(fault) = texts.into_iter().find_map(|text| text_fault(text)) {
+            return Err(fault);
         }
         Ok(exchange)
     }
@@ -83,7 +85,7 @@ impl Exchange {
 
 /// Layouts with one column for the question and one for the answer.
 fn of_columns(row: &Value, layout: &Layout) -> Result<Exchange, Reason> {
-    let columns = &layout.columns;
+    let columns = &layout.0;
     let column = |name: &Option<String>| name.clone().unwrap_or_default();
     // A row with earlier turns begins with the first of them.
     let history = columns
@@ -121,22 +123,24 @@ fn of_turns(turns: &Value, layout: &Layout) -> Result<Exchange, Reason> {
     };
     let role = |turn: &Value| role(turn, layout);
     let Some(first) = turns.iter().position(|turn| role(turn) == Role::User) else {
-        return Err(("no_exchange", "no turn of the user".into()));
+        return Err(("no_exchange", nobody_asks(turns, layout)));
     };
     let system = turns[..first]
         .iter()
         .filter(|turn| role(turn) == Role::System)
         .count();
-    let answer = turns
-        .get(first + 1)
-        .filter(|turn| role(turn) == Role::Assistant);
-    let Some(answer) = answer else {
-        return Err((
-            "no_exchange",
-            "the user's first turn is not followed by an answer".into(),
-        ));
+    let answer = turns.get(first + 1);
+    let Some(answer) = answer.filter(|turn| role(turn) == Role::Assistant) else {
+        let detail = match answer.and_then(|turn| speaker(turn, layout)) {
+            Some(name) => format!(
+                "the user's first turn is followed by one of {name:?}; if that is the assistant, \
+                 write data.columns.assistant = {name:?}"
+            ),
+            None => "the user's first turn is not followed by an answer".to_owned(),
+        };
+        return Err(("no_exchange", detail));
     };
-    let content = layout.tags.content_tag.as_deref().unwrap_or("content");
+    let content = layout.0.content.as_deref().unwrap_or("content");
     let said = |turn: &Value| text(required(turn, content)?, &[]);
     let mut exchange = Exchange::new(&said(&turns[first])?, &said(answer)?);
     exchange.system = system as u32;
@@ -144,7 +148,30 @@ fn of_turns(turns: &Value, layout: &Layout) -> Result<Exchange, Reason> {
     Ok(exchange)
 }
 
-#[derive(PartialEq)]
+/// The finding that no turn is the user's, with those who speak.
+fn nobody_asks(turns: &[Value], layout: &Layout) -> String {
+    let mut speakers: Vec<&str> = Vec::new();
+    for name in turns.iter().filter_map(|turn| speaker(turn, layout)) {
+        if !speakers.contains(&name) && speakers.len() < 5 {
+            speakers.push(name);
+        }
+    }
+    match speakers.iter().find(|name| known_role(name) == Role::Other) {
+        Some(name) => format!(
+            "no turn of the user: those who speak are {}; write data.columns.user = {name:?} or \
+             another of them",
+            speakers.join(", ")
+        ),
+        None if speakers.is_empty() => format!(
+            "no turn of the user: the turns have no {:?}; write data.columns.role = the key that \
+             says who speaks",
+            layout.0.role.as_deref().unwrap_or("role")
+        ),
+        None => format!("no turn of the user, only of {}", speakers.join(", ")),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Role {
     User,
     Assistant,
@@ -152,28 +179,34 @@ enum Role {
     Other,
 }
 
-/// Who speaks, under the names that data sets give them.
+/// Who speaks, as the turn names them.
+fn speaker<'t>(turn: &'t Value, layout: &Layout) -> Option<&'t str> {
+    let key = layout.0.role.as_deref().unwrap_or("role");
+    turn.get(key).and_then(Value::as_str)
+}
+
 fn role(turn: &Value, layout: &Layout) -> Role {
-    let tags = &layout.tags;
-    let key = tags.role_tag.as_deref().unwrap_or("role");
-    let Some(name) = turn.get(key).and_then(Value::as_str) else {
+    let Some(name) = speaker(turn, layout) else {
         return Role::Other;
     };
-    let is = |tag: &Option<String>, usual: &[&str]| match tag {
-        Some(tag) => tag == name,
-        None => usual.contains(&name),
-    };
-    if is(&tags.user_tag, &["user", "human", "prompter"]) {
-        Role::User
-    } else if is(
-        &tags.assistant_tag,
-        &["assistant", "gpt", "model", "chatgpt", "bot"],
-    ) {
-        Role::Assistant
-    } else if is(&tags.system_tag, &["system"]) {
-        Role::System
-    } else {
-        Role::Other
+    let (user, assistant) = (&layout.0.user, &layout.0.assistant);
+    match (known_role(name), name) {
+        (_, name) if user.as_deref() == Some(name) => Role::User,
+        (_, name) if assistant.as_deref() == Some(name) => Role::Assistant,
+        // Where the config names somebody, only they speak.
+        (Role::User, _) if user.is_some() => Role::Other,
+        (Role::Assistant, _) if assistant.is_some() => Role::Other,
+        (role, _) => role,
+    }
+}
+
+/// Who speaks, under the names that data sets give them, in any case.
+fn known_role(name: &str) -> Role {
+    match name.trim().to_ascii_lowercase().as_str() {
+        "user" | "human" | "prompter" | "instruction" => Role::User,
+        "assistant" | "gpt" | "model" | "chatgpt" | "bot" | "ai" => Role::Assistant,
+        "system" | "developer" => Role::System,
+        _ => Role::Other,
     }
 }
 

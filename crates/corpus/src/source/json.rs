@@ -58,11 +58,47 @@ impl JsonRows<'_> {
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, Broken> {
-    serde_json::from_str(utf8(bytes)?).map_err(|error| Broken {
+    let text = utf8(bytes)?;
+    let error = match serde_json::from_str(text) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    if let Some(value) = without_nan(text).and_then(|text| serde_json::from_str(&text).ok()) {
+        return Ok(value);
+    }
+    Err(Broken {
         reason: "malformed_json",
         detail: format!("column {}: {}", error.column(), without_position(&error)),
         row: lossy(bytes),
     })
+}
+
+/// `text` with `null` in place of `NaN` and `Infinity`, which Python's writers put into JSON; `None`
+/// if there are none outside of strings.
+fn without_nan(text: &str) -> Option<String> {
+    let mut replaced = String::new();
+    let (mut copied, mut at) = (0, 0);
+    let mut in_string = false;
+    let bytes = text.as_bytes();
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' if in_string => at += 1,
+            b'"' => in_string = !in_string,
+            b'N' | b'I' | b'-' if !in_string => {
+                let names = ["NaN", "Infinity", "-Infinity", "-NaN"];
+                if let Some(name) = names.iter().find(|name| text[at..].starts_with(**name)) {
+                    replaced.push_str(&text[copied..at]);
+                    replaced.push_str("null");
+                    at += name.len();
+                    copied = at;
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    (copied > 0).then(|| replaced + &text[copied..])
 }
 
 /// serde_json's message without the position it ends with.
@@ -78,8 +114,34 @@ pub(super) fn without_position(error: &serde_json::Error) -> String {
 /// The elements of an array.
 fn elements<'t>(bytes: &'t [u8], path: &Path) -> Result<Vec<Row<'t>>, SourceError> {
     let text = String::from_utf8_lossy(bytes);
-    let elements: Vec<&RawValue> =
-        serde_json::from_str(&text).map_err(SourceError::json(path, 0))?;
+    let error = match serde_json::from_str(&text) {
+        Ok(elements) => return Ok(numbered(bytes, &text, is_utf8(&text), elements)),
+        Err(error) => error,
+    };
+    let Some(repaired) = without_nan(&text) else {
+        return Err(SourceError::json(path, 0)(error));
+    };
+    let elements = serde_json::from_str(&repaired).map_err(SourceError::json(path, 0))?;
+    let rows = numbered(repaired.as_bytes(), &repaired, is_utf8(&text), elements);
+    Ok(rows
+        .into_iter()
+        .map(|(line, row)| (line, Cow::Owned(row.into_owned())))
+        .collect())
+}
+
+/// Whether nothing had to be replaced.
+fn is_utf8(text: &Cow<'_, str>) -> bool {
+    matches!(text, Cow::Borrowed(_))
+}
+
+/// The elements of the array `text` with the lines on which they begin. It equals `bytes` if it
+/// `is_utf8`, and has U+FFFD for what is not UTF-8 otherwise.
+fn numbered<'t>(
+    bytes: &'t [u8],
+    text: &str,
+    is_utf8: bool,
+    elements: Vec<&RawValue>,
+) -> Vec<Row<'t>> {
     let mut rows = Vec::with_capacity(elements.len());
     let (mut line, mut counted) = (1, 0);
     for element in elements {
@@ -90,15 +152,29 @@ fn elements<'t>(bytes: &'t [u8], path: &Path) -> Result<Vec<Row<'t>>, SourceErro
             .filter(|&&byte| byte == b'\n');
         line += newlines.count() as u64;
         counted = start;
-        let row = match &text {
-            Cow::Borrowed(_) => Cow::Borrowed(&bytes[start..start + element.len()]),
+        let row = match is_utf8 {
+            true => Cow::Borrowed(&bytes[start..start + element.len()]),
             // U+FFFD marks a place that is not UTF-8: an invalid byte in its stead tells `parse`.
-            Cow::Owned(_) => Cow::Owned(match element.split_once('\u{FFFD}') {
+            false => Cow::Owned(match element.split_once('\u{FFFD}') {
                 Some((before, after)) => [before.as_bytes(), &[0xFF], after.as_bytes()].concat(),
                 None => element.as_bytes().to_vec(),
             }),
         };
         rows.push((line, row));
     }
-    Ok(rows)
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_is_null() {
+        let row = parse(br#"{"a": NaN, "b": [-Infinity, Infinity], "c": "NaN \" NaN"}"#).unwrap();
+        let expected = serde_json::json!({"a": null, "b": [null, null], "c": "NaN \" NaN"});
+        assert_eq!(row, expected);
+        assert_eq!(without_nan(r#"{"c": "NaN", "d": -1}"#), None);
+        assert_eq!(parse(b"{\"a\": Nan}").unwrap_err().reason, "malformed_json");
+    }
 }

@@ -1,25 +1,42 @@
 //! Parallel corpora: sentence pairs between the source and a target language (section 3.2.4).
 
+mod columns;
+
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::text::{Text, lossy, utf8};
-use super::{Broken, SourceError, extension, json};
+use super::kind::Kind;
+use super::text::{Text, lossy, sentence_fault, utf8};
+use super::{Broken, SourceError, delimited, json, judge, parquet, tmx};
 use crate::file_path::FilePath;
 use crate::language::Language;
 use crate::rejected::Rejected;
+use columns::Sides;
 
 /// The files of a parallel corpus.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a file, { path = FILE, columns = [SOURCE, TARGET] } or { source = FILE, target = FILE }"
+)]
 pub enum ParallelSource {
-    /// One file: `.jsonl` with a key a language (in any scheme, also below `translation`), or
-    /// tab-separated text with the source in the first column and the target in the second. A
-    /// first line that names both languages orders the columns.
+    /// One file. `.jsonl`, `.json` and `.parquet` have a key for each language, in any scheme, also
+    /// below `translation` (as OPUS-100 on the Hugging Face Hub), or `source` and `target`. `.csv`
+    /// and all other files, which are separated by tabs, have the source in the first column and
+    /// the target in the second, unless a first line names the columns like this; id TAB text TAB
+    /// id TAB text (Tatoeba) is understood, too. `.tmx` is a translation memory. All but Parquet may
+    /// be compressed with gzip.
     File(FilePath),
+    /// One file whose texts are in other columns.
+    Columns {
+        /// The file.
+        path: FilePath,
+        /// The columns of the source and of the target: names or, in separated files, numbers from 1.
+        columns: [ColumnName; 2],
+    },
     /// Two files with a sentence a line (Moses).
     Aligned {
         /// The file in the source language.
@@ -29,14 +46,29 @@ pub enum ParallelSource {
     },
 }
 
+/// A column of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected the name or the number of a column")]
+pub enum ColumnName {
+    /// Its number, from 1.
+    Number(usize),
+    /// Its name.
+    Name(String),
+}
+
 impl ParallelSource {
     /// The files that the pairs are in.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let (first, second): (&Path, Option<&Path>) = match self {
-            ParallelSource::File(path) => (path, None),
+            ParallelSource::File(path) | ParallelSource::Columns { path, .. } => (path, None),
             ParallelSource::Aligned { source, target } => (source, Some(target)),
         };
         std::iter::once(first).chain(second)
+    }
+
+    /// The file that stands for all of them.
+    pub(super) fn path(&self) -> &Path {
+        self.files().next().unwrap_or(Path::new(""))
     }
 }
 
@@ -49,29 +81,26 @@ pub struct LoadedPairs {
     pub rejected: Vec<Rejected>,
 }
 
-type Pair = Result<(String, String), Broken>;
+pub(super) type Pair = Result<(String, String), Broken>;
 
 /// Reads the sentence pairs between `from` and `to`.
+///
+/// # Errors
+/// If a file cannot be read, holds no pair, or more than `max_rejected_fraction` of its pairs
+/// cannot be used.
 pub fn parallel(
     source: &ParallelSource,
     from: Language,
     to: Language,
+    max_rejected_fraction: f64,
 ) -> Result<LoadedPairs, SourceError> {
-    let (path, pairs) = match source {
-        ParallelSource::Aligned { source, target } => (source, aligned(source, target)?),
-        ParallelSource::File(path) => {
-            let text = Text::read(path)?;
-            let pairs = match extension(path) {
-                Some("jsonl" | "ndjson" | "json") => {
-                    let rows = json::rows(&text, path)?;
-                    let pair = |row: Result<Value, _>| row.and_then(|row| of_keys(row, from, to));
-                    rows.parsed().map(|(line, row)| (line, pair(row))).collect()
-                }
-                _ => tab_separated(&text, from, to),
-            };
-            (path, pairs)
-        }
+    let sides = Sides { from, to };
+    let pairs = match source {
+        ParallelSource::Aligned { source, target } => aligned(source, target)?,
+        ParallelSource::File(path) => of_file(path, &sides, None)?,
+        ParallelSource::Columns { path, columns } => of_file(path, &sides, Some(columns))?,
     };
+    let path = source.path();
     let mut loaded = LoadedPairs {
         pairs: Vec::new(),
         rejected: Vec::new(),
@@ -82,18 +111,77 @@ pub fn parallel(
             Err(broken) => loaded.rejected.push(broken.at(path, line)),
         }
     }
-    if loaded.pairs.is_empty() {
-        return match loaded.rejected.first() {
-            None => Err(SourceError::Empty {
-                path: path.clone().into(),
-            }),
-            Some(first) => Err(SourceError::NoPairs {
-                path: path.clone().into(),
-                first: format!("{}: {}", first.id, first.detail),
-            }),
-        };
+    judge(
+        path,
+        &loaded.rejected,
+        loaded.pairs.len(),
+        max_rejected_fraction,
+    )?;
+    match (loaded.pairs.is_empty(), loaded.rejected.first()) {
+        (false, _) => Ok(loaded),
+        (true, None) => Err(SourceError::Empty {
+            path: path.to_owned(),
+        }),
+        (true, Some(first)) => Err(SourceError::NoPairs {
+            path: path.to_owned(),
+            first: format!("{}: {}", first.id, first.detail),
+        }),
     }
-    Ok(loaded)
+}
+
+fn of_file(
+    path: &Path,
+    sides: &Sides,
+    columns: Option<&[ColumnName; 2]>,
+) -> Result<Vec<(u64, Pair)>, SourceError> {
+    match Kind::of(path) {
+        Some(Kind::Parquet) => {
+            let wanted = |name: &str| name == "translation" || sides.is_key(name, columns);
+            let rows = parquet::open(path, &wanted)?;
+            let keys = rows.columns().join(", ");
+            let pairs =
+                rows.map(|row| row.map(|(line, row)| (line, sides.of_object(row, columns))));
+            let pairs = pairs.collect::<Result<Vec<_>, _>>()?;
+            match pairs.is_empty() && !keys.is_empty() {
+                true => Err(SourceError::NoColumn {
+                    path: path.to_owned(),
+                    wanted: sides.names(columns),
+                    columns: keys,
+                    key: "columns = [SOURCE, TARGET]",
+                }),
+                false => Ok(pairs),
+            }
+        }
+        Some(Kind::Json | Kind::JsonLines) => {
+            let text = Text::read(path)?;
+            let rows = json::rows(&text, path)?;
+            let pair = |row: Result<Value, _>| row.and_then(|row| sides.of_object(row, columns));
+            Ok(rows.parsed().map(|(line, row)| (line, pair(row))).collect())
+        }
+        Some(Kind::Tmx) => {
+            let text = Text::read(path)?;
+            let units = tmx::units(&text, path)?;
+            let pair = |texts| sides.of_unit(texts);
+            Ok(units
+                .into_iter()
+                .map(|(line, texts)| (line, pair(texts)))
+                .collect())
+        }
+        Some(Kind::Commas) => {
+            let text = Text::read(path)?;
+            let rows = delimited::rows(&text, b',', true, path)?;
+            sides.of_rows(path, rows, columns)
+        }
+        Some(Kind::Lines | Kind::Tabs) | None => {
+            let text = Text::read(path)?;
+            let cells = |line: &[u8]| -> delimited::Row {
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                line.split(|&byte| byte == b'\t').map(unquoted).collect()
+            };
+            let lines = text.full_lines().map(|(line, bytes)| (line, cells(bytes)));
+            sides.of_rows(path, lines.collect(), columns)
+        }
+    }
 }
 
 fn aligned(source: &Path, target: &Path) -> Result<Vec<(u64, Pair)>, SourceError> {
@@ -110,81 +198,77 @@ fn aligned(source: &Path, target: &Path) -> Result<Vec<(u64, Pair)>, SourceError
     }
     let pairs = source_lines.iter().zip(&target_lines);
     Ok(pairs
-        .map(|((line, source), (_, target))| (*line, of_texts(source, target)))
+        .map(|((line, source), (_, target))| (*line, of_bytes(source, target)))
         .collect())
 }
 
-fn columns(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|&byte| byte == b'\t')
-}
-
-fn tab_separated(text: &Text, from: Language, to: Language) -> Vec<(u64, Pair)> {
-    let mut lines = text.full_lines().peekable();
-    let (mut source, mut target) = (0, 1);
-    if let Some(&(_, header)) = lines.peek() {
-        let named = |language: Language| {
-            columns(header).position(|cell: &[u8]| {
-                utf8(cell).is_ok_and(|name| Language::parse(name.trim()) == Ok(language))
-            })
-        };
-        if let Some((s, t)) = named(from).zip(named(to)) {
-            (source, target) = (s, t);
-            lines.next();
+/// A cell without the quotes that spreadsheets put around a cell with quotes in it. Other cells
+/// that begin with a quote are text: most tab-separated corpora quote nothing.
+fn unquoted(cell: &[u8]) -> Vec<u8> {
+    let inner = cell
+        .strip_prefix(b"\"")
+        .and_then(|rest| rest.strip_suffix(b"\""));
+    let Some(inner) = inner else {
+        return cell.to_vec();
+    };
+    let mut text = Vec::with_capacity(inner.len());
+    let mut bytes = inner.iter().copied().peekable();
+    let mut doubled = false;
+    while let Some(byte) = bytes.next() {
+        if byte == b'"' && bytes.next_if_eq(&b'"').is_none() {
+            return cell.to_vec();
         }
+        doubled |= byte == b'"';
+        text.push(byte);
     }
-    lines
-        .map(|(line, bytes)| {
-            let cell = |index| columns(bytes).nth(index);
-            let pair = match (cell(source), cell(target)) {
-                (Some(source), Some(target)) => of_texts(source, target),
-                _ => Err(Broken {
-                    reason: "missing_column",
-                    detail: format!("{} of two tab-separated columns", columns(bytes).count()),
-                    row: lossy(bytes),
-                }),
-            };
-            (line, pair)
-        })
-        .collect()
+    match doubled {
+        true => text,
+        false => cell.to_vec(),
+    }
 }
 
-fn of_texts(source: &[u8], target: &[u8]) -> Pair {
-    let row = || Value::from(vec![lossy(source), lossy(target)]);
+fn of_bytes(source: &[u8], target: &[u8]) -> Pair {
     let text = |side| {
         utf8(side).map_err(|broken| Broken {
-            row: row(),
+            row: Value::from(vec![lossy(source), lossy(target)]),
             ..broken
         })
     };
-    let (source_text, target_text) = (text(source)?.trim(), text(target)?.trim());
-    if source_text.is_empty() || target_text.is_empty() {
-        return Err(Broken {
-            reason: "empty_side",
-            detail: "one side of the pair is empty".into(),
-            row: row(),
-        });
-    }
-    Ok((source_text.to_owned(), target_text.to_owned()))
+    of_texts(text(source)?, text(target)?)
 }
 
-/// An object with a key for each language.
-fn of_keys(row: Value, from: Language, to: Language) -> Pair {
-    let texts = row.get("translation").unwrap_or(&row);
-    let text = |language: Language| {
-        let mut entries = texts.as_object()?.iter();
-        entries.find_map(|(key, value)| {
-            (Language::parse(key) == Ok(language)).then(|| value.as_str())?
-        })
+fn of_texts(source: &str, target: &str) -> Pair {
+    let (source, target) = (source.trim(), target.trim());
+    let broken = |reason, detail| Broken {
+        reason,
+        detail,
+        row: Value::from(vec![lossy(source.as_bytes()), lossy(target.as_bytes())]),
     };
-    match (text(from), text(to)) {
-        (Some(source), Some(target)) => of_texts(source.as_bytes(), target.as_bytes()),
-        _ => {
-            let detail = format!("no text for both {from} and {to}");
-            Err(Broken {
-                reason: "missing_key",
-                detail,
-                row,
-            })
+    if source.is_empty() || target.is_empty() {
+        return Err(broken("empty_side", "one side of the pair is empty".into()));
+    }
+    match sentence_fault(source).or_else(|| sentence_fault(target)) {
+        Some((reason, detail)) => Err(broken(reason, detail)),
+        None => Ok((source.to_owned(), target.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_quotes_of_spreadsheets_are_taken_off() {
+        let text = |cell: &str| String::from_utf8(unquoted(cell.as_bytes())).unwrap();
+        assert_eq!(text(r#""The ""old"" house""#), r#"The "old" house"#);
+        for cell in [
+            r#""Hello.""#,
+            r#""Hi," he said, "bye.""#,
+            r#"""#,
+            "",
+            "plain",
+        ] {
+            assert_eq!(text(cell), cell);
         }
     }
 }

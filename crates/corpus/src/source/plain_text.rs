@@ -2,7 +2,8 @@
 //!
 //! No file is ever in memory as a whole, so a source may be larger than the machine: FineWeb's
 //! Parquet shards, JSON lines, an array of JSON objects (Alpaca), text with a document a line, or
-//! columns of tab-separated text; all but Parquet also compressed with gzip.
+//! columns of tab-separated text; all but Parquet also compressed with gzip. (Comma-separated text is
+//! the exception: it is read as a whole.)
 
 mod fields;
 mod files;
@@ -89,7 +90,8 @@ impl Default for TextOptions {
 pub struct TextCounts {
     /// Documents.
     pub documents: u64,
-    /// Rows without a document, by reason: `empty`, `no_text`, `malformed_json`, `not_utf8`.
+    /// Rows without a document, by reason: `empty`, `no_text`, `malformed_json`, `not_utf8`,
+    /// `too_long`.
     pub rejected: BTreeMap<String, u64>,
     /// Documents left out as equal to an earlier one.
     pub duplicates: u64,

@@ -1,31 +1,31 @@
-//! Text files: their lines, and whether they are UTF-8.
+//! Text files: their lines, and whether they can be used.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Broken, SourceError};
+use super::mojibake;
+use super::opened::{open, read_all};
+use super::{Broken, SourceError, judge};
 use crate::rejected::Rejected;
+
+/// Maximum size of a file that is read as a whole, unpacked.
+const LARGEST_FILE: u64 = 4 << 30;
+/// Maximum size of a row, in bytes.
+pub(crate) const LONGEST_ROW: usize = 16 << 20;
+/// Maximum size of one text of a row, in bytes: more than any model reads at once. Longer ones cost
+/// the stages hundreds of times their size.
+pub(crate) const LONGEST_TEXT: usize = 1 << 20;
+/// Characters of a faulty row that are shown.
+const SHOWN: usize = 2000;
 
 /// The content of a text file, without its byte order mark.
 pub(crate) struct Text(Vec<u8>);
 
 impl Text {
+    /// Reads the file at `path`, decompressed if it is a gzip file.
     pub(crate) fn read(path: &Path) -> Result<Text, SourceError> {
-        Text::of(path, std::fs::read(path).map_err(SourceError::io(path))?)
-    }
-
-    /// The content of the file at `path`, already in memory.
-    pub(crate) fn of(path: &Path, mut bytes: Vec<u8>) -> Result<Text, SourceError> {
-        if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
-            return Err(SourceError::Utf16 {
-                path: path.to_owned(),
-            });
-        }
-        if bytes.starts_with("\u{FEFF}".as_bytes()) {
-            bytes.drain(..3);
-        }
-        Ok(Text(bytes))
+        Ok(Text(read_all(path, open(path)?, LARGEST_FILE)?))
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -46,18 +46,86 @@ impl Text {
     }
 }
 
-/// A line as text.
+/// A row or cell as text.
+///
+/// # Errors
+/// Reason `not_utf8`, or `too_long` above [`LONGEST_ROW`].
 pub(crate) fn utf8(line: &[u8]) -> Result<&str, Broken> {
+    if line.len() > LONGEST_ROW {
+        return Err(too_long(line.len(), LONGEST_ROW, lossy(line)));
+    }
     std::str::from_utf8(line).map_err(|error| Broken {
         reason: "not_utf8",
-        detail: format!("byte {} of the line is not UTF-8", error.valid_up_to() + 1),
+        detail: format!(
+            "byte {} of the line is not UTF-8; convert the file, e.g. with iconv -f WINDOWS-1252 -t UTF-8",
+            error.valid_up_to() + 1
+        ),
         row: lossy(line),
     })
 }
 
-/// A line that cannot be used, as a rejected row shows it.
+/// A row or text of `bytes` bytes, of which at most `most` are read.
+pub(super) fn too_long(bytes: usize, most: usize, row: Value) -> Broken {
+    Broken {
+        reason: "too_long",
+        detail: format!("{bytes} bytes, more than {most}"),
+        row,
+    }
+}
+
+/// The fault of a text that decoding cannot show: its length, or letters that were decoded wrongly.
+pub(super) fn text_fault(text: &str) -> Option<(&'static str, String)> {
+    if text.len() > LONGEST_TEXT {
+        let detail = format!("a text of {} bytes, more than {LONGEST_TEXT}", text.len());
+        return Some(("too_long", detail));
+    }
+    let (found, meant) = mojibake::find(text)?;
+    let detail = format!(
+        "{found:?} stands for {meant:?}: the text was written as UTF-8 and read as Windows-1252; \
+         repair it, e.g. with ftfy"
+    );
+    Some(("wrong_encoding", detail))
+}
+
+/// As [`text_fault`]; and a sentence has letters and no control characters.
+pub(super) fn sentence_fault(text: &str) -> Option<(&'static str, String)> {
+    let control = |c: &char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
+    if let Some(control) = text.chars().find(control) {
+        let detail = format!("the control character {control:?}: not text, or in another encoding");
+        return Some(("control_character", detail));
+    }
+    if !text.chars().any(char::is_alphabetic) {
+        return Some(("no_letters", format!("{text:?} has no letter")));
+    }
+    text_fault(text)
+}
+
+/// A row that cannot be used, as a rejected row shows it.
 pub(crate) fn lossy(line: &[u8]) -> Value {
-    Value::String(String::from_utf8_lossy(line).trim_end().to_owned())
+    let line = &line[..line.len().min(4 * SHOWN)];
+    let text = String::from_utf8_lossy(line);
+    Value::String(shown(text.trim_end()))
+}
+
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// `row` with its texts shortened to what is shown of a faulty row.
+pub(super) fn abridged(row: Value) -> Value {
+    match row {
+        Value::String(text) => Value::String(shown(&text)),
+        Value::Array(items) => items.into_iter().take(SHOWN).map(abridged).collect(),
+        Value::Object(map) => map
+            .into_iter()
+            .take(SHOWN)
+            .map(|(key, value)| (key, abridged(value)))
+            .collect(),
+        other => other,
+    }
 }
 
 /// Lines of text in memory.
@@ -65,24 +133,46 @@ pub(crate) fn lossy(line: &[u8]) -> Value {
 pub struct LoadedLines {
     /// The lines that are not blank, without white space around them.
     pub lines: Vec<String>,
-    /// Lines that are not UTF-8, with file and line.
+    /// Lines that cannot be used, with file, line and reason.
     pub rejected: Vec<Rejected>,
 }
 
 /// Reads a file with a sentence or a passage a line.
-pub fn lines(path: &Path) -> Result<LoadedLines, SourceError> {
+///
+/// # Errors
+/// If the file cannot be read, holds no line, or more than `max_rejected_fraction` of its lines
+/// cannot be used.
+pub fn lines(path: &Path, max_rejected_fraction: f64) -> Result<LoadedLines, SourceError> {
     let text = Text::read(path)?;
     let mut loaded = LoadedLines::default();
     for (number, line) in text.full_lines() {
-        match utf8(line) {
-            Ok(line) => loaded.lines.push(line.trim().to_owned()),
+        match sentence(line) {
+            Ok(line) => loaded.lines.push(line.to_owned()),
             Err(broken) => loaded.rejected.push(broken.at(path, number)),
         }
     }
+    judge(
+        path,
+        &loaded.rejected,
+        loaded.lines.len(),
+        max_rejected_fraction,
+    )?;
     if loaded.lines.is_empty() {
         return Err(SourceError::Empty {
             path: path.to_owned(),
         });
     }
     Ok(loaded)
+}
+
+fn sentence(line: &[u8]) -> Result<&str, Broken> {
+    let text = utf8(line)?.trim();
+    match sentence_fault(text) {
+        None => Ok(text),
+        Some((reason, detail)) => Err(Broken {
+            reason,
+            detail,
+            row: lossy(line),
+        }),
+    }
 }

@@ -1,5 +1,6 @@
 //! The transfer set: what is in which subset, and in which language.
 
+mod answers;
 mod runs;
 mod sentences;
 mod separation;
@@ -9,7 +10,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use corpus::language::Language;
-use corpus::mix::{HELD_OUT_FILE, MixConfig, MixInputs, SubsetSummary, TargetPairs, mix};
+use corpus::mix::{
+    HELD_OUT_FILE, MixConfig, MixInputs, SubsetSummary, TEST_FILE, TargetPairs, mix,
+};
 use corpus::progress::Silent;
 use corpus::record::{CodeSwitched, Example, Subset, TextPair, Translated};
 use corpus::stage::{Inputs, Manifest};
@@ -71,8 +74,10 @@ fn pairs() -> Vec<TargetPairs> {
 struct Mix {
     train: Vec<Example>,
     held_out: Vec<Example>,
+    test: Vec<Example>,
     manifest: Manifest,
-    files: [String; 3],
+    /// Training part, the two held-out parts, rejections.
+    files: [String; 4],
 }
 
 fn read(folder: &Path, name: &str) -> (Vec<Example>, String) {
@@ -101,18 +106,21 @@ fn mix_in(folder: &Path, inputs: &MixInputs<'_>, config: &MixConfig) -> Mix {
     let manifest = mix(inputs, config, folder, &Silent).unwrap();
     let (train, train_text) = read(folder, "part-00000-of-00001.jsonl");
     let (held_out, held_out_text) = read(folder, HELD_OUT_FILE);
+    let (test, test_text) = read(folder, TEST_FILE);
     let rejected = std::fs::read_to_string(folder.join("rejected.jsonl")).unwrap();
     Mix {
         train,
         held_out,
+        test,
         manifest,
-        files: [train_text, held_out_text, rejected],
+        files: [train_text, held_out_text, test_text, rejected],
     }
 }
 
 fn without_held_out() -> MixConfig {
     MixConfig {
         held_out_fraction: 0.0,
+        test_fraction: 0.0,
         ..MixConfig::default()
     }
 }

@@ -99,7 +99,7 @@ fn sentences_without_spaces_are_cut_between_words() {
     let beginning = completion.question.lines().nth(1).unwrap();
     assert!(sentence.starts_with(beginning) && beginning.len() < sentence.len());
     assert_eq!(mix.manifest.results.counts.rejections["too_short"], 1);
-    assert!(mix.files[2].contains("แมว"));
+    assert!(mix.files[3].contains("แมว"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[test]
-fn no_question_and_no_sentence_is_on_both_sides() {
+fn no_question_and_no_sentence_is_in_two_parts() {
     let mut both = rows(300, PORTUGUESE);
     both.extend(rows(300, THAI));
     // The same question under another identifier.
@@ -21,6 +21,7 @@ fn no_question_and_no_sentence_is_on_both_sides() {
     both.push(again);
     let config = MixConfig {
         held_out_fraction: 0.2,
+        test_fraction: 0.1,
         ..MixConfig::default()
     };
     let mix = mix_of(&both, &pairs(), &config);
@@ -40,9 +41,12 @@ fn no_question_and_no_sentence_is_on_both_sides() {
             })
             .collect()
     };
-    let (train, held_out) = (questions(&mix.train), questions(&mix.held_out));
-    assert!(train.is_disjoint(&held_out));
-    assert_eq!(train.len() + held_out.len(), 300 + 60);
+    let parts = [&mix.train, &mix.held_out, &mix.test].map(|part| questions(part));
+    let [train, held_out, test] = &parts;
+    assert!(train.is_disjoint(held_out) && train.is_disjoint(test) && held_out.is_disjoint(test));
+    assert_eq!(parts.iter().map(BTreeSet::len).sum::<usize>(), 300 + 60);
+    assert!((13..=59).contains(&test.len()), "{}", test.len());
+    assert_eq!(mix.manifest.results.details["test_rows"], mix.test.len());
     // Four standard deviations of 360 draws.
     assert!((40..=104).contains(&held_out.len()), "{}", held_out.len());
     assert_eq!(
@@ -116,11 +120,64 @@ fn what_an_evaluation_set_has_is_not_taught() {
         1
     );
     assert_eq!(mixed.manifest.results.details["evaluation_texts"], 3);
-    let rejected = &mixed.files[2];
+    let rejected = &mixed.files[3];
     assert!(
         rejected.contains("belebele.jsonl has")
             && rejected.contains("The Sun doesn't have a crust"),
         "{rejected}"
     );
-    assert!(clean.files[2].is_empty(), "{}", clean.files[2]);
+    assert!(clean.files[3].is_empty(), "{}", clean.files[3]);
+}
+
+/// A sentence of a pair that occurs in the monolingual text, too, is in the part of the pair.
+#[test]
+fn monolingual_text_adds_no_sentence_of_a_pair() {
+    let pairs = pairs();
+    let translations = pairs[0]
+        .pairs
+        .iter()
+        .map(|(_, translation)| translation.clone());
+    let monolingual = [TargetSentences {
+        target: PORTUGUESE,
+        sentences: translations
+            .chain(["Outra frase que ninguém conhece.".into()])
+            .collect(),
+    }];
+    let inputs = MixInputs {
+        rows: Inputs::rows(&[]),
+        source: ENGLISH,
+        pairs: &pairs,
+        monolingual: &monolingual,
+        rejected: &[],
+        evaluation: None,
+    };
+    let config = MixConfig {
+        held_out_fraction: 0.3,
+        test_fraction: 0.3,
+        ..MixConfig::default()
+    };
+    let mix = mix_in(tempfile::tempdir().unwrap().path(), &inputs, &config);
+    let sentences = |part: &[Example]| -> BTreeSet<String> {
+        let part = part.iter().filter(|example| example.subset == Subset::Comp);
+        part.map(|example| example.answer.clone()).collect()
+    };
+    let parts = [&mix.train, &mix.held_out, &mix.test].map(|part| sentences(part));
+    assert!(parts.iter().all(|part| part.len() > 5), "{parts:?}");
+    assert_eq!(parts.iter().map(BTreeSet::len).sum::<usize>(), 61);
+    let all: BTreeSet<&String> = parts.iter().flatten().collect();
+    assert_eq!(all.len(), 61);
+}
+
+/// What is held out comes besides the pairs of training.
+#[test]
+fn the_number_of_pairs_is_that_of_training() {
+    let config = MixConfig {
+        held_out_fraction: 0.2,
+        test_fraction: 0.2,
+        parallel_pairs: 20,
+        ..MixConfig::default()
+    };
+    let mix = mix_of(&[], &pairs(), &config);
+    assert_eq!(mix.of(Subset::Mt).len(), 40);
+    assert!(!mix.held_out.is_empty() && !mix.test.is_empty());
 }

@@ -1,6 +1,6 @@
 //! The subsets of question-answer rows: their texts, languages, directives and counts.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use corpus::mix::{AnswerDirective, MixConfig};
 use corpus::record::{Example, Subset};
@@ -49,54 +49,6 @@ fn rejected_translations_drop_only_the_subsets_that_need_them() {
         };
         assert_eq!(example.answer, expected);
     }
-}
-
-#[test]
-fn the_llm_s_own_answer_is_taken_by_half_the_questions_where_it_can_be() {
-    let mix = mix_of(&rows(2000, PORTUGUESE), &[], &without_held_out());
-    let mut by_question: HashMap<&str, BTreeSet<bool>> = HashMap::new();
-    for example in &mix.train {
-        let (id, n) = example
-            .id
-            .split('/')
-            .next()
-            .map(|id| (id, id.replace("id-", "")))
-            .unwrap();
-        let n: usize = n.parse().unwrap();
-        let own = example.answer.contains('ŷ');
-        let lacks_translation = example.answer_language != ENGLISH && n.is_multiple_of(5);
-        let can = !n.is_multiple_of(7) && !lacks_translation;
-        assert!(can || !own, "{example:?}");
-        if can {
-            by_question.entry(id).or_default().insert(own);
-        }
-    }
-    assert!(
-        by_question.values().all(|choices| choices.len() == 1),
-        "one choice for all subsets"
-    );
-    let own = by_question
-        .values()
-        .filter(|choices| choices.contains(&true))
-        .count() as f64;
-    let share = own / by_question.len() as f64;
-    // Four standard deviations of 1,714 fair draws.
-    assert!((share - 0.5).abs() < 0.049, "{share}");
-    let always = MixConfig {
-        generated_fraction: 1.0,
-        ..without_held_out()
-    };
-    let always = mix_of(&rows(100, PORTUGUESE), &[], &always);
-    assert_eq!(always.summary()["LL"].generated, 100 - 14);
-    let missing_translation = always
-        .train
-        .iter()
-        .find(|e| e.id == "id-5/por_Latn/TT")
-        .unwrap();
-    assert_eq!(
-        missing_translation.answer, "T(y) 5 por_Latn",
-        "falls back to y"
-    );
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn nothing_to_read_is_an_error_with_a_name() {
     assert!(message(load(&folder.0.path().join("none.json"), &tolerant())).contains("none.json"));
     let odd = message(folder.load("odd.jsonl", r#"{"instuction": "a", "output": "b"}"#));
     assert!(
-        odd.contains("\"instuction\", \"output\"") && odd.contains("Alpaca"),
+        odd.contains("\"instuction\", \"output\"") && odd.contains("data.columns = { prompt ="),
         "{odd}"
     );
     let empty = Folder::new();

@@ -151,3 +151,87 @@ fn rows_of_several_files_never_share_an_identifier() {
     assert_eq!(load_all(&missing, &limit(2)).unwrap().instructions.len(), 2);
     assert!(load_all(&missing, &LoadOptions::default()).is_err());
 }
+
+const ROW: &str = "{\"question\": \"q\", \"answer\": \"a\"}\n";
+
+/// Writes `ROW` to a file below the folder.
+fn place(folder: &Folder, name: &str) {
+    let path = folder.0.path().join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, ROW).unwrap();
+}
+
+#[test]
+fn test_splits_and_metadata_are_left_out() {
+    let folder = Folder::new();
+    for name in [
+        "train.jsonl",
+        "test.jsonl",
+        "validation-00000.jsonl",
+        "state.json",
+        ".hidden.jsonl",
+    ] {
+        place(&folder, name);
+    }
+    folder.file(
+        "dataset_infos.json",
+        r#"{"default": {"features": {"question": {}}}}"#,
+    );
+    // The file of this name that `datasets` writes.
+    folder.file(
+        "dataset_info.json",
+        r#"{"features": {"question": {"dtype": "string"}}, "license": ""}"#,
+    );
+    let loaded = load(folder.0.path(), &tolerant()).unwrap();
+    assert_eq!(exchanges(&loaded), [("q", "a")]);
+    let left_out = loaded
+        .other_splits
+        .iter()
+        .map(|file| file.file_name().unwrap().to_str().unwrap());
+    assert_eq!(
+        left_out.collect::<Vec<_>>(),
+        ["test.jsonl", "validation-00000.jsonl"]
+    );
+    assert!(loaded.rejected.is_empty());
+    let named = load(&folder.0.path().join("test.jsonl"), &tolerant()).unwrap();
+    assert_eq!(
+        exchanges(&named),
+        [("q", "a")],
+        "a file that is named is read"
+    );
+}
+
+#[test]
+fn folders_as_the_hub_lays_them_out_are_looked_into() {
+    let folder = Folder::new();
+    folder.file("README.md", "# A data set");
+    place(&folder, "data/train-00000-of-00002.jsonl");
+    place(&folder, "data/train-00001-of-00002.jsonl");
+    place(&folder, "data/test-00000-of-00001.jsonl");
+    let loaded = load(folder.0.path(), &tolerant()).unwrap();
+    assert_eq!(
+        (loaded.instructions.len(), loaded.other_splits.len()),
+        (2, 1)
+    );
+
+    let splits = Folder::new();
+    place(&splits, "train/part.jsonl");
+    place(&splits, "test/part.jsonl");
+    let loaded = load(splits.0.path(), &tolerant()).unwrap();
+    assert_eq!(
+        (loaded.instructions.len(), loaded.other_splits.len()),
+        (1, 1)
+    );
+
+    let message = |folder: &Folder| load(folder.0.path(), &tolerant()).unwrap_err().to_string();
+    let several = Folder::new();
+    place(&several, "en/a.jsonl");
+    place(&several, "de/a.jsonl");
+    assert!(message(&several).contains("several data sets (de, en); name one"));
+    let tests = Folder::new();
+    place(&tests, "test.jsonl");
+    assert!(message(&tests).contains("only test.jsonl; to learn from"));
+    let saved = Folder::new();
+    saved.file("data-00000-of-00001.arrow", "");
+    assert!(message(&saved).contains("to_parquet"));
+}

@@ -102,6 +102,113 @@ fn columns_may_have_other_names() {
     assert_eq!(exchanges(&loaded), [("question\ntext", "answer")]);
 }
 
+#[test]
+fn columns_of_published_data_sets_are_known() {
+    let folder = Folder::new();
+    let rows = [
+        json!({ "instruction": "Q", "context": "C", "response": "A", "category": "open_qa" }),
+        json!({ "id": "cot.1", "system_prompt": "Think.", "question": "Q", "response": "A" }),
+        json!({ "prompt": "Q", "response": "A" }),
+        json!({ "query": "Q", "response": "A" }),
+        json!({ "input": "Q", "output": "A" }),
+        json!({ "Instruction": "Q", "Input": "", "Output": "A" }),
+        json!({ "language": "English", "conversation": [
+            { "role": "user", "content": "Q" }, { "role": "assistant", "content": "A" }] }),
+        json!({ "conversations": [
+            { "role": "user", "content": "Q" }, { "role": "assistant", "content": "A" }] }),
+        json!({ "messages": [{ "from": "human", "value": "Q" }, { "from": "gpt", "value": "A" }] }),
+        json!({ "conversations": [{ "from": "Human", "value": "Q" }, { "from": "Assistant", "value": "A" }] }),
+        json!({ "conversations": [{ "from": "USER", "value": "Q" }, { "from": "ASSISTANT", "value": "A" }] }),
+    ];
+    for (number, row) in rows.iter().enumerate() {
+        let question = if number == 0 { "Q\nC" } else { "Q" };
+        let loaded = folder.load("x.jsonl", lines(std::slice::from_ref(row)));
+        let loaded = loaded.unwrap_or_else(|error| panic!("{row}: {error}"));
+        assert_eq!(exchanges(&loaded), [(question, "A")], "{row}");
+        let system = loaded.left_out.get("system").copied();
+        assert_eq!(system, (number == 1).then_some(1), "{row}");
+    }
+    let loaded = folder.load("x.csv", "id,prompt,response\r\n7,\"Q, or\nnot?\",A\r\n");
+    assert_eq!(exchanges(&loaded.unwrap()), [("Q, or\nnot?", "A")]);
+    let loaded = folder.load("x.tsv", "question\tanswer\nQ\tA\n");
+    assert_eq!(exchanges(&loaded.unwrap()), [("Q", "A")]);
+}
+
+#[test]
+fn the_config_names_other_columns_and_speakers() {
+    let folder = Folder::new();
+    let load = |row: serde_json::Value, columns: serde_json::Value| {
+        let options = LoadOptions {
+            columns: serde_json::from_value(columns).unwrap(),
+            max_rejected_fraction: 0.0,
+            ..LoadOptions::default()
+        };
+        load(&folder.file("x.jsonl", lines(&[row])), &options).map_err(|error| error.to_string())
+    };
+    let odd = json!({ "frage": "Q", "antwort": "A" });
+    let named = load(
+        odd.clone(),
+        json!({ "prompt": "frage", "response": "antwort" }),
+    )
+    .unwrap();
+    assert_eq!(exchanges(&named), [("Q", "A")]);
+    let error = load(odd.clone(), json!({})).unwrap_err();
+    assert!(error.contains("among \"frage\", \"antwort\""), "{error}");
+    assert!(
+        error.contains("data.columns = { prompt = \"frage\""),
+        "{error}"
+    );
+    let error = load(odd, json!({ "prompt": "frage", "response": "anwort" })).unwrap_err();
+    assert!(error.contains("no \"anwort\""), "{error}");
+
+    let turns =
+        json!({ "talk": [{ "who": "pupil", "what": "Q" }, { "who": "teacher", "what": "A" }] });
+    let columns = json!({ "messages": "talk", "role": "who", "content": "what" });
+    let error = load(turns.clone(), columns.clone()).unwrap_err();
+    assert!(
+        error.contains("those who speak are pupil, teacher"),
+        "{error}"
+    );
+    assert!(error.contains("data.columns.user = \"pupil\""), "{error}");
+    let mut columns = columns;
+    columns["user"] = json!("pupil");
+    let error = load(turns.clone(), columns.clone()).unwrap_err();
+    assert!(
+        error.contains("data.columns.assistant = \"teacher\""),
+        "{error}"
+    );
+    columns["assistant"] = json!("teacher");
+    assert_eq!(exchanges(&load(turns, columns).unwrap()), [("Q", "A")]);
+}
+
+#[test]
+fn what_is_no_number_or_too_long_or_wrongly_decoded_costs_its_row_alone() {
+    let folder = Folder::new();
+    let row =
+        |answer: &str| format!("{{\"instruction\": \"Q\", \"output\": {answer}, \"score\": NaN}}");
+    let array = format!("[{},\n{},\n{}]", row("\"NaN\""), row("NaN"), row("\"A\""));
+    let loaded = folder.load("x.json", array).unwrap();
+    assert_eq!(exchanges(&loaded), [("Q", "NaN"), ("Q", "A")]);
+    assert_eq!(reasons(&loaded), [("x.json:2", "empty_answer")]);
+
+    let long = "a ".repeat(600_000);
+    let rows = [
+        json!({ "question": long, "answer": "A" }),
+        json!({ "question": "Q", "answer": "A" }),
+        json!({ "question": "ma\u{c3}\u{a7}\u{c3}\u{a3}s", "answer": "A" }),
+    ];
+    let loaded = folder.load("y.jsonl", lines(&rows)).unwrap();
+    assert_eq!(exchanges(&loaded), [("Q", "A")]);
+    assert_eq!(
+        reasons(&loaded),
+        [("y.jsonl:1", "too_long"), ("y.jsonl:3", "wrong_encoding")]
+    );
+    assert!(
+        loaded.rejected[0].row.to_string().len() < 3_000,
+        "the row is abridged"
+    );
+}
+
 mod with_data {
     use super::*;
 

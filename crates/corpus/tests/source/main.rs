@@ -4,6 +4,7 @@ mod broken;
 mod files;
 mod layouts;
 mod pairs;
+mod parquet;
 mod plain_text;
 mod properties;
 

@@ -31,7 +31,7 @@ proptest! {
             }
         }
         let pairs = ParallelSource::File(folder.file("x.tsv", &content).into());
-        let _ = parallel(&pairs, Language::ENGLISH, Language::PORTUGUESE);
+        let _ = parallel(&pairs, Language::ENGLISH, Language::PORTUGUESE, 1.0);
     }
 
     /// Damaged data sets of every layout: rows or an error, never a panic.
@@ -60,6 +60,33 @@ proptest! {
             let options = LoadOptions { max_rejected_fraction: 1.0, ..LoadOptions::default() };
             if let Ok(loaded) = load(&folder.file(name, &bytes), &options) {
                 prop_assert!(loaded.instructions.len() <= 6);
+            }
+        }
+    }
+
+    /// Damaged corpora of sentence pairs: pairs, broken rows or an error, never a panic.
+    #[test]
+    fn damaged_pairs_are_read_or_refused(
+        damage in proptest::collection::vec((0.0..1.0f64, any::<u8>()), 1..6),
+        length in prop_oneof![3 => Just(1.0), 1 => 0.0..1.0f64],
+    ) {
+        let folder = Folder::new();
+        for (name, content) in [
+            ("x.tsv", "en\tpt\n\"A \"\"b\"\".\"\tC.\r\nD.\tE.\n"),
+            ("x.csv", "en,pt\n\"A, \"\"b\"\".\",C.\r\n\"D\n.\",E.\n"),
+            ("x.tmx", "<tmx><body><tu><tuv xml:lang=\"en\"><seg>A&#66;<ph>x</ph> &amp; b.</seg></tuv>\n<tuv xml:lang='pt'><seg><![CDATA[C.]]></seg></tuv></tu></body></tmx>"),
+            ("x.jsonl", "{\"translation\": {\"en\": \"A.\", \"pt\": \"\\u0043.\", \"n\": NaN}}\n"),
+            ("x.json", "[{\"en\": \"A.\", \"pt\": \"C.\", \"n\": [NaN, -Infinity]}, {\"en\": 1}]"),
+        ] {
+            let mut bytes = content.as_bytes().to_vec();
+            for (place, byte) in &damage {
+                let at = (place * bytes.len() as f64) as usize;
+                bytes[at] = *byte;
+            }
+            bytes.truncate((length * bytes.len() as f64) as usize);
+            let pairs = ParallelSource::File(folder.file(name, &bytes).into());
+            if let Ok(loaded) = parallel(&pairs, Language::ENGLISH, Language::PORTUGUESE, 1.0) {
+                prop_assert!(loaded.pairs.len() <= 4);
             }
         }
     }

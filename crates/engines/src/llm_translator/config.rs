@@ -17,6 +17,9 @@ use crate::openai::{self, OpenAiClient, OpenAiOptions};
 use crate::opening::Opening;
 use crate::translation_cache::Cache;
 
+/// Share of unusable pairs above which the examples' corpus is refused.
+const MAX_REJECTED: f64 = 0.1;
+
 /// An LLM on this machine, asked in the words of the paper's Table 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -68,6 +71,10 @@ impl TranslatorConfig for LlmTranslatorConfig {
         let options = LocalLlmOptions {
             max_new_tokens: self.max_new_tokens,
             batch_size: self.batch_size,
+            template: match self.model {
+                Some(_) => None,
+                None => local_llm::template_of(opening)?,
+            },
             seed: opening.seed,
             weights: self.precision,
             device: opening.device,
@@ -182,7 +189,7 @@ fn chosen(
         let Some(files) = opening.parallel.get(&target) else {
             continue;
         };
-        let mut pairs = source::parallel(files, from, target)?.pairs;
+        let mut pairs = source::parallel(files, from, target, MAX_REJECTED)?.pairs;
         let key = |(source, _): &(String, String)| {
             sampling::shuffle_key(seed, "translation examples", source)
         };

@@ -2,10 +2,11 @@
 
 use corpus::seam::{Answerer, EngineError};
 use models::Precision;
+use models::generation::Sampling;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ENGINE, LocalLlm, LocalLlmOptions};
+use super::{ENGINE, LocalLlm, LocalLlmOptions, failed};
 use crate::choice::KeyError;
 use crate::engine_config::AnswererConfig;
 use crate::model_ref::{ModelRef, existing};
@@ -26,6 +27,10 @@ pub struct LocalAnswerConfig {
     pub batch_size: usize,
     /// System message, instead of the chat template's own.
     pub system: Option<String>,
+    /// Sampling temperature; 0 takes the most probable token.
+    pub temperature: f32,
+    /// Sample from the smallest set of tokens with at least this total probability.
+    pub top_p: f32,
 }
 
 impl Default for LocalAnswerConfig {
@@ -35,6 +40,8 @@ impl Default for LocalAnswerConfig {
             precision: Precision::Bf16,
             batch_size: 16,
             system: None,
+            temperature: 0.0,
+            top_p: 1.0,
         }
     }
 }
@@ -45,7 +52,35 @@ pub(crate) fn require(model: Option<&ModelRef>) -> Result<&ModelRef, EngineError
     existing(ENGINE, model)
 }
 
+/// The text of the run's chat template.
+pub(crate) fn template_of(opening: &Opening<'_>) -> Result<Option<String>, EngineError> {
+    let source = opening.template.map(|template| template.source());
+    let source = source.transpose().map_err(failed)?;
+    Ok(source.map(Into::into))
+}
+
+/// Fails if the sampling of answers is out of range.
+pub(crate) fn check_sampling(temperature: f32, top_p: f32) -> Result<(), KeyError> {
+    if !(0.0..=100.0).contains(&temperature) {
+        let message = format!(
+            "{temperature} is not a temperature; 0 is greedy, 1 leaves probabilities as they are"
+        );
+        return Err(KeyError::new("temperature", message));
+    }
+    if !(top_p > 0.0 && top_p <= 1.0) {
+        return Err(KeyError::new(
+            "top_p",
+            format!("{top_p} is not above 0 and at most 1"),
+        ));
+    }
+    Ok(())
+}
+
 impl AnswererConfig for LocalAnswerConfig {
+    fn check(&self) -> Result<(), KeyError> {
+        check_sampling(self.temperature, self.top_p)
+    }
+
     fn check_files(&self, opening: &Opening<'_>) -> Result<(), EngineError> {
         require(opening.model).map(drop)
     }
@@ -63,6 +98,15 @@ impl AnswererConfig for LocalAnswerConfig {
             max_new_tokens: self.max_new_tokens,
             batch_size: self.batch_size,
             system_prompt: self.system.clone(),
+            template: template_of(opening)?,
+            sampling: match self.temperature > 0.0 {
+                true => Sampling::Random {
+                    temperature: self.temperature,
+                    top_k: 0,
+                    top_p: self.top_p,
+                },
+                false => Sampling::Greedy,
+            },
             seed: opening.seed,
             weights: self.precision,
             device: opening.device,

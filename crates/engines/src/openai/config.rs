@@ -8,6 +8,7 @@ use super::{OpenAiClient, OpenAiOptions};
 use crate::choice::KeyError;
 use crate::engine_config::AnswererConfig;
 use crate::http::{HttpOptions, MAX_FAILED_SHARE, ServerUrl, check_share};
+use crate::local_llm::check_sampling;
 use crate::opening::Opening;
 
 /// Rounds of requests between two commits of the answer stage, so that a slow answer does not delay
@@ -23,6 +24,10 @@ pub struct OpenAiAnswerConfig {
     pub max_new_tokens: usize,
     /// System message, instead of the chat template's own.
     pub system: Option<String>,
+    /// Sampling temperature; 0 takes the most probable token.
+    pub temperature: f32,
+    /// Sample from the smallest set of tokens with at least this total probability.
+    pub top_p: f32,
     /// Address of the server, with or without `/v1`.
     #[schemars(extend("default-text" = "$OPENAI_BASE_URL"))]
     pub url: Option<ServerUrl>,
@@ -46,6 +51,8 @@ impl Default for OpenAiAnswerConfig {
         Self {
             max_new_tokens: 256,
             system: None,
+            temperature: 0.0,
+            top_p: 1.0,
             url: None,
             server_model: None,
             in_flight: 16,
@@ -67,6 +74,7 @@ pub(crate) fn check_server_model(name: Option<&str>) -> Result<(), KeyError> {
 
 impl AnswererConfig for OpenAiAnswerConfig {
     fn check(&self) -> Result<(), KeyError> {
+        check_sampling(self.temperature, self.top_p)?;
         check_server_model(self.server_model.as_deref())?;
         self.url.as_ref().map_or(Ok(()), ServerUrl::check)?;
         check_share(self.max_failed_share)
@@ -89,6 +97,8 @@ impl AnswererConfig for OpenAiAnswerConfig {
             model: self.server_model.clone().unwrap_or_default(),
             max_new_tokens: self.max_new_tokens,
             system_prompt: self.system.clone(),
+            temperature: self.temperature,
+            top_p: self.top_p,
             seed: opening.seed,
             http: HttpOptions::of(
                 self.timeout_seconds,

@@ -17,8 +17,10 @@ use crate::task::multiple_choice::{Item, MultipleChoice};
 pub const BELEBELE: Benchmark = Benchmark {
     name: labelled::BELEBELE.name,
     paper: labelled::BELEBELE.paper,
-    file: "{code}.jsonl",
+    files: |language| vec![format!("{}.jsonl", language.code())],
     covers: |_| true,
+    of_source: true,
+    placeholders: &[],
     scorings: &[Scoring::LogLikelihood, Scoring::Generation],
     load,
 };
@@ -41,12 +43,12 @@ fn prompt(passage: &str, question: &str, choices: &[String; 4], scoring: Scoring
     }
 }
 
-fn load(source: &mut Source<'_>) -> Result<Box<dyn Task>, MaterialError> {
+fn load(source: &mut Source<'_>) -> Result<Vec<Box<dyn Task>>, MaterialError> {
     let (language, scoring) = (source.language, source.scoring);
     let (solved, items) = source.rows(&labelled::BELEBELE)?;
     let items_of =
         |rows: Vec<LabelledRow>| rows.into_iter().map(|row| item(row, scoring)).collect();
-    Ok(Box::new(MultipleChoice {
+    Ok(vec![Box::new(MultipleChoice {
         name: source.task_name(BELEBELE.name, language.code()),
         version: 1,
         language,
@@ -57,7 +59,7 @@ fn load(source: &mut Source<'_>) -> Result<Box<dyn Task>, MaterialError> {
         solved: items_of(solved),
         items: items_of(items),
         presentation: source.presentation("BELEBELE"),
-    }))
+    })])
 }
 
 fn item(row: LabelledRow, scoring: Scoring) -> Item {

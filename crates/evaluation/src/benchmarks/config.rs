@@ -8,8 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ALL, Benchmark, Scoring, Source};
+use crate::material::MaterialPaths;
 use crate::rows::{MaterialError, SkippedLine};
 use crate::task::Task;
+use crate::task::generation::AnswerPart;
 
 /// One benchmark of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,16 +19,37 @@ use crate::task::Task;
 pub struct BenchmarkConfig {
     /// Name of the benchmark, e.g. `belebele`.
     pub name: String,
-    /// The folder as published, or a file. In a file's path, `{code}` stands for a language's
-    /// FLORES-200 code and `{iso}` for its ISO 639-1 code.
+    /// The folder as published, or a file: JSON Lines, TSV, CSV or Parquet, also with `.gz`. In a
+    /// file's path, `{code}` stands for a language's FLORES-200 code and `{iso}` for its ISO 639-1
+    /// code.
     pub path: FilePath,
     /// Languages.
     #[serde(default)]
     #[schemars(extend("default-text" = "those of the run that it has"))]
     pub languages: Vec<Language>,
-    /// Number of solved examples shown before each question: the first rows of the file.
+    /// Number of solved examples shown before each question: the first rows.
     #[serde(default)]
     pub shots: usize,
+    /// Seed that shuffles the rows before examples and questions are taken.
+    #[serde(default)]
+    #[schemars(extend("default-text" = "the order of the file"))]
+    pub seed: Option<u64>,
+    /// Template of the prompt of generated answers, with `{from}`, `{to}` and `{sentence}`
+    /// (`flores`), `{language}` and `{text}` (`xlsum`) or `{language}` and `{question}` (`mkqa`).
+    #[serde(default)]
+    #[schemars(extend("default-text" = "the benchmark's own"))]
+    pub prompt: Option<String>,
+    /// Maximum number of tokens of a generated answer.
+    #[serde(default)]
+    #[schemars(extend("default-text" = "256 for `flores`, 128 for `xlsum`, 32 for `mkqa`"))]
+    pub max_new_tokens: Option<usize>,
+    /// The part of a generated answer that is scored: `whole` or `first_line`.
+    #[serde(default)]
+    #[schemars(extend("default-text" = "`first_line` for `mkqa`, otherwise `whole`"))]
+    pub answer_part: Option<AnswerPart>,
+    /// Added to the name, so that a benchmark can be run twice, e.g. with another prompt.
+    #[serde(default)]
+    pub label: Option<String>,
     /// How predictions are made: `log-likelihood`, the continuation with the highest
     /// log-probability, or `generation`, the label in the model's answer.
     #[serde(default)]
@@ -38,6 +61,23 @@ pub struct BenchmarkConfig {
 }
 
 impl BenchmarkConfig {
+    /// The benchmark `name` in the files at `path`, with its usual settings.
+    pub fn new(name: &str, path: impl Into<FilePath>) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: path.into(),
+            languages: Vec::new(),
+            shots: 0,
+            seed: None,
+            prompt: None,
+            max_new_tokens: None,
+            answer_part: None,
+            label: None,
+            scoring: None,
+            limit: None,
+        }
+    }
+
     /// Checks everything but the files; `run` are the run's languages.
     ///
     /// # Errors
@@ -46,48 +86,82 @@ impl BenchmarkConfig {
         let benchmark = self.benchmark()?;
         self.scoring_of(benchmark)?;
         self.languages_of(benchmark, run)?;
-        Ok(())
+        let known = benchmark.placeholders;
+        match (&self.prompt, known.last()) {
+            (Some(_), None) => Err(self.error("its prompt is fixed; remove `prompt`".to_owned())),
+            (Some(prompt), Some(asked)) if !prompt.contains(asked) => Err(self.error(format!(
+                "`prompt` must contain {asked}; it may contain {}",
+                known.join(", ")
+            ))),
+            _ if self.max_new_tokens == Some(0) => {
+                Err(self.error("`max_new_tokens` must be at least 1".to_owned()))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// The file of each language.
+    /// The files of all languages that are read.
     pub fn files(&self, run: &[Language]) -> Result<Vec<(Language, PathBuf)>, MaterialError> {
         let benchmark = self.benchmark()?;
-        let languages = self.languages_of(benchmark, run)?;
-        let path = match self.path.is_dir() {
-            true => self.path.join(benchmark.file),
-            false => self.path.to_path_buf(),
-        };
-        let path = path.to_string_lossy();
-        let file = |language: Language| {
-            let iso = language.iso639_1().unwrap_or(language.iso639_3());
-            let path = path.replace("{code}", language.code());
-            PathBuf::from(path.replace("{iso}", iso))
-        };
-        Ok(languages.into_iter().map(|one| (one, file(one))).collect())
+        let mut languages = self.languages_of(benchmark, run)?;
+        if let Some(strong) = run.first().filter(|_| !benchmark.of_source) {
+            languages.insert(0, *strong);
+        }
+        let file = |language| (language, self.file(benchmark, language));
+        Ok(languages.into_iter().map(file).collect())
     }
 
-    /// One task per language; `limit` holds if the benchmark has none of its own.
+    /// The file of a language: the first that is there of those in the published folder.
+    fn file(&self, benchmark: &Benchmark, language: Language) -> PathBuf {
+        if self.path.is_dir() {
+            let names = (benchmark.files)(language);
+            let mut paths = names.iter().map(|name| self.path.join(name));
+            let usual = paths
+                .clone()
+                .next()
+                .unwrap_or_else(|| self.path.to_path_buf());
+            return paths.find(|path| path.is_file()).unwrap_or(usual);
+        }
+        let iso = language.iso639_1().unwrap_or(language.iso639_3());
+        let path = self
+            .path
+            .to_string_lossy()
+            .replace("{code}", language.code());
+        PathBuf::from(path.replace("{iso}", iso))
+    }
+
+    /// The tasks of every language; the limit of `material` holds if the benchmark has none of its
+    /// own.
     pub fn tasks(
         &self,
-        run: &[Language],
-        limit: Option<usize>,
+        material: &MaterialPaths,
         skipped: &mut Vec<SkippedLine>,
     ) -> Result<Vec<Box<dyn Task>>, MaterialError> {
         let benchmark = self.benchmark()?;
         let scoring = self.scoring_of(benchmark)?;
-        let files = self.files(run)?.into_iter();
-        files
-            .map(|(language, path)| {
-                (benchmark.load)(&mut Source {
-                    path: &path,
-                    language,
-                    shots: self.shots,
-                    scoring,
-                    limit: self.limit.or(limit).unwrap_or(usize::MAX),
-                    skipped,
-                })
-            })
-            .collect()
+        let run = [&[material.source], material.targets.as_slice()].concat();
+        let file = |language| self.file(benchmark, language);
+        let mut tasks = Vec::new();
+        for language in self.languages_of(benchmark, &run)? {
+            tasks.extend((benchmark.load)(&mut Source {
+                benchmark: benchmark.name,
+                file: &file,
+                language,
+                strong: material.source,
+                shots: self.shots,
+                seed: self.seed,
+                prompt: self.prompt.as_deref(),
+                budget: self.max_new_tokens,
+                part: self.answer_part,
+                label: self.label.as_deref(),
+                bleu_tokenizer: &material.bleu_tokenizer,
+                bleu_tokenizer_model: material.bleu_tokenizer_model.as_deref(),
+                scoring,
+                limit: self.limit.or(material.limit).unwrap_or(usize::MAX),
+                skipped,
+            })?);
+        }
+        Ok(tasks)
     }
 
     fn benchmark(&self) -> Result<&'static Benchmark, MaterialError> {
@@ -111,7 +185,10 @@ impl BenchmarkConfig {
         benchmark: &Benchmark,
         run: &[Language],
     ) -> Result<Vec<Language>, MaterialError> {
-        let covers = |language: &Language| (benchmark.covers)(*language);
+        let strong = run.first();
+        let covers = |language: &Language| {
+            (benchmark.covers)(*language) && (benchmark.of_source || strong != Some(language))
+        };
         if let Some(other) = self.languages.iter().find(|language| !covers(language)) {
             return Err(self.error(format!(
                 "it has no rows in {other}; remove it from `languages`"

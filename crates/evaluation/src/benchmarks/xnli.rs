@@ -19,8 +19,10 @@ use crate::task::multiple_choice::{Item, MultipleChoice};
 pub const XNLI: Benchmark = Benchmark {
     name: labelled::XNLI.name,
     paper: labelled::XNLI.paper,
-    file: "xnli.test.tsv",
+    files: |_| vec!["xnli.test.tsv".to_owned()],
     covers: |language| cloze(language).is_some(),
+    of_source: true,
+    placeholders: &[],
     scorings: &[Scoring::LogLikelihood],
     load,
 };
@@ -59,12 +61,12 @@ fn cloze(language: Language) -> Option<&'static Cloze> {
     CLOZES.iter().find(|cloze| cloze.code == language.code())
 }
 
-fn load(source: &mut Source<'_>) -> Result<Box<dyn Task>, MaterialError> {
+fn load(source: &mut Source<'_>) -> Result<Vec<Box<dyn Task>>, MaterialError> {
     let language = source.language;
     let cloze = cloze(language).expect("a language that XNLI covers");
     let (solved, items) = source.rows(&labelled::XNLI)?;
     let items_of = |rows: Vec<LabelledRow>| rows.into_iter().map(|row| item(row, cloze)).collect();
-    Ok(Box::new(MultipleChoice {
+    Ok(vec![Box::new(MultipleChoice {
         name: source.task_name(XNLI.name, cloze.iso),
         version: 1,
         language,
@@ -79,7 +81,7 @@ fn load(source: &mut Source<'_>) -> Result<Box<dyn Task>, MaterialError> {
         solved: items_of(solved),
         items: items_of(items),
         presentation: source.presentation("XNLI"),
-    }))
+    })])
 }
 
 fn item(row: LabelledRow, cloze: &Cloze) -> Item {

@@ -21,6 +21,14 @@ pub const MT_LLM: System = System {
     translates: false,
 };
 
+/// The same, with the encoder's states centred in each language.
+pub const MT_LLM_CENTRED: System = System {
+    name: "mt-llm-centred",
+    title: "MT-LLM, centred",
+    about: "the same stack, without what the encoder's states say of the language alone",
+    translates: false,
+};
+
 /// The stack after stage 1, fine-tuned on the task instead of distilled.
 pub const FINE_TUNED_STACK: System = System {
     name: "fine-tuned-stack",
@@ -67,6 +75,7 @@ pub const ALL: &[&System] = &[
     &MT_LLM,
     &CLASSIFIER,
     &ENCODER_ALONE,
+    &MT_LLM_CENTRED,
     &FINE_TUNED_STACK,
     &LLM_ZERO_SHOT,
     &TRANSLATE_TEST,
@@ -96,6 +105,6 @@ mod tests {
             let plain = |c: char| c.is_ascii_lowercase() || c == '-';
             assert!(system.name.chars().all(plain), "{}", system.name);
         }
-        assert_eq!(System::position("llm-zero-shot"), 4);
+        assert_eq!(System::position("llm-zero-shot"), 5);
     }
 }

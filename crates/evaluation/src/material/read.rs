@@ -8,7 +8,7 @@ use corpus::record::Example;
 use corpus::source::{LoadedPairs, ParallelSource};
 use serde::de::DeserializeOwned;
 
-use crate::rows::{self, MaterialError, Question, SkippedLine};
+use crate::rows::{self, MaterialError, Question, SkippedLine, TOLERATED};
 
 pub(super) fn questions(
     path: &Path,
@@ -34,7 +34,8 @@ pub(super) fn pairs(
     target: Language,
     skipped: &mut Vec<SkippedLine>,
 ) -> Result<Vec<(String, String)>, MaterialError> {
-    let LoadedPairs { pairs, rejected } = corpus::source::parallel(files, source, target)?;
+    let LoadedPairs { pairs, rejected } =
+        corpus::source::parallel(files, source, target, TOLERATED)?;
     let path = files.files().next().unwrap_or(Path::new(""));
     let bad = rejected.into_iter().map(|row| SkippedLine {
         path: path.to_owned(),

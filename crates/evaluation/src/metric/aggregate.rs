@@ -28,6 +28,8 @@ pub enum Aggregate {
         /// Whether orders longer than the hypothesis are left out.
         effective_order: bool,
     },
+    /// TER from `[edits, reference length]`; edits without a reference are 100.
+    Ter,
     /// chrF from `[hypothesis, reference, matched]` per order.
     Chrf {
         /// Weight of recall against precision.
@@ -41,6 +43,11 @@ impl Aggregate {
         match self {
             Aggregate::Ratio { scale } => ratio(sums).map_or(0.0, |ratio| scale * ratio),
             Aggregate::ExpRatio => ratio(sums).map_or(0.0, f64::exp),
+            Aggregate::Ter => match sums {
+                [edits, length, ..] if *length > 0.0 => 100.0 * edits / length,
+                [edits, ..] if *edits > 0.0 => 100.0,
+                _ => 0.0,
+            },
             Aggregate::MacroF1 => {
                 let classes = sums.chunks_exact(3);
                 macro_f1(classes.map(|class| [class[0], class[1], class[2]]))

@@ -1,146 +1,143 @@
-//! The scores as a table for the terminal.
-
-use comfy_table::{
-    Cell, CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle,
-};
+//! The report for the terminal: scores, rows kept, training, and the verdict last, where the eye is.
 
 use super::classification::{Board, boards, score};
 use super::scores::{ScoreRow, Verdict};
-use super::{Report, titles};
+use super::text_table::{TextTable, broken};
+use super::{Report, RunVerdict, titles};
 use crate::classification::ACCURACY;
 use crate::task::SHARE;
 
-/// The scores before and after, and a few lines on rows kept and time; at most `width` columns
-/// wide, if given.
+/// Columns of the output if the terminal's are not known.
+const WIDTH: usize = 120;
+/// Columns that prose fills at most.
+const PROSE: usize = 100;
+
+/// The scores, a few lines on rows kept and training, and the verdict, `width` columns wide (120 if
+/// not given).
 pub fn render(report: &Report, width: Option<u16>) -> String {
+    let width = width.map_or(WIDTH, usize::from);
     let mut text = String::new();
     for board in report.classification.iter().flat_map(boards) {
-        text.push_str(&format!(
-            "{}, accuracy\n{}\n",
-            board.title,
-            accuracies(&board, width)
-        ));
+        text += &format!("{}, accuracy\n{}", board.title, accuracies(&board, width));
     }
     if report.before_and_after().next().is_some() {
-        text.push_str(&scores(report, width));
-        text.push('\n');
+        text += &scores(report, width);
     }
     for stage in &report.funnel {
-        let reasons: Vec<String> = stage
-            .reasons
-            .iter()
-            .take(3)
-            .map(|reason| {
-                format!(
-                    "{} {}",
-                    titles::count(reason.count),
-                    titles::words(&reason.reason)
-                )
-            })
-            .collect();
-        let rejected = if reasons.is_empty() {
-            String::new()
-        } else {
-            format!("; rejected: {}", reasons.join(", "))
-        };
-        text.push_str(&format!(
-            "{:<12} {} rows in, {} out, {} dropped{rejected}\n",
-            titles::words(&stage.stage),
+        let mut line = format!(
+            "{} rows in, {} out, {} dropped",
             titles::count(stage.rows),
             titles::count(stage.outputs),
             titles::count(stage.dropped),
-        ));
+        );
+        let reasons: Vec<String> = (stage.reasons.iter().take(3))
+            .map(|reason| {
+                let count = titles::count(reason.count);
+                format!("{count} {}", titles::words(&reason.reason))
+            })
+            .collect();
+        if !reasons.is_empty() {
+            line += &format!("; rejected: {}", reasons.join(", "));
+        }
+        text += &labelled(&titles::words(&stage.stage), &line, width);
     }
     let trainings = report.trainings.iter();
     let trainings = trainings.map(|training| (training.title.as_str(), &training.course));
     let training = report.training.as_ref().map(|training| ("train", training));
     for (title, training) in training.into_iter().chain(trainings) {
-        text.push_str(&format!(
-            "{:<12} {} steps, {:.1} epochs, {} tokens at {} tokens/s\n",
-            titles::words(title),
+        let line = format!(
+            "{} steps, {:.1} epochs, {} tokens in {}",
             titles::count(training.steps),
             training.epochs,
             titles::count(training.tokens),
-            titles::rate(training.tokens_per_second),
-        ));
+            titles::duration(training.timing(title).seconds),
+        );
+        text += &labelled(&titles::words(title), &line, width);
+    }
+    if let Some(verdict) = &report.verdict {
+        text += &conclusion(verdict, width);
     }
     text
 }
 
-/// Lines above and below the header and at the end, none between rows.
-const STYLE: TableStyle = TableStyle::new()
-    .top_border(LineStyle::none().fill('─').junction('─'))
-    .header_lines(ContentLineStyle::none())
-    .header_separator(LineStyle::none().fill('─').junction('─'))
-    .content_lines(ContentLineStyle::none())
-    .bottom_border(LineStyle::none().fill('─').junction('─'));
-
-fn empty_table(width: Option<u16>) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(STYLE)
-        .set_content_arrangement(ContentArrangement::Dynamic);
-    if let Some(width) = width {
-        table.set_width(width);
+/// The verdict: a sentence, then a line for each finding and each advice.
+fn conclusion(verdict: &RunVerdict, width: usize) -> String {
+    let width = width.min(PROSE);
+    let summary = format!("{}. {}", verdict.outcome.words(), verdict.summary);
+    let mut text = format!("\n{}\n", broken(&summary, width).join("\n"));
+    let better = verdict.better.iter().map(|finding| ("better", &finding.text));
+    let worse = verdict.worse.iter().map(|finding| ("worse", &finding.text));
+    let advice = verdict.advice.iter().map(|line| ("what to do", line));
+    let mut last = "";
+    for (label, line) in worse.chain(better).chain(advice) {
+        text += &labelled(if label == last { "" } else { label }, line, width);
+        last = label;
     }
-    table
+    text
 }
 
-fn right(text: String) -> Cell {
-    Cell::new(text).set_alignment(CellAlignment::Right)
+/// `text` beside its label, broken between words.
+fn labelled(label: &str, text: &str, width: usize) -> String {
+    const INDENT: usize = 13;
+    let lines = broken(text, width.saturating_sub(INDENT).max(20));
+    let lines = lines.iter().enumerate().map(|(number, line)| match number {
+        // A label that is longer than its column gets a line of its own.
+        0 if label.chars().count() < INDENT => format!("{label:<INDENT$}{line}\n"),
+        0 => format!("{label}\n{:<INDENT$}{line}\n", ""),
+        _ => format!("{:<INDENT$}{line}\n", ""),
+    });
+    lines.collect()
 }
 
 /// The accuracy of every system in every language.
-fn accuracies(board: &Board<'_>, width: Option<u16>) -> String {
-    let mut table = empty_table(width);
+fn accuracies(board: &Board<'_>, width: usize) -> String {
     let shown =
         |value: Option<f64>| value.map_or("–".to_owned(), |value| titles::score(value, SHARE));
     let systems = || board.systems.iter();
-    let titles = systems().map(|system| right(system.title.clone()));
-    let header = std::iter::once(Cell::new("")).chain(titles);
-    table.set_header(header.chain([right("chance".to_owned())]));
+    let names = systems().map(|system| system.title.clone());
+    let header = std::iter::once(String::new()).chain(names);
+    let mut table = TextTable::new(header.chain(["chance".to_owned()]), &[]);
     for set in &board.sets {
         let own = |name: &str| score(set, name, ACCURACY).map(|measured| measured.score);
-        let scores = systems().map(|system| right(shown(own(&system.name))));
-        let row = std::iter::once(Cell::new(&set.language.name)).chain(scores);
-        table.add_row(row.chain([right(shown(Some(set.chance.majority)))]));
+        let scores = systems().map(|system| shown(own(&system.name)));
+        let row = std::iter::once(set.language.name.clone()).chain(scores);
+        table.row(row.chain([shown(Some(set.chance.majority))]));
     }
     if board.transfer().len() > 1 {
         let name = match board.of_source {
             0 => "mean",
             _ => "mean of the others",
         };
-        let means = systems().map(|system| right(shown(board.mean(&system.name, ACCURACY))));
-        table.add_row(std::iter::once(Cell::new(name)).chain(means));
+        let means = systems().map(|system| shown(board.mean(&system.name, ACCURACY)));
+        table.row(std::iter::once(name.to_owned()).chain(means));
     }
-    table.to_string()
+    table.render(width)
 }
 
-fn scores(report: &Report, width: Option<u16>) -> String {
-    let mut table = empty_table(width);
-    table.set_header(["", "measure", "before", "after", "change", "p", ""]);
+fn scores(report: &Report, width: usize) -> String {
+    let header = ["", "before", "after", "change", "p", ""].map(str::to_owned);
+    let mut table = TextTable::new(header, &[4, 3]);
     let mut last = "";
     for row in report.before_and_after() {
-        let title = if row.group == last { "" } else { &row.group };
+        if row.group != last {
+            table.heading(&row.group);
+        }
         let value = |score: Option<f64>| match score {
             Some(score) => titles::score(score, &row.unit),
             None => "–".to_owned(),
         };
-        table.add_row([
-            Cell::new(title),
-            Cell::new(&row.title),
-            right(value(row.before)),
-            right(value(row.after)),
-            right(
-                row.difference()
-                    .map_or(String::new(), |d| titles::difference(d, &row.unit)),
-            ),
-            right(row.p_value.map_or(String::new(), titles::p_value)),
-            Cell::new(mark(row)),
+        let difference = row.difference();
+        table.row([
+            format!("  {}", row.title),
+            value(row.before),
+            value(row.after),
+            difference.map_or(String::new(), |d| titles::difference(d, &row.unit)),
+            row.p_value.map_or(String::new(), titles::p_value),
+            mark(row).to_owned(),
         ]);
         last = &row.group;
     }
-    table.to_string()
+    table.render(width)
 }
 
 fn mark(row: &ScoreRow) -> &'static str {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metric::tokenizer::AUTO;
 use crate::significance::Resampling;
-use crate::task::translation::AnswerPart;
+use crate::task::generation::AnswerPart;
 
 /// Settings of tasks and scores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Headline, IMPLEMENTATION, Measure, Presentation, Sample, Subject, Task, object, overlap,
+    Headline, IMPLEMENTATION, Measure, Presentation, Sample, Series, Subject, Task, object, overlap,
 };
 use crate::metric::{Aggregate, Signature};
 use crate::rows::Question;
@@ -143,7 +143,7 @@ impl Task for OffTarget<'_> {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn language(&self) -> Language {
@@ -198,7 +198,13 @@ impl Task for OffTarget<'_> {
             "lines in the language".to_owned(),
             Some(true),
         );
-        answers.chain([lines]).collect()
+        // The rate of the SDRRL paper (appendix E): copies and loops are not looked at.
+        let plain = measure(
+            "other_language",
+            "answers identified as another language".to_owned(),
+            Some(false),
+        );
+        answers.chain([lines, plain]).collect()
     }
 
     fn presentation(&self) -> Presentation {
@@ -214,6 +220,10 @@ impl Task for OffTarget<'_> {
             )),
             asked: Some("question".to_owned()),
             shares: Verdict::ALL.map(|(_, key, _)| key.to_owned()).into(),
+            series: Some(Series::of(
+                "Open questions",
+                ["other_language", "in_language"],
+            )),
             ..Presentation::default()
         }
     }
@@ -243,6 +253,8 @@ impl Task for OffTarget<'_> {
                     .collect();
                 let lines = self.lines(&answer.text, subject.identifier);
                 statistics.insert("line_in_language".to_owned(), lines.to_vec());
+                let other = language.is_some_and(|language| language != self.language);
+                statistics.insert("other_language".to_owned(), vec![f64::from(other), 1.0]);
                 let (doc, target) = self.document(index);
                 Sample {
                     doc_id: index,

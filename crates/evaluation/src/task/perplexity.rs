@@ -6,7 +6,9 @@ use corpus::language::Language;
 use corpus::seam::{EngineError, Request};
 use serde_json::{Map, Value, json};
 
-use super::{Headline, IMPLEMENTATION, Measure, Presentation, Sample, Subject, Task, object};
+use super::{
+    Headline, IMPLEMENTATION, Measure, Presentation, Sample, Series, Subject, Task, object,
+};
 use crate::metric::{Aggregate, Signature};
 
 /// Perplexity of passages in one language, each scored separately.
@@ -97,6 +99,7 @@ impl Task for Perplexity<'_> {
                 "token_perplexity",
                 format!("Perplexity of {language} text"),
             )),
+            series: Some(Series::of("Plain text", ["byte_perplexity"])),
             ..Presentation::default()
         }
     }

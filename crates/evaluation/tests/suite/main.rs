@@ -149,6 +149,7 @@ fn material() -> EvaluationMaterial {
         answer_language,
         question: "A question".to_owned(),
         answer: "An answer".to_owned(),
+        teacher_question: None,
     };
     EvaluationMaterial {
         questions: [(

@@ -93,7 +93,7 @@ impl LlmText {
         if before.len() > 1 || tokenizer.bos_id() != tokenizer.eos_id() {
             before.pop_if(|last| Some(*last) == tokenizer.eos_id());
         }
-        let text = tokenizer.encode(text)?;
+        let text = tokenizer.encode_text(text)?;
         Ok(Sequence { before, text })
     }
 

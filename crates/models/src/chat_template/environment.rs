@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Kwargs;
-use minijinja::{Environment, Error, ErrorKind, Value};
+use minijinja::value::{Kwargs, StringInput};
+use minijinja::{Environment, Error, ErrorKind, State, Value};
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 /// Name of the only template in its environment.
@@ -20,6 +20,9 @@ pub(super) fn compile(source: &str) -> Result<Environment<'static>, Error> {
     environment.set_syntax(syntax);
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.add_filter("tojson", to_json);
+    environment.add_filter("indent", indent);
+    environment.add_filter("slice", slice);
+    environment.add_filter("batch", batch);
     environment.add_function(
         "raise_exception",
         |message: String| -> Result<Value, Error> {
@@ -37,9 +40,11 @@ fn without_generation_marks(source: &str) -> String {
     let mut result = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(start) = rest.find("{%") {
-        let Some(length) = rest[start..].find("%}") else {
+        // `{%}` opens a tag and does not close it.
+        let Some(length) = rest[start + 2..].find("%}") else {
             break;
         };
+        let length = length + 2;
         let tag = &rest[start..start + length + 2];
         let name = tag[2..tag.len() - 2].trim_matches(['-', '+']).trim();
         let replacement = match name {
@@ -68,10 +73,56 @@ fn strftime_now(format: String) -> Result<String, Error> {
     })
 }
 
+/// Largest width or number that a filter is given; the published ones use single digits.
+const LARGEST: usize = 1000;
+
+fn bounded(name: &str, number: usize) -> Result<usize, Error> {
+    if number <= LARGEST {
+        return Ok(number);
+    }
+    let message = format!("{name}({number}) is more than the {LARGEST} that are allowed");
+    Err(Error::new(ErrorKind::InvalidOperation, message))
+}
+
+/// minijinja's filters, with bounds for what they are told to make.
+fn indent(
+    value: StringInput<'_>,
+    width: Option<usize>,
+    first: Option<bool>,
+    blank: Option<bool>,
+    options: Kwargs,
+) -> Result<Value, Error> {
+    let width = match width {
+        Some(width) => Some(width),
+        None => options.get("width")?,
+    };
+    let width = width.map(|width| bounded("indent", width)).transpose()?;
+    minijinja::filters::indent(value, width, first, blank, options)
+}
+
+fn slice(
+    state: &State,
+    value: Value,
+    count: usize,
+    fill: Option<Value>,
+) -> Result<Value, Error> {
+    minijinja::filters::slice(state, value, bounded("slice", count)?, fill)
+}
+
+fn batch(
+    state: &State,
+    value: Value,
+    count: usize,
+    fill: Option<Value>,
+) -> Result<Value, Error> {
+    minijinja::filters::batch(state, value, bounded("batch", count)?, fill)
+}
+
 /// Python's `json.dumps(value, ensure_ascii=False, indent=indent)`: no HTML escapes, a space after
 /// each comma and colon.
 fn to_json(value: Value, options: Kwargs) -> Result<String, Error> {
     let indent: Option<usize> = options.get("indent")?;
+    let indent = indent.map(|width| bounded("tojson", width)).transpose()?;
     let sort_keys: Option<bool> = options.get("sort_keys")?;
     let _: Option<bool> = options.get("ensure_ascii")?;
     options.assert_all_used()?;

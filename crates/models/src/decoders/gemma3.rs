@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::config_gguf::{ConfigGguf, GgufConfigError};
 use super::config_json::{ConfigJson, of_shape};
+use super::gguf_metadata::cannot;
 use super::stack::{Stack, StackBlock};
 use super::tensor_names::{Conversion, TensorNames};
-use super::{Architecture, Shape};
+use super::{Architecture, GgufMetadata, Shape};
 use crate::checkpoint::CheckpointError;
 use crate::config_error::ConfigError;
 use crate::gguf;
@@ -68,6 +69,15 @@ fn windows(layers: usize, pattern: usize) -> Vec<bool> {
     (0..layers.min(1 << 12))
         .map(|index| (index + 1) % pattern != 0)
         .collect()
+}
+
+/// What the scores of a published model of this shape are divided by the square root of: only the
+/// largest, with 62 blocks, has a scale other than that given by its head size.
+fn scaled_by(shape: &Shape) -> usize {
+    match shape.num_hidden_layers {
+        62 => shape.hidden_size / shape.num_attention_heads,
+        _ => shape.head_dim,
+    }
 }
 
 impl Architecture for Gemma3Config {
@@ -165,23 +175,40 @@ impl Architecture for Gemma3Config {
             Some(gguf::Value::Bools(windows)) => windows.clone(),
             _ => windows(layers, gguf.size(pattern)?.unwrap_or(PATTERN)),
         };
-        // Only the largest model, with 62 blocks, has a scale other than that given by its head
-        // size.
-        let scaled_by = match layers {
-            62 => shape.hidden_size / shape.num_attention_heads,
-            _ => shape.head_dim,
-        };
         let config = Self {
             rms_norm_eps: gguf.epsilon("attention.layer_norm_rms_epsilon")?,
             rope_theta: gguf.number("rope.freq_base")?.unwrap_or(1e6),
             rope_scaling: gguf.rope_scaling()?,
             rope_local_base_freq: gguf.number("rope.freq_base_swa")?.unwrap_or(1e4),
-            query_pre_attn_scalar: scaled_by,
+            query_pre_attn_scalar: scaled_by(&shape),
             sliding_window: gguf.required_size("attention.sliding_window")?,
             is_sliding,
             shape,
         };
         Ok(config.check()?)
+    }
+
+    fn to_gguf(&self) -> Result<GgufMetadata, ConfigError> {
+        let layers = self.shape.num_hidden_layers;
+        if self.is_sliding != windows(layers, PATTERN) {
+            let every = "in llama.cpp every sixth block attends to the whole sequence";
+            return Err(cannot("layer_types", "another pattern", every));
+        }
+        if self.query_pre_attn_scalar != scaled_by(&self.shape) {
+            let own = "llama.cpp scales by the size of a head";
+            return Err(cannot(
+                "query_pre_attn_scalar",
+                self.query_pre_attn_scalar,
+                own,
+            ));
+        }
+        let mut metadata = GgufMetadata::of_shape("gemma3", &self.shape);
+        metadata.number("attention.layer_norm_rms_epsilon", self.rms_norm_eps);
+        metadata.rotary(&self.shape, self.rope_theta, self.rope_scaling.as_ref());
+        metadata.number("rope.freq_base_swa", self.rope_local_base_freq);
+        metadata.size("attention.sliding_window", self.sliding_window);
+        metadata.size("attention.sliding_window_pattern", PATTERN);
+        metadata.without_divisors()
     }
 
     fn shape(&self) -> &Shape {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::config_gguf::{ConfigGguf, GgufConfigError};
 use super::config_json::{ConfigJson, object, one_or_many};
 use super::tensor_names::{Conversion, TensorNames};
-use super::{Architecture, Decoder, Shape};
+use super::{Architecture, Decoder, GgufMetadata, Shape};
 use crate::checkpoint::CheckpointError;
 use crate::config_error::ConfigError;
 use crate::layers::{Block, Embedding, LayerNorm, Linear, Loader, Pass, run_blocks};
@@ -90,6 +90,12 @@ impl Architecture for Gpt2Config {
             shape: gguf.shape(2)?,
             layer_norm_epsilon: gguf.epsilon("attention.layer_norm_epsilon")?,
         })
+    }
+
+    fn to_gguf(&self) -> Result<GgufMetadata, ConfigError> {
+        let mut metadata = GgufMetadata::of_shape("gpt2", &self.shape);
+        metadata.number("attention.layer_norm_epsilon", self.layer_norm_epsilon);
+        Ok(metadata)
     }
 
     fn shape(&self) -> &Shape {

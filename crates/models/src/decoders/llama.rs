@@ -12,7 +12,7 @@ use super::config_gguf::{ConfigGguf, GgufConfigError};
 use super::config_json::{ConfigJson, of_shape};
 use super::stack::{Stack, StackBlock};
 use super::tensor_names::{Conversion, ROPE_DIVISORS, TensorNames};
-use super::{Architecture, Shape};
+use super::{Architecture, GgufMetadata, Shape};
 use crate::checkpoint::CheckpointError;
 use crate::config_error::ConfigError;
 use crate::layers::{
@@ -189,6 +189,23 @@ impl Architecture for LlamaConfig {
             None => gguf.rope_scaling()?,
         };
         Ok(config.check()?)
+    }
+
+    fn to_gguf(&self) -> Result<GgufMetadata, ConfigError> {
+        let architecture = match self.family {
+            Family::Qwen2 => "qwen2",
+            Family::Llama | Family::Mistral => "llama",
+        };
+        let mut metadata = GgufMetadata::of_shape(architecture, &self.shape);
+        metadata.number("attention.layer_norm_rms_epsilon", self.rms_norm_eps);
+        metadata.rotary(&self.shape, self.rope_theta, self.rope_scaling.as_ref());
+        if let Some((window, _)) = self.sliding_window {
+            metadata.end_context_at(window);
+        }
+        match self.family {
+            Family::Qwen2 => metadata.without_divisors(),
+            Family::Llama | Family::Mistral => Ok(metadata),
+        }
     }
 
     fn shape(&self) -> &Shape {

@@ -6,10 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::config_gguf::{ConfigGguf, GgufConfigError};
 use super::config_json::{ConfigJson, of_shape};
+use super::gguf_metadata::cannot;
 use super::llama::LlamaBlock;
 use super::stack::Stack;
 use super::tensor_names::{Conversion, TensorNames};
-use super::{Architecture, Shape};
+use super::{Architecture, GgufMetadata, Shape};
 use crate::checkpoint::CheckpointError;
 use crate::config_error::ConfigError;
 use crate::layers::{
@@ -85,6 +86,17 @@ impl Architecture for Qwen3Config {
             attention_bias: gguf.has("blk.0.attn_q.bias"),
         };
         Ok(config.check()?)
+    }
+
+    fn to_gguf(&self) -> Result<GgufMetadata, ConfigError> {
+        if self.attention_bias {
+            let none = "llama.cpp's Qwen 3 has no biases";
+            return Err(cannot("attention_bias", true, none));
+        }
+        let mut metadata = GgufMetadata::of_shape("qwen3", &self.shape);
+        metadata.number("attention.layer_norm_rms_epsilon", self.rms_norm_eps);
+        metadata.rotary(&self.shape, self.rope_theta, self.rope_scaling.as_ref());
+        metadata.without_divisors()
     }
 
     fn shape(&self) -> &Shape {

@@ -37,7 +37,7 @@ pub(crate) enum Conversion {
 
 impl TensorNames {
     /// `model.layers.3.mlp.up_proj.weight` → `blk.3.ffn_up.weight`.
-    fn gguf(&self, name: &str) -> Option<String> {
+    pub(crate) fn gguf(&self, name: &str) -> Option<String> {
         let (module, part) = name.rsplit_once('.')?;
         if let Some((index, module)) = module
             .strip_prefix(self.blocks)
@@ -64,8 +64,31 @@ impl TensorNames {
     }
 }
 
+impl Conversion {
+    /// The shape in a GGUF file of a tensor with this shape in a Hugging Face checkpoint.
+    pub(crate) fn shape(self, shape: &[usize]) -> Vec<usize> {
+        let mut shape = shape.to_vec();
+        if self == Self::Transposed {
+            shape.reverse();
+        }
+        shape
+    }
+
+    /// The values of a GGUF file for those of a Hugging Face checkpoint with `rows` rows, given the
+    /// number of query heads, and of key and value heads.
+    pub(crate) fn applied(self, values: Vec<f32>, rows: usize, heads: [usize; 2]) -> Vec<f32> {
+        match self {
+            Self::Same => values,
+            Self::InterleavedQueries => interleaved(&values, rows, heads[0]),
+            Self::InterleavedKeys => interleaved(&values, rows, heads[1]),
+            Self::Transposed => transposed(&values, values.len() / rows),
+            Self::PlusOne => values.into_iter().map(|value| value + 1.0).collect(),
+        }
+    }
+}
+
 /// Rotary frequency divisors, which are part of the configuration here.
-pub(super) const ROPE_DIVISORS: &str = "rope_freqs.weight";
+pub(crate) const ROPE_DIVISORS: &str = "rope_freqs.weight";
 
 /// The tensors of a GGUF file in the form of Hugging Face checkpoints.
 #[derive(Debug)]
@@ -103,10 +126,7 @@ impl Checkpoint for GgufCheckpoint<'_> {
                 name: name.to_owned(),
             })?;
         let conversion = (self.names.converted)(name);
-        let mut expected = shape.to_vec();
-        if conversion == Conversion::Transposed {
-            expected.reverse();
-        }
+        let expected = conversion.shape(shape);
         if info.shape != expected {
             return Err(CheckpointError::Shape {
                 path: self.path(),
@@ -139,6 +159,21 @@ fn half_split(values: &[f32], rows: usize, heads: usize) -> Vec<f32> {
         for row in 0..head_dim {
             let (a, b) = (row / (head_dim / 2), row % (head_dim / 2));
             let start = (head * head_dim + 2 * b + a) * width;
+            reordered.extend_from_slice(&values[start..start + width]);
+        }
+    }
+    reordered
+}
+
+/// The inverse of [`half_split`]: row a·D/2 + b of each head moves to row 2b + a.
+fn interleaved(values: &[f32], rows: usize, heads: usize) -> Vec<f32> {
+    let width = values.len() / rows;
+    let head_dim = rows / heads;
+    let mut reordered = Vec::with_capacity(values.len());
+    for head in 0..heads {
+        for row in 0..head_dim {
+            let (b, a) = (row / 2, row % 2);
+            let start = (head * head_dim + a * (head_dim / 2) + b) * width;
             reordered.extend_from_slice(&values[start..start + width]);
         }
     }

@@ -45,6 +45,18 @@ impl Folder {
         })
     }
 
+    /// A file that is too large to be made in memory.
+    pub fn stream(
+        &self,
+        name: &str,
+        write: impl FnOnce(&File) -> std::io::Result<()>,
+    ) -> Result<(), ExportError> {
+        self.replace(name, |path| {
+            let file = File::create(path).map_err(|error| error.to_string())?;
+            write(&file).map_err(|error| error.to_string())
+        })
+    }
+
     pub fn weights(
         &self,
         name: &str,

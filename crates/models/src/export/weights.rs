@@ -54,6 +54,19 @@ impl Values {
     }
 }
 
+impl Values {
+    /// Its shape.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The values in row-major order.
+    pub fn to_vec(&self) -> Vec<f32> {
+        let data = self.flat.clone().into_data().convert::<f32>();
+        data.iter::<f32>().collect()
+    }
+}
+
 /// A tensor as it goes to the file; converted only when it is written.
 pub(super) struct Stored<'a> {
     pub values: &'a Values,
@@ -74,8 +87,7 @@ impl View for Stored<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let data = self.values.flat.clone().into_data().convert::<f32>();
-        let numbers = data.iter::<f32>();
+        let numbers = self.values.to_vec().into_iter();
         match self.format {
             StoredFormat::F32 => numbers.flat_map(f32::to_le_bytes).collect(),
             StoredFormat::BF16 => numbers

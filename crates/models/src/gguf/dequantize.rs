@@ -6,36 +6,37 @@
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-/// Storage format of a tensor's values, in blocks of a fixed number of values.
+/// Storage format of a tensor's values, in blocks of a fixed number of values. Its number is GGML's
+/// type code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(non_camel_case_types)]
 pub enum BlockFormat {
     /// IEEE single precision.
-    F32,
+    F32 = 0,
     /// IEEE half precision.
-    F16,
+    F16 = 1,
     /// bfloat16.
-    BF16,
+    BF16 = 30,
     /// 4 bits and a scale for 32 values.
-    Q4_0,
+    Q4_0 = 2,
     /// 4 bits, a scale and a minimum for 32 values.
-    Q4_1,
+    Q4_1 = 3,
     /// 5 bits and a scale for 32 values.
-    Q5_0,
+    Q5_0 = 6,
     /// 5 bits, a scale and a minimum for 32 values.
-    Q5_1,
+    Q5_1 = 7,
     /// 8 bits and a scale for 32 values.
-    Q8_0,
+    Q8_0 = 8,
     /// 2 bits, 16 sub-blocks of 16 values.
-    Q2_K,
+    Q2_K = 10,
     /// 3 bits, 16 sub-blocks of 16 values.
-    Q3_K,
+    Q3_K = 11,
     /// 4 bits, 8 sub-blocks of 32 values.
-    Q4_K,
+    Q4_K = 12,
     /// 5 bits, 8 sub-blocks of 32 values.
-    Q5_K,
+    Q5_K = 13,
     /// 6 bits, 16 sub-blocks of 16 values.
-    Q6_K,
+    Q6_K = 14,
 }
 
 /// Number of values in a block of the K formats.
@@ -60,6 +61,11 @@ impl BlockFormat {
             30 => Self::BF16,
             _ => return None,
         })
+    }
+
+    /// GGML's type code.
+    pub fn code(self) -> u32 {
+        self as u32
     }
 
     /// Number of values in a block.

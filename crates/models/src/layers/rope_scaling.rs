@@ -85,6 +85,21 @@ impl RopeScaling {
         Ok(if same { scheme } else { stored })
     }
 
+    /// The divisor of each frequency of the base `theta`, as in GGUF's `rope_freqs.weight`; `None`
+    /// if all frequencies are divided by the same factor.
+    pub(crate) fn divisors(&self, theta: f64, head_dim: usize) -> Option<Vec<f32>> {
+        match self {
+            Self::Linear { .. } => None,
+            Self::Divisors(divisors) => Some(divisors.clone()),
+            Self::Llama3 { .. } => {
+                let [plain, scaled] =
+                    [None, Some(self)].map(|scaling| inverse_frequencies(theta, head_dim, scaling));
+                let pairs = plain.iter().zip(&scaled);
+                Some(pairs.map(|(plain, scaled)| plain / scaled).collect())
+            }
+        }
+    }
+
     /// Fails if it does not match heads of this size.
     pub(crate) fn check(&self, head_dim: usize) -> Result<(), ConfigError> {
         match self {

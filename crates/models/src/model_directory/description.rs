@@ -29,6 +29,9 @@ pub struct Description {
     pub layer_mix: bool,
     /// Whether there is an adapter.
     pub adapter: bool,
+    /// Languages in which the encoder's states are shifted, by FLORES-200 code.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shifted: Vec<String>,
     /// The heads, by task.
     pub tasks: BTreeMap<String, TaskDescription>,
 }

@@ -9,7 +9,7 @@ use burn::tensor::{Device, TensorData};
 
 use super::{
     ADAPTER, BackboneKind, DESCRIPTION_FILE, HEADS, ModelDirectory, ModelDirectoryError,
-    ModelReference, PROJECTION,
+    ModelReference, PROJECTION, SHIFTS,
 };
 use crate::adapter_directory::AdapterFile;
 use crate::backbone::{Backbone, BackboneNetwork};
@@ -20,7 +20,7 @@ use crate::huggingface::SafetensorsCheckpoint;
 use crate::identity::ModelIdentity;
 use crate::language_model::{LanguageModel, LoadError};
 use crate::layers::{Linear, WeightForm};
-use crate::stacks::StackNetwork;
+use crate::stacks::{LanguageShifts, StackNetwork};
 
 /// The backbone of `directory`.
 pub(super) fn backbone(
@@ -46,12 +46,14 @@ pub(super) fn backbone(
             let llm = llm(directory, device, form)?;
             let projection = Projection::read(directory, &encoder, &llm)?;
             let mixes = description.layer_mix;
+            let layers = if mixes { encoder.shape().layers + 1 } else { 1 };
+            let shifts = shifts(directory, [layers, encoder.shape().hidden_size])?;
             let (backbone, network) = Backbone::of_stack(encoder, llm, settings, mixes, 0);
             let network = match network {
                 BackboneNetwork::Stack(stack) => BackboneNetwork::Stack(projection.into(stack)),
                 other => other,
             };
-            (backbone, network)
+            (backbone.with_shifts(shifts), network)
         }
     };
     // Those of an LLM are merged while it is read, unless they may be trained further.
@@ -208,6 +210,22 @@ impl Projection {
             ..stack
         }
     }
+}
+
+/// What is added to the encoder's states [layers, C].
+fn shifts(
+    directory: &ModelDirectory,
+    shape: [usize; 2],
+) -> Result<LanguageShifts, ModelDirectoryError> {
+    let languages = &directory.description.shifted;
+    if languages.is_empty() {
+        return Ok(LanguageShifts::default());
+    }
+    let path = directory.path().join(SHIFTS);
+    let checkpoint = SafetensorsCheckpoint::open_files(&path, std::slice::from_ref(&path))?;
+    let read = |code: &String| Ok((code.clone(), checkpoint.tensor(code, &shape)?));
+    let read: Result<_, CheckpointError> = languages.iter().map(read).collect();
+    Ok(LanguageShifts::of(read?))
 }
 
 /// The heads of `directory`, by task.

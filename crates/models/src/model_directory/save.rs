@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use burn::Tensor;
 use burn::module::Module;
+use burn::tensor::TensorData;
 
 use super::description::VERSION;
 use super::{
     ADAPTER, BackboneKind, CardFacts, DESCRIPTION_FILE, Description, ENCODER, EncoderReference,
-    HEADS, LLM, ModelDirectoryError, ModelReference, PROJECTION, TaskDescription, card,
+    HEADS, LLM, ModelDirectoryError, ModelReference, PROJECTION, SHIFTS, TaskDescription, card,
 };
 use crate::backbone::{Backbone, BackboneNetwork};
 use crate::classifier::Head;
@@ -19,7 +21,7 @@ use crate::export::{StoredFormat, save_encoder, save_huggingface, write_adapter}
 use crate::identity::ModelIdentity;
 use crate::language_model::LanguageModel;
 use crate::layers::Linear;
-use crate::stacks::StackNetwork;
+use crate::stacks::{LanguageShifts, StackNetwork};
 
 /// How a model directory is written.
 #[derive(Debug, Clone, Default)]
@@ -94,6 +96,23 @@ pub(super) fn save(
         });
         folder.weights(HEADS, tensors.collect(), StoredFormat::F32)?;
     }
+    let none = LanguageShifts::default();
+    let shifts = backbone.shifts().unwrap_or(&none);
+    let shift = |code: &str| {
+        let values = shifts.get(code).unwrap_or_default();
+        let width = stack.map_or(1, |stack| stack.up_projection.weight.dims()[1]);
+        let shape = [values.len() / width, width];
+        let tensor = Tensor::<2>::from_data(
+            TensorData::new(values.to_vec(), shape),
+            &burn::tensor::Device::flex(),
+        );
+        (code.to_owned(), Values::new(tensor))
+    };
+    let tensors: Vec<(String, Values)> = shifts.languages().map(shift).collect();
+    match tensors.is_empty() {
+        true => folder.remove(SHIFTS)?,
+        false => folder.weights(SHIFTS, tensors, StoredFormat::F32)?,
+    }
     let task = |(name, head): (&String, &Head)| {
         let description = TaskDescription {
             kind: head.kind,
@@ -109,6 +128,7 @@ pub(super) fn save(
         encoder,
         layer_mix: stack.is_some_and(|stack| stack.layer_mix.is_some()),
         adapter: adapted,
+        shifted: shifts.languages().map(str::to_owned).collect(),
         tasks: heads.iter().map(task).collect(),
     };
     folder.text("README.md", &card::card(&description, &options.card))?;

@@ -98,6 +98,7 @@ pub fn encode_choices(
             types: tokens.types.clone(),
             spans,
             truncated: false,
+            shift: None,
         };
         Ok((tokens, encoded))
     };

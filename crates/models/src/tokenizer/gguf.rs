@@ -11,19 +11,23 @@ use super::{SpecialTokens, TokenizerError};
 use crate::gguf::{Gguf, GgufError};
 
 /// Codes of `tokenizer.ggml.token_type`.
-mod kind {
+pub(super) mod kind {
+    pub const NORMAL: i64 = 1;
+    pub const UNKNOWN: i64 = 2;
     pub const CONTROL: i64 = 3;
     pub const USER_DEFINED: i64 = 4;
+    pub const UNUSED: i64 = 5;
+    pub const BYTE: i64 = 6;
 }
 
 /// Pre-tokenizer of Llama 3.
-const LLAMA_3: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| \
+pub(super) const LLAMA_3: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| \
     ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 /// Pre-tokenizer of Qwen 2: that of Llama 3 with single digits.
-const QWEN_2: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| \
+pub(super) const QWEN_2: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| \
     ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 /// Pre-tokenizer of Mistral's Tekken.
-const TEKKEN: &str = "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*\
+pub(super) const TEKKEN: &str = "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*\
     [\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+\
     [\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
@@ -197,7 +201,8 @@ fn sentence_piece(
                     ),
                 });
             }
-            merges_by_score(tokens, scores)
+            let kinds = file.integers("tokenizer.ggml.token_type")?;
+            merges_by_score(tokens, scores, kinds.unwrap_or_default())
                 .into_iter()
                 .map(|pair| json!(pair))
                 .collect()
@@ -214,14 +219,16 @@ fn sentence_piece(
     if add_prefix {
         decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
     }
+    // As the published tokenizers of Llama 2 do, and llama.cpp: the space also comes after every
+    // control token.
+    let mut normalizers = Vec::new();
+    if add_prefix {
+        normalizers.push(json!({"type": "Prepend", "prepend": "▁"}));
+    }
+    normalizers.push(json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"}));
     Ok(Pipeline {
-        normalizer: Value::Null,
-        pre_tokenizer: json!({
-            "type": "Metaspace",
-            "replacement": "▁",
-            "prepend_scheme": if add_prefix { "first" } else { "never" },
-            "split": false,
-        }),
+        normalizer: json!({"type": "Sequence", "normalizers": normalizers}),
+        pre_tokenizer: Value::Null,
         model: json!({
             "type": "BPE",
             "dropout": null,
@@ -241,15 +248,23 @@ fn sentence_piece(
 }
 
 /// Every way to form a token from two others, best score first; of equal scores the longer left
-/// part first, then the longer right part, then vocabulary order.
-fn merges_by_score<'a>(tokens: &'a [String], scores: &[f64]) -> Vec<(&'a str, &'a str)> {
+/// part first, then the longer right part, then vocabulary order. Control tokens, of the given
+/// `kinds`, are no pieces of text.
+fn merges_by_score<'a>(
+    tokens: &'a [String],
+    scores: &[f64],
+    kinds: &[i64],
+) -> Vec<(&'a str, &'a str)> {
     let ids: HashMap<&str, usize> = tokens
         .iter()
         .enumerate()
         .map(|(id, token)| (token.as_str(), id))
         .collect();
     let mut merges = Vec::new();
-    for (token, &score) in tokens.iter().zip(scores) {
+    for (id, (token, &score)) in tokens.iter().zip(scores).enumerate() {
+        if kinds.get(id) == Some(&kind::CONTROL) {
+            continue;
+        }
         let mut splits: Vec<_> = token
             .char_indices()
             .skip(1)

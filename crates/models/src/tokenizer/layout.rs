@@ -32,7 +32,7 @@ impl Tokenizer {
         limit: usize,
     ) -> Result<LaidOut, TokenizerError> {
         let failed = |error: tokenizers::Error| TokenizerError::Failed(error.to_string());
-        let encode = |text: &str| self.inner.encode(text, false).map_err(failed);
+        let encode = |text: &str| self.text_encoding(text);
         let (first, second) = (encode(first)?, second.map(encode).transpose()?);
         let processor = self.inner.get_post_processor();
         let added = processor.map_or(0, |processor| processor.added_tokens(second.is_some()));
@@ -45,7 +45,7 @@ impl Tokenizer {
             ..TruncationParams::default()
         };
         let (first, second) = truncate_encodings(first, second, &truncation).map_err(failed)?;
-        let encoding = (self.inner.post_process(first, second, true)).map_err(failed)?;
+        let encoding = self.guard(|| self.inner.post_process(first, second, true))?;
         Ok(LaidOut {
             ids: encoding.get_ids().to_vec(),
             types: encoding.get_type_ids().to_vec(),

@@ -2,8 +2,8 @@
 //!
 //! [`fine_tune`] reads in this order: [`Encoder`] turns examples into token ids and marks the
 //! supervised ones; [`Objective`] weights every token so that the loss is that of section 3.2.5;
-//! [`SupervisedSet`] packs examples, lays a batch out flat and computes its loss; [`FineTune`] is
-//! the recipe given to the loop; [`SavedModel`] writes the result.
+//! [`SupervisedSet`] packs examples, lays a batch out flat and computes its loss, to which [`Taught`]
+//! adds what a teacher knows; [`FineTune`] is the recipe given to the loop; [`SavedModel`] writes the result.
 
 mod batch;
 mod config;
@@ -17,23 +17,28 @@ mod product;
 mod recipe;
 mod saved_model;
 mod shared_prompts;
+mod steps;
 mod supervised_set;
+mod teacher;
 
 use std::fs;
 use std::path::Path;
 
 use artefacts::training::TrainSummary;
 use artefacts::{ArtefactError, Lock, MANIFEST_FILE, Manifest};
+use burn::module::Module;
 use corpus::progress::Progress;
 use corpus::record::Example;
 use models::{LanguageModel, Network};
 use serde_json::Value;
 
 use crate::recipes::product::{finish_llm, summary_of};
-use crate::run::{TrainerState, steps_per_epoch, train};
+use crate::run::{TrainerState, train};
 
 pub use batch::Batch;
-pub use config::{ConfigError, ExcessLength, LearningRate, Method, Reduction, TrainConfig};
+pub use config::{
+    Balance, ConfigError, ExcessLength, LearningRate, Method, Reduction, Together, TrainConfig,
+};
 use encode::max_length;
 pub use encode::{EncodeError, Encoded, EncodedSet, Encoder};
 pub use error::TrainError;
@@ -45,11 +50,12 @@ pub use product::{finished, model_key, provenance};
 pub use recipe::{FineTune, prepare};
 pub use saved_model::{SaveError, SavedModel, merged_directory};
 pub use supervised_set::SupervisedSet;
+pub use teacher::{Taught, teacher_provenance};
 
 /// Fine-tunes `model` on `examples`, keeps the parameters with the lowest loss on `held_out`, and
 /// writes them to `output`: a Hugging Face directory, or a PEFT adapter for LoRA.
 ///
-/// `folder` receives checkpoints, metrics and the manifest. A killed run resumes at its last
+/// The folder of `places` receives checkpoints, metrics and the manifest. A killed run resumes at its last
 /// checkpoint with the same losses as an uninterrupted run. A finished run only returns its
 /// summary; if its export settings changed or its model is damaged, the model is exported again.
 pub fn fine_tune(
@@ -57,10 +63,10 @@ pub fn fine_tune(
     examples: &[Example],
     held_out: &[Example],
     config: &TrainConfig,
-    folder: &Path,
-    output: &Path,
+    places: &Places<'_>,
     progress: &dyn Progress,
 ) -> Result<TrainSummary, TrainError> {
+    let Places { folder, output, .. } = *places;
     config.validate()?;
     config.validate_on(&model.network.device())?;
     let provenance = provenance(config, &model.identity.revision, examples, held_out);
@@ -87,10 +93,20 @@ pub fn fine_tune(
             "the exported model is missing, modified or in another format: exporting it again",
         );
     }
+    let teacher = teacher_provenance(config, &model.identity.revision, &[examples, held_out]);
+    let taught = match teacher {
+        Some(made_from) => {
+            let sets = [&*data.train.examples, &*data.held_out.examples];
+            let network = model.network.valid();
+            let folder = places.teacher;
+            Taught::make(&network, sets, config, &made_from, folder, progress)?.map(Some)
+        }
+        None => [None, None],
+    };
     let (model, network) = SavedModel::part(model, config.method);
     let network = prepare(network, config)?;
     let settings = config.settings(peak);
-    let (recipe, counts) = data.into_recipe(model, config);
+    let (recipe, counts) = data.into_recipe(model, taught, config);
 
     let (network, state) = train(
         &recipe,
@@ -114,6 +130,17 @@ pub fn fine_tune(
         summary.clone(),
     )?;
     Ok(summary)
+}
+
+/// Folders of a training.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    /// Checkpoints, metrics and the manifest.
+    pub folder: &'a Path,
+    /// The teacher's distributions, if there are distilled examples.
+    pub teacher: &'a Path,
+    /// The trained model.
+    pub output: &'a Path,
 }
 
 /// The examples of a run as token ids.
@@ -154,15 +181,20 @@ impl Data {
 
     fn peak_learning_rate(&self, config: &TrainConfig) -> f64 {
         let examples = &self.train.examples;
-        let answer_tokens: usize = examples.iter().map(Encoded::answer_tokens).sum();
-        let steps = steps_per_epoch(examples.len(), config.examples_per_step);
-        config
-            .learning_rate
-            .peak(answer_tokens as f64 / steps as f64)
+        let steps = steps::steps(examples, config, 0).len();
+        let examples_per_step = examples.len() as f64 / steps as f64;
+        let objective = Objective::new(config, examples);
+        let tokens = objective.answer_tokens_per_step(examples_per_step, examples);
+        config.learning_rate.peak(tokens)
     }
 
     /// The recipe for the examples, and their counts for the summary.
-    fn into_recipe(self, model: SavedModel, config: &TrainConfig) -> (FineTune, Counts) {
+    fn into_recipe(
+        self,
+        model: SavedModel,
+        [train, held_out]: [Option<Taught>; 2],
+        config: &TrainConfig,
+    ) -> (FineTune, Counts) {
         let counts = Counts {
             training_examples: self.train.examples.len(),
             held_out_examples: self.held_out.examples.len(),
@@ -171,8 +203,8 @@ impl Data {
             warnings: self.warnings,
         };
         let recipe = FineTune {
-            train: SupervisedSet::new(self.train.examples, config),
-            held_out: SupervisedSet::new(self.held_out.examples, config),
+            train: SupervisedSet::new(self.train.examples, config).taught(train),
+            held_out: SupervisedSet::new(self.held_out.examples, config).taught(held_out),
             model,
         };
         (recipe, counts)

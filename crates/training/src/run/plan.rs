@@ -69,7 +69,7 @@ fn shuffled(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
 }
 
 /// Splits `0..len` into `parts` consecutive ranges whose sizes differ by at most one.
-fn even_ranges(len: usize, parts: usize) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn even_ranges(len: usize, parts: usize) -> impl Iterator<Item = Range<usize>> {
     (0..parts).map(move |part| part * len / parts..(part + 1) * len / parts)
 }
 

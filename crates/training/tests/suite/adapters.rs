@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tolerance};
 use corpus::progress::Silent;
 use kernels::{Precision, Segments};
 use models::LanguageModel;
-use training::fine_tune::{Method, TrainConfig, fine_tune};
+use training::fine_tune::{Method, Places, TrainConfig, fine_tune};
 
 use crate::resume::{ten_steps, train};
 use crate::tiny;
@@ -35,7 +35,12 @@ fn train_from(base: &Path, run: &Path, config: &TrainConfig) {
     let examples = tiny::examples();
     let (held_out, examples) = examples.split_at(2);
     let [folder, output] = ["train", "model"].map(|name| run.join(name));
-    fine_tune(model, examples, held_out, config, &folder, &output, &Silent).unwrap();
+    let places = Places {
+        folder: &folder,
+        teacher: &folder.join("teacher"),
+        output: &output,
+    };
+    fine_tune(model, examples, held_out, config, &places, &Silent).unwrap();
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn long_examples_are_dropped_cut_or_refused_as_configured() {
     assert_eq!(dropped.dropped, long);
     assert_eq!(dropped.examples.len(), all.len() - long.len());
     let left = dropped.examples.len() as f64;
-    let objective = Objective::new(tiny::config().reduction, &dropped.examples);
+    let objective = Objective::new(&tiny::config(), &dropped.examples);
     let weights = dropped.examples.iter().map(|e| objective.weight(e));
     assert!(
         (weights.sum::<f64>() - left).abs() < 1e-9,

@@ -2,6 +2,7 @@
 //! resumed; and the loop with a recipe that knows no language model.
 
 mod adapters;
+mod distillation;
 mod encoding;
 mod equivalence;
 #[cfg(any(

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use artefacts::training::{Metric, TrainSummary};
 use burn::tensor::{Device, Tolerance};
 use corpus::progress::{Progress, Silent};
+use corpus::record::Example;
 use kernels::{Precision, Segments};
 use models::LanguageModel;
-use training::fine_tune::{LearningRate, Method, TrainConfig, TrainError, fine_tune};
+use training::fine_tune::{LearningRate, Method, Places, TrainConfig, TrainError, fine_tune};
 use training::run::RunError;
 
 use crate::tiny;
@@ -48,18 +49,24 @@ pub fn train(
     config: &TrainConfig,
     progress: &dyn Progress,
 ) -> Result<TrainSummary, TrainError> {
-    let examples = tiny::examples();
+    train_on(&tiny::examples(), run, config, progress)
+}
+
+/// Trains the tiny model on all but the first two `examples`.
+pub fn train_on(
+    examples: &[Example],
+    run: &Path,
+    config: &TrainConfig,
+    progress: &dyn Progress,
+) -> Result<TrainSummary, TrainError> {
     let (held_out, train) = examples.split_at(2);
     let (folder, output) = (run.join("train"), run.join("model"));
-    fine_tune(
-        tiny::model(),
-        train,
-        held_out,
-        config,
-        &folder,
-        &output,
-        progress,
-    )
+    let places = Places {
+        folder: &folder,
+        teacher: &run.join("teacher"),
+        output: &output,
+    };
+    fine_tune(tiny::model(), train, held_out, config, &places, progress)
 }
 
 /// Loss, norm and held-out losses of every step, bit by bit; each is logged once.
@@ -110,7 +117,10 @@ pub fn ten_steps(method: Method) -> TrainConfig {
     }
 }
 
-fn a_killed_run_ends_as_an_undisturbed_one(config: TrainConfig) {
+pub fn a_killed_run_ends_as_an_undisturbed_one(examples: &[Example], config: TrainConfig) {
+    let train = |run: &Path, config: &TrainConfig, progress: &dyn Progress| {
+        train_on(examples, run, config, progress)
+    };
     let folder = tempfile::tempdir().unwrap();
     let undisturbed = folder.path().join("undisturbed");
     let summary = train(&undisturbed, &config, &Silent).unwrap();
@@ -138,16 +148,17 @@ fn a_killed_run_ends_as_an_undisturbed_one(config: TrainConfig) {
 
 #[test]
 fn full_fine_tuning_resumes_exactly() {
-    a_killed_run_ends_as_an_undisturbed_one(ten_steps(Method::Full));
+    a_killed_run_ends_as_an_undisturbed_one(&tiny::examples(), ten_steps(Method::Full));
 }
 
 #[test]
 fn lora_with_dropout_resumes_exactly() {
     for precision in [Precision::F32, Precision::Int8] {
-        a_killed_run_ends_as_an_undisturbed_one(TrainConfig {
+        let config = TrainConfig {
             precision,
             ..ten_steps(Method::Lora)
-        });
+        };
+        a_killed_run_ends_as_an_undisturbed_one(&tiny::examples(), config);
     }
 }
 

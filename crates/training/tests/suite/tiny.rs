@@ -1,7 +1,6 @@
 //! The tiny model of `reference/training` and examples it can read.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::path::PathBuf;
 
 use burn::tensor::Device;
@@ -68,6 +67,7 @@ pub fn examples() -> Vec<Example> {
             answer_language: language("por_Latn"),
             question: question.to_string(),
             answer: answer.to_string(),
+            teacher_question: None,
         })
         .collect()
 }
@@ -95,7 +95,7 @@ pub fn encoded(model: &LanguageModel) -> Vec<Encoded> {
 /// Loss and gradients of an optimiser step over the examples of `set`.
 pub fn gradients(network: &Network, set: &SupervisedSet, plan: &StepPlan) -> StepGradients {
     let computed = run::gradients(network, plan, 0, 0, |network, batch, place| {
-        Ok::<_, Infallible>(set.loss(network, batch, place))
+        set.loss(network, batch, place)
     });
     computed.unwrap()
 }
@@ -117,9 +117,7 @@ pub fn train_step(
         step,
         learning_rate,
         &settings,
-        |network: &Network, batch: &[usize], place: &_| {
-            Ok::<_, Infallible>(set.loss(network, batch, place))
-        },
+        |network: &Network, batch: &[usize], place: &_| set.loss(network, batch, place),
     );
     stepped.unwrap()
 }

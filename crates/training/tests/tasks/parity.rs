@@ -1,4 +1,4 @@
-//! Losses and gradients equal PyTorch's.
+//! Losses, gradients and ten steps equal PyTorch's.
 
 use std::convert::Infallible;
 
@@ -8,8 +8,8 @@ use corpus::labelled::TaskData;
 use corpus::progress::Silent;
 use models::{Head, HeadKind};
 use training::classification::{Classification, ClassificationConfig};
-use training::optimizer::trainable;
-use training::run::{Place, Recipe, StepGradients, gradients};
+use training::optimizer::{AdamW, trainable};
+use training::run::{Place, Recipe, Schedule, StepGradients, gradients, train_step};
 use training::states::{Layout, States, StatesError};
 use training::task_distillation::{DistillationConfig, TaskDistillation, TeacherStates};
 use training::{EncodedTask, HeadedNetwork, Preparation, Start, Task, TrainedPart};
@@ -112,6 +112,42 @@ fn check(network: &HeadedNetwork, found: &StepGradients, prefix: &str, head: &st
     );
 }
 
+/// Ten steps over all items, with the reference's schedule and optimiser.
+fn follow<R: Recipe<Network = HeadedNetwork>>(recipe: &R, mut network: HeadedNetwork, part: &str)
+where
+    R::Error: std::fmt::Debug,
+{
+    let steps = &expected()["steps"];
+    let number = |key: &str| steps[key].as_f64().unwrap();
+    let mut config = ClassificationConfig::default().training;
+    config.learning_rate = number("learning_rate");
+    config.weight_decay = number("weight_decay");
+    config.max_grad_norm = 0.0;
+    let settings = config.settings();
+    let count = number("steps") as usize;
+    let schedule = Schedule::new(number("learning_rate"), 0.0, number("warmup"), count);
+    let schedule = schedule.decaying(settings.decay);
+    let reference = &expected()["stacks"]["nllb_llama"][part]["ten_steps"];
+    let reference: Vec<f64> = serde_json::from_value(reference.clone()).unwrap();
+    assert_eq!(reference.len(), count);
+    let mut optimizer = AdamW::default();
+    let plan = vec![(0..recipe.items()).collect()];
+    for (step, expected) in reference.into_iter().enumerate() {
+        let rate = schedule.rate(step);
+        let loss = |network: &HeadedNetwork, batch: &[usize], place: &Place<'_>| {
+            recipe.loss(network, batch, place)
+        };
+        let stepped = train_step(network, &mut optimizer, &plan, step, rate, &settings, loss);
+        let (updated, result) = stepped.unwrap();
+        network = updated;
+        assert!(
+            (result.loss - expected).abs() < 1e-3 * expected,
+            "{part} step {step}: {} is not {expected}",
+            result.loss
+        );
+    }
+}
+
 fn classification(data: &TaskData, prefix: &str, head_name: &str, loss: &str) {
     let task = Task { name: "task", data };
     let start = adapted_llm();
@@ -163,10 +199,13 @@ fn classification(data: &TaskData, prefix: &str, head_name: &str, loss: &str) {
         held_out.losses["accuracy"],
         right.count() as f64 / items as f64
     );
+    if task.kind() == HeadKind::Labels {
+        follow(&recipe, network, prefix);
+    }
 }
 
 #[test]
-fn cross_entropy_and_its_gradients_are_pytorchs() {
+fn cross_entropy_its_gradients_and_ten_steps_are_pytorchs() {
     classification(&pairs(), "classification", "head", "loss");
     classification(&questions(), "choices", "choice_head", "choice_loss");
 }
@@ -230,10 +269,13 @@ fn distillation(data: &TaskData, prefix: &str, loss: &str) {
         (fvu - loss / f64::from(variance)).abs() < 1e-4 * fvu,
         "{fvu}"
     );
+    if task.kind() == HeadKind::Labels {
+        follow(&recipe, network, prefix);
+    }
 }
 
 #[test]
-fn squared_errors_and_their_gradients_are_pytorchs() {
+fn squared_errors_their_gradients_and_ten_steps_are_pytorchs() {
     distillation(&pairs(), "stage_2", "loss");
     distillation(&questions(), "stage_2_choices", "choice_loss");
 }

@@ -135,6 +135,49 @@ pub enum ScoreCommand {
         #[arg(long, default_value_t = 0)]
         word_order: usize,
     },
+    /// TER, as sacrebleu computes it
+    Ter {
+        /// The files.
+        #[command(flatten)]
+        files: ScoreFiles,
+        /// Count differences of case
+        #[arg(long)]
+        case_sensitive: bool,
+        /// Make punctuation words of its own
+        #[arg(long)]
+        normalized: bool,
+        /// Remove punctuation
+        #[arg(long)]
+        no_punct: bool,
+        /// With --normalized, make Chinese characters words of their own
+        #[arg(long)]
+        asian_support: bool,
+    },
+    /// ROUGE F1, as rouge-score and XL-Sum's scorer compute it without stemming
+    Rouge {
+        /// The files.
+        #[command(flatten)]
+        files: ScoreFiles,
+        /// What is compared: words (1), pairs of words (2), or the longest common subsequence (l)
+        #[arg(long = "type", value_name = "1|2|l", default_value = "l", value_parser = ["1", "2", "l"])]
+        unit: String,
+        /// Language, for XL-Sum's tokenizer [default: rouge-score's tokenizer, for English]
+        #[arg(long)]
+        language: Option<String>,
+    },
+    /// F1 and exact match of short answers, normalised as MKQA's script does
+    Mkqa {
+        /// File of JSON lines: {"answers": ["…", …], "prediction": "…"}, or an evaluation's
+        /// samples_mkqa_LANGUAGE.jsonl
+        #[arg(long)]
+        predictions: PathBuf,
+        /// Language of the answers
+        #[arg(long)]
+        language: String,
+        /// Print a list of JSON objects
+        #[arg(long)]
+        json: bool,
+    },
     /// Share of labels that equal a reference, from 0 to 1
     Accuracy {
         /// The files.
@@ -153,11 +196,14 @@ pub enum ScoreCommand {
 #[derive(Debug, Args)]
 pub struct ScoreFiles {
     /// Files of references, one per line; with several files, each line has several references
-    #[arg(long, required = true, num_args = 1..)]
+    #[arg(long, required_unless_present = "samples", num_args = 1..)]
     pub references: Vec<PathBuf>,
     /// File of hypotheses, one per line
-    #[arg(long)]
-    pub hypotheses: PathBuf,
+    #[arg(long, required_unless_present = "samples")]
+    pub hypotheses: Option<PathBuf>,
+    /// Score the outputs that an evaluation has saved: its samples_TASK.jsonl
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["references", "hypotheses"])]
+    pub samples: Option<PathBuf>,
     /// Print a JSON object instead of a line
     #[arg(long)]
     pub json: bool,

@@ -21,7 +21,7 @@ pub fn run(arguments: &GenerateArguments, terminal: &Terminal) -> Result<()> {
     let model = arguments.model.load()?;
     let encode = |prompt: &String| -> Result<Vec<u32>> {
         if arguments.raw {
-            return Ok(model.tokenizer.encode_plain(prompt)?);
+            return Ok(model.tokenizer.encode_raw(prompt)?);
         }
         let Some(template) = &model.chat_template else {
             bail!(

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use anyhow::Result;
 use burn::tensor::Device;
 use corpus::{progress::Silent, stage::Shard};
-use models::LanguageModel;
+use models::WeightForm;
 
 use crate::{
     arguments::ConfigArguments,
@@ -23,7 +23,7 @@ pub fn run(arguments: &ConfigArguments) -> Result<()> {
         progress: &Silent,
     };
     let examples = mix::transfer_set(&run)?;
-    let model = LanguageModel::load(&config.model, &Device::flex())?;
+    let model = run.language_model(&Device::flex(), WeightForm::Parameters)?;
     let mut out = std::io::stdout().lock();
     let (open, close) = match out.is_terminal() {
         true => ("\x1b[1;32m", "\x1b[0m"),

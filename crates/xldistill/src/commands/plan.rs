@@ -20,6 +20,9 @@ use crate::{
 struct Plan {
     config: String,
     output: String,
+    /// What the config chooses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
     stages: Vec<Step>,
 }
 
@@ -47,6 +50,9 @@ pub fn run(arguments: &PlanArguments) -> Result<()> {
     if arguments.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&plan)?)?;
         return Ok(());
+    }
+    if let Some(note) = &plan.note {
+        writeln!(out, "{note}")?;
     }
     for step in &plan.stages {
         let after = match step.depends_on {
@@ -100,6 +106,7 @@ fn plan<C: SystemConfig>(arguments: &PlanArguments, config: &C) -> Plan {
     Plan {
         config: given.config.display().to_string(),
         output: config.output().display().to_string(),
+        note: config.note(),
         stages: C::stages().iter().map(step).collect(),
     }
 }

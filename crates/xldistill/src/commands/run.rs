@@ -68,6 +68,16 @@ fn chosen<C: SystemConfig>(
     }
 }
 
+/// Checks everything that all stages of a run need.
+pub fn check_all<C: SystemConfig>(run: &Run<'_, C>) -> Result<()> {
+    check(run, C::stages())
+}
+
+/// Runs all stages of a checked run.
+pub fn all<C: SystemConfig>(run: &Run<'_, C>) -> Result<()> {
+    C::stages().iter().try_for_each(|stage| stage.run(run))
+}
+
 /// Fails if a stage's check fails: before the first stage, not hours later.
 fn check<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<()> {
     let mut failures = Vec::new();
@@ -109,6 +119,9 @@ fn show<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<(
             }
         };
         writeln!(out, "# {:<12} {state}", stage.name())?;
+    }
+    if let Some(note) = run.config.note() {
+        writeln!(out, "# {note}")?;
     }
     writeln!(out, "\n{}", toml::to_string_pretty(run.config)?)?;
     Ok(())

@@ -36,6 +36,7 @@ pub fn run(mut arguments: TranslateTextArguments) -> Result<()> {
     let parallel: BTreeMap<_, _> = parallel.into_iter().collect();
     let opening = Opening {
         model: None,
+        template: None,
         source: from,
         targets: &[to],
         parallel: &parallel,

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use corpus::file_path::FilePath;
 use corpus::language::Language;
+use corpus::source::plain_text::TextSource;
 use engines::model_ref::ModelRef;
 use engines::translator::TranslateConfig;
 use evaluation::report::paths::ReportConfig;
@@ -84,6 +85,12 @@ pub struct Config {
     /// The second step of stage 2: the stack learns to read the tasks' texts as the LLM does.
     #[serde(default)]
     pub distill: DistillationConfig,
+    /// Plain text in several languages, from a few hundred sentences, of any content: what the
+    /// encoder's states say of the language alone is estimated from it and taken off, also by the
+    /// model that is taken away, `centre/model`. The language of `[text]` is needed. The values are
+    /// those of `text.files`.
+    #[serde(default)]
+    pub centring: BTreeMap<Language, TextSource>,
     /// What the stack is compared with.
     #[serde(default)]
     pub baselines: Baselines,
@@ -165,6 +172,15 @@ impl SystemConfig for Config {
             return Err(format!(
                 "retrieval: name the sentences in the language of the text, too: {code} = \"FILE\""
             ));
+        }
+        if !self.centring.is_empty() && !self.centring.contains_key(&language) {
+            let code = language.code();
+            return Err(format!(
+                "centring: name text in the language of [text], too: {code} = \"FILE\""
+            ));
+        }
+        if self.centring.len() == 1 {
+            return Err("centring: name text in at least one more language".into());
         }
         if self.baselines.fine_tuned_stack && !self.adapted {
             return Err("baselines.fine_tuned_stack needs stage 1; set adapted = true".into());

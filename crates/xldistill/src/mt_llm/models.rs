@@ -11,7 +11,7 @@ use training::general_adaptation::RetrievalFiles;
 use training::llm_adapters::MERGED;
 
 use super::config::Config;
-use super::stages::{adapt, baselines, classify, llm2vec};
+use super::stages::{adapt, baselines, centre, classify, llm2vec};
 use crate::backbone_source::{self, BackboneSource, HeadTraining};
 use crate::run::Run;
 use crate::tasks;
@@ -58,6 +58,16 @@ impl<'a> Run<'a, Config> {
     /// The stack after stage 1: a model directory.
     pub fn adapted(&self) -> PathBuf {
         self.folder(adapt::NAME).join(MODEL)
+    }
+
+    /// Whether the stack is centred.
+    pub fn centres(&self) -> bool {
+        !self.config.centring.is_empty()
+    }
+
+    /// The centred stack: a model directory.
+    pub fn centred(&self) -> PathBuf {
+        self.folder(centre::NAME).join(MODEL)
     }
 
     /// The LLM with the head of `task`: a model directory.

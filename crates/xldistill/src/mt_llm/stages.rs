@@ -2,6 +2,7 @@
 
 pub mod adapt;
 pub mod baselines;
+pub mod centre;
 pub mod classify;
 pub mod distill;
 pub mod evaluate;
@@ -12,11 +13,12 @@ use crate::report_stage::Report;
 use crate::stages::Stage;
 
 /// All stages; each comes after those it depends on.
-pub const STAGES: [&dyn Stage<Config>; 7] = [
+pub const STAGES: [&dyn Stage<Config>; 8] = [
     &llm2vec::MakeLlm2Vec,
     &adapt::Adapt,
     &classify::Classify,
     &distill::Distill,
+    &centre::Centre,
     &baselines::TrainBaselines,
     &evaluate::Evaluate,
     &Report,

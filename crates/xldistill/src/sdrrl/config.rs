@@ -5,6 +5,7 @@ mod code_switch;
 mod data;
 mod decontaminate;
 mod evaluate;
+mod method;
 
 use std::path::Path;
 
@@ -17,6 +18,7 @@ use engines::estimator::EstimateEngine;
 use engines::identifier::IdentifyEngine;
 use engines::model_ref::ModelRef;
 use engines::opening::Opening;
+use engines::template_ref::TemplateRef;
 use engines::translator::TranslateConfig;
 use evaluation::report::paths::ReportConfig;
 use models::ComputeDevice;
@@ -32,6 +34,7 @@ pub use code_switch::CodeSwitch;
 pub use data::Data;
 pub use decontaminate::Decontaminate;
 pub use evaluate::Evaluate;
+pub use method::{Ablation, MethodName};
 
 /// One run, as its config file describes it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -40,8 +43,20 @@ pub struct Config {
     /// The system that the config is for.
     #[serde(default)]
     pub system: SystemName,
+    /// The method, a preset of the keys `mix.subsets`, `mix.generated_fraction`, `mix.code_switched`,
+    /// `mix.distilled` and `train.distil_share`; those in the file replace its values. The tables
+    /// below show the values.
+    #[serde(default)]
+    pub method: MethodName,
+    /// An ablation of SDRRL (Table 6), another preset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ablation: Option<Ablation>,
     /// The LLM: a GGUF file, a folder with one, a Hugging Face directory, or a PEFT adapter.
     pub model: ModelRef,
+    /// Chat template of an LLM that brings none, in answering, training and evaluation: `alpaca`,
+    /// `chatml`, `llama2`, or a Jinja file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateRef>,
     /// The language the LLM is strong in.
     #[serde(default = "english")]
     pub source: Language,
@@ -98,21 +113,25 @@ pub struct Config {
     /// It has six subsets, of which each has the same weight in training. With source language x
     /// and target language y: LL asks and answers in x, TL asks in y and answers in x, LT asks in x
     /// and answers in y, TT asks and answers in y; `mt` translates the pairs of the parallel corpus
-    /// in both directions; `comp` completes their sentences in y. The paper's baselines and
-    /// ablations are choices of these:
+    /// in both directions; `comp` completes their sentences in y. `method` and `ablation` are choices
+    /// of these:
     ///
-    /// | method (section) | `subsets` | `generated_fraction` |
-    /// |---|---|---|
-    /// | SDRRL (3.2) | all | 0.5 |
-    /// | SFT (4.1) | `LL` | 0 |
-    /// | T-SFT (4.1) | `LL`, `TT` | 0 |
-    /// | CIT (4.1) | `LL`, `LT` | 0 |
-    /// | without TL and LT (Table 6) | `LL`, `TT`, `mt`, `comp` | 0.5 |
-    /// | without ŷ (Table 6) | all | 0 |
-    /// | without mt and comp (Table 6) | `LL`, `TL`, `LT`, `TT` | 0.5 |
-    /// | only mt and comp (Table 6) | `mt`, `comp` | |
+    /// | `method` (section) | `subsets` | `generated_fraction` | `code_switched` | `distilled` |
+    /// |---|---|---|---|---|
+    /// | `sdrrl` (3.2) | all | 0.5 | true | |
+    /// | `sft` (4.1) | `LL` | 0 | false | |
+    /// | `t-sft` (4.1) | `LL`, `TT` | 0 | false | |
+    /// | `cit` (4.1) | `LL`, `LT` | 0 | false | |
+    /// | `xcot` (4.1) | `LL`, `TL`, `TT` | 0 | true | `TL`, with `train.distil_share = 0.5` |
+    /// | `self-distil` | all | 1 | true | `LL`, `TL`, with `train.distil_share = 1` |
     ///
-    /// "Without code-switching" (Table 6) and the baselines have `code_switched = false`.
+    /// | `ablation` of `sdrrl` (Table 6) | difference |
+    /// |---|---|
+    /// | `without-tl-lt` | `subsets` are `LL`, `TT`, `mt`, `comp` |
+    /// | `without-own-answers` | `generated_fraction = 0` |
+    /// | `without-mt-comp` | `subsets` are `LL`, `TL`, `LT`, `TT` |
+    /// | `without-code-switching` | `code_switched = false` |
+    /// | `only-mt-comp` | `subsets` are `mt`, `comp` |
     #[serde(default)]
     pub mix: MixConfig,
     /// Fine-tuning (sections 3.2.5 and 4.1).
@@ -154,6 +173,14 @@ impl SystemConfig for Config {
         (self.seed, sections)
     }
 
+    fn complete(&mut self, given: &toml::Table) {
+        self.apply_method(given);
+    }
+
+    fn note(&self) -> Option<String> {
+        Some(self.method_note())
+    }
+
     fn validate(&self) -> Result<(), String> {
         self.check()
     }
@@ -169,6 +196,7 @@ impl Config {
     pub fn opening(&self) -> Opening<'_> {
         Opening {
             model: Some(&self.model),
+            template: self.template.as_ref(),
             source: self.source,
             targets: &self.targets,
             parallel: &self.data.parallel,

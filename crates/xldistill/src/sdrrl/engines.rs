@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Error, Result};
+use burn::tensor::Device;
 use corpus::seam::QualityEstimator;
 use engines::engine_config::Translators;
 use engines::local_llm::{LocalLlm, LocalLlmOptions};
 use evaluation::material::{EvaluationMaterial, MaterialPaths, Pairs};
+use models::{LanguageModel, ModelIdentity, WeightForm};
 
 use super::MODEL;
 use super::config::Config;
@@ -16,6 +18,31 @@ impl Run<'_, Config> {
     /// Folder of the fine-tuned model.
     pub fn model(&self) -> PathBuf {
         self.folder(MODEL)
+    }
+
+    /// The text of the config's chat template.
+    pub fn template(&self) -> Result<Option<String>> {
+        let template = self.config.template.as_ref();
+        let source = template.map(|template| template.source()).transpose();
+        Ok(source.map_err(Error::msg)?.map(Into::into))
+    }
+
+    /// The config's LLM, with the config's chat template.
+    pub fn language_model(&self, device: &Device, form: WeightForm) -> Result<LanguageModel> {
+        let model = LanguageModel::load_as(&self.config.model, device, form)?;
+        Ok(match self.template()? {
+            Some(template) => model.with_template(&template)?,
+            None => model,
+        })
+    }
+
+    /// The identity of the config's LLM.
+    pub fn model_identity(&self) -> Result<ModelIdentity> {
+        let identity = LanguageModel::identity_of(&self.config.model)?;
+        Ok(match self.template()? {
+            Some(template) => identity.with_template(&template),
+            None => identity,
+        })
     }
 
     /// The translators of the config, in both directions.
@@ -41,7 +68,8 @@ impl Run<'_, Config> {
         let options = LocalLlmOptions {
             max_new_tokens: evaluate.max_new_tokens,
             batch_size: evaluate.batch_size,
-            system_prompt: self.config.answer.system().map(str::to_owned),
+            template: self.template()?,
+            system_prompt: self.config.train.system.clone(),
             weights: evaluate.precision,
             device: self.config.device,
             ..LocalLlmOptions::default()

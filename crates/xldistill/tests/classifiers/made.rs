@@ -127,6 +127,7 @@ fn translator() -> Result<Arc<dyn corpus::seam::Translator>, EngineError> {
     let config: TranslateConfig = serde_json::from_value(config).expect("a translation engine");
     let opening = Opening {
         model: None,
+        template: None,
         source: Language::PORTUGUESE,
         targets: &[Language::ENGLISH],
         parallel: &Default::default(),

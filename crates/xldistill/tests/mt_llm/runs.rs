@@ -129,3 +129,89 @@ fn runs_with_a_store_share_what_they_trained() {
         std::fs::canonicalize(run.path("second/adapt")).expect("a folder")
     );
 }
+
+#[test]
+fn a_stack_on_nllb_in_int8_is_compared_with_translated_tests() {
+    let nllb = fixtures::reference("m2m100")
+        .join("tiny")
+        .display()
+        .to_string();
+    let config = mt_llm().replace(&tiny("xlm_roberta"), &nllb);
+    let translate = format!(
+        "translate_test = true\n[translate]\nengine = \"nllb\"\nmodel = \"{nllb}\"\n[evaluate]\nprecision = \"int8\"\n"
+    );
+    let run = Run::new(&config.replace("fine_tuned_stack = true\n", &translate));
+    run.succeed(&[
+        "run",
+        "llm2vec.enabled=false",
+        "adapt.training.precision=int8",
+        "classify.training.precision=int8",
+        "distill.training.precision=int8",
+    ]);
+    let results = run.json("run/evaluate/classification.json");
+    let sets = results["sets"].as_array().expect("a list");
+    let languages = |system: &str| -> Vec<&str> {
+        let tested = sets
+            .iter()
+            .filter(|set| set["systems"].get(system).is_some());
+        let codes = tested.filter_map(|set| set["language"]["code"].as_str());
+        codes.collect()
+    };
+    assert_eq!(languages("mt-llm"), ["deu_Latn", "eng_Latn"]);
+    // The language of training is not translated.
+    assert_eq!(languages("translate-test"), ["deu_Latn"]);
+}
+
+#[test]
+fn a_centred_stack_reads_a_language_otherwise_and_english_as_before() {
+    let config = mt_llm().replace(
+        "[tasks.topics]",
+        "[centring]\neng_Latn = \"text.txt\"\ndeu_Latn = \"deu.txt\"\n[tasks.topics]",
+    );
+    let run = Run::new(&config);
+    std::fs::write(run.path("deu.txt"), "sea sea\nthe box\n").expect("writes");
+    let said = run.succeed(&[
+        "run",
+        "llm2vec.enabled=false",
+        "baselines.fine_tuned_stack=false",
+    ]);
+    assert!(said.contains("centre  1 languages"), "{said}");
+    let probabilities = |system: &str, language: &str| -> Vec<f64> {
+        let path = format!("run/evaluate/topics/topics/{system}/{language}.jsonl");
+        let rows = std::fs::read_to_string(run.path(&path)).expect("rows");
+        let of_row = |row: &str| -> f64 {
+            let row: serde_json::Value = serde_json::from_str(row).expect("JSON");
+            row["probabilities"]["place"].as_f64().expect("a number")
+        };
+        rows.lines().map(of_row).collect()
+    };
+    let both = |language| {
+        let plain = probabilities("mt-llm", language);
+        (plain, probabilities("mt-llm-centred", language))
+    };
+    let (plain, centred) = both("eng_Latn");
+    assert_eq!(plain, centred);
+    let (plain, centred) = both("deu_Latn");
+    assert!(
+        plain
+            .iter()
+            .zip(&centred)
+            .all(|(a, b)| (a - b).abs() > 1e-5)
+    );
+
+    // The model is taken away with its shifts, and without them it is refused.
+    let model = run.json("run/centre/model/xldistill.json");
+    assert_eq!(model["shifted"], json!(["deu_Latn"]));
+    std::fs::remove_file(run.path("run/centre/model/language_shifts.safetensors")).expect("there");
+    let model = run.path("run/centre/model").display().to_string();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_xldistill"))
+        .args(["predict", "--model", &model])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("language_shifts.safetensors"),
+        "{said}"
+    );
+}

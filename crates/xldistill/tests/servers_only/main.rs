@@ -2,6 +2,7 @@
 //! decontamination, and the run's folder while another run holds it. Needs no model.
 
 mod calibration;
+mod methods;
 mod refusals;
 mod reuse;
 mod transfer_set;

@@ -45,7 +45,7 @@ pairs.por_Latn = "held_out.tsv"
 max_new_tokens = 4
 "#;
 
-fn folder() -> Folder {
+pub fn folder() -> Folder {
     let question = |n| {
         row(
             n,

@@ -17,6 +17,14 @@ const TEXT: &str = "text";
 const ALPACA: [&str; 3] = ["instruction", "input", "output"];
 
 impl Fields {
+    /// Whether a column of this name may be needed.
+    pub fn may_be(&self, name: &str) -> bool {
+        match self {
+            Fields::Named(names) => names.iter().any(|own| own == name),
+            Fields::Usual => name == TEXT || ALPACA.contains(&name),
+        }
+    }
+
     /// The fields to read from a table with these columns; none if it lacks them.
     pub fn among(&self, columns: &[String]) -> Vec<String> {
         let known = |name: &String| columns.contains(name);

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead};
 
+use super::super::text::LONGEST_ROW;
+
 /// Reads the elements of an array as unparsed JSON, each with the line on which it begins.
 pub(super) struct Elements<R> {
     reader: R,
@@ -58,7 +60,10 @@ impl<R: BufRead> Elements<R> {
                 }
                 first_line = self.line;
             }
-            element.push(byte);
+            // One byte past the bound tells that the element is too long.
+            if element.len() <= LONGEST_ROW {
+                element.push(byte);
+            }
             match byte {
                 _ if escaped => escaped = false,
                 b'\\' if in_string => escaped = true,

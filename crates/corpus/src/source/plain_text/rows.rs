@@ -1,13 +1,13 @@
 //! The rows of a file, one at a time.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 
-use super::super::text::utf8;
-use super::super::{Broken, SourceError, json};
+use super::super::kind::Kind;
+use super::super::opened::{self, Reader, read_line};
+use super::super::text::{LONGEST_ROW, lossy, too_long, utf8};
+use super::super::{Broken, SourceError, delimited, json};
 use super::fields::Fields;
-use super::files::{Kind, is_compressed};
 use super::json_array::Elements;
 use super::parquet_rows;
 
@@ -17,15 +17,13 @@ pub(super) type Row = (u64, Result<Vec<String>, Broken>);
 /// The rows of a file; reading ends with the first error.
 pub(super) type Rows = Box<dyn Iterator<Item = Result<Row, SourceError>> + Send>;
 
-type Reader = Box<dyn BufRead + Send>;
-
 /// Opens the file at `path`.
 pub(super) fn open(path: &Path, fields: &Fields) -> Result<Rows, SourceError> {
     let kind = Kind::of(path).unwrap_or(Kind::Lines);
     if kind == Kind::Parquet {
         return parquet_rows::open(path, fields);
     }
-    let mut reader = text_reader(path)?;
+    let mut reader = opened::open(path)?;
     let fields = fields.clone();
     match kind {
         Kind::Json if starts_an_array(&mut reader).map_err(SourceError::io(path))? => {
@@ -41,33 +39,12 @@ pub(super) fn open(path: &Path, fields: &Fields) -> Result<Rows, SourceError> {
                 false => json::parse(line).and_then(|row| fields.texts(row)),
             }
         })),
-        Kind::Columns => columns(reader, path, &fields),
-        Kind::Lines | Kind::Parquet => Ok(lines(reader, path, |line| {
+        Kind::Tabs => columns(reader, path, &fields),
+        Kind::Commas => commas(path, fields),
+        Kind::Lines | Kind::Parquet | Kind::Tmx => Ok(lines(reader, path, |line| {
             Ok(vec![utf8(line)?.trim().to_owned()])
         })),
     }
-}
-
-/// The text of the file, decompressed, after its byte order mark.
-fn text_reader(path: &Path) -> Result<Reader, SourceError> {
-    let file = File::open(path).map_err(SourceError::io(path))?;
-    let mut reader: Reader = match is_compressed(path) {
-        true => Box::new(BufReader::with_capacity(
-            1 << 18,
-            flate2::read::MultiGzDecoder::new(BufReader::new(file)),
-        )),
-        false => Box::new(BufReader::with_capacity(1 << 18, file)),
-    };
-    let start = reader.fill_buf().map_err(SourceError::io(path))?;
-    if start.starts_with(&[0xFF, 0xFE]) || start.starts_with(&[0xFE, 0xFF]) {
-        return Err(SourceError::Utf16 {
-            path: path.to_owned(),
-        });
-    }
-    if start.starts_with("\u{FEFF}".as_bytes()) {
-        reader.consume(3);
-    }
-    Ok(reader)
 }
 
 /// Whether the first character that is not white space opens an array. The white space is skipped.
@@ -82,15 +59,34 @@ fn starts_an_array(reader: &mut Reader) -> io::Result<bool> {
 
 /// A row a line, numbered from 1.
 fn lines(
-    reader: impl BufRead + Send + 'static,
+    mut reader: Reader,
     path: &Path,
     texts: impl Fn(&[u8]) -> Result<Vec<String>, Broken> + Send + 'static,
 ) -> Rows {
     let path = path.to_owned();
-    Box::new((1..).zip(reader.split(b'\n')).map(move |(number, line)| {
-        let line = line.map_err(SourceError::io(&path))?;
-        Ok((number, texts(&line)))
+    let mut line = Vec::new();
+    Box::new((1..).map_while(move |number| {
+        let length = match read_line(&mut reader, &mut line, LONGEST_ROW) {
+            Ok(0) => return None,
+            Ok(length) => length,
+            Err(error) => return Some(Err(SourceError::io(&path)(error))),
+        };
+        let line = line.strip_suffix(b"\n").unwrap_or(&line);
+        let texts = match length > LONGEST_ROW {
+            true => Err(too_long(length, LONGEST_ROW, lossy(line))),
+            false => texts(line),
+        };
+        Some(Ok((number, texts)))
     }))
+}
+
+/// Comma-separated columns below a line with their names.
+fn commas(path: &Path, fields: Fields) -> Result<Rows, SourceError> {
+    let text = super::super::Text::read(path)?;
+    let rows = delimited::objects(&text, b',', true, path)?.into_iter();
+    Ok(Box::new(rows.map(move |(line, row)| {
+        Ok((line, row.and_then(|row| fields.texts(row))))
+    })))
 }
 
 /// Tab-separated columns: fields are names in the first line or, if all are numbers, positions.
@@ -120,6 +116,7 @@ fn columns(mut reader: Reader, path: &Path, fields: &Fields) -> Result<Rows, Sou
             path: path.to_owned(),
             wanted: fields.names(),
             columns: header.join(", "),
+            key: "`fields`",
         });
     }
     let texts = move |line: &[u8]| {
@@ -140,7 +137,10 @@ fn columns(mut reader: Reader, path: &Path, fields: &Fields) -> Result<Rows, Sou
             let (number, texts) = row?;
             Ok((number + 1, texts))
         }))),
-        false => Ok(lines(io::Cursor::new(first).chain(reader), path, texts)),
+        false => {
+            let whole: Reader = Box::new(io::Cursor::new(first).chain(reader));
+            Ok(lines(whole, path, texts))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The flat batch of a forward pass and its weighted loss.
 
 use burn::Tensor;
-use kernels::{IGNORE, Segments, linear_cross_entropy};
+use kernels::{IGNORE, Segments, Teacher, linear_distillation};
 
 use super::encode::Encoded;
 use super::shared_prompts;
@@ -67,24 +67,46 @@ impl Batch {
 
 /// Result of a forward pass.
 pub struct BatchLoss {
-    /// Σ weight · cross-entropy over the supervised tokens, shape `[1]`; carries the gradient.
+    /// Σ weight · cross-entropy over the supervised tokens, and Σ weight · divergence over the taught
+    /// ones, shape `[1]`; carries the gradient.
     pub weighted: Tensor<1>,
     /// Value of `weighted`.
     pub value: f64,
     /// Unweighted mean cross-entropy over the answer of each example, in nats, in the order of the
     /// batch.
     pub example_means: Vec<f64>,
+    /// Unweighted mean divergence from the teacher over the answer of each example; `None` for an
+    /// example without a teacher.
+    pub divergences: Vec<Option<f64>>,
 }
 
-/// The loss of `batch`, given its hidden states [T, C] and the output layer's weight [V, C].
-pub fn batch_loss(hidden: Tensor<2>, output_weight: Tensor<2>, batch: &Batch) -> BatchLoss {
-    let loss = linear_cross_entropy(hidden, output_weight, &batch.targets, &batch.weights);
-    let value = loss
-        .token_losses
+/// The loss of `batch`, given its hidden states [T, C], the output layer's weight [V, C] and the
+/// distributions of a teacher.
+pub fn batch_loss(
+    hidden: Tensor<2>,
+    output_weight: Tensor<2>,
+    batch: &Batch,
+    teacher: &Teacher,
+) -> BatchLoss {
+    let (targets, weights) = (&batch.targets, &batch.weights);
+    let loss = linear_distillation(hidden, output_weight, targets, weights, teacher);
+    let sum = |values: &[f32], weights: &[f32]| -> f64 {
+        let pairs = values.iter().zip(weights);
+        pairs.map(|(&v, &w)| f64::from(v) * f64::from(w)).sum()
+    };
+    let value = sum(&loss.token_losses, weights) + sum(&loss.divergences, &teacher.weights);
+    let divergences = batch
+        .segment_of_example
         .iter()
-        .zip(&batch.weights)
-        .map(|(&loss, &weight)| f64::from(loss) * f64::from(weight))
-        .sum();
+        .map(|&segment| {
+            let range = batch.segments.range(segment);
+            let first = teacher.rows.partition_point(|&row| row < range.start);
+            let end = teacher.rows.partition_point(|&row| row < range.end);
+            let of_example = &loss.divergences[first..end];
+            let total: f64 = of_example.iter().map(|&x| f64::from(x)).sum();
+            (first < end).then(|| total / of_example.len() as f64)
+        })
+        .collect();
     let example_means = batch
         .segment_of_example
         .iter()
@@ -102,6 +124,7 @@ pub fn batch_loss(hidden: Tensor<2>, output_weight: Tensor<2>, batch: &Batch) ->
         weighted: loss.loss,
         value,
         example_means,
+        divergences,
     }
 }
 
@@ -117,6 +140,7 @@ mod tests {
             subset: Subset::LL,
             ids: ids.to_vec(),
             answer_start,
+            teacher_prompt: None,
         };
         let (a, b) = (example(&[1, 2, 3, 9], 2), example(&[4, 5, 9], 2));
         let batch = Batch::new(&[&a, &b], true, |e| e.answer_tokens() as f64);

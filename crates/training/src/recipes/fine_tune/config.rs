@@ -49,6 +49,30 @@ pub enum ExcessLength {
     Raise,
 }
 
+/// How every subset gets the same share of training, whatever its size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Balance {
+    /// By weights: an epoch has every example once, and an example of a small subset weighs more.
+    #[default]
+    Weights,
+    /// By sampling: the examples of a step are drawn from each subset in turn, and all weigh the
+    /// same. Small subsets are repeated, in another order each time; an epoch is as long as with
+    /// weights.
+    Sampling,
+}
+
+/// Examples that meet in an optimiser step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Together {
+    /// Those that chance brings together.
+    #[default]
+    None,
+    /// The examples of a question in all its forms (section 1: "within the same batch").
+    Question,
+}
+
 /// The `[train]` section of a config.
 ///
 /// A checkpoint resumes only under the same settings, but for those that do not decide what is
@@ -110,6 +134,20 @@ pub struct TrainConfig {
     /// What the loss of an answer is averaged over before its subset's weight applies: the tokens of
     /// the `example`, or every `token` of the subset.
     pub reduction: Reduction,
+    /// How every subset gets the same share of training.
+    pub balance: Balance,
+    /// Examples that meet in an optimiser step.
+    pub together: Together,
+    /// Share of the divergence from the teacher in the loss of a distilled example (`mix.distilled`);
+    /// the rest is cross-entropy.
+    #[schemars(extend("default-text" = "the method's"))]
+    pub distil_share: f64,
+    /// Number of most probable tokens whose probabilities are kept of a teacher's distribution; all
+    /// others count as one.
+    pub distil_top_k: usize,
+    /// System message before every question.
+    #[schemars(extend("default-text" = "that of `[answer]`"))]
+    pub system: Option<String>,
     /// Number format of the factors of matrix products on the CPU: `f32`, `bf16` or, with
     /// `method = "lora"`, `int8`. Trained weights, gradients and moments are always f32. GPUs compute
     /// in f32 and take nothing else.
@@ -160,6 +198,11 @@ impl Default for TrainConfig {
             max_length: 1024,
             excess_length: ExcessLength::Drop,
             reduction: Reduction::Example,
+            balance: Balance::Weights,
+            together: Together::None,
+            distil_share: 0.5,
+            distil_top_k: 16,
+            system: None,
             precision: Precision::F32,
             export_precision: StoredFormat::F32,
             seed: 0,

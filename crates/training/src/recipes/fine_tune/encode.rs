@@ -23,12 +23,27 @@ pub struct Encoded {
     /// Index in `ids` at which the answer begins; everything from there on is supervised. At least
     /// 1.
     pub answer_start: usize,
+    /// The prompt with which a teacher is asked, if one teaches the example: the teacher's
+    /// distributions over the answer's tokens follow from this prompt and the answer.
+    pub teacher_prompt: Option<Vec<u32>>,
 }
 
 impl Encoded {
     /// Number of supervised tokens: the answer's, including the end-of-turn token.
     pub fn answer_tokens(&self) -> usize {
         self.ids.len() - self.answer_start
+    }
+
+    /// What the teacher reads: its own prompt and the same answer; `None` without a teacher.
+    pub fn as_taught(&self) -> Option<Encoded> {
+        let prompt = self.teacher_prompt.as_ref()?;
+        Some(Encoded {
+            id: self.id.clone(),
+            subset: self.subset,
+            ids: [prompt, &self.ids[self.answer_start..]].concat(),
+            answer_start: prompt.len(),
+            teacher_prompt: None,
+        })
     }
 
     /// Number of tokens that go through the model: all but the last, which is only predicted.
@@ -43,8 +58,8 @@ pub enum EncodeError {
     /// The model is a base model without a chat template.
     #[error(
         "{model} has no chat template, so there is no form in which it could be asked and \
-         answer; use the instruction-tuned version of the model, or put a chat_template.jinja \
-         beside it"
+         answer; use the instruction-tuned version of the model, set template = \"alpaca\", or put a \
+         chat_template.jinja beside it"
     )]
     NoChatTemplate {
         /// The model.
@@ -120,6 +135,7 @@ pub struct Encoder<'a> {
     template: &'a ChatTemplate,
     /// The text around every answer: all examples are one question and its answer.
     frame: AnswerFrame,
+    system: Option<String>,
     max_length: usize,
     excess_length: ExcessLength,
 }
@@ -133,11 +149,13 @@ impl<'a> Encoder<'a> {
             .ok_or_else(|| EncodeError::NoChatTemplate {
                 model: model.identity.path.display().to_string(),
             })?;
-        let frame = template.answer_frame(&model.tokenizer, &[Message::user("?")])?;
+        let system = config.system.as_deref();
+        let frame = template.answer_frame(&model.tokenizer, &conversation(system, "?"))?;
         Ok(Self {
             tokenizer: &model.tokenizer,
             template,
             frame,
+            system: config.system.clone(),
             max_length: max_length(model, config),
             excess_length: config.excess_length,
         })
@@ -170,14 +188,19 @@ impl<'a> Encoder<'a> {
 
     /// Encodes an example of any length.
     pub fn encode_one(&self, example: &Example) -> Result<Encoded, EncodeError> {
-        let messages = [Message::user(&example.question)];
+        let failed = |source| EncodeError::Example {
+            id: example.id.clone(),
+            source,
+        };
+        let messages = conversation(self.system.as_deref(), &example.question);
         let parts = self
             .template
             .prompt_and_framed_answer(self.tokenizer, &self.frame, &messages, &example.answer)
-            .map_err(|source| EncodeError::Example {
-                id: example.id.clone(),
-                source,
-            })?;
+            .map_err(failed)?;
+        let teacher_prompt = example.teacher_question.as_ref().map(|question| {
+            let messages = conversation(self.system.as_deref(), question);
+            self.template.prompt(self.tokenizer, &messages)
+        });
         let answer_start = parts.prompt.len();
         let mut ids = parts.prompt;
         ids.extend(parts.answer);
@@ -186,13 +209,18 @@ impl<'a> Encoder<'a> {
             subset: example.subset,
             ids,
             answer_start,
+            teacher_prompt: teacher_prompt.transpose().map_err(failed)?,
         })
     }
 
     fn fit(&self, example: &Example) -> Result<Fit, EncodeError> {
         let mut encoded = self.encode_one(example)?;
-        let tokens = encoded.ids.len();
-        let learnable = (1..tokens).contains(&encoded.answer_start);
+        let answer_start = encoded.answer_start;
+        let learnable = (1..encoded.ids.len()).contains(&answer_start);
+        // The teacher's prompt must leave the same room for the answer.
+        let teacher = encoded.teacher_prompt.as_ref().map_or(0, Vec::len);
+        let beyond = teacher.saturating_sub(answer_start);
+        let tokens = encoded.ids.len() + beyond;
         if learnable && tokens <= self.max_length {
             return Ok(Fit::Whole(encoded));
         }
@@ -202,11 +230,20 @@ impl<'a> Encoder<'a> {
                 tokens,
                 max_length: self.max_length,
             }),
-            ExcessLength::Truncate if learnable && encoded.answer_start < self.max_length => {
-                encoded.ids.truncate(self.max_length);
+            ExcessLength::Truncate if learnable && answer_start + beyond < self.max_length => {
+                encoded.ids.truncate(self.max_length - beyond);
                 Ok(Fit::Truncated(encoded))
             }
             _ => Ok(Fit::Dropped(encoded.id)),
         }
     }
+}
+
+/// A question after the system message.
+fn conversation(system: Option<&str>, question: &str) -> Vec<Message> {
+    let system = system.map(Message::system);
+    system
+        .into_iter()
+        .chain([Message::user(question)])
+        .collect()
 }

@@ -9,6 +9,7 @@ use super::encode::EncodeError;
 use super::saved_model::SaveError;
 use crate::optimizer::ParameterFileError;
 use crate::run::RunError;
+use crate::states::StatesError;
 
 /// Error returned by fine-tuning.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,9 @@ pub enum TrainError {
     /// The examples cannot be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// The teacher's distributions cannot be kept or read.
+    #[error(transparent)]
+    Teacher(#[from] StatesError),
     /// The loop failed.
     #[error(transparent)]
     Run(#[from] RunError),

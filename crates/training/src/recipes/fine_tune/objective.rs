@@ -5,13 +5,14 @@
 //! examples that are trained on, after those that are too long were dropped, so that every subset
 //! keeps its share. An optimiser step takes the mean over its own examples. Since the weight of
 //! each token depends only on its example and on the number of examples in the step, the split into
-//! micro batches cannot change the sum.
+//! micro batches cannot change the sum. If the examples of a step are drawn from each subset in turn
+//! ([`Balance::Sampling`]), the mean over them has the same expectation with all weights 1.
 
 use std::collections::BTreeMap;
 
 use corpus::record::Subset;
 
-use super::config::Reduction;
+use super::config::{Balance, Reduction, TrainConfig};
 use super::encode::Encoded;
 
 /// The weight w_d of the examples of each subset, given the subset of every example.
@@ -32,14 +33,15 @@ pub fn weights(subsets: impl IntoIterator<Item = Subset>) -> BTreeMap<Subset, f6
 #[derive(Debug, Clone)]
 pub struct Objective {
     reduction: Reduction,
+    balance: Balance,
     weights: BTreeMap<Subset, f64>,
     /// Mean number of answer tokens of the examples of each subset.
     mean_answer_tokens: BTreeMap<Subset, f64>,
 }
 
 impl Objective {
-    /// The objective over all of `examples`.
-    pub fn new(reduction: Reduction, examples: &[Encoded]) -> Self {
+    /// The objective over all of `examples` with the reduction and balance of `config`.
+    pub fn new(config: &TrainConfig, examples: &[Encoded]) -> Self {
         let mut totals: BTreeMap<Subset, (f64, f64)> = BTreeMap::new();
         for example in examples {
             let (count, tokens) = totals.entry(example.subset).or_default();
@@ -51,7 +53,8 @@ impl Objective {
             .map(|(subset, (count, tokens))| (subset, tokens / count))
             .collect();
         Self {
-            reduction,
+            reduction: config.reduction,
+            balance: config.balance,
             weights: weights(examples.iter().map(|example| example.subset)),
             mean_answer_tokens,
         }
@@ -72,7 +75,27 @@ impl Objective {
             Reduction::Example => example.answer_tokens() as f64,
             Reduction::Token => self.mean_answer_tokens[&example.subset],
         };
-        self.weight(example) / tokens / examples_in_step as f64
+        let weight = match self.balance {
+            Balance::Weights => self.weight(example),
+            Balance::Sampling => 1.0,
+        };
+        weight / tokens / examples_in_step as f64
+    }
+
+    /// Mean number of answer tokens of an optimiser step of `examples` examples of the training set,
+    /// which has `all` of them.
+    pub fn answer_tokens_per_step(&self, examples: f64, all: &[Encoded]) -> f64 {
+        let mean = match self.balance {
+            Balance::Weights => {
+                let total: usize = all.iter().map(Encoded::answer_tokens).sum();
+                total as f64 / all.len() as f64
+            }
+            Balance::Sampling => {
+                let means = self.mean_answer_tokens.values();
+                means.sum::<f64>() / self.mean_answer_tokens.len() as f64
+            }
+        };
+        examples * mean
     }
 }
 
@@ -86,6 +109,7 @@ mod tests {
             subset,
             ids: vec![0; 2 + answer_tokens],
             answer_start: 2,
+            teacher_prompt: None,
         }
     }
 
@@ -107,7 +131,11 @@ mod tests {
     }
 
     fn weighted_mean(examples: &[Encoded], reduction: Reduction) -> f64 {
-        let objective = Objective::new(reduction, examples);
+        let config = TrainConfig {
+            reduction,
+            ..TrainConfig::default()
+        };
+        let objective = Objective::new(&config, examples);
         let mut sum = 0.0;
         for (i, example) in examples.iter().enumerate() {
             let weight = objective.token_weight(example, examples.len());

@@ -10,9 +10,10 @@ use super::config::{Method, TrainConfig};
 use super::error::TrainError;
 use super::saved_model::SavedModel;
 use super::supervised_set::SupervisedSet;
-use crate::run::{Loss, Place, Recipe};
+use crate::run::{Loss, Place, Recipe, Settings};
 
-/// SDRRL and its baselines: the weighted cross-entropy of the answers of a transfer set.
+/// SDRRL and its baselines: the weighted cross-entropy of the answers of a transfer set and, with a
+/// teacher, the divergence from its distributions.
 pub struct FineTune {
     /// The training examples.
     pub train: SupervisedSet,
@@ -30,16 +31,20 @@ impl Recipe for FineTune {
         self.train.examples().len()
     }
 
+    fn steps(&self, _: &Settings, epoch: usize) -> Vec<Vec<usize>> {
+        self.train.steps(epoch)
+    }
+
     fn cost(&self, item: usize, beside: &[usize]) -> usize {
         self.train.cost(item, beside)
     }
 
     fn loss(&self, network: &Network, batch: &[usize], place: &Place) -> Result<Loss, TrainError> {
-        Ok(self.train.loss(network, batch, place))
+        Ok(self.train.loss(network, batch, place)?)
     }
 
     fn held_out(&self, network: &Network) -> Result<Option<HeldOutLoss>, TrainError> {
-        Ok(self.held_out.held_out_loss(network))
+        Ok(self.held_out.held_out_loss(network)?)
     }
 
     fn save(&self, network: &Network, folder: &Path) -> Result<(), TrainError> {

@@ -115,6 +115,7 @@ mod tests {
             subset: Subset::LL,
             ids,
             answer_start,
+            teacher_prompt: None,
         }
     }
 

@@ -7,11 +7,12 @@ use artefacts::{Key, Provenance};
 use corpus::language::Language;
 use engines::opening::Opening;
 use evaluation::classification::{
-    Contender, ENCODER_ALONE, FINE_TUNED_STACK, LLM_ZERO_SHOT, MT_LLM, System, TRANSLATE_TEST,
+    Contender, ENCODER_ALONE, FINE_TUNED_STACK, LLM_ZERO_SHOT, MT_LLM, MT_LLM_CENTRED, System,
+    TRANSLATE_TEST,
 };
 use serde_json::json;
 
-use super::{baselines, classify, distill};
+use super::{baselines, centre, classify, distill};
 use crate::checks::Checks;
 use crate::comparison::{self, Data, NAME};
 use crate::mt_llm::MODEL;
@@ -34,7 +35,7 @@ impl Stage<Config> for Evaluate {
     }
 
     fn depends_on(&self) -> &'static [&'static str] {
-        &[classify::NAME, distill::NAME, baselines::NAME]
+        &[classify::NAME, distill::NAME, centre::NAME, baselines::NAME]
     }
 
     fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
@@ -88,6 +89,10 @@ fn contenders(run: &Run<'_, Config>, data: &Data) -> Result<Vec<Contender<'stati
     } = run.config;
     let stack = evaluate.open(&run.folder(MODEL), *device)?;
     let mut contenders = vec![Contender::new(&MT_LLM, stack)];
+    if run.centres() {
+        let centred = evaluate.open(&run.centred(), *device)?;
+        contenders.push(Contender::new(&MT_LLM_CENTRED, centred));
+    }
     for task in data.keys() {
         for (system, path) in trained(run, task) {
             contenders.push(Contender::new(system, evaluate.open(&path, *device)?));
@@ -138,6 +143,7 @@ fn opening<'a>(
 ) -> Opening<'a> {
     Opening {
         model: None,
+        template: None,
         source: run.config.text.language,
         targets: &[],
         parallel: none,
@@ -153,7 +159,8 @@ fn provenance(run: &Run<'_, Config>, data: &Data) -> Result<Provenance> {
         translate,
         ..
     } = run.config;
-    let stages = [classify::NAME, distill::NAME, super::baselines::NAME];
+    let mut stages = vec![classify::NAME, distill::NAME, super::baselines::NAME];
+    stages.extend(run.centres().then_some(centre::NAME));
     let mut inputs = stage_record::inputs(run, &stages)?;
     inputs.insert("test files".to_owned(), comparison::key(data));
     let translate = translate.as_ref().filter(|_| baselines.translate_test);

@@ -10,6 +10,7 @@ impl Config {
     pub(super) fn check(&self) -> Result<(), String> {
         self.check_targets()?;
         self.check_engines()?;
+        self.check_method()?;
         // Training would find its errors hours after the start of the run.
         self.train.validate().map_err(|error| error.to_string())?;
         self.mix.validate().map_err(|error| error.to_string())?;
@@ -61,6 +62,9 @@ impl Config {
         self.answer.check().map_err(of("answer"))?;
         translate.check(&self.opening()).map_err(of("translate"))?;
         self.identify.check().map_err(of("identify"))?;
+        if let Some(identify) = &self.evaluate.identify {
+            identify.check().map_err(of("evaluate.identify"))?;
+        }
         quality.check().map_err(of("estimate_quality"))?;
         for &target in &self.targets {
             let code = target.code();

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use corpus::file_path::FilePath;
 use corpus::language::Language;
 use corpus::source::ParallelSource;
+use engines::identifier::IdentifyEngine;
 use evaluation::{
     benchmarks::BenchmarkConfig, material::MaterialPaths, suite::EvaluateConfig,
-    task::translation::AnswerPart,
+    task::generation::AnswerPart,
 };
 use kernels::Precision;
 use schemars::JsonSchema;
@@ -27,6 +28,10 @@ pub struct Evaluate {
     pub texts: BTreeMap<Language, FilePath>,
     /// Published test sets, each a table `[[evaluate.benchmarks]]`.
     pub benchmarks: Vec<BenchmarkConfig>,
+    /// The identifier of the languages of answers, with the keys of `[identify]`. One that did not
+    /// filter the training data is a better judge.
+    #[schemars(extend("default-text" = "that of `[identify]`"))]
+    pub identify: Option<IdentifyEngine>,
     /// Maximum number of questions, pairs and passages of each file.
     pub limit: Option<usize>,
     /// Maximum number of tokens of an answer or translation.
@@ -62,6 +67,7 @@ impl Default for Evaluate {
             pairs: BTreeMap::new(),
             texts: BTreeMap::new(),
             benchmarks: Vec::new(),
+            identify: None,
             limit: None,
             max_new_tokens: 96,
             precision: Precision::F32,
@@ -94,6 +100,8 @@ impl Evaluate {
             pairs: self.pairs.clone(),
             texts: paths(&self.texts),
             benchmarks: self.benchmarks.clone(),
+            bleu_tokenizer: self.bleu_tokenizer.clone(),
+            bleu_tokenizer_model: self.bleu_tokenizer_model.clone().map(Into::into),
             limit: self.limit,
             ..MaterialPaths::new(source)
         }

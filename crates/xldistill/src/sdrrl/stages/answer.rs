@@ -8,8 +8,8 @@ use corpus::record::Instruction;
 use corpus::source::{self, LoadOptions, Loaded};
 use corpus::stage::{self, Inputs, StageOptions};
 use engines::answerer::AnswerEngine;
+use models::WeightForm;
 use models::chat_template::Message;
-use models::{LanguageModel, WeightForm};
 
 use crate::checks::Checks;
 use crate::run::Run;
@@ -105,6 +105,7 @@ fn instructions(run: &Run<'_, Config>) -> Result<Loaded> {
     let options = LoadOptions {
         limit: data.limit,
         max_rejected_fraction: data.max_rejected_fraction,
+        columns: data.columns.clone(),
     };
     Ok(source::load_all(&data.instructions, &options)?)
 }
@@ -120,18 +121,36 @@ fn left_out(loaded: &Loaded) -> String {
     let parts: Vec<String> = parts
         .map(|(kind, count)| format!("{count} {}", name(kind)))
         .collect();
-    match parts.is_empty() {
+    let parts = match parts.is_empty() {
         true => String::new(),
         false => format!(", {} not used", parts.join(" and ")),
+    };
+    let splits = loaded.other_splits.iter();
+    let splits: Vec<String> = splits
+        .map(|file| {
+            file.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    match splits.is_empty() {
+        true => parts,
+        false => format!(
+            "{parts}, test or validation splits left out: {}",
+            splits.join(", ")
+        ),
     }
 }
 
 /// Loads the LLM on the CPU and renders a question with its chat template.
 fn model(run: &Run<'_, Config>, form: WeightForm) -> Result<String> {
     let path = &run.config.model;
-    let model = LanguageModel::load_as(path, &Device::flex(), form)?;
+    let model = run.language_model(&Device::flex(), form)?;
     let Some(template) = &model.chat_template else {
-        bail!("{path} has no chat template: it cannot answer instructions");
+        bail!(
+            "{path} has no chat template: it cannot answer instructions; for a base model set template = \"alpaca\""
+        );
     };
     template
         .answer_frame(&model.tokenizer, &[Message::user("?")])

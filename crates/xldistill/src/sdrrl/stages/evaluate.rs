@@ -14,6 +14,7 @@ use super::{mix, train};
 use crate::checks::Checks;
 use crate::run::Run;
 use crate::sdrrl::config::Config;
+use crate::sdrrl::texts::Texts;
 use crate::stages::{Finished, Stage};
 
 /// Name of the stage.
@@ -36,16 +37,23 @@ impl Stage<Config> for Evaluate {
     }
 
     fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
-        let material = EvaluationMaterial::load(&material(run, None)).map(|material| {
+        let material = EvaluationMaterial::load(&material(run, None)).map_err(Into::into);
+        let material = material.and_then(|material| {
+            let texts = Texts::open(run)?;
+            for pairs in &material.pairs {
+                if let Some(files) = run.config.evaluate.pairs.get(&pairs.target) {
+                    texts.held_out(files, &pairs.pairs, pairs.target)?;
+                }
+            }
             let questions: usize = material.questions.values().map(Vec::len).sum();
             let pairs: usize = material.pairs.iter().map(|pairs| pairs.pairs.len()).sum();
             let texts: usize = material.texts.values().map(Vec::len).sum();
             let benchmarks = material.benchmarks.len();
-            format!(
+            Ok(format!(
                 "{questions} questions, {pairs} pairs, {texts} passages, {benchmarks} benchmarks"
-            )
+            ))
         });
-        checks.add("evaluation material", material.map_err(Into::into))?;
+        checks.add("evaluation material", material)?;
         let config = run.config.evaluate.tasks();
         let model = config.bleu_tokenizer_model.as_deref();
         let tokenizer = Tokenizer::of_language(&config.bleu_tokenizer, model, run.config.source);
@@ -92,8 +100,9 @@ fn each(
     mut action: impl FnMut(&str, &Subject<'_>, &EvaluationMaterial, &EvaluateConfig) -> Result<()>,
 ) -> Result<()> {
     let config = run.config.evaluate.tasks();
-    let material = EvaluationMaterial::load(&material(run, Some(mix::held_out_file(run))))?;
-    let identifier = run.config.identify.open()?;
+    let material = EvaluationMaterial::load(&material(run, Some(mix::test_file(run))))?;
+    let own = run.config.evaluate.identify.as_ref();
+    let identifier = own.unwrap_or(&run.config.identify).open()?;
     let models = [run.config.model.to_path_buf(), run.model()];
     for (which, model) in WHICH.into_iter().zip(models) {
         let llm = run.evaluated(&model)?;

@@ -7,15 +7,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use artefacts::Key;
 use corpus::decontamination::{EvaluationIndex, NgramSizes};
-use corpus::mix::{self, MixConfig, MixInputs, TargetPairs, TargetSentences};
+use corpus::mix::{
+    self, AnswerCounts, MixConfig, MixInputs, Sampling, TargetPairs, TargetSentences,
+};
 use corpus::record::Example;
-use corpus::source::{self, ParallelSource};
-use corpus::stage::{self, Inputs};
+use corpus::rejected::Rejected;
+use corpus::source::ParallelSource;
+use corpus::stage::{self, Inputs, Manifest};
 
-use super::code_switch;
+use super::{answer, code_switch};
 use crate::checks::Checks;
 use crate::run::{Run, summary};
 use crate::sdrrl::config::Config;
+use crate::sdrrl::texts::Texts;
 use crate::stages::Stage;
 
 /// Name of the stage.
@@ -39,23 +43,23 @@ impl Stage<Config> for Mix {
 
     fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
         let Config {
-            source,
             data,
             decontaminate,
             ..
         } = run.config;
+        let found = |unit: &str, usable: usize, rejected: &[Rejected]| match rejected.len() {
+            0 => format!("{usable} {unit}"),
+            other => format!("{usable} {unit}, {other} set aside"),
+        };
         for (&language, files) in &data.parallel {
-            let pairs = source::parallel(files, *source, language);
-            let pairs = pairs.map(|pairs| format!("{} pairs", pairs.pairs.len()));
-            checks.add(
-                &format!("parallel text in {language}"),
-                pairs.map_err(Into::into),
-            )?;
+            let pairs = Texts::open(run).and_then(|texts| texts.pairs(files, language));
+            let pairs = pairs.map(|loaded| found("pairs", loaded.pairs.len(), &loaded.rejected));
+            checks.add(&format!("parallel text in {language}"), pairs)?;
         }
-        for (language, file) in &data.monolingual {
-            let sentences = source::lines(file).map(|text| format!("{} lines", text.lines.len()));
-            let what = format!("monolingual text in {language}");
-            checks.add(&what, sentences.map_err(Into::into))?;
+        for (&language, file) in &data.monolingual {
+            let lines = Texts::open(run).and_then(|texts| texts.lines(file, language));
+            let lines = lines.map(|loaded| found("lines", loaded.lines.len(), &loaded.rejected));
+            checks.add(&format!("monolingual text in {language}"), lines)?;
         }
         for set in &decontaminate.against {
             let found = || {
@@ -75,6 +79,9 @@ impl Stage<Config> for Mix {
         prepared(run, |inputs, config| {
             let folder = run.place()?.folder(NAME, || mix::key(inputs, config))?;
             let manifest = mix::mix(inputs, config, &folder, run.progress)?;
+            if let Some(warning) = own_answers_warning(run, &manifest)? {
+                run.progress.note(&format!("warning: {warning}"));
+            }
             Ok(summary(&manifest))
         })
     }
@@ -87,9 +94,10 @@ fn prepared<T>(
 ) -> Result<T> {
     let rows = Inputs::stage(&run.folder(code_switch::NAME))?;
     let Config { source, data, .. } = run.config;
+    let texts = Texts::open(run)?;
     let (mut pairs, mut rejected) = (Vec::new(), Vec::new());
     for (&target, files) in &data.parallel {
-        let loaded = source::parallel(files, *source, target)?;
+        let loaded = texts.pairs(files, target)?;
         rejected.extend(loaded.rejected);
         pairs.push(TargetPairs {
             target,
@@ -98,7 +106,7 @@ fn prepared<T>(
     }
     let mut monolingual = Vec::new();
     for (&target, path) in &data.monolingual {
-        let loaded = source::lines(path)?;
+        let loaded = texts.lines(path, target)?;
         rejected.extend(loaded.rejected);
         monolingual.push(TargetSentences {
             target,
@@ -117,6 +125,41 @@ fn prepared<T>(
     action(&inputs, &run.config.mix)
 }
 
+/// A warning if far fewer questions have the LLM's own answer than the config asks for.
+fn own_answers_warning(run: &Run<'_, Config>, manifest: &Manifest) -> Result<Option<String>> {
+    let counts = serde_json::from_value(manifest.results.details["answers"].clone())?;
+    let AnswerCounts {
+        rows,
+        available,
+        own,
+    } = counts;
+    let (share, asked) = (
+        own as f64 / rows.max(1) as f64,
+        run.config.mix.generated_fraction,
+    );
+    if run.config.mix.sampling == Sampling::Both || share >= 0.5 * asked {
+        return Ok(None);
+    }
+    let answered = stage::manifest(&run.folder(answer::NAME))?;
+    let reasons = &answered.results.counts.rejections;
+    let listed: Vec<String> = reasons
+        .iter()
+        .map(|(why, n)| format!("{why} {n}"))
+        .collect();
+    let cut_off = reasons.get("cut_off").copied().unwrap_or_default();
+    let advice = match 2 * cut_off > reasons.values().sum::<u64>() {
+        true => "raise answer.max_new_tokens",
+        false => "look at answer/rejected.jsonl",
+    };
+    Ok(Some(format!(
+        "{:.0} % of the questions have the LLM's own answer, and mix.generated_fraction asks for {:.0} %: \
+         {available} of {rows} rows have one that was not rejected ({}); {advice}",
+        100.0 * share,
+        100.0 * asked,
+        listed.join(", ")
+    )))
+}
+
 /// The training part of the transfer set.
 pub fn transfer_set(run: &Run<'_, Config>) -> Result<Vec<Example>> {
     let folder = run.folder(NAME);
@@ -124,14 +167,14 @@ pub fn transfer_set(run: &Run<'_, Config>) -> Result<Vec<Example>> {
     examples(&stage::output_file(&folder))
 }
 
-/// The held-out part of the transfer set.
+/// The part of the transfer set that chooses the checkpoint.
 pub fn held_out(run: &Run<'_, Config>) -> Result<Vec<Example>> {
-    examples(&held_out_file(run))
+    examples(&run.folder(NAME).join(mix::HELD_OUT_FILE))
 }
 
-/// The file of [`held_out`].
-pub fn held_out_file(run: &Run<'_, Config>) -> PathBuf {
-    run.folder(NAME).join(mix::HELD_OUT_FILE)
+/// The file of the part of the transfer set for the evaluation alone.
+pub fn test_file(run: &Run<'_, Config>) -> PathBuf {
+    run.folder(NAME).join(mix::TEST_FILE)
 }
 
 fn examples(path: &Path) -> Result<Vec<Example>> {

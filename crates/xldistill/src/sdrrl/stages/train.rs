@@ -6,7 +6,7 @@ use anyhow::{Error, Result};
 use artefacts::{Key, Provenance};
 use corpus::record::Example;
 use models::{ComputeDevice, LanguageModel};
-use training::fine_tune::{self, Method, memory};
+use training::fine_tune::{self, Method, Places, memory};
 use training::run::require_same_run;
 
 use super::mix;
@@ -18,6 +18,9 @@ use crate::stages::Stage;
 
 /// Name of the stage.
 pub const NAME: &str = "train";
+
+/// Name of the folder of the teacher's distributions, if there are distilled examples.
+const TEACHER: &str = "teacher";
 
 /// The stage.
 pub struct Train;
@@ -67,11 +70,15 @@ impl Stage<Config> for Train {
         }
         let device = run.config.device.open()?.autodiff();
         config.validate_on(&device)?;
-        let model = LanguageModel::load_as(&run.config.model, &device, config.weight_form())?;
+        let model = run.language_model(&device, config.weight_form())?;
         let Examples { train, held_out } = &examples;
         let progress = run.progress;
-        let summary =
-            fine_tune::fine_tune(model, train, held_out, config, &folder, &output, progress)?;
+        let places = Places {
+            folder: &folder,
+            teacher: &examples.teacher_folder(run)?,
+            output: &output,
+        };
+        let summary = fine_tune::fine_tune(model, train, held_out, config, &places, progress)?;
         Ok(summary.to_string())
     }
 }
@@ -90,8 +97,20 @@ impl Examples {
         })
     }
 
+    /// The folder of the teacher's distributions, which runs with a store share.
+    fn teacher_folder(&self, run: &Run<'_, Config>) -> Result<PathBuf> {
+        let revision = run.model_identity()?.revision;
+        let sets = [self.train.as_slice(), &self.held_out];
+        Ok(
+            match fine_tune::teacher_provenance(&run.config.train, &revision, &sets) {
+                Some(made_from) => run.place()?.whole_folder(TEACHER, &made_from.key())?,
+                None => run.folder(TEACHER),
+            },
+        )
+    }
+
     fn provenance(&self, run: &Run<'_, Config>) -> Result<Provenance> {
-        let revision = LanguageModel::identity_of(&run.config.model)?.revision;
+        let revision = run.model_identity()?.revision;
         let Examples { train, held_out } = self;
         Ok(fine_tune::provenance(
             &run.config.train,

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use kernels::Precision;
 
-use super::{LearningRate, Method, TrainConfig};
+use super::{Balance, LearningRate, Method, Together, TrainConfig};
 use crate::recipes::ranges::{ConfigError, Ranges};
 
 /// Name of the section in error messages.
@@ -49,6 +49,14 @@ impl TrainConfig {
             self.max_length > 1,
             "at least 2",
         )?;
+        let share = self.distil_share;
+        let within = (0.0..=1.0).contains(&share);
+        ranges.check("distil_share", share, within, "between 0 and 1")?;
+        ranges.count("distil_top_k", self.distil_top_k)?;
+        let possible = self.balance == Balance::Weights || self.together == Together::None;
+        let expected =
+            "none with balance = \"sampling\", which draws the examples of a step subset by subset";
+        ranges.check("together", "question", possible, expected)?;
         let min_delta = self.early_stopping_min_delta;
         ranges.not_negative("early_stopping_min_delta", min_delta, "0 or more")?;
         let kept = self.keep_checkpoints;

@@ -1,0 +1,202 @@
+//! Whether texts are in the languages that they are said to be in: swapped columns, files of another
+//! language, single texts that were left untranslated.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde_json::json;
+
+use super::parallel::{LoadedPairs, ParallelSource};
+use super::text::LoadedLines;
+use super::{SourceError, judge};
+use crate::language::Language;
+use crate::rejected::Rejected;
+use crate::seam::{Identification, LanguageIdentifier};
+
+/// Texts that are joined to identify the language of a file.
+const SAMPLE: usize = 40;
+
+/// Identifies the language of texts.
+#[derive(Clone, Copy)]
+pub struct LanguageCheck<'a> {
+    /// The identifier.
+    pub identifier: &'a dyn LanguageIdentifier,
+    /// Probability from which its result counts.
+    pub min_probability: f64,
+}
+
+impl LanguageCheck<'_> {
+    /// Checks that each side of `pairs` is in its language as a whole.
+    ///
+    /// # Errors
+    /// [`SourceError::SwappedLanguages`] and [`SourceError::OtherLanguage`].
+    pub fn sides(
+        &self,
+        source: &ParallelSource,
+        pairs: &[(String, String)],
+        (from, to): (Language, Language),
+    ) -> Result<(), SourceError> {
+        let side =
+            |text: fn(&(String, String)) -> &str| -> Vec<&str> { pairs.iter().map(text).collect() };
+        let found_source = self.whole(&side(|pair| &pair.0), from);
+        let found_target = self.whole(&side(|pair| &pair.1), to);
+        let path = || source.path().to_owned();
+        let other = |what, found: Language, expected| SourceError::OtherLanguage {
+            path: path(),
+            what,
+            found,
+            expected,
+        };
+        match (found_source, found_target) {
+            (Some(source), Some(target)) if source == to && target == from => {
+                Err(SourceError::SwappedLanguages {
+                    path: path(),
+                    from,
+                    to,
+                })
+            }
+            (Some(found), _) => Err(other("the source side", found, from)),
+            (_, Some(found)) => Err(other("the target side", found, to)),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Sets pairs aside of which a side is in another language, after checking the sides as a whole.
+    ///
+    /// # Errors
+    /// As [`LanguageCheck::sides`], or if more than `max_rejected_fraction` of the pairs cannot be
+    /// used.
+    pub fn pairs(
+        &self,
+        source: &ParallelSource,
+        loaded: LoadedPairs,
+        (from, to): (Language, Language),
+        max_rejected_fraction: f64,
+    ) -> Result<LoadedPairs, SourceError> {
+        self.sides(source, &loaded.pairs, (from, to))?;
+        let LoadedPairs {
+            pairs,
+            mut rejected,
+        } = loaded;
+        let judged: Vec<_> = pairs
+            .into_par_iter()
+            .map(|pair| {
+                let found = [(&pair.0, from), (&pair.1, to)]
+                    .into_iter()
+                    .find_map(|(text, language)| self.fault(text, language));
+                (pair, found)
+            })
+            .collect();
+        let mut pairs = Vec::with_capacity(judged.len());
+        for (number, (pair, fault)) in (1..).zip(judged) {
+            match fault {
+                None => pairs.push(pair),
+                Some(detail) => {
+                    let row = json!({ "source": pair.0, "translation": pair.1 });
+                    rejected.push(wrong_language(source.path(), "pair", number, detail, row));
+                }
+            }
+        }
+        judge(source.path(), &rejected, pairs.len(), max_rejected_fraction)?;
+        Ok(LoadedPairs { pairs, rejected })
+    }
+
+    /// Sets lines in another language than `language` aside.
+    ///
+    /// # Errors
+    /// If the file as a whole is in another language, or more than `max_rejected_fraction` of its
+    /// lines cannot be used.
+    pub fn lines(
+        &self,
+        path: &Path,
+        loaded: LoadedLines,
+        language: Language,
+        max_rejected_fraction: f64,
+    ) -> Result<LoadedLines, SourceError> {
+        let LoadedLines {
+            lines,
+            mut rejected,
+        } = loaded;
+        let texts: Vec<&str> = lines.iter().map(String::as_str).collect();
+        if let Some(found) = self.whole(&texts, language) {
+            return Err(SourceError::OtherLanguage {
+                path: path.to_owned(),
+                what: "the text",
+                found,
+                expected: language,
+            });
+        }
+        let faults: Vec<_> = lines
+            .par_iter()
+            .map(|line| self.fault(line, language))
+            .collect();
+        let mut kept = Vec::with_capacity(lines.len());
+        for (number, (line, fault)) in (1..).zip(lines.into_iter().zip(faults)) {
+            match fault {
+                None => kept.push(line),
+                Some(detail) => {
+                    let row = json!(line);
+                    rejected.push(wrong_language(path, "sentence", number, detail, row));
+                }
+            }
+        }
+        judge(path, &rejected, kept.len(), max_rejected_fraction)?;
+        Ok(LoadedLines {
+            lines: kept,
+            rejected,
+        })
+    }
+
+    /// The language of a sample of `texts`, if it is another than `expected`.
+    fn whole(&self, texts: &[&str], expected: Language) -> Option<Language> {
+        let step = (texts.len() / SAMPLE).max(1);
+        let sample: Vec<&str> = texts.iter().copied().step_by(step).take(SAMPLE).collect();
+        self.other(&sample.join("\n"), expected)
+            .map(|(language, _)| language)
+    }
+
+    fn fault(&self, text: &str, expected: Language) -> Option<String> {
+        let (found, probability) = self.other(text, expected)?;
+        Some(format!(
+            "{found} with probability {probability:.2}, not {expected}"
+        ))
+    }
+
+    /// The language of `text`, if the identifier is sure that it is not `expected`. Its result says
+    /// nothing about a language that it does not know.
+    fn other(&self, text: &str, expected: Language) -> Option<(Language, f64)> {
+        match self.identifier.identify(text) {
+            Identification::Identified {
+                language,
+                probability,
+            } if language != expected
+                && probability >= self.min_probability
+                && self.identifier.knows(expected) =>
+            {
+                Some((language, probability))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn wrong_language(
+    path: &Path,
+    field: &str,
+    number: usize,
+    detail: String,
+    row: serde_json::Value,
+) -> Rejected {
+    let name = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy();
+    Rejected {
+        id: format!("{name}:{field} {number}"),
+        stage: "source".into(),
+        field: field.into(),
+        reason: "wrong_language".into(),
+        detail,
+        row,
+    }
+}

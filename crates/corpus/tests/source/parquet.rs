@@ -1,0 +1,148 @@
+//! Parquet: only what is needed is read, and no file takes more than its share of memory.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use corpus::source::{LoadOptions, load};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::data_type::{ByteArray, ByteArrayType, Int32Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+use proptest::prelude::*;
+
+use crate::{Folder, exchanges, tolerant};
+
+/// Writes `question`, `answer` and a date in `rows` rows.
+fn write(path: &Path, answer: &str, date: i32, rows: usize) {
+    let schema = "message schema {
+        OPTIONAL BYTE_ARRAY question (UTF8);
+        OPTIONAL BYTE_ARRAY answer (UTF8);
+        OPTIONAL INT32 day (DATE);
+    }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let compression = Compression::ZSTD(ZstdLevel::default());
+    let properties = WriterProperties::builder().set_compression(compression);
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties.build())).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let levels = vec![1; rows];
+    for text in ["q", answer] {
+        let texts = vec![ByteArray::from(text); rows];
+        let mut column = group.next_column().unwrap().unwrap();
+        let typed = column.typed::<ByteArrayType>();
+        typed.write_batch(&texts, Some(&levels), None).unwrap();
+        column.close().unwrap();
+    }
+    let mut column = group.next_column().unwrap().unwrap();
+    let typed = column.typed::<Int32Type>();
+    typed
+        .write_batch(&vec![date; rows], Some(&levels), None)
+        .unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn a_column_that_nobody_reads_may_hold_anything() {
+    let folder = Folder::new();
+    let path = folder.0.path().join("x.parquet");
+    // PostgreSQL's "infinity".
+    write(&path, "a", i32::MAX, 2);
+    let loaded = load(&path, &LoadOptions::default()).unwrap();
+    assert_eq!(exchanges(&loaded), [("q", "a"), ("q", "a")]);
+    let options = LoadOptions {
+        columns: serde_json::from_str(r#"{"prompt": "question", "response": "day"}"#).unwrap(),
+        ..tolerant()
+    };
+    let error = load(&path, &options).unwrap_err().to_string();
+    assert!(error.contains("expected text, found a number"), "{error}");
+}
+
+/// A dictionary of one long value stands for any number of rows.
+#[test]
+fn a_small_file_of_large_rows_is_read_row_by_row() {
+    let folder = Folder::new();
+    let path = folder.0.path().join("x.parquet");
+    write(&path, &"a".repeat(500_000), 0, 20_000);
+    assert!(std::fs::metadata(&path).unwrap().len() < 100_000);
+    let limited = LoadOptions {
+        limit: Some(3),
+        ..tolerant()
+    };
+    assert_eq!(load(&path, &limited).unwrap().instructions.len(), 3);
+    write(&path, &"a".repeat(1_100_000), 0, 50);
+    let error = load(&path, &tolerant()).unwrap_err().to_string();
+    assert!(
+        error.contains("50 of 50 rows cannot be used (too_long 50)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn sizes_that_a_file_claims_are_checked_before_they_are_allocated() {
+    let folder = Folder::new();
+    let message = |name: &str, footer: &[u8]| {
+        let size = (footer.len() as u32).to_le_bytes();
+        let bytes = [b"PAR1", footer, &size, b"PAR1"].concat();
+        let error = load(&folder.file(name, bytes), &tolerant()).unwrap_err();
+        error.to_string()
+    };
+    // Compact Thrift: version 1; a list of schema elements.
+    let schema = |elements: &[u8], count: u8| {
+        [&[0x15, 0x02, 0x19, count << 4 | 0xC], elements, &[0]].concat()
+    };
+    // An element: field 4 is the name, field 5 the number of children.
+    let children = |number: &[u8]| [&[0x48, 0x01, b'a', 0x15], number, &[0]].concat();
+    let many = schema(&children(&[0xFE, 0xFF, 0xFF, 0xFF, 0x0F]), 1);
+    let many = message("many.parquet", &many);
+    assert!(
+        many.contains("a column of its schema has 2147483647 children"),
+        "{many}"
+    );
+    let nested = [
+        &[0x15, 0x02, 0x19, 0xFC, 0xA0, 0x9C, 0x01][..],
+        &children(&[0x02]).repeat(20_000),
+        &[0],
+    ]
+    .concat();
+    let nested = message("nested.parquet", &nested);
+    assert!(nested.contains("nested more than 32 deep"), "{nested}");
+    let list = message(
+        "list.parquet",
+        &[0x15, 0x02, 0x19, 0xFC, 0xFF, 0xFF, 0xFF, 0xFF, 0x07],
+    );
+    assert!(
+        list.contains("a list would have 2147483647 elements"),
+        "{list}"
+    );
+    let short = load(&folder.file("short.parquet", "PAR1"), &tolerant()).unwrap_err();
+    assert!(short.to_string().contains("too short"), "{short}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// A damaged file gives rows or an error, never a panic or an endless allocation.
+    #[test]
+    fn damaged_files_are_read_or_refused(
+        damage in proptest::collection::vec((0.0..1.0f64, any::<u8>()), 1..8),
+        end in 0usize..400,
+    ) {
+        let folder = Folder::new();
+        let path = folder.0.path().join("x.parquet");
+        write(&path, "an answer", 0, 20);
+        let mut bytes = std::fs::read(&path).unwrap();
+        // Half of the damage is in the footer, where the sizes are.
+        for (place, byte) in damage {
+            let from = if byte % 2 == 0 { bytes.len().saturating_sub(end) } else { 0 };
+            let at = from + (place * (bytes.len() - from) as f64) as usize;
+            if let Some(place) = bytes.get_mut(at) {
+                *place = byte;
+            }
+        }
+        let options = LoadOptions { max_rejected_fraction: 1.0, ..LoadOptions::default() };
+        let _ = load(&folder.file("damaged.parquet", bytes), &options);
+    }
+}

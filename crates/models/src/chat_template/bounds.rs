@@ -1,0 +1,172 @@
+//! Limits for chat templates, which are programs and come with downloaded models.
+//!
+//! The length of the source bounds how deep it can be nested, and fuel how long it runs. Neither
+//! bounds memory (a text that is doubled forty times), so a template is first tried under watch on
+//! a thread of its own.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use minijinja::{Environment, Error, ErrorKind, Value};
+
+use super::{ChatTemplateError, environment};
+use crate::panic_boundary::guarded;
+
+/// Why a template cannot be used.
+#[derive(Debug, Clone)]
+pub(super) enum Fault {
+    Syntax(String),
+    Render(String),
+    Excessive(String),
+}
+
+impl From<Fault> for ChatTemplateError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Syntax(message) => Self::Syntax(message),
+            Fault::Render(message) => Self::Render(message),
+            Fault::Excessive(message) => Self::Excessive(message),
+        }
+    }
+}
+
+/// Maximum length of a template in bytes; the longest of published models have 30 kB.
+const SOURCE: usize = 128 << 10;
+/// Instructions that a template may execute in a trial and for a conversation. A turn takes about a
+/// hundred. Values nested by so many instructions can be dropped on any thread's stack.
+const TRIAL_FUEL: u64 = 10_000;
+const FUEL: u64 = 100_000;
+/// Depth of macros within macros.
+const DEPTH: usize = 100;
+/// Maximum length of a rendered conversation in bytes.
+const OUTPUT: usize = 256 << 20;
+/// Stack of the thread that compiles: enough for operators nested as deep as the source is long.
+const STACK: usize = 1 << 30;
+/// Maximum time and growth of the process's memory, in bytes, while a template is tried.
+const TIME: Duration = Duration::from_secs(20);
+const MEMORY: usize = 512 << 20;
+
+/// Compiles a template and tries it, on a thread that is watched.
+pub(super) fn compile<T: Send + 'static>(
+    source: &str,
+    attempt: impl FnOnce(&Environment<'static>) -> Result<T, Fault> + Send + 'static,
+) -> Result<(Environment<'static>, T), Fault> {
+    if source.len() > SOURCE {
+        let length = source.len() >> 10;
+        return Err(Fault::Excessive(format!(
+            "is {length} kB long, and {} are read",
+            SOURCE >> 10
+        )));
+    }
+    let source = source.to_owned();
+    watched(move || {
+        let failed = |error: Error| Fault::Syntax(with_causes(&error));
+        let mut environment = environment::compile(&source).map_err(failed)?;
+        environment.set_recursion_limit(DEPTH);
+        environment.set_fuel(Some(TRIAL_FUEL));
+        let result = attempt(&environment)?;
+        environment.set_fuel(Some(FUEL));
+        Ok((environment, result))
+    })
+}
+
+/// Renders the template.
+pub(super) fn render(
+    environment: &Environment<'static>,
+    context: Value,
+) -> Result<String, Fault> {
+    let mut output = Limited(Vec::new());
+    let rendered = guarded(|| {
+        let template = environment.get_template(environment::NAME)?;
+        template.render_captured_to(context, &mut output).map(|_| ())
+    });
+    let full = output.0.len() >= OUTPUT;
+    match rendered {
+        Ok(Ok(())) => String::from_utf8(output.0)
+            .map_err(|error| Fault::Render(error.to_string())),
+        Ok(Err(error)) if error.kind() == ErrorKind::OutOfFuel => Err(Fault::Excessive(
+            "does not come to an end (100,000 instructions, 10,000 for a question of one word)"
+                .into(),
+        )),
+        _ if full => Err(Fault::Excessive(format!(
+            "writes more than {} MB",
+            OUTPUT >> 20
+        ))),
+        Ok(Err(error)) => Err(Fault::Render(with_causes(&error))),
+        Err(panic) => Err(Fault::Render(panic)),
+    }
+}
+
+/// Runs `work` on a thread of its own until it ends, or takes too long or too much memory. A thread
+/// cannot be stopped: what is given up here goes on until the program ends with the error.
+fn watched<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::Builder::new().stack_size(STACK).spawn(move || {
+        let result = guarded(work);
+        // Nobody waits any more if the work was given up.
+        let _ = sender.send(result);
+    });
+    thread.map_err(|error| Fault::Render(error.to_string()))?;
+    let before = resident();
+    let mut waited = Duration::ZERO;
+    let interval = Duration::from_millis(2);
+    loop {
+        match receiver.recv_timeout(interval) {
+            Ok(Ok(result)) => return result,
+            Ok(Err(panic)) => return Err(Fault::Syntax(panic)),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Fault::Syntax("the template engine stopped".into()));
+            }
+            Err(RecvTimeoutError::Timeout) => waited += interval,
+        }
+        let taken = resident().saturating_sub(before);
+        let excess = match () {
+            () if taken > MEMORY => format!("takes more than {} MB of memory", MEMORY >> 20),
+            () if waited > TIME => format!("takes more than {} s", TIME.as_secs()),
+            () => continue,
+        };
+        return Err(Fault::Excessive(excess));
+    }
+}
+
+/// Memory of this process in bytes; 0 on systems that do not tell.
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = pages.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+    pages.unwrap_or(0) * 4096
+}
+
+/// Text of limited length.
+struct Limited(Vec<u8>);
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = OUTPUT - self.0.len();
+        self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        match bytes.len() > room {
+            true => Err(io::Error::other("the text is too long")),
+            false => Ok(bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An error and its cause on one line; minijinja keeps the message of `raise_exception` in the
+/// cause.
+fn with_causes(error: &minijinja::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

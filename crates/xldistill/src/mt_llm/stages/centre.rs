@@ -1,0 +1,170 @@
+//! Centres the stack: the part of the encoder's states that only says which language a text is in is
+//! taken off.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use artefacts::{Key, Provenance};
+use corpus::language::Language;
+use corpus::source::plain_text::{TextOptions, TextSource, documents};
+use models::text_input::passes;
+use models::{
+    Backbone, Classifier, EncodedText, LanguageShifts, MeanStates, ModelDirectory, SaveOptions,
+    TextInput, WeightForm,
+};
+use serde_json::json;
+use training::llm_tokens::text_key;
+
+use super::distill;
+use crate::checks::Checks;
+use crate::mt_llm::MODEL;
+use crate::mt_llm::config::Config;
+use crate::run::Run;
+use crate::stage_record;
+use crate::stages::{Finished, Stage};
+use crate::tasks;
+
+/// Name of the stage.
+pub const NAME: &str = "centre";
+
+/// Documents read per language: a mean state does not get better with more.
+const LIMIT: u64 = 2000;
+
+/// Maximum number of tokens in a pass through the encoder.
+const TOKENS_PER_PASS: usize = 2048;
+
+/// The stage.
+pub struct Centre;
+
+impl Stage<Config> for Centre {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn about(&self) -> &'static str {
+        "take off the encoder's states what they say of the language alone (optional)"
+    }
+
+    fn depends_on(&self) -> &'static [&'static str] {
+        &[distill::NAME]
+    }
+
+    fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
+        let files = &run.config.centring;
+        if files.is_empty() {
+            return Ok(());
+        }
+        let first = |(language, source): (&Language, &TextSource)| {
+            let key = format!("centring.{}", language.code());
+            let first = documents(std::slice::from_ref(source), &options())?.next();
+            first
+                .transpose()?
+                .with_context(|| format!("{key}: the file holds no text"))?;
+            Ok(())
+        };
+        let read: Result<()> = files.iter().try_for_each(first);
+        checks.add(
+            "centring",
+            read.map(|()| format!("text in {} languages", files.len())),
+        )
+    }
+
+    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
+        Ok(provenance(run)?.key())
+    }
+
+    fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
+        stage_record::finished(&run.folder(NAME))
+    }
+
+    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+        stage_record::once(run, provenance(run)?, &[], |folder| {
+            let files = &run.config.centring;
+            if files.is_empty() {
+                return Ok("off: name text in each language under [centring]".to_owned());
+            }
+            let directory = ModelDirectory::open(run.folder(MODEL))?;
+            let device = run.config.device.open()?;
+            let Classifier {
+                backbone,
+                network,
+                heads,
+            } = directory.classifier(&device, WeightForm::Parameters)?;
+            let mut means = BTreeMap::new();
+            for (language, source) in files {
+                let mean = mean(run, &backbone, *language, source)?;
+                means.insert(language.code().to_owned(), mean);
+            }
+            let code = run.config.text.language.code();
+            let source = means.remove(code).unwrap_or_default();
+            let shifts = LanguageShifts::between(&source, &means);
+            let centred = Classifier {
+                backbone: backbone.with_shifts(shifts),
+                network,
+                heads,
+            };
+            let options = SaveOptions {
+                card: tasks::card(&run.config.tasks),
+                whole_model: false,
+            };
+            centred.save(&folder.join(MODEL), &options)?;
+            Ok(format!("{} languages", means.len()))
+        })
+    }
+}
+
+/// The mean of the encoder's states over a text.
+fn mean(
+    run: &Run<'_, Config>,
+    stack: &Backbone,
+    language: Language,
+    source: &TextSource,
+) -> Result<MeanStates> {
+    let code = language.code();
+    let encode = |text: Result<String, _>| -> Result<EncodedText> {
+        let text: String = text?;
+        Ok(stack.encode(&TextInput::Single(&text), Some(code))?)
+    };
+    let texts = documents(std::slice::from_ref(source), &options())?;
+    let texts: Vec<EncodedText> = texts.map(encode).collect::<Result<_>>()?;
+    if texts.is_empty() {
+        bail!("centring.{code}: the file holds no text");
+    }
+    run.progress
+        .begin(&format!("centre {code}"), Some(texts.len() as u64));
+    let mut mean = MeanStates::default();
+    for pass in passes(&texts, TOKENS_PER_PASS, EncodedText::tokens) {
+        let texts: Vec<&EncodedText> = pass.iter().collect();
+        let states = stack.source_states(&texts);
+        mean.add(states.context("a stack has an encoder")?);
+        run.progress.advance(pass.len() as u64);
+    }
+    run.progress.end();
+    Ok(mean)
+}
+
+fn options() -> TextOptions {
+    TextOptions {
+        limit: Some(LIMIT),
+        ..TextOptions::default()
+    }
+}
+
+fn provenance(run: &Run<'_, Config>) -> Result<Provenance> {
+    let files = &run.config.centring;
+    let mut inputs = BTreeMap::new();
+    if !files.is_empty() {
+        inputs = stage_record::inputs(run, &[distill::NAME])?;
+    }
+    for (language, source) in files {
+        let key = text_key(std::slice::from_ref(source))?;
+        inputs.insert(language.code().to_owned(), key.to_string());
+    }
+    Ok(Provenance {
+        stage: NAME.to_owned(),
+        version: 1,
+        parameters: json!({ "source": run.config.text.language }),
+        engines: Vec::new(),
+        inputs,
+    })
+}

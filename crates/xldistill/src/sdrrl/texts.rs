@@ -1,0 +1,64 @@
+//! Sentence pairs and monolingual text of a run, checked to be in the languages that the config says.
+
+use std::path::Path;
+
+use anyhow::Result;
+use corpus::filter::min_language_probability;
+use corpus::language::Language;
+use corpus::seam::LanguageIdentifier;
+use corpus::source::{self, LanguageCheck, LoadedLines, LoadedPairs, ParallelSource};
+
+use super::config::Config;
+use crate::run::Run;
+
+/// Reads and checks texts of a run.
+pub struct Texts<'r> {
+    run: &'r Run<'r, Config>,
+    identifier: Box<dyn LanguageIdentifier>,
+}
+
+impl<'r> Texts<'r> {
+    /// Opens the language identifier of the config.
+    pub fn open(run: &'r Run<'r, Config>) -> Result<Texts<'r>> {
+        let identifier = run.config.identify.open()?;
+        Ok(Texts { run, identifier })
+    }
+
+    fn check(&self) -> LanguageCheck<'_> {
+        let identifier = self.identifier.as_ref();
+        LanguageCheck {
+            identifier,
+            min_probability: min_language_probability(identifier, &self.run.config.filter),
+        }
+    }
+
+    /// The sentence pairs of `files` in the source language and `target`, without those of which a
+    /// side is in another language.
+    pub fn pairs(&self, files: &ParallelSource, target: Language) -> Result<LoadedPairs> {
+        let (source, most) = (
+            self.run.config.source,
+            self.run.config.data.max_rejected_fraction,
+        );
+        let loaded = source::parallel(files, source, target, most)?;
+        Ok(self.check().pairs(files, loaded, (source, target), most)?)
+    }
+
+    /// The lines of the file at `path` that are in `language`.
+    pub fn lines(&self, path: &Path, language: Language) -> Result<LoadedLines> {
+        let most = self.run.config.data.max_rejected_fraction;
+        let loaded = source::lines(path, most)?;
+        Ok(self.check().lines(path, loaded, language, most)?)
+    }
+
+    /// Checks that held-out pairs are in their languages as a whole. No single pair is left out, so
+    /// that scores stay comparable.
+    pub fn held_out(
+        &self,
+        files: &ParallelSource,
+        pairs: &[(String, String)],
+        target: Language,
+    ) -> Result<()> {
+        let languages = (self.run.config.source, target);
+        Ok(self.check().sides(files, pairs, languages)?)
+    }
+}
