@@ -17,6 +17,7 @@ use std::thread;
 use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, Translator};
 use corpus::text::budget;
+use corpus::text::unknown_words::is_flattened;
 use fxtranslate::engine::Engine;
 use fxtranslate::shortlist::Shortlist;
 use fxtranslate::spm::SpmVocab;
@@ -169,10 +170,11 @@ impl Translator for FirefoxTranslator {
     ) -> Result<Vec<char>, EngineError> {
         let known = |character: &char| {
             let pieces = self.source_vocabulary.encode(&character.to_string());
-            !pieces.into_iter().any(|id| {
-                let piece = self.source_vocabulary.piece(id);
-                piece == "<unk>" || piece.starts_with("<0x") && piece.len() == "<0x00>".len()
-            })
+            !is_flattened(*character)
+                && !pieces.into_iter().any(|id| {
+                    let piece = self.source_vocabulary.piece(id);
+                    piece == "<unk>" || piece.starts_with("<0x") && piece.len() == "<0x00>".len()
+                })
         };
         Ok(characters.iter().copied().filter(|c| !known(c)).collect())
     }

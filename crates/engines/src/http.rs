@@ -307,7 +307,8 @@ impl JsonEndpoint {
         }
     }
 
-    fn without_key(&self, text: &str) -> String {
+    /// `text` with a mark in place of the key, which some servers echo.
+    pub fn without_key(&self, text: &str) -> String {
         match &self.key {
             Some(key) if !key.is_empty() => text.replace(key.as_str(), "[key]"),
             _ => text.to_owned(),

@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, Translator};
 use corpus::text::budget;
+use corpus::text::unknown_words::is_flattened;
 use models::Precision;
 use models::beam_search::{BeamOptions, EarlyStopping};
 use models::{ComputeDevice, ModelIdentity, TranslationModel};
@@ -195,7 +196,9 @@ impl Translator for NllbTranslator {
         let mut unknown = Vec::new();
         for &character in characters {
             let known = self.model.tokenizer.knows(character);
-            if !known.map_err(|error| EngineError::new(ENGINE, error.to_string()))? {
+            if is_flattened(character)
+                || !known.map_err(|error| EngineError::new(ENGINE, error.to_string()))?
+            {
                 unknown.push(character);
             }
         }

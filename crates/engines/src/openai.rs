@@ -219,7 +219,7 @@ impl OpenAiClient {
         };
         let tokens = &answer["usage"]["completion_tokens"];
         Ok(Answer {
-            text: without_reasoning(&text).trim().to_owned(),
+            text: self.endpoint.without_key(without_reasoning(&text).trim()),
             finish_reason: match choice["finish_reason"].as_str() {
                 Some("length") => FinishReason::Length,
                 Some("content_filter") => FinishReason::Filtered,
@@ -248,17 +248,21 @@ fn text(content: &Value) -> Option<String> {
     }
 }
 
-/// The address of the chat completions below `url`.
+/// The address of the chat completions below `url`, with its query.
 fn completions(url: &str) -> String {
-    let url = url.trim().trim_end_matches('/');
+    let (url, query) = match url.trim().split_once('?') {
+        Some((url, query)) => (url, format!("?{query}")),
+        None => (url.trim(), String::new()),
+    };
+    let url = url.trim_end_matches('/');
     if url.ends_with("/chat/completions") {
-        return url.to_owned();
+        return format!("{url}{query}");
     }
     let has_path = url
         .split_once("://")
         .is_some_and(|(_, rest)| rest.contains('/'));
     let version = if has_path { "" } else { "/v1" };
-    format!("{url}{version}/chat/completions")
+    format!("{url}{version}/chat/completions{query}")
 }
 
 /// Whether a server refused a question as too long, in the words of OpenAI and vLLM
@@ -382,6 +386,10 @@ mod tests {
             (
                 "http://h/v1/chat/completions",
                 "http://h/v1/chat/completions",
+            ),
+            (
+                "https://h/deployments/d?api-version=2024",
+                "https://h/deployments/d/chat/completions?api-version=2024",
             ),
         ] {
             assert_eq!(completions(url), expected);

@@ -45,6 +45,8 @@ fn missing_files_are_named() {
 
 mod with_models {
     use super::*;
+    use corpus::text::segment::Segmenter;
+    use corpus::translate::translate_texts;
     use fixtures::{FIREFOX_EN_PT, FIREFOX_PT_EN, model};
 
     #[test]
@@ -66,6 +68,39 @@ mod with_models {
             error.contains("eng_Latn to por_Latn, not por_Latn to eng_Latn"),
             "{error}"
         );
+    }
+
+    #[test]
+    #[ignore = "needs models: make test-models"]
+    fn letters_that_the_vocabulary_lacks_and_capitals_come_through() {
+        let translator = FirefoxTranslator::load(&model(FIREFOX_EN_PT)).expect("a model");
+        let unknown = translator.unknown_characters(&['é', 'ą', '你', 'К'], ENGLISH, PORTUGUESE);
+        assert_eq!(unknown.expect("a vocabulary"), ['ą', '你', 'К']);
+        let segmenter = Segmenter::new(ENGLISH, DEFAULT_PIECES);
+        let translated = |text: &str| {
+            let translations =
+                translate_texts(&translator, &segmenter, &[text], ENGLISH, PORTUGUESE);
+            translations
+                .expect("a translation")
+                .remove(0)
+                .unwrap_or_default()
+        };
+        for (text, kept) in [
+            ("In Russian, Kyiv is written Киев.", "Киев"),
+            ("The mayor of Wąchock met Dvořák's grandson.", "Wąchock"),
+            ("What does 你好 mean?", "你好"),
+            ("The sum ∑ of all xᵢ is large.", "xᵢ"),
+        ] {
+            let translation = translated(text);
+            assert!(translation.contains(kept), "{translation}");
+            assert!(translation != text, "{translation}");
+        }
+        let capitals = translated("DO NOT OPEN THE WINDOW WHILE THE TRAIN IS MOVING.");
+        assert_eq!(
+            capitals,
+            translated("Do not open the window while the train is moving.").to_uppercase()
+        );
+        assert!(capitals.contains("JANELA"), "{capitals}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use corpus::seam::LanguageIdentifier;
 use damage::{LARGEST, damage, damaged, reference};
 use engines::cld3::Cld3Identifier;
 use engines::fasttext::FastTextIdentifier;
+use engines::firefox::FirefoxTranslator;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -88,5 +89,83 @@ proptest! {
         let identifier = Cld3Identifier::load(&reference("cld3/tiny_params.cc")).unwrap();
         let (_, probability) = identifier.find_language(&text);
         prop_assert!(probability > 0.0 && probability <= 1.0);
+    }
+}
+
+/// A Firefox model with an embedding of 8 rows and nothing else: model, vocabulary and shortlist.
+fn firefox() -> [(&'static str, Vec<u8>); 3] {
+    let numbers = |numbers: &[u64]| -> Vec<u8> {
+        numbers
+            .iter()
+            .flat_map(|number| number.to_le_bytes())
+            .collect()
+    };
+    let shape = [8i32, 4].map(i32::to_le_bytes).concat();
+    let model = [
+        numbers(&[1, 1, 5, 0x404, 2, 128]),
+        b"Wemb\0".to_vec(),
+        shape,
+        numbers(&[0]),
+        vec![0; 128],
+    ];
+    let piece = |text: &str| {
+        let piece = [
+            &[0x0a, text.len() as u8],
+            text.as_bytes(),
+            &[0x15, 0, 0, 0x80, 0xbf],
+        ]
+        .concat();
+        [&[0x0a, piece.len() as u8], &piece[..]].concat()
+    };
+    let vocabulary = [
+        "</s>",
+        "<unk>",
+        "\u{2581}a",
+        "a",
+        "b",
+        "\u{e9}",
+        "1",
+        "\u{2581}",
+    ]
+    .map(piece);
+    let shortlist = [numbers(&[0, 0, 0, 0, 3, 2, 0, 1, 2]), vec![0; 8]];
+    [
+        ("model.bin", model.concat()),
+        ("vocab.spm", vocabulary.concat()),
+        ("lex.bin", shortlist.concat()),
+    ]
+}
+
+#[test]
+fn the_firefox_model_that_is_damaged_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in firefox() {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let error = FirefoxTranslator::load(folder.path())
+        .err()
+        .expect("no layers")
+        .to_string();
+    assert!(error.contains("the model cannot"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_firefox_models_are_refused(
+        file in 0usize..3,
+        damage in damage(),
+        length in prop_oneof![3 => Just(1.0), 1 => 0.0..1.0f64],
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        for (number, (name, bytes)) in firefox().into_iter().enumerate() {
+            let bytes = if number == file { damaged(&bytes, &damage, length) } else { bytes };
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        LARGEST.store(0, Ordering::Relaxed);
+        let error = FirefoxTranslator::load(folder.path()).err().expect("no layers").to_string();
+        prop_assert!(error.starts_with("firefox: "), "{}", error);
+        prop_assert!(LARGEST.load(Ordering::Relaxed) < MUCH);
     }
 }

@@ -11,6 +11,7 @@ use corpus::source::ParallelSource;
 use serde::{Deserialize, Serialize};
 
 use crate::benchmarks::BenchmarkConfig;
+use crate::metric::tokenizer::AUTO;
 use crate::rows::{MaterialError, SkippedLine};
 pub use crate::rows::{Pairs, Question};
 use crate::task::Task;
@@ -56,7 +57,7 @@ impl MaterialPaths {
             source,
             targets: Vec::new(),
             benchmarks: Vec::new(),
-            bleu_tokenizer: "13a".to_owned(),
+            bleu_tokenizer: AUTO.to_owned(),
             bleu_tokenizer_model: None,
             questions: BTreeMap::new(),
             pairs: BTreeMap::new(),

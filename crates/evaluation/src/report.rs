@@ -10,6 +10,7 @@ mod classification;
 mod evaluations;
 pub mod funnel;
 pub mod html;
+pub mod paths;
 pub mod scores;
 pub mod terminal;
 mod text_table;

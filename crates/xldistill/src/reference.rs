@@ -12,6 +12,7 @@ use engines::field_names::field_names;
 use engines::identifier::IdentifyEngine;
 use engines::translator::TranslateConfig;
 use evaluation::benchmarks::BenchmarkConfig;
+use evaluation::report::paths::ReportConfig;
 use models::BackboneSettings;
 use serde_json::Value;
 use training::classification::{ClassificationConfig, ClassificationLoop};
@@ -173,6 +174,7 @@ fn classifier_fields(path: &str) -> Option<&'static [&'static str]> {
         "classify" => field_names::<ClassificationConfig>(),
         "classify.training" => field_names::<LoopConfig<ClassificationLoop>>(),
         "evaluate" => field_names::<comparison::Evaluate>(),
+        "report" => field_names::<ReportConfig>(),
         _ => return None,
     })
 }
@@ -188,6 +190,7 @@ fn section_fields(section: &str) -> Option<&'static [&'static str]> {
         "mix" => field_names::<MixConfig>(),
         "train" => field_names::<TrainConfig>(),
         "evaluate" => field_names::<Evaluate>(),
+        "report" => field_names::<ReportConfig>(),
         _ => return None,
     })
 }

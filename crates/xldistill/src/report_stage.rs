@@ -33,7 +33,9 @@ impl<C: SystemConfig> Stage<C> for Report {
     fn key(&self, run: &Run<'_, C>) -> Result<Key> {
         let mut report = evaluation::report::Report::gather(run.config.output())?;
         report.config = Some(run.config_text()?);
-        Ok(report.key())
+        Ok(report
+            .with_paths(run.config.report(), run.config.output())
+            .key())
     }
 
     fn finished(&self, run: &Run<'_, C>) -> Option<Finished> {
@@ -44,6 +46,7 @@ impl<C: SystemConfig> Stage<C> for Report {
     fn work(&self, run: &Run<'_, C>) -> Result<String> {
         let output = run.config.output();
         let report = evaluation::report::Report::gather(output)?;
+        let report = report.with_paths(run.config.report(), output);
         let page = report.write(output)?;
         let table = evaluation::report::terminal::render(&report, None);
         writeln!(std::io::stdout(), "{table}")?;

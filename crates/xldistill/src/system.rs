@@ -1,5 +1,6 @@
 //! What a system is made of: a kind of config and the stages that it runs.
 
+use evaluation::report::paths::ReportConfig;
 use std::path::Path;
 
 use corpus::file_path;
@@ -62,6 +63,9 @@ pub trait SystemConfig: Serialize + DeserializeOwned + Sized + Sync + 'static {
 
     /// Folder of results that runs share.
     fn store(&self) -> Option<&Path>;
+
+    /// Settings of the report.
+    fn report(&self) -> &ReportConfig;
 
     /// The seed of the run, and those of its sections: a section whose seed is not in the file gets
     /// that of the run.

@@ -10,6 +10,15 @@ pub fn may_be_unknown(character: char) -> bool {
     !character.is_ascii() && (character.is_alphanumeric() || is_symbol(character))
 }
 
+/// Whether SentencePiece's normalisation makes other characters of `character`: subscripts and
+/// superscripts become plain (`xᵢ`: `xi`), fractions three characters.
+pub fn is_flattened(character: char) -> bool {
+    matches!(
+        character,
+        '¼'..='¾' | '\u{1d62}'..='\u{1d6a}' | '\u{2070}'..='\u{209f}' | '\u{2150}'..='\u{215f}'
+    )
+}
+
 /// Letterlike, mathematical and other symbols.
 fn is_symbol(character: char) -> bool {
     matches!(character, '\u{2070}'..='\u{20cf}' | '\u{2100}'..='\u{2bff}')
@@ -80,5 +89,7 @@ mod tests {
         for c in ['ł', '你', '½', '∑', 'ᵢ', '٣'] {
             assert!(may_be_unknown(c), "{c:?}");
         }
+        assert!(['½', '¾', 'ᵢ', '₂', '⅔'].into_iter().all(is_flattened));
+        assert!(!['º', 'ª', 'é', '²'].into_iter().any(is_flattened));
     }
 }

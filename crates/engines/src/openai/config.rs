@@ -106,7 +106,6 @@ impl AnswererConfig for OpenAiAnswerConfig {
                 self.in_flight,
                 self.max_failed_share,
             ),
-            ..OpenAiOptions::default()
         };
         Ok(Box::new(OpenAiClient::new(
             self.url.as_ref().map(ServerUrl::as_str),

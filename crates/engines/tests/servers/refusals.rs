@@ -221,6 +221,13 @@ fn answers_of_no_form_fail_alone_and_never_show_the_key() {
 }
 
 #[test]
+fn an_answer_that_quotes_the_key_is_kept_without_it() {
+    let server = Server::start(|_, _| chat(&format!("You sent {KEY}.")));
+    let answers = client(&server).answer(&numbered(1)).expect("an answer");
+    assert_eq!(answers[0].text, "You sent [key].");
+}
+
+#[test]
 fn an_answer_that_is_far_too_large_is_not_read() {
     let server = Server::start(|_, _| chat(&"x".repeat(3 << 20)));
     let error = client(&server)

@@ -85,7 +85,8 @@ fn load(source: &mut Source<'_>) -> Result<Vec<Box<dyn Task>>, MaterialError> {
         let series = Series::of("FLORES", ["bleu", "chrf++"])
             .translated_from(from)
             .averaged(Skill::Generation, "bleu");
-        let tokenizer = Tokenizer::named(source.bleu_tokenizer, source.bleu_tokenizer_model)
+        let (name, model) = (source.bleu_tokenizer, source.bleu_tokenizer_model);
+        let tokenizer = Tokenizer::of_language(name, model, to)
             .map_err(|error| source.wrong(error.to_string()))?;
         let name = format!("flores_{}-{}", from.code(), to.code());
         let part = source.part.unwrap_or(AnswerPart::Whole);

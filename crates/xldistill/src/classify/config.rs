@@ -4,6 +4,7 @@ use std::path::Path;
 
 use corpus::file_path::FilePath;
 use engines::model_ref::ModelRef;
+use evaluation::report::paths::ReportConfig;
 use models::{BackboneSettings, ComputeDevice};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,9 @@ pub struct Config {
     /// Evaluation on the test files of the tasks.
     #[serde(default)]
     pub evaluate: Evaluate,
+    /// The report.
+    #[serde(default)]
+    pub report: ReportConfig,
 }
 
 impl SystemConfig for Config {
@@ -70,6 +74,10 @@ impl SystemConfig for Config {
 
     fn store(&self) -> Option<&Path> {
         self.store.as_deref()
+    }
+
+    fn report(&self) -> &ReportConfig {
+        &self.report
     }
 
     fn seeds(&mut self) -> (u64, Vec<(&'static str, &mut u64)>) {

@@ -13,6 +13,7 @@ use corpus::language::Language;
 use corpus::source::plain_text::TextSource;
 use engines::model_ref::ModelRef;
 use engines::translator::TranslateConfig;
+use evaluation::report::paths::ReportConfig;
 use models::{BackboneSettings, ComputeDevice};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,6 +101,9 @@ pub struct Config {
     /// Evaluation on the test files of the tasks.
     #[serde(default)]
     pub evaluate: Evaluate,
+    /// The report.
+    #[serde(default)]
+    pub report: ReportConfig,
 }
 
 fn yes() -> bool {
@@ -119,6 +123,10 @@ impl SystemConfig for Config {
 
     fn store(&self) -> Option<&Path> {
         self.store.as_deref()
+    }
+
+    fn report(&self) -> &ReportConfig {
+        &self.report
     }
 
     fn seeds(&mut self) -> (u64, Vec<(&'static str, &mut u64)>) {

@@ -20,6 +20,7 @@ use engines::model_ref::ModelRef;
 use engines::opening::Opening;
 use engines::template_ref::TemplateRef;
 use engines::translator::TranslateConfig;
+use evaluation::report::paths::ReportConfig;
 use models::ComputeDevice;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -139,6 +140,9 @@ pub struct Config {
     /// Evaluation before and after.
     #[serde(default)]
     pub evaluate: Evaluate,
+    /// The report.
+    #[serde(default)]
+    pub report: ReportConfig,
 }
 
 fn english() -> Language {
@@ -158,6 +162,10 @@ impl SystemConfig for Config {
 
     fn store(&self) -> Option<&Path> {
         self.store.as_deref()
+    }
+
+    fn report(&self) -> &ReportConfig {
+        &self.report
     }
 
     fn seeds(&mut self) -> (u64, Vec<(&'static str, &mut u64)>) {

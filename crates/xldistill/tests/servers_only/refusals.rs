@@ -30,6 +30,41 @@ fn a_run_that_is_refused_leaves_the_config_of_the_one_that_works() {
 }
 
 #[test]
+fn nothing_that_is_written_tells_a_password_or_the_path_of_the_user() {
+    let run = Run::new();
+    let secret = run.server.url.replace("http://", "http://me:hush@") + "/v1?key=hush";
+    let url = format!("answer.url={secret}");
+    run.succeed(&["answer", &url]);
+    run.succeed(&["report", &url, "report.paths=relative"]);
+    let written = |name: &str| fs::read_to_string(run.path(name)).expect("a file");
+    let config = written("run/config.toml");
+    assert!(config.contains("http://[hidden]@127.0.0.1"), "{config}");
+    assert!(config.contains("/v1?[hidden]"), "{config}");
+    let folder = run.folder.path().display().to_string();
+    for name in [
+        "run/config.toml",
+        "run/report.json",
+        "run/report.html",
+        "run/answer/manifest.json",
+    ] {
+        assert!(!written(name).contains("hush"), "{name}");
+    }
+    for name in ["run/report.json", "run/report.html"] {
+        assert!(!written(name).contains(&folder), "{name}");
+        assert!(written(name).contains("../first.jsonl"), "{name}");
+    }
+    let copied = run.xldistill(&[
+        "answer",
+        &url.replace("hush@", "x@").replace("me:x", "[hidden]"),
+    ]);
+    let said = String::from_utf8_lossy(&copied.stderr);
+    assert!(
+        !copied.status.success() && said.contains("put it back in place of [hidden]"),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_an_engine_lacks_is_named_before_anything_begins() {
     let run = Run::new();
     for (overrides, expected) in [
