@@ -124,7 +124,7 @@ impl Tokenizer {
             return self.encode(text);
         };
         let encoding = self.guard(|| self.marked_encoding(text, mark))?;
-        Ok(encoding.get_ids().to_vec())
+        self.known(encoding.get_ids())
     }
 
     /// The encoding of a text from data, without surrounding tokens. Offsets are those of `text`.
