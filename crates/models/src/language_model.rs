@@ -196,9 +196,15 @@ impl LanguageModel {
         identity: ModelIdentity,
         tokenizer_config: Option<Value>,
     ) -> Result<Self, LoadError> {
-        // Only those who use the template mind whether it can be used.
+        // Only those who use the template mind whether it can be used; but one that exceeds a limit
+        // may still be running.
         let chat_template =
             template.map(|source| ChatTemplate::unchecked(&source, tokenizer.special()));
+        let checked = chat_template.as_ref().map_or(Ok(()), ChatTemplate::check);
+        if let Err(source @ ChatTemplateError::Excessive(_)) = checked {
+            let path = identity.path;
+            return Err(LoadError::ChatTemplate { path, source });
+        }
         let mut stop_tokens = config.eos_token_ids.clone();
         stop_tokens.extend(tokenizer.eos_id());
         if let Some(template) = &chat_template

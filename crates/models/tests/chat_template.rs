@@ -228,7 +228,7 @@ fn a_header_that_the_template_never_leaves_open_is_the_generation_prompt() {
     // they are.
     let smollm2 = template("smollm2", tokenizer.special());
     let rendered = smollm2.render(&question, true).unwrap();
-    assert_eq!(rendered.matches("assistant").count(), 1);
+    assert_eq!(rendered.matches("<|im_start|>assistant").count(), 1);
     let llama2 = template("llama2", tokenizer.special());
     assert!(llama2.render(&question, true).unwrap().ends_with("[/INST]"));
 }
@@ -257,16 +257,13 @@ fn a_template_cannot_run_for_ever_or_take_all_memory() {
     // Only for conversations that the trial does not show.
     let later = format!("{{% if messages[0].content|length > 5 %}}{loops}{{% endif %}}");
     assert!(excess(&later).contains("does not come to an end"));
-    let doubled = "{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(40) %}\
+    let doubled = "{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(26) %}\
                    {% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}";
     assert!(
         excess(doubled).contains("MB of memory"),
         "{}",
         excess(doubled)
     );
-    let lists = "{% set ns = namespace(x=[1]) %}{% for i in range(40) %}\
-                 {% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x|length }}";
-    let _ = excess(lists);
     let long = format!("{{# {} #}}", "x".repeat(200 << 10));
     assert!(excess(&long).contains("200 kB long"), "{}", excess(&long));
     for (source, reason) in [

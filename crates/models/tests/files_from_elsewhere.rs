@@ -261,6 +261,11 @@ fn a_template_matters_only_to_those_who_use_it() {
             .unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
     }
+    let endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
+    let folder = directory();
+    fs::write(folder.path().join("chat_template.jinja"), endless).unwrap();
+    let error = message(folder.path());
+    assert!(error.contains("does not come to an end"), "{error}");
 }
 
 #[test]

@@ -45,7 +45,7 @@ const OUTPUT: usize = 256 << 20;
 /// Stack of the thread that compiles: enough for operators nested as deep as the source is long.
 const STACK: usize = 1 << 30;
 /// Maximum time and growth of the process's memory, in bytes, while a template is tried.
-const TIME: Duration = Duration::from_secs(20);
+const TIME: Duration = Duration::from_secs(10);
 const MEMORY: usize = 512 << 20;
 
 /// Compiles a template and tries it, on a thread that is watched.
