@@ -76,7 +76,7 @@ mod with_models {
 
         for (text, ids) in expected.texts.iter().zip(&expected.ids) {
             assert_eq!(
-                &model.tokenizer.encode_plain(text).unwrap(),
+                &model.tokenizer.encode_raw(text).unwrap(),
                 ids,
                 "{text:?}"
             );
