@@ -37,7 +37,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
         json!(u32::MAX),
         json!(u64::MAX),
         json!(i64::MIN),
-        json!(1 << 40),
+        json!(1u64 << 40),
         json!(""),
         json!("x"),
         json!("\u{10fffd}"),
