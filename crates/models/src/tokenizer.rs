@@ -172,12 +172,12 @@ impl Tokenizer {
         self.ids_and_offsets(&self.surrounded(text)?)
     }
 
-    /// [`Tokenizer::encode_text`] with the bytes of the text that each token stands for.
+    /// [`Tokenizer::encode`] with the bytes of the text that each token stands for.
     pub fn pieces_with_offsets(
         &self,
         text: &str,
     ) -> Result<(Vec<u32>, Vec<Range<usize>>), TokenizerError> {
-        self.ids_and_offsets(&self.text_encoding(text)?)
+        self.ids_and_offsets(&self.guard(|| self.inner.encode(text, false))?)
     }
 
     /// The number of the word that each token of [`Tokenizer::encode_with_offsets`] belongs to, as

@@ -39,8 +39,12 @@ fn texts_are_tokenised_as_by_the_reference_without_special_tokens() {
     for case in &cases {
         let path = reference(&case.tokenizer);
         let tokenizer = Tokenizer::from_file(&path, SpecialTokens::default()).unwrap();
-        let (ids, offsets) = tokenizer.pieces_with_offsets(&case.text).unwrap();
-        assert_eq!(tokenizer.encode_text(&case.text).unwrap(), ids);
+        let ids = tokenizer.encode_text(&case.text).unwrap();
+        let (all, all_offsets) = tokenizer.encode_with_offsets(&case.text).unwrap();
+        // Between the tokens that are added around a text.
+        let mut places = all.windows(ids.len().max(1));
+        let start = places.position(|window| window == ids).unwrap();
+        let offsets = all_offsets[start..start + ids.len()].to_vec();
         // Unigram models hold control tokens among their pieces, and the reference finds them.
         let named = |id: &u32, &(start, end): &(usize, usize)| {
             tokenizer.is_special(*id)

@@ -1,5 +1,6 @@
 //! Text that comes from data. A control token's name typed in it (`</s>`, `<|im_end|>`) is text:
-//! nobody but a chat template may end a turn or begin one.
+//! nobody but a chat template may end a turn or begin one. Encoders, NLLB and COMET read such names
+//! as their references do ([`Tokenizer::lay_out`], [`Tokenizer::encode`]): they have no turns.
 
 use std::ops::Range;
 
