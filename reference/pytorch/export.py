@@ -63,3 +63,8 @@ for file, members in shards.items():
     torch.save(OrderedDict((name, weights[name].half()) for name in members), folder / file)
 weight_map = {name: file for file, members in shards.items() for name in members}
 (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}, indent=1))
+
+# The adapter of ../mt_llm as older versions of PEFT stored it.
+from safetensors.torch import load_file
+
+torch.save(load_file(HERE.parent / "mt_llm/llama_adapter/adapter_model.safetensors"), HERE / "adapter_model.bin")

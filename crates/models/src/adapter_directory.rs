@@ -1,4 +1,5 @@
-//! PEFT adapter directories: `adapter_config.json` and `adapter_model.safetensors`.
+//! PEFT adapter directories: `adapter_config.json` and `adapter_model.safetensors`, or
+//! `adapter_model.bin` of older versions.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -8,17 +9,20 @@ use burn::tensor::{Device, TensorData};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::checkpoint::{Checkpoint, CheckpointError, reject_unexpected};
+use crate::checkpoint::{Checkpoint, CheckpointError, check_finite, reject_unexpected};
 use crate::decoders::Shape;
 use crate::huggingface::SafetensorsCheckpoint;
 use crate::identity::{self, ModelIdentity};
 use crate::language_model::{LanguageModel, LoadError};
 use crate::layers::{Linear, LoraConfig, MapLayer};
+use crate::pytorch::PytorchCheckpoint;
 
 /// File name of an adapter's configuration.
 pub(crate) const ADAPTER_CONFIG: &str = "adapter_config.json";
 /// File name of an adapter's weights.
 pub(crate) const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
+/// The same in the format of PyTorch.
+const PYTORCH_WEIGHTS: &str = "adapter_model.bin";
 /// Prefix that PEFT adds to the names of the base model's modules.
 pub(crate) const PREFIX: &str = "base_model.model.";
 
@@ -113,8 +117,36 @@ fn read_config(directory: &Path) -> Result<Written, AdapterError> {
     Ok(written)
 }
 
-/// The adapter's configuration and the location of its base model.
+/// The adapter's configuration and the location of its base model, which may be an adapter, too.
 fn read(directory: &Path) -> Result<(Written, PathBuf), AdapterError> {
+    let (written, base) = read_one(directory)?;
+    let mut seen = vec![real(directory)];
+    let mut next = base.clone();
+    while next.join(ADAPTER_CONFIG).is_file() {
+        if seen.contains(&real(&next)) {
+            return Err(AdapterError::Config {
+                path: directory.join(ADAPTER_CONFIG),
+                message: format!(
+                    "`base_model_name_or_path` leads back to the adapter {}, so there is no model \
+                     under it; set it to the path of the base model",
+                    next.display()
+                ),
+            });
+        }
+        seen.push(real(&next));
+        next = read_one(&next)?.1;
+    }
+    Ok((written, base))
+}
+
+/// A path by which a directory can be recognised.
+fn real(directory: &Path) -> PathBuf {
+    directory
+        .canonicalize()
+        .unwrap_or_else(|_| directory.into())
+}
+
+fn read_one(directory: &Path) -> Result<(Written, PathBuf), AdapterError> {
     let written = read_config(directory)?;
     let config_error = |message: String| AdapterError::Config {
         path: directory.join(ADAPTER_CONFIG),
@@ -183,7 +215,7 @@ pub(crate) fn load(
 /// The matrices of an adapter directory, to be attached to the layers of a model.
 pub(crate) struct AdapterFile {
     config: LoraConfig,
-    weights: SafetensorsCheckpoint,
+    weights: Box<dyn Checkpoint>,
     used: HashSet<String>,
 }
 
@@ -194,7 +226,11 @@ impl AdapterFile {
     }
 
     fn of(written: Written, directory: &Path) -> Result<Self, AdapterError> {
-        let files = [directory.join(ADAPTER_WEIGHTS)];
+        let files = [ADAPTER_WEIGHTS, PYTORCH_WEIGHTS].map(|name| directory.join(name));
+        let weights: Box<dyn Checkpoint> = match files.each_ref().map(|file| file.is_file()) {
+            [false, true] => Box::new(PytorchCheckpoint::open(directory, &files[1..], None)?),
+            _ => Box::new(SafetensorsCheckpoint::open_files(directory, &files[..1])?),
+        };
         Ok(Self {
             config: LoraConfig {
                 r: written.r,
@@ -203,7 +239,7 @@ impl AdapterFile {
                 use_rslora: written.use_rslora,
                 target_modules: Vec::new(), // The weights themselves say which layers are adapted.
             },
-            weights: SafetensorsCheckpoint::open_files(directory, &files)?,
+            weights,
             used: HashSet::new(),
         })
     }
@@ -223,6 +259,7 @@ impl AdapterFile {
         let ([outputs, inputs], device) = (layer.shape(), layer.weight.device());
         let read = |name: &str, shape: [usize; 2]| -> Result<Tensor<2>, CheckpointError> {
             let values = self.weights.tensor(name, &shape)?;
+            check_finite(self.weights.as_ref(), name, &values)?;
             Ok(Tensor::from_data(TensorData::new(values, shape), &device))
         };
         let a = read(&names[0], [self.config.r, inputs])?;
@@ -233,7 +270,16 @@ impl AdapterFile {
 
     /// Fails if the adapter holds a matrix that was not attached, or none at all.
     pub fn finish(self) -> Result<(), AdapterError> {
-        reject_unexpected(&self.weights, &self.used, |_| false)?;
+        let tables = ["embed_tokens.weight", "lm_head.weight", "wte.weight"];
+        let is_table = |name: &String| tables.iter().any(|table| name.ends_with(table));
+        if let Some(name) = self.weights.names().into_iter().find(is_table) {
+            let message = format!(
+                "the adapter also holds `{name}`, a table of tokens of its own; merge it into its \
+                 base model with PEFT (merge_and_unload, save_pretrained) and name the result"
+            );
+            return Err(CheckpointError::file(self.weights.path(), message).into());
+        }
+        reject_unexpected(self.weights.as_ref(), &self.used, |_| false)?;
         if self.used.is_empty() {
             let path = self.weights.path();
             return Err(CheckpointError::file(path, "the adapter holds no LoRA matrices").into());

@@ -270,14 +270,10 @@ fn render(
 /// is left to the answer.
 ///
 /// Fails only if the template exceeds a bound: what it refuses here may be no conversation to it.
-fn header(
-    environment: &Environment<'static>,
-    special: &SpecialTokens,
-) -> Result<String, Fault> {
+fn header(environment: &Environment<'static>, special: &SpecialTokens) -> Result<String, Fault> {
     let turns = [Message::user("?"), Message::assistant(PLACEHOLDER)];
-    let mut texts = [(1, true), (1, false), (2, false)].map(|(turns_shown, prompt)| {
-        render(environment, special, &turns[..turns_shown], prompt)
-    });
+    let mut texts = [(1, true), (1, false), (2, false)]
+        .map(|(turns_shown, prompt)| render(environment, special, &turns[..turns_shown], prompt));
     for text in &mut texts {
         if let Err(error @ Fault::Excessive(_)) = text {
             return Err(error.clone());

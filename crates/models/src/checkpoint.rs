@@ -62,6 +62,32 @@ pub enum CheckpointError {
         /// Name of the first one in alphabetical order.
         first: String,
     },
+    /// The output layer differs from the token table that it is said to share.
+    #[error(
+        "{path}: `tie_word_embeddings` is true, but `{output}` differs from `{tokens}`; set it to \
+         false in config.json if both belong to the model, or remove `{output}`"
+    )]
+    Untied {
+        /// File or directory.
+        path: PathBuf,
+        /// The output layer.
+        output: String,
+        /// The token table.
+        tokens: String,
+    },
+    /// A tensor holds values that are no numbers.
+    #[error(
+        "{path}: tensor `{name}` holds {count} values that are not finite (NaN or infinite), so \
+         nothing can be computed with it; the training that wrote it diverged, or the file is damaged"
+    )]
+    NotFinite {
+        /// File or directory.
+        path: PathBuf,
+        /// Hugging Face name.
+        name: String,
+        /// Number of such values.
+        count: usize,
+    },
     /// A tensor is stored in an unsupported number format.
     #[error(
         "{path}: tensor `{name}` is stored as {format}, which is not supported; use a checkpoint in \
@@ -94,6 +120,8 @@ impl CheckpointError {
             Self::Missing { path, .. }
             | Self::Shape { path, .. }
             | Self::Unexpected { path, .. }
+            | Self::Untied { path, .. }
+            | Self::NotFinite { path, .. }
             | Self::Format { path, .. }
             | Self::File { path, .. } => path,
         }
@@ -126,6 +154,23 @@ pub(crate) fn reject_unexpected(
             path: checkpoint.path(),
             count: unexpected.len(),
             first: first.clone(),
+        }),
+    }
+}
+
+/// Fails if `values` of tensor `name` contain NaN or infinity.
+pub(crate) fn check_finite(
+    checkpoint: &dyn Checkpoint,
+    name: &str,
+    values: &[f32],
+) -> Result<(), CheckpointError> {
+    let count = (values.par_iter().with_min_len(1 << 16)).filter(|value| !value.is_finite());
+    match count.count() {
+        0 => Ok(()),
+        count => Err(CheckpointError::NotFinite {
+            path: checkpoint.path(),
+            name: name.to_owned(),
+            count,
         }),
     }
 }

@@ -265,6 +265,13 @@ fn read_header(file: &[u8]) -> Result<Header, String> {
         }
     }
 
+    if let Some(Value::Integer(parts @ 2..)) = metadata.get("split.count") {
+        return Err(format!(
+            "one of {parts} parts of a split GGUF file; join them with llama.cpp: \
+             llama-gguf-split --merge FIRST_PART JOINED.gguf"
+        ));
+    }
+
     let mut infos = Vec::new();
     for index in 0..tensor_count {
         let name = cursor.text(&format!("the name of tensor {index} of {tensor_count}"))?;

@@ -44,8 +44,7 @@ const PYTORCH_INDEX: &str = "pytorch_model.bin.index.json";
 /// The weights of a model directory: safetensors if available, otherwise PyTorch files.
 pub fn open_weights(directory: &Path) -> Result<Box<dyn Checkpoint>, CheckpointError> {
     if let Some(files) = WeightFiles::find(directory, SINGLE, INDEX)? {
-        let checkpoint = SafetensorsCheckpoint::open_files(directory, &files.paths)?;
-        files.check_complete(&checkpoint)?;
+        let checkpoint = SafetensorsCheckpoint::open_listed(directory, &files)?;
         return Ok(Box::new(checkpoint));
     }
     if let Some(files) = WeightFiles::find(directory, PYTORCH_SINGLE, PYTORCH_INDEX)? {
@@ -107,6 +106,16 @@ impl WeightFiles {
         Ok(Some(Self { paths, index }))
     }
 
+    /// Whether the index lists tensor `name` in another file than this. Some exporters store a
+    /// shared tensor in two files and list one.
+    fn elsewhere(&self, name: &str, file: &Path) -> bool {
+        let listed = self
+            .index
+            .as_ref()
+            .and_then(|(_, index)| index.weight_map.get(name));
+        listed.is_some_and(|listed| file.file_name() != Some(listed.as_ref()))
+    }
+
     /// Fails if the index lists a tensor that no file contains.
     fn check_complete(&self, checkpoint: &dyn Checkpoint) -> Result<(), CheckpointError> {
         let Some((path, index)) = &self.index else {
@@ -133,13 +142,29 @@ impl SafetensorsCheckpoint {
             let message = format!("contains no weights: neither {SINGLE} nor {INDEX} exists");
             return Err(CheckpointError::file(directory, message));
         };
-        let checkpoint = Self::open_files(directory, &files.paths)?;
+        Self::open_listed(directory, &files)
+    }
+
+    /// Opens the files of a checkpoint, which must hold what their index lists.
+    fn open_listed(directory: &Path, files: &WeightFiles) -> Result<Self, CheckpointError> {
+        let checkpoint = Self::open_where(directory, &files.paths, |name, path| {
+            files.elsewhere(name, path)
+        })?;
         files.check_complete(&checkpoint)?;
         Ok(checkpoint)
     }
 
     /// Opens these safetensors files as one checkpoint.
     pub fn open_files(directory: &Path, paths: &[PathBuf]) -> Result<Self, CheckpointError> {
+        Self::open_where(directory, paths, |_, _| false)
+    }
+
+    /// [`SafetensorsCheckpoint::open_files`] without the tensors of a file that `elsewhere` names.
+    fn open_where(
+        directory: &Path,
+        paths: &[PathBuf],
+        elsewhere: impl Fn(&str, &Path) -> bool,
+    ) -> Result<Self, CheckpointError> {
         let mut files = Vec::new();
         let mut tensors = BTreeMap::new();
         for (index, path) in paths.iter().enumerate() {
@@ -147,6 +172,9 @@ impl SafetensorsCheckpoint {
             for (name, place) in
                 places(&map, index).map_err(|message| CheckpointError::file(path, message))?
             {
+                if elsewhere(&name, path) {
+                    continue;
+                }
                 if tensors.insert(name.clone(), place).is_some() {
                     let message = format!("tensor `{name}` is stored in two files");
                     return Err(CheckpointError::file(path, message));
@@ -251,6 +279,20 @@ pub(crate) fn read_json(path: &Path) -> Result<Option<Value>, CheckpointError> {
             .map_err(|error| CheckpointError::file(path, error)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(CheckpointError::file(path, error)),
+    }
+}
+
+/// What is wrong with a model directory that has no `tokenizer.json`, and the remedy.
+pub(crate) fn without_tokenizer_json(directory: &Path) -> String {
+    let others = ["tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"];
+    let found = others.iter().find(|name| directory.join(name).is_file());
+    let remedy = "let Transformers write one: AutoTokenizer.from_pretrained(DIR)\
+                  .save_pretrained(DIR)";
+    match found {
+        Some(name) => format!("has {name}, but no tokenizer.json, which is what is read; {remedy}"),
+        None => format!(
+            "has no tokenizer.json; copy it from the model that this one was made from, or {remedy}"
+        ),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A model as named by the user: a path, and everything that belongs to the model at that path.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -137,7 +138,7 @@ impl LanguageModel {
         let file = Gguf::open(path)?;
         let config = gguf_config(path, &file)?;
         let tokenizer = Tokenizer::from_gguf(&file)?;
-        tokenizer.check_vocabulary(config.shape().vocab_size)?;
+        let tokenizer = tokenizer.fitting(config.shape().vocab_size)?;
         let checkpoint = config.gguf_checkpoint(&file);
         let network = Network::load_mapped(&config, &checkpoint, device, map)?;
         let template = file.text("tokenizer.chat_template")?.map(str::to_owned);
@@ -164,7 +165,14 @@ impl LanguageModel {
             .map(SpecialTokens::from_json)
             .reduce(SpecialTokens::or)
             .unwrap_or_default();
-        let tokenizer = Tokenizer::from_file(&path.join("tokenizer.json"), special)?;
+        let tokenizer_file = path.join("tokenizer.json");
+        if !tokenizer_file.exists() {
+            return Err(LoadError::NotAModel {
+                path: path.into(),
+                message: huggingface::without_tokenizer_json(path),
+            });
+        }
+        let tokenizer = Tokenizer::from_file(&tokenizer_file, special)?;
         let tokenizer = tokenizer.fitting(shape.vocab_size)?;
         let template = huggingface::chat_template(path, tokenizer_config.as_ref())?;
         let checkpoint = huggingface::open_weights(path)?;
@@ -188,9 +196,15 @@ impl LanguageModel {
         identity: ModelIdentity,
         tokenizer_config: Option<Value>,
     ) -> Result<Self, LoadError> {
-        // Only those who use the template mind whether it can be used.
+        // Only those who use the template mind whether it can be used; but one that exceeds a limit
+        // may still be running.
         let chat_template =
             template.map(|source| ChatTemplate::unchecked(&source, tokenizer.special()));
+        let checked = chat_template.as_ref().map_or(Ok(()), ChatTemplate::check);
+        if let Err(source @ ChatTemplateError::Excessive(_)) = checked {
+            let path = identity.path;
+            return Err(LoadError::ChatTemplate { path, source });
+        }
         let mut stop_tokens = config.eos_token_ids.clone();
         stop_tokens.extend(tokenizer.eos_id());
         if let Some(template) = &chat_template
@@ -257,13 +271,11 @@ impl<'p> Place<'p> {
             message: message.into(),
         };
         if path.is_file() {
-            return match path
-                .extension()
-                .is_some_and(|extension| extension == "gguf")
-            {
+            // Files from Ollama have no extension.
+            return match begins_as_gguf(path) || is_named_gguf(path) {
                 true => Ok(Self::Gguf(path.into())),
                 false => Err(not_a_model(
-                    "is not a GGUF file; name a .gguf file or a directory",
+                    "is not a GGUF file; name a GGUF file or the directory of a model",
                 )),
             };
         }
@@ -278,6 +290,9 @@ impl<'p> Place<'p> {
         }
         match gguf_files(path)?.as_slice() {
             [file] => Ok(Self::Gguf(file.clone())),
+            [first, ..] if first.to_string_lossy().contains("-00001-of-") => {
+                Ok(Self::Gguf(first.clone()))
+            }
             [] => Err(not_a_model(
                 "contains no model: no config.json, adapter_config.json or .gguf file",
             )),
@@ -323,15 +338,24 @@ fn directory_identity(path: &Path) -> Result<ModelIdentity, LoadError> {
     })
 }
 
+/// Whether a file begins as GGUF files do.
+fn begins_as_gguf(path: &Path) -> bool {
+    let mut first = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut first));
+    read.is_ok() && &first == b"GGUF"
+}
+
+fn is_named_gguf(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+}
+
 fn gguf_files(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let error = |error| LoadError::Checkpoint(CheckpointError::file(directory, error));
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(error)? {
         let path = entry.map_err(error)?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "gguf")
-        {
+        if is_named_gguf(&path) {
             files.push(path);
         }
     }

@@ -19,6 +19,7 @@ use pytorch_reader::{DType, PickleValue, PytorchReader, Tensor};
 use serde_json::{Map, Number, Value};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, convert};
+use crate::panic_boundary::guarded;
 
 /// The tensors of one or several `torch.save` files. Opening reads names and shapes; values are
 /// read from disk one tensor at a time.
@@ -39,10 +40,11 @@ impl PytorchCheckpoint {
         let mut tensors = BTreeMap::new();
         for file in files {
             check_globals(file)?;
-            let reader = match key {
+            let reader = guarded(|| match key {
                 Some(key) => PytorchReader::with_top_level_key(file, key),
                 None => PytorchReader::new(file),
-            };
+            });
+            let reader = reader.map_err(|panic| CheckpointError::file(file, panic))?;
             let reader = reader.map_err(|error| CheckpointError::file(file, error))?;
             for (name, tensor) in reader.into_tensors() {
                 if tensors.insert(name.clone(), tensor).is_some() {
@@ -91,8 +93,8 @@ impl Checkpoint for PytorchCheckpoint {
                 found: tensor.shape().to_vec(),
             });
         }
-        let bytes = tensor
-            .read()
+        let bytes = guarded(|| tensor.read())
+            .map_err(|panic| CheckpointError::file(self.path(), panic))?
             .map_err(|error| CheckpointError::file(self.path(), error))?;
         match tensor.dtype() {
             DType::F32 => Ok(convert(&bytes, f32::from_le_bytes)),
@@ -113,7 +115,8 @@ impl Checkpoint for PytorchCheckpoint {
 /// (classes, tensors) is left out.
 pub fn plain_data(file: &Path, key: &str) -> Result<Option<Value>, CheckpointError> {
     check_globals(file)?;
-    match PytorchReader::read_pickle_data(file, Some(key)) {
+    let read = guarded(|| PytorchReader::read_pickle_data(file, Some(key)));
+    match read.map_err(|panic| CheckpointError::file(file, panic))? {
         Ok(value) => Ok(json(value)),
         Err(pytorch_reader::PytorchError::KeyNotFound(_)) => Ok(None),
         Err(error) => Err(CheckpointError::file(file, error)),

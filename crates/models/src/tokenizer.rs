@@ -1,9 +1,12 @@
 //! Converts text to token ids and back: Hugging Face `tokenizers`, from `tokenizer.json` or GGUF
 //! metadata.
 
+mod bounds;
 mod content;
 mod gguf;
 mod layout;
+mod special_tokens;
+mod table;
 mod to_gguf;
 mod words;
 
@@ -11,14 +14,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Value;
 use tokenizers::Encoding;
 
 use crate::gguf::{Gguf, GgufError};
 use crate::panic_boundary::guarded;
-pub use content::Mark;
 use content::ControlTokens;
+pub use content::Mark;
 pub use layout::LaidOut;
+pub use special_tokens::SpecialTokens;
 use words::WordCache;
 
 /// Error returned when a tokenizer cannot be loaded or fails.
@@ -66,61 +69,6 @@ pub enum TokenizerError {
     Failed(String),
 }
 
-/// The named special tokens; chat templates see them as `bos_token` and so on.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SpecialTokens {
-    /// Begins a text.
-    pub bos: Option<String>,
-    /// Ends a text.
-    pub eos: Option<String>,
-    /// Stands for anything without a token.
-    pub unk: Option<String>,
-    /// Pads batches; never a target.
-    pub pad: Option<String>,
-}
-
-impl SpecialTokens {
-    /// Name in `tokenizer_config.json` and text of each token that is set.
-    pub fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        [
-            ("bos_token", &self.bos),
-            ("eos_token", &self.eos),
-            ("unk_token", &self.unk),
-            ("pad_token", &self.pad),
-        ]
-        .into_iter()
-        .filter_map(|(name, token)| Some((name, token.as_deref()?)))
-    }
-
-    /// Reads `tokenizer_config.json` or `special_tokens_map.json`: a token is a string or an
-    /// object with `content`.
-    pub(crate) fn from_json(json: &Value) -> Self {
-        let token = |key: &str| {
-            let value = json.get(key)?;
-            value
-                .as_str()
-                .or_else(|| value.get("content")?.as_str())
-                .map(str::to_owned)
-        };
-        Self {
-            bos: token("bos_token"),
-            eos: token("eos_token"),
-            unk: token("unk_token"),
-            pad: token("pad_token"),
-        }
-    }
-
-    /// The tokens of `self`, and those of `other` that `self` lacks.
-    pub(crate) fn or(self, other: Self) -> Self {
-        Self {
-            bos: self.bos.or(other.bos),
-            eos: self.eos.or(other.eos),
-            unk: self.unk.or(other.unk),
-            pad: self.pad.or(other.pad),
-        }
-    }
-}
-
 /// A tokenizer and its named special tokens.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
@@ -130,6 +78,8 @@ pub struct Tokenizer {
     control: Arc<ControlTokens>,
     /// Words seen so far, for tokenizers that work word by word.
     words: Option<Arc<WordCache>>,
+    /// Rows of the model's token table, if it is known to lack some of the tokens.
+    rows: usize,
 }
 
 impl Tokenizer {
@@ -140,7 +90,8 @@ impl Tokenizer {
             message,
         };
         let bytes = std::fs::read(path).map_err(|source| error(source.to_string()))?;
-        let mut inner = parsed(&bytes).map_err(|message| error(format!("not a tokenizer: {message}")))?;
+        let mut inner =
+            parsed(&bytes).map_err(|message| error(format!("not a tokenizer: {message}")))?;
         // Stored padding or truncation settings are leftovers of training and would change ids
         // here.
         inner.with_padding(None);
@@ -153,10 +104,11 @@ impl Tokenizer {
     /// Builds the tokenizer that a GGUF file's metadata describes.
     pub fn from_gguf(file: &Gguf) -> Result<Self, TokenizerError> {
         let (json, special) = gguf::tokenizer_json(file)?;
-        let inner = parsed(json.to_string().as_bytes()).map_err(|message| TokenizerError::File {
-            path: file.path().to_path_buf(),
-            message: format!("the tokenizer in the metadata is invalid: {message}"),
-        })?;
+        let inner =
+            parsed(json.to_string().as_bytes()).map_err(|message| TokenizerError::File {
+                path: file.path().to_path_buf(),
+                message: format!("the tokenizer in the metadata is invalid: {message}"),
+            })?;
         Ok(Self::new(inner, special))
     }
 
@@ -167,6 +119,7 @@ impl Tokenizer {
             inner,
             special,
             words,
+            rows: usize::MAX,
         }
     }
 
@@ -183,17 +136,18 @@ impl Tokenizer {
         if let Some(words) = words
             && let Some(ids) = guarded(|| words.encode(text, &self.inner)).unwrap_or(None)
         {
-            return ids.map_err(|error| TokenizerError::Failed(error.to_string()));
+            let ids = ids.map_err(|error| TokenizerError::Failed(error.to_string()))?;
+            return self.known(&ids);
         }
         let encoding = self.guard(|| self.inner.encode_fast(text, false))?;
-        Ok(encoding.get_ids().to_vec())
+        self.known(encoding.get_ids())
     }
 
     /// Ids of a text from data: control tokens named in it are text, and nothing is added.
     pub fn encode_text(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         match self.mark_for(std::iter::once(text), &|_| false) {
             None => self.encode(text),
-            Some(_) => Ok(self.text_encoding(text)?.get_ids().to_vec()),
+            Some(_) => self.known(self.text_encoding(text)?.get_ids()),
         }
     }
 
@@ -202,7 +156,7 @@ impl Tokenizer {
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         match self.mark_for(std::iter::once(text), &|_| false) {
             None => self.encode_raw(text),
-            Some(_) => Ok(self.surrounded(text)?.get_ids().to_vec()),
+            Some(_) => self.known(self.surrounded(text)?.get_ids()),
         }
     }
 
@@ -210,7 +164,7 @@ impl Tokenizer {
     /// somebody who means them.
     pub fn encode_raw(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         let encoding = self.guard(|| self.inner.encode_fast(text, true))?;
-        Ok(encoding.get_ids().to_vec())
+        self.known(encoding.get_ids())
     }
 
     /// [`Tokenizer::encode_plain`] with the bytes of the text that each token stands for; none for a
@@ -219,21 +173,30 @@ impl Tokenizer {
         &self,
         text: &str,
     ) -> Result<(Vec<u32>, Vec<Range<usize>>), TokenizerError> {
-        Ok(ids_and_offsets(&self.surrounded(text)?))
+        self.ids_and_offsets(&self.surrounded(text)?)
     }
 
-    /// [`Tokenizer::encode_text`] with the bytes of the text that each token stands for.
+    /// [`Tokenizer::encode`] with the bytes of the text that each token stands for.
     pub fn pieces_with_offsets(
         &self,
         text: &str,
     ) -> Result<(Vec<u32>, Vec<Range<usize>>), TokenizerError> {
-        Ok(ids_and_offsets(&self.text_encoding(text)?))
+        self.ids_and_offsets(&self.guard(|| self.inner.encode(text, false))?)
     }
 
     /// The number of the word that each token of [`Tokenizer::encode_with_offsets`] belongs to, as
     /// the text is split before tokens are looked for; `None` for a token that was added.
     pub fn word_numbers(&self, text: &str) -> Result<Vec<Option<u32>>, TokenizerError> {
         Ok(self.surrounded(text)?.get_word_ids().to_vec())
+    }
+
+    fn ids_and_offsets(
+        &self,
+        encoding: &Encoding,
+    ) -> Result<(Vec<u32>, Vec<Range<usize>>), TokenizerError> {
+        let offsets = encoding.get_offsets().iter();
+        let offsets = offsets.map(|&(start, end)| start..end);
+        Ok((self.known(encoding.get_ids())?, offsets.collect()))
     }
 
     /// A text from data with the tokens that the tokenizer adds around it.
@@ -243,10 +206,7 @@ impl Tokenizer {
     }
 
     /// What the library does to a text; it panics on some.
-    fn guard<T>(
-        &self,
-        work: impl FnOnce() -> tokenizers::Result<T>,
-    ) -> Result<T, TokenizerError> {
+    fn guard<T>(&self, work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, TokenizerError> {
         match guarded(work) {
             Ok(result) => result.map_err(|error| TokenizerError::Failed(error.to_string())),
             Err(panic) => Err(TokenizerError::Failed(format!(
@@ -324,50 +284,11 @@ impl Tokenizer {
             .to_string(true)
             .map_err(|error| TokenizerError::Failed(error.to_string()))
     }
-
-    /// The tokenizer of a model with `vocab_size` tokens, without added tokens beyond them. Text
-    /// models that share a tokenizer with image models have such tokens (Gemma 3's
-    /// `<image_soft_token>`).
-    pub(crate) fn fitting(self, vocab_size: usize) -> Result<Self, TokenizerError> {
-        let own = self.inner.get_vocab(false).into_values().max();
-        if self.check_vocabulary(vocab_size).is_ok()
-            || own.is_some_and(|largest| largest as usize >= vocab_size)
-        {
-            return self.check_vocabulary(vocab_size).map(|()| self);
-        }
-        let failed = |message: String| TokenizerError::Failed(message);
-        let text = self.to_json()?;
-        let mut json: Value =
-            serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
-        if let Some(tokens) = json["added_tokens"].as_array_mut() {
-            let has_row = |token: &Value| token["id"].as_u64() < Some(vocab_size as u64);
-            tokens.retain(has_row);
-        }
-        let inner = parsed(json.to_string().as_bytes()).map_err(failed)?;
-        Ok(Self::new(inner, self.special))
-    }
-
-    /// Fails if an id is not below `vocab_size`, the number of rows of the token table.
-    pub fn check_vocabulary(&self, vocab_size: usize) -> Result<(), TokenizerError> {
-        let largest = self.inner.get_vocab(true).into_values().max().unwrap_or(0);
-        if largest as usize >= vocab_size {
-            return Err(TokenizerError::Mismatch {
-                largest,
-                vocab_size,
-            });
-        }
-        Ok(())
-    }
 }
 
 /// The tokenizer that `json` describes; the library panics on some descriptions.
 fn parsed(json: &[u8]) -> Result<tokenizers::Tokenizer, String> {
+    bounds::check(json)?;
     let parsed = guarded(|| tokenizers::Tokenizer::from_bytes(json))?;
     parsed.map_err(|error| error.to_string())
-}
-
-fn ids_and_offsets(encoding: &Encoding) -> (Vec<u32>, Vec<Range<usize>>) {
-    let offsets = encoding.get_offsets().iter();
-    let offsets = offsets.map(|&(start, end)| start..end);
-    (encoding.get_ids().to_vec(), offsets.collect())
 }

@@ -208,3 +208,94 @@ fn a_template_that_hides_the_answer_cannot_be_trained_on() {
         "{error}"
     );
 }
+
+#[test]
+fn a_header_that_the_template_never_leaves_open_is_the_generation_prompt() {
+    let tokenizer = tokenizer("bpe");
+    let never = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + \
+                 '<|im_end|>\n' }}{% endfor %}";
+    let never = ChatTemplate::new(never, tokenizer.special()).unwrap();
+    let question = [Message::user("Hi")];
+    assert_eq!(
+        never.render(&question, true).unwrap(),
+        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+    );
+    let pair = never
+        .prompt_and_answer(&tokenizer, &question, "Hello world")
+        .unwrap();
+    assert_eq!(tokenizer.decode(&pair.answer).unwrap(), "Hello world");
+    // A template that opens the turn itself, and one whose answers begin with a space, stay as
+    // they are.
+    let smollm2 = template("smollm2", tokenizer.special());
+    let rendered = smollm2.render(&question, true).unwrap();
+    assert_eq!(rendered.matches("<|im_start|>assistant").count(), 1);
+    let llama2 = template("llama2", tokenizer.special());
+    assert!(llama2.render(&question, true).unwrap().ends_with("[/INST]"));
+}
+
+/// The error of a template that asks for too much.
+fn excess(source: &str) -> String {
+    let error = ChatTemplate::new(source, &SpecialTokens::default()).and_then(|template| {
+        template
+            .render(&[Message::user("Hello, what is this?")], true)
+            .map(|text| panic!("{source:.80} wrote {} bytes", text.len()))
+    });
+    error
+        .err()
+        .map(|error: ChatTemplateError| error.to_string())
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_template_cannot_run_for_ever_or_take_all_memory() {
+    let loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
+    assert!(
+        excess(loops).contains("does not come to an end"),
+        "{}",
+        excess(loops)
+    );
+    // Only for conversations that the trial does not show.
+    let later = format!("{{% if messages[0].content|length > 5 %}}{loops}{{% endif %}}");
+    assert!(excess(&later).contains("does not come to an end"));
+    let doubled = "{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(26) %}\
+                   {% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}";
+    assert!(
+        excess(doubled).contains("MB of memory"),
+        "{}",
+        excess(doubled)
+    );
+    let long = format!("{{# {} #}}", "x".repeat(200 << 10));
+    assert!(excess(&long).contains("200 kB long"), "{}", excess(&long));
+    for (source, reason) in [
+        ("{{ [1]|tojson(indent=18446744073709551615) }}", "tojson"),
+        ("{{ 'a\nb'|indent(18446744073709551615) }}", "indent"),
+        (
+            "{{ [1, 2]|slice(10000000000)|list|length }}",
+            "slice(10000000000)",
+        ),
+        (
+            "{{ [1, 2]|batch(10000000000)|list|length }}",
+            "batch(10000000000)",
+        ),
+    ] {
+        assert!(
+            excess(source).contains(reason),
+            "{source}: {}",
+            excess(source)
+        );
+    }
+}
+
+#[test]
+fn deep_and_broken_templates_are_errors() {
+    for operator in ["not ", "-"] {
+        let deep = format!("{{{{ {}1 }}}}", operator.repeat(20_000));
+        // Either is fine: what counts is that the stack holds.
+        let _ = ChatTemplate::new(&deep, &SpecialTokens::default());
+    }
+    for broken in ["{%}", "{%", "{%}%}", "a {%} b", "{% generation", "{{", "{#"] {
+        let _ = ChatTemplate::new(broken, &SpecialTokens::default());
+    }
+    let error = ChatTemplate::new("{%} b", &SpecialTokens::default()).unwrap_err();
+    assert!(matches!(error, ChatTemplateError::Syntax(_)), "{error}");
+}

@@ -48,7 +48,7 @@ mod with_gemma {
         assert!(model.chat_template.is_none());
 
         for (text, ids) in expected.texts.iter().zip(&expected.ids) {
-            let found = model.tokenizer.encode_plain(text).unwrap();
+            let found = model.tokenizer.encode_raw(text).unwrap();
             assert_eq!(&found, ids, "{text:?}");
         }
 

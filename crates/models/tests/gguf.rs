@@ -86,7 +86,7 @@ fn token_ids_and_decoded_text() {
                 model.ids[index],
                 "{name}: {text:?}"
             );
-            let plain = tokenizer.encode_plain(text).unwrap();
+            let plain = tokenizer.encode_raw(text).unwrap();
             assert_eq!(plain, model.plain_ids[index], "{name}: {text:?}");
             let decoded = tokenizer.decode(&plain).unwrap();
             assert_eq!(decoded, model.decoded[index], "{name}: {text:?}");

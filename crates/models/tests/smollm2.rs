@@ -75,11 +75,7 @@ mod with_models {
         assert_eq!(model.identity.licence.as_deref(), Some("apache-2.0"));
 
         for (text, ids) in expected.texts.iter().zip(&expected.ids) {
-            assert_eq!(
-                &model.tokenizer.encode_plain(text).unwrap(),
-                ids,
-                "{text:?}"
-            );
+            assert_eq!(&model.tokenizer.encode_raw(text).unwrap(), ids, "{text:?}");
         }
 
         let sequences: Vec<ScoredSequence> = expected

@@ -45,7 +45,7 @@ const OUTPUT: usize = 256 << 20;
 /// Stack of the thread that compiles: enough for operators nested as deep as the source is long.
 const STACK: usize = 1 << 30;
 /// Maximum time and growth of the process's memory, in bytes, while a template is tried.
-const TIME: Duration = Duration::from_secs(20);
+const TIME: Duration = Duration::from_secs(10);
 const MEMORY: usize = 512 << 20;
 
 /// Compiles a template and tries it, on a thread that is watched.
@@ -73,19 +73,17 @@ pub(super) fn compile<T: Send + 'static>(
 }
 
 /// Renders the template.
-pub(super) fn render(
-    environment: &Environment<'static>,
-    context: Value,
-) -> Result<String, Fault> {
+pub(super) fn render(environment: &Environment<'static>, context: Value) -> Result<String, Fault> {
     let mut output = Limited(Vec::new());
     let rendered = guarded(|| {
         let template = environment.get_template(environment::NAME)?;
-        template.render_captured_to(context, &mut output).map(|_| ())
+        template
+            .render_captured_to(context, &mut output)
+            .map(|_| ())
     });
     let full = output.0.len() >= OUTPUT;
     match rendered {
-        Ok(Ok(())) => String::from_utf8(output.0)
-            .map_err(|error| Fault::Render(error.to_string())),
+        Ok(Ok(())) => String::from_utf8(output.0).map_err(|error| Fault::Render(error.to_string())),
         Ok(Err(error)) if error.kind() == ErrorKind::OutOfFuel => Err(Fault::Excessive(
             "does not come to an end (100,000 instructions, 10,000 for a question of one word)"
                 .into(),

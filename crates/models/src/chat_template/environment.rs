@@ -100,21 +100,11 @@ fn indent(
     minijinja::filters::indent(value, width, first, blank, options)
 }
 
-fn slice(
-    state: &State,
-    value: Value,
-    count: usize,
-    fill: Option<Value>,
-) -> Result<Value, Error> {
+fn slice(state: &State, value: Value, count: usize, fill: Option<Value>) -> Result<Value, Error> {
     minijinja::filters::slice(state, value, bounded("slice", count)?, fill)
 }
 
-fn batch(
-    state: &State,
-    value: Value,
-    count: usize,
-    fill: Option<Value>,
-) -> Result<Value, Error> {
+fn batch(state: &State, value: Value, count: usize, fill: Option<Value>) -> Result<Value, Error> {
     minijinja::filters::batch(state, value, bounded("batch", count)?, fill)
 }
 

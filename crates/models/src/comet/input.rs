@@ -62,7 +62,7 @@ impl Encoder {
     /// Ids of a text without special tokens. A padding token spelled out in the text is removed, as
     /// in unbabel-comet.
     fn pieces(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        let mut ids = self.tokenizer.encode_text(text)?;
+        let mut ids = self.tokenizer.encode(text)?;
         ids.retain(|&id| id != self.padding);
         Ok(ids)
     }

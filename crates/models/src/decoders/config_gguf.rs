@@ -59,12 +59,24 @@ impl<'a> ConfigGguf<'a> {
         self.file.tensors().contains_key(tensor)
     }
 
-    /// The scaling of rotary frequencies named in the metadata.
+    /// The scaling of rotary frequencies named in the metadata. As in llama.cpp, a factor without a
+    /// type is linear, files of 2023 have `rope.scale_linear`, and a factor of 0 is none.
     pub fn rope_scaling(&self) -> Result<Option<RopeScaling>, GgufConfigError> {
-        let factor = self.number("rope.scaling.factor")?.unwrap_or(1.0);
+        let factor = match self.number("rope.scaling.factor")? {
+            None => self.number("rope.scale_linear")?,
+            factor => factor,
+        };
+        let factor = factor.filter(|factor| *factor != 0.0).unwrap_or(1.0);
+        if !(factor.is_finite() && factor > 0.0) {
+            return Err(ConfigError::Inconsistent(format!(
+                "the rotary scaling factor is {factor}; it must be a positive number"
+            ))
+            .into());
+        }
         match self.file.text(&self.key("rope.scaling.type"))? {
-            None | Some("none") => Ok(None),
-            Some("linear") => Ok(Some(RopeScaling::Linear { factor })),
+            None if factor == 1.0 => Ok(None),
+            Some("none") => Ok(None),
+            None | Some("linear") => Ok(Some(RopeScaling::Linear { factor })),
             Some(other) => Err(ConfigError::Unsupported {
                 key: "rope.scaling.type",
                 value: format!("{other:?}"),

@@ -1,7 +1,7 @@
 //! Reads Transformers' `config.json`, key by key.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::Shape;
@@ -12,10 +12,27 @@ pub(super) struct ConfigJson(Map<String, Value>);
 
 /// A token id or a list of them, as `eos_token_id` is written.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a token id or a list of them, each at least 0"
+)]
 pub(crate) enum TokenIds {
     One(u32),
     Many(Vec<u32>),
+    /// What stands for no token in some files.
+    None(MinusOne),
+}
+
+/// The number -1.
+pub(crate) struct MinusOne;
+
+impl<'de> Deserialize<'de> for MinusOne {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match i64::deserialize(deserializer)? {
+            -1 => Ok(Self),
+            other => Err(D::Error::custom(format!("{other} is no token id"))),
+        }
+    }
 }
 
 impl TokenIds {
@@ -23,6 +40,7 @@ impl TokenIds {
         match self {
             Self::One(id) => vec![id],
             Self::Many(ids) => ids,
+            Self::None(_) => Vec::new(),
         }
     }
 }
@@ -57,20 +75,43 @@ impl ConfigJson {
         self.get("model_type")
     }
 
-    /// The rotary settings: `rope_parameters`, as Transformers 5 writes them, or `rope_scaling`.
+    /// The rotary settings: `rope_scaling`, or `rope_parameters`, as Transformers 5 writes them. If
+    /// a file has both, the first counts, as in Transformers (`convert_rope_params_to_dict`).
     pub fn rope(&self) -> Result<Map<String, Value>, ConfigError> {
-        match self.get("rope_parameters")? {
-            Some(parameters) => Ok(parameters),
-            None => self.or("rope_scaling", Map::new()),
+        let scaling: Map<String, Value> = self.or("rope_scaling", Map::new())?;
+        match scaling.is_empty() {
+            true => self.or("rope_parameters", Map::new()),
+            false => Ok(scaling),
         }
     }
 
     /// Base of the rotary frequencies, inside or next to the `rope` settings.
     pub fn rope_theta(&self, rope: &Map<String, Value>) -> Result<f64, ConfigError> {
-        match rope.get("rope_theta").and_then(Value::as_f64) {
-            Some(theta) => Ok(theta),
-            None => self.or("rope_theta", 10_000.0),
+        self.theta(rope, "rope_theta", 10_000.0)
+    }
+
+    /// `rope_theta` of the `rope` settings, or the value of `key` next to them.
+    pub fn theta(
+        &self,
+        rope: &Map<String, Value>,
+        key: &'static str,
+        default: f64,
+    ) -> Result<f64, ConfigError> {
+        match rope.get("rope_theta") {
+            None | Some(Value::Null) => self.positive(key, default),
+            Some(theta) => match f64::deserialize(theta) {
+                Ok(theta) => positive("rope_theta", theta),
+                Err(source) => Err(ConfigError::Type {
+                    key: "rope_theta",
+                    source,
+                }),
+            },
         }
+    }
+
+    /// The value of a key that must be above 0, or Transformers' default.
+    pub fn positive(&self, key: &'static str, other: f64) -> Result<f64, ConfigError> {
+        positive(key, self.or(key, other)?)
     }
 
     /// The sizes of a model with a gated MLP, named as in Llama.
@@ -140,6 +181,15 @@ impl ConfigJson {
             }
         }
         Ok(())
+    }
+}
+
+fn positive(key: &'static str, value: f64) -> Result<f64, ConfigError> {
+    match value.is_finite() && value > 0.0 {
+        true => Ok(value),
+        false => Err(ConfigError::Inconsistent(format!(
+            "`{key}` is {value}; it must be a number above 0"
+        ))),
     }
 }
 

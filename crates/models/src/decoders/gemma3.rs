@@ -106,13 +106,7 @@ impl Architecture for Gemma3Config {
                 supported: "only the frequencies of full_attention can be scaled",
             });
         }
-        let theta = |of: &Map<String, Value>, key, default| match of
-            .get("rope_theta")
-            .and_then(Value::as_f64)
-        {
-            Some(theta) => Ok(theta),
-            None => json.or(key, default),
-        };
+        let theta = |of: &Map<String, Value>, key, default| json.theta(of, key, default);
         let shape = json.shape(true)?;
         let is_sliding = match json.get::<Vec<String>>("layer_types")? {
             Some(types) => {
@@ -133,7 +127,7 @@ impl Architecture for Gemma3Config {
             }
         };
         Self {
-            rms_norm_eps: json.or("rms_norm_eps", 1e-6)?,
+            rms_norm_eps: json.positive("rms_norm_eps", 1e-6)?,
             rope_theta: theta(&global, "rope_theta", 1e6)?,
             rope_scaling: RopeScaling::from_json(&global)?,
             rope_local_base_freq: theta(&local, "rope_local_base_freq", 1e4)?,

@@ -62,7 +62,7 @@ impl Architecture for Gpt2Config {
         shape.check()?;
         Ok(Self {
             shape,
-            layer_norm_epsilon: json.or("layer_norm_epsilon", 1e-5)?,
+            layer_norm_epsilon: json.positive("layer_norm_epsilon", 1e-5)?,
         })
     }
 
@@ -158,7 +158,12 @@ impl Architecture for Gpt2Config {
                 wpe: loader.embedding("transformer.wpe", positions)?,
                 ln_f: norm("transformer.ln_f".into())?,
             },
-            lm_head: loader.output_layer("lm_head", table, shape.tie_word_embeddings)?,
+            lm_head: loader.output_layer(
+                "lm_head",
+                table,
+                shape.tie_word_embeddings,
+                "transformer.wte",
+            )?,
         })
     }
 

@@ -125,7 +125,7 @@ impl Architecture for LlamaConfig {
         Self {
             family,
             shape: json.shape(false)?,
-            rms_norm_eps: json.or("rms_norm_eps", 1e-6)?,
+            rms_norm_eps: json.positive("rms_norm_eps", 1e-6)?,
             rope_theta: json.rope_theta(&rope)?,
             rope_scaling: RopeScaling::from_json(&rope)?,
             sliding_window: window.map(|window| (window, first_windowed)),

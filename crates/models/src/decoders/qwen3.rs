@@ -55,7 +55,7 @@ impl Architecture for Qwen3Config {
         shape.head_dim = json.or("head_dim", 128)?;
         Self {
             shape,
-            rms_norm_eps: json.or("rms_norm_eps", 1e-6)?,
+            rms_norm_eps: json.positive("rms_norm_eps", 1e-6)?,
             rope_theta: json.rope_theta(&rope)?,
             rope_scaling: RopeScaling::from_json(&rope)?,
             attention_bias: json.or("attention_bias", false)?,

@@ -81,11 +81,22 @@ impl Shape {
         if let Some((key, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Err(ConfigError::Inconsistent(format!("`{key}` is 0")));
         }
+        if self.max_position_embeddings == 1 {
+            return Err(ConfigError::Inconsistent(
+                "`max_position_embeddings` is 1, so no token could see another; the minimum is 2"
+                    .into(),
+            ));
+        }
         // Far above any model, and far below what a malicious file could make us allocate.
         let limits = [
             ("num_hidden_layers", self.num_hidden_layers, 1 << 12),
             ("num_attention_heads", self.num_attention_heads, 1 << 16),
             ("head_dim", self.head_dim, 1 << 16),
+            (
+                "max_position_embeddings",
+                self.max_position_embeddings,
+                1 << 26,
+            ),
         ];
         if let Some((key, size, limit)) = limits.iter().find(|(_, size, limit)| size > limit) {
             return Err(ConfigError::Inconsistent(format!(

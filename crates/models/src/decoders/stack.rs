@@ -59,7 +59,12 @@ impl<B: StackBlock> Stack<B> {
                 embed_tokens: loader.embedding("model.embed_tokens", table)?,
                 norm: norm("model.norm")?,
             },
-            lm_head: loader.output_layer("lm_head", table, shape.tie_word_embeddings)?,
+            lm_head: loader.output_layer(
+                "lm_head",
+                table,
+                shape.tie_word_embeddings,
+                "model.embed_tokens",
+            )?,
             embedding_scale: None,
             rotary: rotary
                 .map(|frequencies| Rotary::new(frequencies, shape.max_position_embeddings))

@@ -8,7 +8,7 @@ use burn::module::Param;
 use burn::tensor::{Device, TensorData};
 
 use super::{Embedding, LayerNorm, Linear, RmsNorm};
-use crate::checkpoint::{Checkpoint, CheckpointError, reject_unexpected};
+use crate::checkpoint::{Checkpoint, CheckpointError, check_finite, reject_unexpected};
 
 /// Replaces a linear layer, given its full name.
 pub(crate) type MapLayer<'a> = dyn FnMut(&str, Linear) -> Result<Linear, CheckpointError> + 'a;
@@ -108,16 +108,25 @@ impl<'a> Loader<'a> {
     }
 
     /// An output layer [V, C] without bias, which is never mapped; `None` if it is `tied` to the
-    /// token table, of which a checkpoint may contain a copy.
+    /// token table `tokens`, of which a checkpoint may contain a copy.
     pub fn output_layer(
         &self,
         name: &str,
         shape: [usize; 2],
         tied: bool,
+        tokens: &str,
     ) -> Result<Option<Linear>, CheckpointError> {
         let weight = format!("{name}.weight");
         if tied {
-            self.asked.borrow_mut().insert(weight);
+            let read = |name: &str| self.checkpoint.tensor(&self.stored_name(name), &shape);
+            if self.contains(&weight) && read(&weight)? != read(&format!("{tokens}.weight"))? {
+                return Err(CheckpointError::Untied {
+                    path: self.checkpoint.path(),
+                    output: weight,
+                    tokens: format!("{tokens}.weight"),
+                });
+            }
+            self.asked.borrow_mut().insert(self.stored_name(&weight));
             return Ok(None);
         }
         Ok(Some(Linear::new(self.parameter(&weight, shape)?, None)))
@@ -179,6 +188,7 @@ impl<'a> Loader<'a> {
     ) -> Result<Tensor<D>, CheckpointError> {
         let name = self.stored_name(name);
         let values = self.checkpoint.tensor(&name, &shape)?;
+        check_finite(self.checkpoint, &name, &values)?;
         self.asked.borrow_mut().insert(name);
         Ok(Tensor::from_data(
             TensorData::new(values, shape),

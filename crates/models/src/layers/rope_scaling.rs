@@ -32,10 +32,15 @@ impl RopeScaling {
     /// Reads `rope_scaling` (`type` in old files) or the same keys in `rope_parameters`.
     pub(crate) fn from_json(written: &Map<String, Value>) -> Result<Option<Self>, ConfigError> {
         let number = |key: &'static str| {
-            written
-                .get(key)
-                .and_then(Value::as_f64)
-                .ok_or(ConfigError::Missing(key))
+            let value = written.get(key).ok_or(ConfigError::Missing(key))?;
+            match value.as_f64() {
+                Some(number) if number.is_finite() && number > 0.0 => Ok(number),
+                _ => Err(ConfigError::Unsupported {
+                    key,
+                    value: value.to_string(),
+                    supported: "write a number above 0",
+                }),
+            }
         };
         let kind = written
             .get("rope_type")

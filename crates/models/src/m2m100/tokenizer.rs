@@ -148,7 +148,7 @@ impl TranslationTokenizer {
 
     /// Ids of a text alone.
     pub fn pieces(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        self.inner.encode_text(text)
+        self.inner.encode(text)
     }
 
     /// [`TranslationTokenizer::pieces`] with the bytes of the text that each token stands for.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::adapter_directory::AdapterFile;
 use crate::backbone::{Backbone, BackboneNetwork};
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::checkpoint::{Checkpoint, CheckpointError, check_finite};
 use crate::classifier::{Head, HeadKind};
 use crate::encoders::EncoderModel;
 use crate::huggingface::SafetensorsCheckpoint;
@@ -247,6 +247,7 @@ pub(super) fn heads(
             HeadKind::Choices => 1,
         };
         let values = checkpoint.tensor(&name, &[rows, width])?;
+        check_finite(&checkpoint, &name, &values)?;
         let (kind, labels) = (description.kind, description.labels.clone());
         let head = Head::from_values(values, [rows, width], kind, labels, device);
         Ok((task.clone(), head))
@@ -261,5 +262,6 @@ fn tensor<const D: usize>(
     device: &Device,
 ) -> Result<Tensor<D>, CheckpointError> {
     let values = checkpoint.tensor(name, &shape)?;
+    check_finite(checkpoint, name, &values)?;
     Ok(Tensor::from_data(TensorData::new(values, shape), device))
 }

@@ -1,5 +1,6 @@
 //! Text that comes from data. A control token's name typed in it (`</s>`, `<|im_end|>`) is text:
-//! nobody but a chat template may end a turn or begin one.
+//! nobody but a chat template may end a turn or begin one. Encoders, NLLB and COMET read such names
+//! as their references do ([`Tokenizer::lay_out`], [`Tokenizer::encode`]): they have no turns.
 
 use std::ops::Range;
 
@@ -124,7 +125,7 @@ impl Tokenizer {
             return self.encode(text);
         };
         let encoding = self.guard(|| self.marked_encoding(text, mark))?;
-        Ok(encoding.get_ids().to_vec())
+        self.known(encoding.get_ids())
     }
 
     /// The encoding of a text from data, without surrounding tokens. Offsets are those of `text`.

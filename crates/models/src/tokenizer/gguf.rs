@@ -108,7 +108,21 @@ fn byte_level(file: &Gguf, tokens: &[String]) -> Result<Pipeline, TokenizerError
     let key = "tokenizer.ggml.merges";
     let merges = file.texts(key)?.ok_or_else(|| file.missing(key))?;
     let key = "tokenizer.ggml.pre";
-    let name = file.text(key)?.unwrap_or("default");
+    let name = match (file.text(key)?, file.text("general.architecture")?) {
+        (Some(name), _) => name,
+        // Files from before the key was introduced; these families have one pre-tokenizer each.
+        (None, Some("gpt2")) => "gpt-2",
+        (None, Some("qwen2")) => "qwen2",
+        (None, _) => {
+            return Err(TokenizerError::File {
+                path: file.path().to_path_buf(),
+                message: format!(
+                    "metadata key `{key}` is missing, so the file does not say how text is split \
+                     into words; convert the model again, or use a file made after April 2024"
+                ),
+            });
+        }
+    };
     let bytes = |use_regex: bool| {
         json!({
             "type": "ByteLevel",

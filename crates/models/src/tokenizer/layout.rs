@@ -32,7 +32,7 @@ impl Tokenizer {
         limit: usize,
     ) -> Result<LaidOut, TokenizerError> {
         let failed = |error: tokenizers::Error| TokenizerError::Failed(error.to_string());
-        let encode = |text: &str| self.text_encoding(text);
+        let encode = |text: &str| self.guard(|| self.inner.encode(text, false));
         let (first, second) = (encode(first)?, second.map(encode).transpose()?);
         let processor = self.inner.get_post_processor();
         let added = processor.map_or(0, |processor| processor.added_tokens(second.is_some()));

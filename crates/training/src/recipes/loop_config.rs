@@ -128,7 +128,7 @@ impl<D: LoopDefaults> LoopConfig<D> {
         let expected = "0 (no clipping) or more";
         ranges.not_negative("max_grad_norm", self.max_grad_norm, expected)?;
         ranges.count("tokens_per_batch", self.tokens_per_batch)?;
-        ranges.count("lora_rank", self.lora_rank)?;
+        ranges.rank("lora_rank", self.lora_rank)?;
         ranges.positive("lora_alpha", self.lora_alpha)?;
         ranges.fraction("lora_dropout", self.lora_dropout)?;
         let kept = self.keep_checkpoints;

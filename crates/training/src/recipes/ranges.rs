@@ -47,6 +47,11 @@ impl Ranges<'_> {
         self.check(key, n, n > 0, "at least 1")
     }
 
+    /// The rank of an adapter: above 8192 it has more weights than the layers it adapts.
+    pub fn rank(self, key: &'static str, n: usize) -> Result<(), ConfigError> {
+        self.check(key, n, (1..=8192).contains(&n), "from 1 to 8192")
+    }
+
     /// At least 0 and below 1.
     pub fn fraction(self, key: &'static str, x: f64) -> Result<(), ConfigError> {
         let within = (0.0..1.0).contains(&x);

@@ -132,7 +132,7 @@ pub enum ScoreCommand {
         #[command(flatten)]
         files: ScoreFiles,
         /// Longest word n-gram: 0 is chrF, 2 is chrF++
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, default_value_t = 0, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(..=100))]
         word_order: usize,
     },
     /// TER, as sacrebleu computes it

@@ -65,7 +65,7 @@ impl TrainConfig {
         let possible = self.method == Method::Lora || self.precision != Precision::Int8;
         let expected = "f32 or bf16 with method = \"full\": only frozen weights can be int8";
         ranges.check("precision", self.precision, possible, expected)?;
-        ranges.count("lora_rank", self.lora_rank)?;
+        ranges.rank("lora_rank", self.lora_rank)?;
         ranges.fraction("lora_dropout", self.lora_dropout)
     }
 

@@ -1,23 +1,23 @@
-//! Whatever bytes a model file holds: a model or an error, never a panic, and no more memory than
-//! a few times the file.
-
-mod damage;
+//! Weights: safetensors and their index, GGUF, PyTorch.
 
 use std::fs;
 use std::sync::atomic::Ordering;
 
 use burn::tensor::Device;
-use damage::{LARGEST, damage, damaged, reference};
 use models::LanguageModel;
 use models::checkpoint::Checkpoint;
 use models::huggingface::SafetensorsCheckpoint;
+use models::pytorch::{PytorchCheckpoint, plain_data};
 use proptest::prelude::*;
+
+use crate::damage::{LARGEST, damage, damaged, reference};
+use crate::rounds;
 
 /// More than any of these files can ask for with reason.
 const MUCH: usize = 64 << 20;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(rounds(400))]
 
     #[test]
     fn damaged_safetensors_are_read_or_refused(
@@ -72,5 +72,29 @@ proptest! {
         LARGEST.store(0, Ordering::Relaxed);
         let _ = LanguageModel::load(&path, &Device::flex());
         prop_assert!(LARGEST.load(Ordering::Relaxed) < MUCH);
+    }
+    #[test]
+    fn damaged_pytorch_files_are_read_or_refused(
+        file in 0usize..2,
+        damage in damage(),
+        length in prop_oneof![3 => Just(1.0), 1 => 0.0..1.0f64],
+    ) {
+        let whole = fs::read(reference(["pytorch/zip.ckpt", "pytorch/legacy.ckpt"][file])).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.ckpt");
+        fs::write(&path, damaged(&whole, &damage, length)).unwrap();
+        LARGEST.store(0, Ordering::Relaxed);
+        let _ = plain_data(&path, "hyper_parameters");
+        let files = std::slice::from_ref(&path);
+        for key in [None, Some("state_dict")] {
+            let Ok(checkpoint) = PytorchCheckpoint::open(&path, files, key) else {
+                continue;
+            };
+            for name in checkpoint.names() {
+                let shape = checkpoint.shape(&name).unwrap_or_default();
+                let _ = checkpoint.tensor(&name, &shape);
+            }
+        }
+        prop_assert!(LARGEST.load(Ordering::Relaxed) < 1 << 30);
     }
 }
