@@ -106,15 +106,20 @@ fn find(run: &Path, folder: &Path, found: &mut Found) -> Result<()> {
             if kind.is_dir() && is_finished {
                 checkpoint(&path, found)?;
             }
-        } else if kind.is_symlink() && name == "best" && has_checkpoints && is_finished {
-            found.files.push(path);
-        } else if kind.is_file() && name.ends_with(".incomplete") {
+        } else if is_left_over(kind.is_file(), &name)
+            || kind.is_symlink() && name == "best" && has_checkpoints && is_finished
+        {
             found.files.push(path);
         } else if kind.is_dir() {
             find(run, &path, found)?;
         }
     }
     Ok(())
+}
+
+/// Whether it is an atomic file that a killed process did not finish.
+fn is_left_over(is_file: bool, name: &str) -> bool {
+    is_file && name.ends_with(".incomplete")
 }
 
 fn is_checkpoint(path: &Path) -> bool {

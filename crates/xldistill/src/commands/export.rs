@@ -97,7 +97,12 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
             (output.clone(), true)
         }
     };
-    let equal = compare(&model, &written, exact)?;
+    let equal = compare(&model, &written, exact).inspect_err(|_| {
+        // A file that answers wrongly is worse than none.
+        if numbers.is_some() {
+            let _ = std::fs::remove_file(&written);
+        }
+    })?;
     let prompts = PROMPTS.len();
     eprintln!(
         "wrote {}: read again, the same token ids, and {equal} of {prompts} greedy answers are the same",

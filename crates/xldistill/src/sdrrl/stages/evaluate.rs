@@ -14,6 +14,7 @@ use super::{mix, train};
 use crate::checks::Checks;
 use crate::run::Run;
 use crate::sdrrl::config::Config;
+use crate::sdrrl::model_card;
 use crate::stages::{Finished, Stage};
 
 /// Name of the stage.
@@ -70,15 +71,22 @@ impl Stage<Config> for Evaluate {
     }
 
     fn work(&self, run: &Run<'_, Config>) -> Result<String> {
-        let (source, place, mut tasks) = (run.config.source, run.place()?, 0);
+        let (source, place, mut both) = (run.config.source, run.place()?, Vec::new());
         each(run, |which, subject, material, config| {
             let key = || suite::key(subject, source, material, config);
             let folder = place.folder(&format!("{NAME}/{which}"), key)?;
             let results =
                 suite::evaluate(subject, source, material, config, &folder, run.progress)?;
-            tasks += results.xldistill.tasks.len();
+            both.push(results);
             Ok(())
         })?;
+        if let [before, after] = &both[..] {
+            model_card::write(run, Some([before, after]))?;
+        }
+        let tasks: usize = both
+            .iter()
+            .map(|results| results.xldistill.tasks.len())
+            .sum();
         Ok(format!("{tasks} tasks"))
     }
 }
