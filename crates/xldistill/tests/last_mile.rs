@@ -113,7 +113,7 @@ fn an_adapter_is_merged_and_moved() {
         assert!(out.join(file).is_file(), "{to}");
         assert!(out.join("tokenizer.json").is_file(), "{to}");
     }
-    // Its tokenizer drops letters that it has no token for, which none of llama.cpp's does.
+    // Its tokenizer splits text as Qwen 2's does, but without composing letters first (NFC).
     let out = folder.path().join("gguf");
     let out_text = out.display().to_string();
     let refused = output(
