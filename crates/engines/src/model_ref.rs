@@ -51,7 +51,7 @@ impl ModelRef {
                     download(&self.written)
                 )
             }
-            _ => String::new(),
+            _ => "; docs/models.md says where models come from".to_owned(),
         };
         Err(format!("{} does not exist{hint}", self.path.display()))
     }

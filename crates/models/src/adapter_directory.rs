@@ -168,6 +168,14 @@ fn read_one(directory: &Path) -> Result<(Written, PathBuf), AdapterError> {
     Ok((written, base))
 }
 
+/// The base model of the adapter in `directory`; `None` if there is no adapter.
+pub fn base_of_adapter(directory: &Path) -> Result<Option<PathBuf>, AdapterError> {
+    match directory.join(ADAPTER_CONFIG).is_file() {
+        true => Ok(Some(read(directory)?.1)),
+        false => Ok(None),
+    }
+}
+
 fn base_error(directory: &Path) -> impl Fn(LoadError) -> AdapterError {
     move |source| AdapterError::Base {
         path: directory.into(),

@@ -4,6 +4,7 @@ mod encoder;
 pub(crate) mod files;
 mod gguf;
 mod modelfile;
+mod original_format;
 pub(crate) mod weights;
 
 use std::path::{Path, PathBuf};
@@ -19,10 +20,12 @@ use crate::huggingface::SINGLE;
 use crate::language_model::LanguageModel;
 use crate::tokenizer::TokenizerError;
 
+pub use crate::adapter_directory::base_of_adapter;
 pub use encoder::save_encoder;
 use files::Folder;
 pub use gguf::{GgufNumbers, save_gguf};
 pub use modelfile::modelfile;
+pub use original_format::stored_format;
 pub use weights::StoredFormat;
 
 /// Why a model could not be written.

@@ -7,6 +7,7 @@
 //! come from the seed and its own prompt.
 
 mod sampling;
+mod stream;
 
 use std::collections::VecDeque;
 
@@ -15,6 +16,7 @@ use burn::tensor::{Int, TensorData};
 use kernels::{KvCache, Segments, Slot};
 
 pub use sampling::Sampling;
+pub use stream::stream;
 
 use crate::language_model::LanguageModel;
 

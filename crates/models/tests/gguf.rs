@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use kernels::Segments;
 use models::checkpoint::Checkpoint;
 use models::decoders::Config;
+use models::export::{GgufNumbers, modelfile, save_gguf};
 use models::gguf::{BlockFormat, Gguf, dequantize};
 use models::huggingface::SafetensorsCheckpoint;
 use models::tokenizer::Tokenizer;
@@ -92,6 +93,62 @@ fn token_ids_and_decoded_text() {
             assert_eq!(decoded, model.decoded[index], "{name}: {text:?}");
         }
     }
+}
+
+/// BPE with a named pre-tokenizer, and SentencePiece with scores.
+#[test]
+fn a_written_file_has_the_same_token_ids_and_almost_the_same_model() {
+    let texts = expected().texts;
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["bpe", "spm"] {
+        let path = reference().join(format!("{name}.gguf"));
+        let model = LanguageModel::load(path, &Device::flex()).unwrap();
+        for (numbers, tolerance) in [
+            (GgufNumbers::F32, 0.0),
+            (GgufNumbers::F16, 0.01),
+            (GgufNumbers::Bf16, 0.05),
+            (GgufNumbers::Q8_0, 0.1),
+        ] {
+            let file = format!("{name}-{numbers}.gguf");
+            save_gguf(&model, folder.path(), &file, numbers).unwrap();
+            let again = LanguageModel::load(folder.path().join(&file), &Device::flex()).unwrap();
+            assert_eq!(again.config, model.config, "{file}");
+            assert_eq!(again.stop_tokens, model.stop_tokens, "{file}");
+            assert_eq!(
+                again.tokenizer.special(),
+                model.tokenizer.special(),
+                "{file}"
+            );
+            let source = |model: &LanguageModel| {
+                let template = model.chat_template.as_ref();
+                template.map(|template| template.source().to_owned())
+            };
+            assert_eq!(source(&again), source(&model), "{file}");
+            for text in &texts {
+                let ids = |model: &LanguageModel| model.tokenizer.encode_plain(text).unwrap();
+                assert_eq!(ids(&again), ids(&model), "{file}: {text:?}");
+            }
+            let hidden = |model: &LanguageModel| -> Vec<f32> {
+                let hidden = model
+                    .network
+                    .forward(&[5, 300, 7, 260], &Segments::single(4));
+                hidden.into_data().iter::<f32>().collect()
+            };
+            for (a, b) in hidden(&again).iter().zip(hidden(&model)) {
+                assert!((a - b).abs() <= tolerance, "{file}: {a} instead of {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_modelfile_has_the_parts_around_turns_and_the_tokens_that_end_them() {
+    let model = LanguageModel::load(reference().join("bpe.gguf"), &Device::flex()).unwrap();
+    let text = modelfile(&model, "a.gguf");
+    assert!(text.starts_with("FROM ./a.gguf\n"), "{text}");
+    assert!(text.contains("PARAMETER stop \"<|im_end|>\"\n"), "{text}");
+    let turn = "{{ $m.Content }}<|im_end|>\n<|im_start|>assistant\n";
+    assert!(text.contains(turn), "{text}");
 }
 
 #[test]

@@ -3,16 +3,17 @@
 mod classifiers;
 mod comparisons;
 mod keys;
+mod models;
 mod texts;
 
 use std::path::PathBuf;
 
+use ::models::{ComputeDevice, LanguageModel, Precision, WeightForm};
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use corpus::language::Language;
 use engines::model_ref::ModelRef;
-use models::{ComputeDevice, LanguageModel, Precision, WeightForm};
 
 use crate::config_file::ConfigError;
 use crate::system::{SystemConfig, SystemName};
@@ -21,6 +22,7 @@ use crate::systems::{StageCommand, stage_commands};
 pub use classifiers::{ExportEmbeddingsArguments, PredictArguments};
 pub use comparisons::{CompareArguments, GridArguments};
 pub use keys::flag;
+pub use models::{ChatArguments, CleanArguments, ExportArguments, ExportFormat};
 pub use texts::{
     EstimateQualityArguments, IdentifyArguments, ScoreCommand, ScoreFiles, TranslateTextArguments,
 };
@@ -65,6 +67,12 @@ pub enum Command {
     Inspect(ConfigArguments),
     /// Answer prompts with an LLM: one JSON line per prompt
     Generate(GenerateArguments),
+    /// Talk to an LLM in the terminal
+    Chat(ChatArguments),
+    /// Write a trained model for other programs: GGUF, a merged model, a PEFT adapter
+    Export(ExportArguments),
+    /// Delete the checkpoints of a finished run, and what killed processes left behind
+    Clean(CleanArguments),
     /// Perplexity of each line of standard input
     Perplexity(PerplexityArguments),
     /// Translate standard input, line by line
@@ -123,6 +131,10 @@ pub fn command() -> clap::Command {
             true => RunArguments::augment_args(command),
             false => ConfigArguments::augment_args(command),
         };
+        let command = match stage.command {
+            "evaluate" => ModelToEvaluate::augment_args(command),
+            _ => command,
+        };
         command.about(format!("Run one stage: {}", stage.about.join("; ")))
     };
     let command = clap::Command::new("xldistill")
@@ -172,6 +184,15 @@ impl ConfigArguments {
         let device = self.device.map(|device| format!("device={device}"));
         self.overrides.iter().cloned().chain(device).collect()
     }
+}
+
+/// The additional argument of `xldistill evaluate`.
+#[derive(Debug, Args)]
+pub struct ModelToEvaluate {
+    /// Evaluate this model instead of those of the run: Hugging Face directory, PEFT adapter or GGUF
+    /// file
+    #[arg(long, value_name = "PATH")]
+    pub model: Option<ModelRef>,
 }
 
 /// A config and the shard to run.

@@ -1,9 +1,13 @@
 //! The commands, one per file.
 
 pub mod calibrate;
+pub mod chat;
+pub mod clean;
 pub mod compare;
 pub mod doctor;
 pub mod estimate_quality;
+pub mod evaluate_model;
+pub mod export;
 pub mod export_embeddings;
 pub mod generate;
 pub mod grid;

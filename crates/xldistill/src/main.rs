@@ -33,7 +33,7 @@ use std::{
     process::ExitCode,
 };
 
-use arguments::{Command, ConfigArguments, Output, RunArguments};
+use arguments::{Command, ConfigArguments, ModelToEvaluate, Output, RunArguments};
 use clap::{ArgMatches, FromArgMatches};
 use config_file::ConfigError;
 use terminal::Terminal;
@@ -72,6 +72,11 @@ fn run(matches: &ArgMatches, terminal: &Terminal) -> anyhow::Result<()> {
                 shard: None,
             },
         };
+        if command == "evaluate"
+            && let Some(model) = read::<ModelToEvaluate>(matches).model
+        {
+            return commands::evaluate_model::run(&arguments.config, &model, terminal);
+        }
         return commands::run::stages(&arguments, Some(command), Some(command), false, terminal);
     }
     match read::<Command>(matches) {
@@ -92,6 +97,9 @@ fn run(matches: &ArgMatches, terminal: &Terminal) -> anyhow::Result<()> {
         Command::Plan(arguments) => commands::plan::run(&arguments),
         Command::Inspect(config) => commands::inspect::run(&config),
         Command::Generate(arguments) => commands::generate::run(&arguments, terminal),
+        Command::Chat(arguments) => commands::chat::run(&arguments),
+        Command::Export(arguments) => commands::export::run(&arguments),
+        Command::Clean(arguments) => commands::clean::run(&arguments),
         Command::Perplexity(arguments) => commands::perplexity::run(&arguments),
         Command::TranslateText(arguments) => commands::translate_text::run(arguments),
         Command::Identify(arguments) => commands::identify::run(arguments),

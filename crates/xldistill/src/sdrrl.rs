@@ -2,6 +2,7 @@
 
 pub mod config;
 mod engines;
+mod model_card;
 pub mod stages;
 mod texts;
 

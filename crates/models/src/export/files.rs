@@ -81,9 +81,17 @@ impl Folder {
     ) -> Result<(), ExportError> {
         let path = self.0.join(name);
         let partial = self.0.join(format!("{name}.partial"));
-        write(&partial)
-            .and_then(|()| {
+        // As readable as any new file, whatever the writer makes of it: safetensors' own is closed to
+        // other users.
+        let mode = File::create(&partial)
+            .and_then(|file| file.metadata())
+            .map(|metadata| metadata.permissions());
+        mode.map_err(|error| error.to_string())
+            .and_then(|mode| {
+                write(&partial)?;
                 let file = File::open(&partial).map_err(|error| error.to_string())?;
+                file.set_permissions(mode)
+                    .map_err(|error| error.to_string())?;
                 file.sync_all().map_err(|error| error.to_string())?;
                 std::fs::rename(&partial, &path).map_err(|error| error.to_string())
             })

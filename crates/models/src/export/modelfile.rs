@@ -19,6 +19,7 @@ pub fn modelfile(model: &LanguageModel, file: &str) -> String {
     let _ = writeln!(text, "PARAMETER num_ctx {}", length.min(8192));
     let template = model.chat_template.as_ref();
     let bos = model.tokenizer.special().bos.as_deref();
+    let bos = bos.filter(|_| adds_bos(model));
     match template.and_then(|template| go_template(template, bos)) {
         Some(template) => {
             let _ = writeln!(text, "TEMPLATE \"\"\"{template}\"\"\"");
@@ -29,6 +30,12 @@ pub fn modelfile(model: &LanguageModel, file: &str) -> String {
         None => text.push_str("TEMPLATE \"{{ .Prompt }}\"\n"),
     }
     text
+}
+
+/// Whether the first token is added to every text, so that it must not stand in the template.
+fn adds_bos(model: &LanguageModel) -> bool {
+    let ids = model.tokenizer.encode_plain("a").unwrap_or_default();
+    ids.first().copied() == model.tokenizer.bos_id()
 }
 
 const SYSTEM: &str = "SYSTEMGOESHERE";

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use models::LanguageModel;
 use models::decoders::Config;
-use models::export::{StoredFormat, save_huggingface, save_peft_adapter};
+use models::export::{GgufNumbers, StoredFormat, save_gguf, save_huggingface, save_peft_adapter};
 use serde_json::Value;
 
 use crate::Beside::{Adapter, Gguf, OlderConfig};
@@ -53,6 +53,51 @@ fn a_gguf_file_holds_the_same_model() {
         let generated = continue_greedily(&fixture.network, &expected.sequences, new);
         assert_eq!(generated, expected.generated, "{name}");
     }
+}
+
+/// The files of the `gguf` package hold the conventions of llama.cpp's converter: names, the order of
+/// rows, transposed and shifted weights, divisors of frequencies.
+#[test]
+fn a_written_gguf_file_holds_the_same_tensors() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in with(Gguf) {
+        let path = reference(&format!("{name}.gguf"));
+        let model = LanguageModel::load(&path, &Device::flex()).unwrap();
+        let own = format!("{}.gguf", name.replace('/', "-"));
+        save_gguf(&model, folder.path(), &own, GgufNumbers::F32).unwrap();
+        let [expected, found] =
+            [path, folder.path().join(&own)].map(|path| models::gguf::Gguf::open(path).unwrap());
+        let names = |file: &models::gguf::Gguf| {
+            let mut names: Vec<_> = file.tensors().keys().cloned().collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&found), names(&expected), "{name}");
+        for (tensor, info) in expected.tensors() {
+            let written = &found.tensors()[tensor];
+            assert_eq!(written.shape, info.shape, "{name}: {tensor}");
+            assert_eq!(
+                found.values(written),
+                expected.values(info),
+                "{name}: {tensor}"
+            );
+        }
+        let again = LanguageModel::load(folder.path().join(&own), &Device::flex()).unwrap();
+        assert_eq!(again.network.config(), model.network.config(), "{name}");
+        assert_eq!(again.stop_tokens, model.stop_tokens, "{name}");
+        let [found, expected] =
+            [again, model].map(|model| values(Fixture::of(model.network, name).hidden()));
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[test]
+fn what_llama_cpp_would_compute_otherwise_is_not_written() {
+    let model = LanguageModel::load(reference("gemma3/scaled"), &Device::flex()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let refused = save_gguf(&model, folder.path(), "a.gguf", GgufNumbers::F32);
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("every sixth block"), "{message}");
 }
 
 /// What PEFT calls a parameter of an adapter.

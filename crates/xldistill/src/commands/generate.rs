@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::{Result, bail};
 use corpus::progress::Progress;
 use models::{
+    LanguageModel,
     chat_template::Message,
     generation::{FinishReason, GenerationOptions, Sampling, generate},
 };
@@ -12,13 +13,27 @@ use serde_json::json;
 
 use crate::{arguments::GenerateArguments, lines, terminal::Terminal};
 
-/// Answers all prompts, in order.
+/// Answers all prompts, in order: those of a file at once, those of a pipe as they come.
 pub fn run(arguments: &GenerateArguments, terminal: &Terminal) -> Result<()> {
-    let prompts = match &arguments.prompts {
-        Some(path) => lines::of_file(path)?,
-        None => lines::of_standard_input()?,
-    };
+    let prompts = arguments
+        .prompts
+        .as_deref()
+        .map(lines::of_file)
+        .transpose()?;
     let model = arguments.model.load()?;
+    match prompts {
+        Some(prompts) => answer(&model, &prompts, arguments, terminal),
+        None => lines::as_they_come()
+            .try_for_each(|prompts| answer(&model, &prompts?, arguments, terminal)),
+    }
+}
+
+fn answer(
+    model: &LanguageModel,
+    prompts: &[String],
+    arguments: &GenerateArguments,
+    terminal: &Terminal,
+) -> Result<()> {
     let encode = |prompt: &String| -> Result<Vec<u32>> {
         if arguments.raw {
             return Ok(model.tokenizer.encode_raw(prompt)?);
@@ -51,7 +66,7 @@ pub fn run(arguments: &GenerateArguments, terminal: &Terminal) -> Result<()> {
         ignore_stop_tokens: false,
     };
     terminal.begin("generate", Some(prompts.len() as u64));
-    let generated = generate(&model, &ids, &options, &mut |done| {
+    let generated = generate(model, &ids, &options, &mut |done| {
         terminal.advance(done as u64)
     });
     terminal.end();

@@ -1,6 +1,6 @@
 //! Evaluates the LLM before and after training.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use artefacts::Key;
@@ -14,6 +14,7 @@ use super::{mix, train};
 use crate::checks::Checks;
 use crate::run::Run;
 use crate::sdrrl::config::Config;
+use crate::sdrrl::model_card;
 use crate::sdrrl::texts::Texts;
 use crate::stages::{Finished, Stage};
 
@@ -78,15 +79,22 @@ impl Stage<Config> for Evaluate {
     }
 
     fn work(&self, run: &Run<'_, Config>) -> Result<String> {
-        let (source, place, mut tasks) = (run.config.source, run.place()?, 0);
+        let (source, place, mut both) = (run.config.source, run.place()?, Vec::new());
         each(run, |which, subject, material, config| {
             let key = || suite::key(subject, source, material, config);
             let folder = place.folder(&format!("{NAME}/{which}"), key)?;
             let results =
                 suite::evaluate(subject, source, material, config, &folder, run.progress)?;
-            tasks += results.xldistill.tasks.len();
+            both.push(results);
             Ok(())
         })?;
+        if let [before, after] = &both[..] {
+            model_card::write(run, Some([before, after]))?;
+        }
+        let tasks: usize = both
+            .iter()
+            .map(|results| results.xldistill.tasks.len())
+            .sum();
         Ok(format!("{tasks} tasks"))
     }
 }
@@ -114,6 +122,38 @@ fn each(
         action(which, &subject, &material, &config)?;
     }
     Ok(())
+}
+
+/// Evaluates the LLM at `model`, whatever the run has trained, into a folder named after it beside
+/// the two evaluations of the run; returns the folder. The run's held-out examples are used if they
+/// are there.
+pub fn evaluate_model(run: &Run<'_, Config>, model: &Path) -> Result<(PathBuf, Results)> {
+    let config = run.config.evaluate.tasks();
+    let examples = Some(mix::held_out_file(run)).filter(|file| file.is_file());
+    let material = EvaluationMaterial::load(&material(run, examples))?;
+    let identifier = run.config.identify.open()?;
+    let llm = run.evaluated(model)?;
+    let subject = Subject {
+        answerer: &llm,
+        scorer: Some(&llm),
+        identifier: identifier.as_ref(),
+    };
+    let source = run.config.source;
+    let key = || suite::key(&subject, source, &material, &config);
+    let place = run.place()?;
+    let folder = place.folder(&format!("{NAME}/{}", folder_name(model)), key)?;
+    let results = suite::evaluate(&subject, source, &material, &config, &folder, run.progress)?;
+    Ok((folder, results))
+}
+
+/// The last two parts of the model's path, so that the models of two runs differ.
+fn folder_name(model: &Path) -> String {
+    let path = std::path::absolute(model).unwrap_or_else(|_| model.to_owned());
+    let parts = path.iter().rev().take(2).map(|part| part.to_string_lossy());
+    let mut parts: Vec<_> = parts.collect();
+    parts.reverse();
+    let odd = |character: char| !character.is_alphanumeric() && !"-_.".contains(character);
+    format!("model-{}", parts.join("_").replace(odd, "_"))
 }
 
 /// The files of the held-out material.

@@ -14,6 +14,7 @@ use crate::checks::Checks;
 use crate::run::Run;
 use crate::sdrrl::MODEL;
 use crate::sdrrl::config::Config;
+use crate::sdrrl::model_card;
 use crate::stages::Stage;
 
 /// Name of the stage.
@@ -79,6 +80,7 @@ impl Stage<Config> for Train {
             output: &output,
         };
         let summary = fine_tune::fine_tune(model, train, held_out, config, &places, progress)?;
+        model_card::write(run, None)?;
         Ok(summary.to_string())
     }
 }

@@ -1,0 +1,162 @@
+//! `xldistill clean`: deletes what a finished run no longer needs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use artefacts::{Lock, MANIFEST_FILE};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::arguments::CleanArguments;
+
+/// The part of a checkpoint's `trainer_state.json` that names its files.
+#[derive(Deserialize)]
+struct StateFile {
+    files: BTreeMap<String, Value>,
+}
+
+const STATE_FILE: &str = "trainer_state.json";
+
+/// Deletes, or shows, the checkpoints of finished trainings and the files that killed processes
+/// left behind. Files that the program did not write stay.
+pub fn run(arguments: &CleanArguments) -> Result<()> {
+    let run = &arguments.run;
+    if !run.join("config.toml").is_file() {
+        bail!(
+            "{} is not the folder of a run: it has no config.toml",
+            run.display()
+        );
+    }
+    let mut found = Found::default();
+    find(run, run, &mut found)?;
+    // Nobody works in these folders while files disappear from them.
+    let locks = found.folders.iter().map(|folder| Lock::whole(folder));
+    let _locks = locks.collect::<Result<Vec<_>, _>>()?;
+    let mut bytes = 0;
+    for file in &found.files {
+        bytes += fs::symlink_metadata(file).map_or(0, |data| data.len());
+        println!("{}", file.display());
+        if !arguments.dry_run {
+            let removed = fs::remove_file(file);
+            removed.with_context(|| format!("cannot delete {}", file.display()))?;
+        }
+    }
+    if !arguments.dry_run {
+        // A folder with a file of somebody else stays.
+        let folders = found
+            .emptied
+            .iter()
+            .filter(|folder| fs::remove_dir(folder).is_err());
+        for folder in folders {
+            eprintln!("{} stays: it holds other files", folder.display());
+        }
+    }
+    for reason in &found.kept {
+        eprintln!("{reason}");
+    }
+    let (count, size) = (found.files.len(), readable(bytes));
+    match arguments.dry_run {
+        true => eprintln!("{count} files, {size}; without --dry-run they are deleted"),
+        false => eprintln!("{count} files deleted, {size} freed"),
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Found {
+    /// Files to delete.
+    files: Vec<PathBuf>,
+    /// Folders that are empty then, innermost first.
+    emptied: Vec<PathBuf>,
+    /// Folders in which processes work.
+    folders: Vec<PathBuf>,
+    /// What stays, and why.
+    kept: Vec<String>,
+}
+
+/// Looks through `folder`; links are not followed, since they lead out of the run.
+fn find(run: &Path, folder: &Path, found: &mut Found) -> Result<()> {
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(|| format!("cannot read {}", folder.display()))?;
+        paths.push((entry.path(), entry.file_type()?));
+    }
+    paths.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let has_checkpoints = paths.iter().any(|(path, _)| is_checkpoint(path));
+    let is_finished = folder.join(MANIFEST_FILE).is_file()
+        && [folder, run]
+            .iter()
+            .any(|place| place.join("model").is_dir());
+    if folder.join(".lock").exists() {
+        found.folders.push(folder.to_owned());
+    }
+    if has_checkpoints && !is_finished {
+        found.kept.push(format!(
+            "{}: the checkpoints stay, since the training is not finished",
+            folder.display()
+        ));
+    }
+    for (path, kind) in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if is_checkpoint(&path) {
+            if kind.is_dir() && is_finished {
+                checkpoint(&path, found)?;
+            }
+        } else if is_left_over(kind.is_file(), &name)
+            || kind.is_symlink() && name == "best" && has_checkpoints && is_finished
+        {
+            found.files.push(path);
+        } else if kind.is_dir() {
+            find(run, &path, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is an atomic file that a killed process did not finish.
+fn is_left_over(is_file: bool, name: &str) -> bool {
+    is_file && name.ends_with(".incomplete")
+}
+
+fn is_checkpoint(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let number = name.strip_prefix("checkpoint-");
+    number.is_some_and(|number| number.parse::<u64>().is_ok())
+}
+
+/// Adds the files that a checkpoint lists as its own.
+fn checkpoint(folder: &Path, found: &mut Found) -> Result<()> {
+    let state = folder.join(STATE_FILE);
+    let text = fs::read(&state).ok();
+    let listed = text.and_then(|text| serde_json::from_slice::<StateFile>(&text).ok());
+    let Some(StateFile { files }) = listed else {
+        found.kept.push(format!(
+            "{} stays: {STATE_FILE}, which lists its files, cannot be read",
+            folder.display()
+        ));
+        return Ok(());
+    };
+    let own = files
+        .keys()
+        .filter(|name| Path::new(name).components().count() == 1);
+    let own = own
+        .map(|name| folder.join(name))
+        .filter(|path| path.is_file());
+    found.files.extend(own);
+    found.files.push(state);
+    found.emptied.push(folder.to_owned());
+    Ok(())
+}
+
+/// A readable size: `12 MB`.
+fn readable(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}

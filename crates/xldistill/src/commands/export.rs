@@ -1,0 +1,199 @@
+//! `xldistill export`: a model in another format, checked by reading it again.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
+use models::LanguageModel;
+use models::export::{
+    GgufNumbers, StoredFormat, base_of_adapter, modelfile, save_gguf, save_huggingface,
+    save_peft_adapter, save_tokenizer, stored_format,
+};
+use models::generation::{GenerationOptions, generate};
+
+use crate::arguments::{ExportArguments, ExportFormat};
+use crate::config_file::ConfigError;
+
+/// Texts whose token ids must be the same in both formats: words, case, digits, spaces, line ends,
+/// scripts, combining marks, symbols.
+const PROBES: [&str; 8] = [
+    "The quick brown fox jumps over 13 lazy dogs, doesn't it?",
+    "Olá! O coração do João não está à venda: R$ 1.234,56.",
+    "  two spaces,\ttab\n\nblank line\r\nand an end ",
+    "Zażółć gęślą jaźń — „cytat” … 100 %",
+    "Привет, мир! Γειά σου Κόσμε. שלום עולם",
+    "日本語のテキスト、中文文本。한국어 텍스트",
+    "नमस्ते दुनिया 😀👩‍👩‍👧 e\u{301}",
+    "fn main() { println!(\"{}\", 1_000); } // ''s'",
+];
+
+/// Prompts whose greedy answers are compared.
+const PROMPTS: [&str; 3] = [
+    "The capital of France is",
+    "Uma receita simples:",
+    "1, 2, 3, 4,",
+];
+
+/// Writes the model and compares what is read back with what was written.
+pub fn run(arguments: &ExportArguments) -> Result<()> {
+    arguments.model.check().map_err(anyhow::Error::msg)?;
+    if let Ok(mut entries) = std::fs::read_dir(&arguments.output)
+        && entries.next().is_some()
+    {
+        bail!(
+            "{} is not empty; name a new folder, since nothing is overwritten",
+            arguments.output.display()
+        );
+    }
+    let numbers = arguments.numbers.as_deref();
+    let base = base_of_adapter(&arguments.model)?;
+    match (arguments.to, &base) {
+        (ExportFormat::Peft, None) => bail!(
+            "{} is no PEFT adapter, and a model's difference from its base has no low rank; train with `method = \"lora\"`, or use --to merged",
+            arguments.model.display()
+        ),
+        (ExportFormat::Gguf | ExportFormat::Merged, _) if arguments.base.is_some() => {
+            return Err(ConfigError("--base: goes with --to peft".into()).into());
+        }
+        (ExportFormat::Peft, _) if numbers.is_some_and(|numbers| numbers != "f32") => {
+            return Err(ConfigError("--type: an adapter is written in f32".into()).into());
+        }
+        _ => {}
+    }
+    let stored = match (arguments.to, numbers) {
+        (ExportFormat::Merged, None) => Some(stored_format(&arguments.model)?),
+        (ExportFormat::Merged, Some(name)) => Some(stored_by_name(name)?),
+        _ => None,
+    };
+    let numbers = match (arguments.to, numbers) {
+        (ExportFormat::Gguf, None) => Some(GgufNumbers::F16),
+        (ExportFormat::Gguf, Some(name)) => {
+            let parsed = name
+                .parse()
+                .map_err(|error| ConfigError(format!("--type: {error}")))?;
+            Some(parsed)
+        }
+        _ => None,
+    };
+    let model = LanguageModel::load(&arguments.model, &Device::flex())?;
+    let output = &arguments.output;
+    let name = name_of(&arguments.model);
+    let (written, exact) = match (numbers, stored, base) {
+        (Some(numbers), ..) => {
+            let file = format!("{name}-{numbers}.gguf");
+            save_gguf(&model, output, &file, numbers)?;
+            write(&output.join("Modelfile"), &modelfile(&model, &file))?;
+            (output.join(file), numbers == GgufNumbers::F32)
+        }
+        (None, Some(format), _) => {
+            save_huggingface(&model, output, format)?;
+            (output.clone(), format == StoredFormat::F32)
+        }
+        (None, None, base) => {
+            let base = arguments.base.as_deref().map(Path::to_path_buf).or(base);
+            let base = base.context("an adapter has a base model")?;
+            save_tokenizer(&model, output)?;
+            save_peft_adapter(&model, &base, output)?;
+            (output.clone(), true)
+        }
+    };
+    let equal = compare(&model, &written, exact).inspect_err(|_| {
+        // A file that answers wrongly is worse than none.
+        if numbers.is_some() {
+            let _ = std::fs::remove_file(&written);
+        }
+    })?;
+    let prompts = PROMPTS.len();
+    eprintln!(
+        "wrote {}: read again, the same token ids, and {equal} of {prompts} greedy answers are the same",
+        written.display()
+    );
+    if equal < prompts {
+        eprintln!("(rounding to fewer bits changes some; --type f32 is exact)");
+    }
+    Ok(())
+}
+
+fn stored_by_name(name: &str) -> Result<StoredFormat> {
+    match name.to_ascii_lowercase().as_str() {
+        "f32" => Ok(StoredFormat::F32),
+        "f16" => Ok(StoredFormat::F16),
+        "bf16" => Ok(StoredFormat::BF16),
+        _ => {
+            let message = format!(
+                "--type: {name:?} is not a number format of safetensors; use f32, f16 or bf16"
+            );
+            Err(ConfigError(message).into())
+        }
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A name for the file: that of the model's folder, and of the folder above if it says nothing.
+fn name_of(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let part = |path: &Path| {
+        path.file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+    };
+    let own = part(&path).unwrap_or_else(|| "model".into());
+    match (own.as_str(), path.parent().and_then(part)) {
+        ("model" | "adapter" | "model-merged", Some(run)) => run,
+        _ => own,
+    }
+}
+
+/// Fails if the model at `written` has other token ids, or, if it is `exact`, other answers; returns
+/// how many answers are equal.
+fn compare(model: &LanguageModel, written: &Path, exact: bool) -> Result<usize> {
+    let again = LanguageModel::load(written, &Device::flex())
+        .with_context(|| format!("{} was written but cannot be read", written.display()))?;
+    for text in PROBES {
+        let [before, after] = [model, &again].map(|model| model.tokenizer.encode_plain(text));
+        if before? != after? {
+            bail!(
+                "{}: its token ids for {text:?} differ from the original's: the format cannot describe this tokenizer; use --to merged",
+                written.display()
+            );
+        }
+    }
+    let prompts: Vec<Vec<u32>> = PROMPTS
+        .iter()
+        .map(|prompt| model.tokenizer.encode_plain(prompt))
+        .collect::<Result<_, _>>()?;
+    let options = GenerationOptions {
+        max_new_tokens: 16,
+        ..GenerationOptions::default()
+    };
+    let [before, after] =
+        [model, &again].map(|model| generate(model, &prompts, &options, &mut |_| {}));
+    let equal = before
+        .iter()
+        .zip(&after)
+        .filter(|(a, b)| a.ids == b.ids)
+        .count();
+    if exact && equal < prompts.len() {
+        bail!(
+            "{}: {} of {} greedy answers differ from the original's; please report this",
+            written.display(),
+            prompts.len() - equal,
+            prompts.len()
+        );
+    }
+    Ok(equal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_named_after_the_run() {
+        assert_eq!(name_of(Path::new("/runs/por/model")), "por");
+        assert_eq!(name_of(Path::new("/models/SmolLM2")), "SmolLM2");
+        assert_eq!(name_of(Path::new("/models/a.Q4_1.gguf")), "a.Q4_1");
+    }
+}

@@ -1,0 +1,123 @@
+//! The model card: `README.md` beside a trained model, in the form of the Hugging Face Hub.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use evaluation::results::Results;
+use models::{LanguageModel, ModelIdentity};
+use training::fine_tune::{Method, merged_directory};
+
+use super::config::Config;
+use crate::run::Run;
+
+/// The file.
+const FILE: &str = "README.md";
+/// Begins every card that is written here; others belong to the user.
+const MARK: &str = "<!-- written by xldistill; it is written anew after each run -->";
+
+/// Writes the cards of the run's models. `scores` are those before and after training, once they
+/// are known. A card that somebody has written stays.
+pub fn write(run: &Run<'_, Config>, scores: Option<[&Results; 2]>) -> Result<()> {
+    let base = LanguageModel::identity_of(&run.config.model)?;
+    let text = card(run.config, &base, scores);
+    for folder in [run.model(), merged_directory(&run.model())] {
+        let path = folder.join(FILE);
+        let is_ours = match std::fs::read_to_string(&path) {
+            Ok(known) => known.contains(MARK) && known != text,
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        };
+        if folder.is_dir() && is_ours {
+            let written = std::fs::write(&path, &text);
+            written.with_context(|| format!("cannot write {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn card(config: &Config, base: &ModelIdentity, scores: Option<[&Results; 2]>) -> String {
+    let name = file_name(&base.path);
+    let mut card = String::from("---\n");
+    let mut line = |text: &str| {
+        card.push_str(text);
+        card.push('\n');
+    };
+    if let Some(licence) = &base.licence {
+        line(&format!("license: {licence}"));
+    }
+    line(&format!("base_model: {name}"));
+    line("language:");
+    let languages = || std::iter::once(&config.source).chain(&config.targets);
+    for language in languages() {
+        let code = language.iso639_1().unwrap_or(language.iso639_3());
+        line(&format!("- {code}"));
+    }
+    let method = config.train.method;
+    line(match method {
+        Method::Full => "library_name: transformers",
+        Method::Lora => "library_name: peft",
+    });
+    line(&format!("tags:\n- sdrrl\n---\n{MARK}\n"));
+
+    let targets: Vec<_> = config
+        .targets
+        .iter()
+        .map(|target| target.everyday_name())
+        .collect();
+    line(&format!("# {name}, taught {}\n", targets.join(", ")));
+    line(&format!(
+        "{name} learnt from its own answers to questions in {}, translated (SDRRL, arXiv 2402.12204), by {}.\n",
+        config.source.everyday_name(),
+        match method {
+            Method::Full => "full fine-tuning",
+            Method::Lora => "a LoRA adapter",
+        }
+    ));
+    line(&match &base.licence {
+        Some(licence) => format!("The base model's licence is {licence}; it applies to this model as well."),
+        None => "The base model's licence is not stated in its files; look at its page before you publish this model.".to_owned(),
+    });
+    line("\n## Data\n");
+    for path in &config.data.instructions {
+        line(&format!("- instructions: {}", file_name(path)));
+    }
+    for language in config.data.parallel.keys() {
+        line(&format!(
+            "- sentence pairs with {}",
+            language.everyday_name()
+        ));
+    }
+    for (language, path) in &config.data.monolingual {
+        line(&format!(
+            "- text in {}: {}",
+            language.everyday_name(),
+            file_name(path)
+        ));
+    }
+    if let Some([before, after]) = scores {
+        line("\n## Scores\n\n| task | measure | before | after |\n|---|---|---|---|");
+        for (task, record) in &after.xldistill.tasks {
+            for score in &record.measures {
+                let key = &score.measure.key;
+                let earlier = before.xldistill.tasks.get(task);
+                let mut earlier = earlier.into_iter().flat_map(|record| &record.measures);
+                let earlier = earlier.find(|other| other.measure.key == *key);
+                let earlier =
+                    earlier.map_or(String::from("–"), |other| format!("{:.3}", other.score));
+                line(&format!(
+                    "| {task} | {} | {earlier} | {:.3} |",
+                    score.measure.name, score.score
+                ));
+            }
+        }
+    }
+    line("\n## Use\n");
+    line(
+        "```sh\nxldistill chat --model THIS_FOLDER\nxldistill export --model THIS_FOLDER --to gguf OUT      # for llama.cpp and Ollama\n```",
+    );
+    card
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
