@@ -110,7 +110,6 @@ impl AnswererConfig for LocalAnswerConfig {
             seed: opening.seed,
             weights: self.precision,
             device: opening.device,
-            ..LocalLlmOptions::default()
         };
         Ok(Box::new(LocalLlm::open(require(opening.model)?, options)?))
     }

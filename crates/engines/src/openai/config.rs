@@ -95,7 +95,6 @@ impl AnswererConfig for OpenAiAnswerConfig {
             top_p: self.top_p,
             seed: opening.seed,
             http: HttpOptions::of(self.timeout_seconds, self.retries, self.in_flight),
-            ..OpenAiOptions::default()
         };
         Ok(Box::new(OpenAiClient::new(self.url.as_deref(), options)?))
     }

@@ -15,7 +15,7 @@ use crate::tiny;
 fn weights(folder: &Path) -> BTreeMap<String, Vec<f32>> {
     let checkpoint = SafetensorsCheckpoint::open(folder).unwrap();
     let tensor = |name: String| {
-        let values = checkpoint.tensor(&name, &checkpoint.shape(&name).unwrap());
+        let values = checkpoint.tensor(&name, checkpoint.shape(&name).unwrap());
         (name, values.unwrap())
     };
     checkpoint.names().into_iter().map(tensor).collect()
