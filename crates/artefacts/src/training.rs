@@ -117,6 +117,9 @@ pub struct TrainSummary {
     pub before: Option<HeldOutLoss>,
     /// Held-out loss of the exported parameters.
     pub after: Option<HeldOutLoss>,
+    /// Share of the change by training that was exported, if not all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpolation: Option<f64>,
     /// Number of training examples.
     pub training_examples: usize,
     /// Number of held-out examples.
@@ -156,6 +159,9 @@ pub struct Export {
     pub precision: String,
     /// Whether the model was also exported with its adapter merged.
     pub merged: bool,
+    /// The share of the change by training that was asked for, if any was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpolate: Option<String>,
 }
 
 impl fmt::Display for TrainSummary {
@@ -171,6 +177,9 @@ impl fmt::Display for TrainSummary {
                 ", held-out loss {:.3} → {:.3} at step {}",
                 before.loss, after.loss, self.best_step
             )?;
+        }
+        if let Some(share) = self.interpolation {
+            write!(f, " and {:.0} % of the change", 100.0 * share)?;
         }
         write!(f, ", {:.0} tokens/s", self.tokens_per_second)
     }

@@ -96,6 +96,10 @@ pub enum Command {
         /// Target language: a FLORES-200 or ISO 639 code, or an English name
         #[arg(long, default_value = "por_Latn")]
         target: String,
+        /// The system: sdrrl teaches an LLM a language, mt-llm stacks it on a multilingual encoder,
+        /// classify trains a classifier
+        #[arg(long, value_enum, default_value_t)]
+        system: SystemName,
         /// Overwrite an existing file
         #[arg(long)]
         force: bool,

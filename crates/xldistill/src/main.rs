@@ -111,8 +111,9 @@ fn run(matches: &ArgMatches, terminal: &Terminal) -> anyhow::Result<()> {
         Command::Init {
             path,
             target,
+            system,
             force,
-        } => commands::init::run(&path, &target, force),
+        } => commands::init::run(&path, system, &target, force),
         Command::Doctor {
             config,
             overrides,

@@ -318,6 +318,7 @@ mod tests {
             "tasks.test_data",
             "text.files.fields",
             "train.lora_targets",
+            "train.system",
             "translate.server_model",
             "translate.url",
         ];

@@ -12,7 +12,9 @@ use crate::config_file::{self, ConfigError};
 use crate::stages::Stage;
 
 /// The systems, as configs name them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum SystemName {
     /// Teaches an LLM to generate text in another language (arXiv 2402.12204).

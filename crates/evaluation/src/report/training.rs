@@ -62,9 +62,11 @@ pub struct MeasuredCurves {
 
 /// The quantities that are no losses: their names among the parts of a metric, titles and units. A
 /// part is called `MEASURE`, or `OWNER.MEASURE` if several tasks or languages have one.
-const MEASURES: [(&str, &str, &str); 5] = [
+const MEASURES: [(&str, &str, &str); 7] = [
     ("accuracy", "Accuracy", SHARE),
     ("macro_f1", "Macro-F1", SHARE),
+    ("chrf++", "chrF++ of held-out answers", ""),
+    ("off_target", "Answers in another language", SHARE),
     ("divergence", "Divergence from the teacher (KL)", "nats"),
     ("fvu", "Fraction of variance unexplained (FVU)", ""),
     ("retrieval", "Retrieval of translations", SHARE),

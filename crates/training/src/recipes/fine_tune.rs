@@ -10,6 +10,7 @@ mod config;
 mod encode;
 mod error;
 mod inspect;
+mod interpolation;
 pub mod memory;
 mod objective;
 mod preflight;
@@ -20,6 +21,7 @@ mod shared_prompts;
 mod steps;
 mod supervised_set;
 mod teacher;
+mod written;
 
 use std::fs;
 use std::path::Path;
@@ -29,20 +31,24 @@ use artefacts::{ArtefactError, Lock, MANIFEST_FILE, Manifest};
 use burn::module::Module;
 use corpus::progress::Progress;
 use corpus::record::Example;
+use corpus::seam::LanguageIdentifier;
 use models::{LanguageModel, Network};
 use serde_json::Value;
 
+use crate::optimizer::{NamedTensors, trainable};
 use crate::recipes::product::{finish_llm, summary_of};
 use crate::run::{TrainerState, train};
 
 pub use batch::Batch;
 pub use config::{
-    Balance, ConfigError, ExcessLength, LearningRate, Method, Reduction, Together, TrainConfig,
+    Balance, ChooseBy, ConfigError, ExcessLength, Interpolate, LearningRate, Method, Reduction,
+    Together, TrainConfig,
 };
 use encode::max_length;
 pub use encode::{EncodeError, Encoded, EncodedSet, Encoder};
 pub use error::TrainError;
 pub use inspect::{InspectError, Sample, samples};
+use interpolation::Ends;
 pub use objective::Objective;
 pub use preflight::model_warnings;
 use preflight::{learning_rate_warning, length_warnings};
@@ -51,9 +57,10 @@ pub use recipe::{FineTune, prepare};
 pub use saved_model::{SaveError, SavedModel, merged_directory};
 pub use supervised_set::SupervisedSet;
 pub use teacher::{Taught, teacher_provenance};
+use written::Written;
 
-/// Fine-tunes `model` on `examples`, keeps the parameters with the lowest loss on `held_out`, and
-/// writes them to `output`: a Hugging Face directory, or a PEFT adapter for LoRA.
+/// Fine-tunes `model` on `examples`, keeps the parameters that are best on `held_out` (with
+/// [`ChooseBy::OffTarget`], as `identifier` sees it), and writes them to `output`: a Hugging Face directory, or a PEFT adapter for LoRA.
 ///
 /// The folder of `places` receives checkpoints, metrics and the manifest. A killed run resumes at its last
 /// checkpoint with the same losses as an uninterrupted run. A finished run only returns its
@@ -64,6 +71,7 @@ pub fn fine_tune(
     held_out: &[Example],
     config: &TrainConfig,
     places: &Places<'_>,
+    identifier: Option<&dyn LanguageIdentifier>,
     progress: &dyn Progress,
 ) -> Result<TrainSummary, TrainError> {
     let Places { folder, output, .. } = *places;
@@ -106,7 +114,9 @@ pub fn fine_tune(
     let (model, network) = SavedModel::part(model, config.method);
     let network = prepare(network, config)?;
     let settings = config.settings(peak);
-    let (recipe, counts) = data.into_recipe(model, taught, config);
+    let written = data.written(held_out, config, identifier)?;
+    let (mut recipe, counts) = data.into_recipe(model, taught, config);
+    recipe.written = written;
 
     let (network, state) = train(
         &recipe,
@@ -117,7 +127,23 @@ pub fn fine_tune(
         progress,
     )?;
 
-    let summary = counts.summary(&state, &network, settings.peak_learning_rate);
+    let mut summary = counts.summary(&state, &network, settings.peak_learning_rate);
+    let network = match config.interpolate {
+        None => network,
+        Some(interpolate) => {
+            let ends = Ends {
+                method: config.method,
+                before: before_training(&recipe.model, &network, config)?,
+                trained: network,
+                path: recipe.model.path(),
+            };
+            let before = state.before.as_ref();
+            let between = ends.interpolated(interpolate, &recipe.held_out, before, progress)?;
+            summary.interpolation = Some(between.share);
+            summary.after = between.held_out;
+            between.network
+        }
+    };
     let directories =
         recipe
             .model
@@ -130,6 +156,21 @@ pub fn fine_tune(
         summary.clone(),
     )?;
     Ok(summary)
+}
+
+/// The parameters of `model` before training; none if it gets adapters, which are zero then.
+fn before_training(
+    model: &SavedModel,
+    network: &Network,
+    config: &TrainConfig,
+) -> Result<NamedTensors, TrainError> {
+    if config.method == Method::Lora {
+        return Ok(NamedTensors::new());
+    }
+    let form = config.weight_form();
+    let before = LanguageModel::load_as(model.path(), &network.device(), form);
+    let before = before.map_err(TrainError::Before)?;
+    Ok(trainable(&prepare(before.network, config)?))
 }
 
 /// Folders of a training.
@@ -188,13 +229,32 @@ impl Data {
         config.learning_rate.peak(tokens)
     }
 
+    /// The held-out questions to be answered, if the checkpoint is chosen by the answers.
+    fn written<'a>(
+        &self,
+        held_out: &[Example],
+        config: &TrainConfig,
+        identifier: Option<&'a dyn LanguageIdentifier>,
+    ) -> Result<Option<Written<'a>>, TrainError> {
+        let (name, identifier) = match config.choose_by {
+            ChooseBy::Loss => return Ok(None),
+            ChooseBy::Chrf => ("chrf++", None),
+            ChooseBy::OffTarget => ("off-target", identifier),
+        };
+        let written = Written::new(&self.held_out.examples, held_out, identifier);
+        match written.can_be_measured(config.choose_by) {
+            true => Ok(Some(written)),
+            false => Err(TrainError::NothingToChooseBy(name)),
+        }
+    }
+
     /// The recipe for the examples, and their counts for the summary.
     fn into_recipe(
         self,
         model: SavedModel,
         [train, held_out]: [Option<Taught>; 2],
         config: &TrainConfig,
-    ) -> (FineTune, Counts) {
+    ) -> (FineTune<'static>, Counts) {
         let counts = Counts {
             training_examples: self.train.examples.len(),
             held_out_examples: self.held_out.examples.len(),
@@ -206,6 +266,8 @@ impl Data {
             train: SupervisedSet::new(self.train.examples, config).taught(train),
             held_out: SupervisedSet::new(self.held_out.examples, config).taught(held_out),
             model,
+            choose_by: config.choose_by,
+            written: None,
         };
         (recipe, counts)
     }

@@ -93,6 +93,7 @@ pub fn general_adaptation(
     let export = Export {
         precision: "f32".to_owned(),
         merged: false,
+        interpolate: None,
     };
     if let Some(summary) = product::finished_llm(folder, &output, &export, &provenance)? {
         return Ok(summary);

@@ -56,6 +56,7 @@ impl<D: LoopDefaults> Job<'_, D> {
         let export = Export {
             precision: self.format.name().to_owned(),
             merged: true,
+            interpolate: None,
         };
         if let Some(summary) = product::finished_llm(folder, &output, &export, &self.provenance)? {
             return Ok(summary);

@@ -110,6 +110,7 @@ pub(crate) fn summary_of<M: Module>(
         best_step: best.map_or(state.global_step, |best| best.step),
         before: state.before.clone(),
         after: state.best.clone(),
+        interpolation: None,
         training_examples: 0,
         held_out_examples: 0,
         dropped_examples: 0,

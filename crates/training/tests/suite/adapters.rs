@@ -40,7 +40,7 @@ fn train_from(base: &Path, run: &Path, config: &TrainConfig) {
         teacher: &folder.join("teacher"),
         output: &output,
     };
-    fine_tune(model, examples, held_out, config, &places, &Silent).unwrap();
+    fine_tune(model, examples, held_out, config, &places, None, &Silent).unwrap();
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn the_loss_and_every_gradient_are_those_of_pytorch() {
         );
         for name in expected.names() {
             let shape = expected.shape(&name).unwrap();
-            let values = expected.tensor(&name, &shape).unwrap();
+            let values = expected.tensor(&name, shape).unwrap();
             let found = step.gradients.get(&name).unwrap().clone().into_data();
             let found: Vec<f32> = found.iter::<f32>().collect();
             assert_eq!(found.len(), values.len(), "{name}");

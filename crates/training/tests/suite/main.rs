@@ -2,6 +2,7 @@
 //! resumed; and the loop with a recipe that knows no language model.
 
 mod adapters;
+mod chosen;
 mod distillation;
 mod encoding;
 mod equivalence;
@@ -14,6 +15,7 @@ mod equivalence;
 ))]
 mod gpu;
 mod gradients;
+mod interpolation;
 mod llm2vec;
 mod llm2vec_runs;
 mod other_recipe;

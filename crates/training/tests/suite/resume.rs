@@ -66,7 +66,15 @@ pub fn train_on(
         teacher: &run.join("teacher"),
         output: &output,
     };
-    fine_tune(tiny::model(), train, held_out, config, &places, progress)
+    fine_tune(
+        tiny::model(),
+        train,
+        held_out,
+        config,
+        &places,
+        None,
+        progress,
+    )
 }
 
 /// Loss, norm and held-out losses of every step, bit by bit; each is logged once.

@@ -33,6 +33,7 @@ min_language_probability = 1.1
 [mix]
 subsets = ["LL", "mt"]
 held_out_fraction = 0.3
+test_fraction = 0.15
 [train]
 method = "lora"
 lora_merge = true

@@ -1,8 +1,8 @@
 //! Errors of fine-tuning.
 
 use artefacts::ArtefactError;
-use models::LoraTargetError;
 use models::export::ExportError;
+use models::{LoadError, LoraTargetError};
 
 use super::config::ConfigError;
 use super::encode::EncodeError;
@@ -26,6 +26,15 @@ pub enum TrainError {
     /// The teacher's distributions cannot be kept or read.
     #[error(transparent)]
     Teacher(#[from] StatesError),
+    /// The model before training cannot be read again, to interpolate with it.
+    #[error("train.interpolate: the model before training cannot be read again: {0}")]
+    Before(LoadError),
+    /// There is nothing to choose the checkpoint by.
+    #[error(
+        "train.choose_by = \"{0}\" needs held-out questions with answers in the target languages, and there are none: raise \
+         mix.held_out_fraction, or set choose_by = \"loss\""
+    )]
+    NothingToChooseBy(&'static str),
     /// The loop failed.
     #[error(transparent)]
     Run(#[from] RunError),

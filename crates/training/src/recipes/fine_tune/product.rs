@@ -54,6 +54,7 @@ pub(super) fn export(config: &TrainConfig) -> Export {
     Export {
         precision: config.export_precision.name().to_owned(),
         merged: config.lora_merge,
+        interpolate: config.interpolate.map(|share| share.to_string()),
     }
 }
 

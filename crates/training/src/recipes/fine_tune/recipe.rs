@@ -6,24 +6,29 @@ use artefacts::training::HeldOutLoss;
 use burn::module::Module;
 use models::{LoraConfig, LoraTargetError, Network, WeightForm};
 
-use super::config::{Method, TrainConfig};
+use super::config::{ChooseBy, Method, TrainConfig};
 use super::error::TrainError;
 use super::saved_model::SavedModel;
 use super::supervised_set::SupervisedSet;
+use super::written::{CHRF, OFF_TARGET, Written};
 use crate::run::{Loss, Place, Recipe, Settings};
 
 /// SDRRL and its baselines: the weighted cross-entropy of the answers of a transfer set and, with a
 /// teacher, the divergence from its distributions.
-pub struct FineTune {
+pub struct FineTune<'a> {
     /// The training examples.
     pub train: SupervisedSet,
     /// The held-out examples.
     pub held_out: SupervisedSet,
     /// The model without its network.
     pub model: SavedModel,
+    /// What the checkpoint is chosen by.
+    pub choose_by: ChooseBy,
+    /// Held-out questions that the model answers, unless the checkpoint is chosen by the loss.
+    pub written: Option<Written<'a>>,
 }
 
-impl Recipe for FineTune {
+impl Recipe for FineTune<'_> {
     type Network = Network;
     type Error = TrainError;
 
@@ -44,7 +49,24 @@ impl Recipe for FineTune {
     }
 
     fn held_out(&self, network: &Network) -> Result<Option<HeldOutLoss>, TrainError> {
-        Ok(self.held_out.held_out_loss(network)?)
+        let mut held_out = self.held_out.held_out_loss(network)?;
+        if let (Some(held_out), Some(written)) = (&mut held_out, &self.written) {
+            let model = self.model.with(network);
+            held_out.losses.extend(written.measures(&model));
+        }
+        Ok(held_out)
+    }
+
+    fn criterion(&self, held_out: &HeldOutLoss) -> f64 {
+        let measure = |name| held_out.losses.get(name).copied();
+        match self.choose_by {
+            ChooseBy::Loss => held_out.loss,
+            ChooseBy::Chrf => measure(CHRF).map_or(f64::NAN, |chrf| -chrf),
+            ChooseBy::OffTarget => {
+                // A share of at most 48 answers; the loss only decides between equal ones.
+                measure(OFF_TARGET).map_or(f64::NAN, |share| share + 1e-6 * held_out.loss)
+            }
+        }
     }
 
     fn save(&self, network: &Network, folder: &Path) -> Result<(), TrainError> {

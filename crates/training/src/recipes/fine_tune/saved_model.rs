@@ -51,6 +51,11 @@ impl SavedModel {
         (Self { model, method }, network)
     }
 
+    /// The path that the model was loaded from.
+    pub fn path(&self) -> &Path {
+        &self.model.identity.path
+    }
+
     /// Writes the trained parameters into a checkpoint, exactly, in single precision.
     pub fn write_checkpoint(&self, network: &Network, folder: &Path) -> Result<(), ExportError> {
         self.write(&self.with(network), folder, StoredFormat::F32)
@@ -132,7 +137,8 @@ impl SavedModel {
         }
     }
 
-    fn with(&self, network: &Network) -> LanguageModel {
+    /// The model with `network`.
+    pub fn with(&self, network: &Network) -> LanguageModel {
         let mut model = self.model.clone();
         model.network = network.clone();
         model

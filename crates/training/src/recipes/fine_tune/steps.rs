@@ -175,7 +175,7 @@ mod tests {
             all.sort_unstable();
             assert_eq!(all, (0..examples.len()).collect::<Vec<_>>());
             for step in &steps {
-                assert!((8..=16).contains(&step.len()), "{}", step.len());
+                assert!((8..=17).contains(&step.len()), "{}", step.len());
                 let of_questions = step
                     .iter()
                     .filter(|&&item| examples[item].subset < Subset::Mt);

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Error, Result};
 use artefacts::{Key, Provenance};
 use corpus::record::Example;
+use corpus::seam::LanguageIdentifier;
 use models::{ComputeDevice, LanguageModel};
-use training::fine_tune::{self, Method, Places, memory};
+use training::fine_tune::{self, ChooseBy, Method, Places, memory};
 use training::run::require_same_run;
 
 use super::mix;
@@ -79,7 +80,21 @@ impl Stage<Config> for Train {
             teacher: &examples.teacher_folder(run)?,
             output: &output,
         };
-        let summary = fine_tune::fine_tune(model, train, held_out, config, &places, progress)?;
+        let identifier = match config.choose_by {
+            ChooseBy::OffTarget => Some(run.config.identify.open()?),
+            _ => None,
+        };
+        let summary = fine_tune::fine_tune(
+            model,
+            train,
+            held_out,
+            config,
+            &places,
+            identifier
+                .as_deref()
+                .map(|identifier| identifier as &dyn LanguageIdentifier),
+            progress,
+        )?;
         model_card::write(run, None)?;
         Ok(summary.to_string())
     }

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use kernels::Precision;
 
-use super::{Balance, LearningRate, Method, Together, TrainConfig};
+use super::{Balance, Interpolate, LearningRate, Method, Together, TrainConfig};
 use crate::recipes::ranges::{ConfigError, Ranges};
 
 /// Name of the section in error messages.
@@ -53,6 +53,10 @@ impl TrainConfig {
         let within = (0.0..=1.0).contains(&share);
         ranges.check("distil_share", share, within, "between 0 and 1")?;
         ranges.count("distil_top_k", self.distil_top_k)?;
+        if let Some(Interpolate::Share(share)) = self.interpolate {
+            let within = (0.0..=1.0).contains(&share);
+            ranges.check("interpolate", share, within, "\"auto\" or between 0 and 1")?;
+        }
         let possible = self.balance == Balance::Weights || self.together == Together::None;
         let expected =
             "none with balance = \"sampling\", which draws the examples of a step subset by subset";

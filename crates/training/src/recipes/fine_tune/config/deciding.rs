@@ -15,7 +15,7 @@ impl TrainConfig {
     ///   same distribution.
     /// - When checkpoints are written (the one with the lowest held-out loss always is) and how
     ///   many are kept.
-    /// - The format of the exported model.
+    /// - The format of the exported model, and how much of the change it keeps.
     /// - The settings of the adapters if there are none.
     pub fn deciding(&self) -> TrainConfig {
         let any = TrainConfig::default();
@@ -28,6 +28,7 @@ impl TrainConfig {
             keep_checkpoints: any.keep_checkpoints,
             export_precision: any.export_precision,
             lora_merge: any.lora_merge,
+            interpolate: any.interpolate,
             ..self.clone()
         };
         match self.method {
@@ -85,6 +86,7 @@ mod tests {
             keep_checkpoints: 3,
             export_precision: models::export::StoredFormat::BF16,
             lora_merge: true,
+            interpolate: Some(crate::fine_tune::Interpolate::Auto),
             lora_rank: 64,
             ..config.clone()
         };
