@@ -19,7 +19,7 @@ use crate::system::{SystemConfig, SystemName};
 use crate::systems::{StageCommand, stage_commands};
 
 pub use classifiers::{ExportEmbeddingsArguments, PredictArguments};
-pub use comparisons::{CompareArguments, GridArguments};
+pub use comparisons::{CompareArguments, GridArguments, InsideArguments};
 pub use keys::flag;
 pub use texts::{
     EstimateQualityArguments, IdentifyArguments, ScoreCommand, ScoreFiles, TranslateTextArguments,
@@ -59,6 +59,8 @@ pub enum Command {
     Grid(GridArguments),
     /// Compare the evaluations of runs: scores, paired tests, and the keys that differ
     Compare(CompareArguments),
+    /// Show how close the representations of translations are before and after training
+    Inside(InsideArguments),
     /// Show the stages of a run with their shards, dependencies and commands
     Plan(PlanArguments),
     /// Show one encoded example of each subset, with the supervised tokens marked
