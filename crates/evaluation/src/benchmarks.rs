@@ -22,7 +22,7 @@ use crate::rows::{MaterialError, SkippedLine};
 use crate::task::generation::{AnswerPart, Generation};
 pub use crate::task::multiple_choice::Scoring;
 use crate::task::{Headline, Presentation, Series, Skill, Task};
-pub use config::BenchmarkConfig;
+pub use config::{BenchmarkConfig, BenchmarkSettings};
 
 /// All benchmarks.
 pub const ALL: &[&Benchmark] = &[
@@ -33,6 +33,9 @@ pub const ALL: &[&Benchmark] = &[
     &xl_sum::XL_SUM,
     &mkqa::MKQA,
 ];
+
+/// The tasks of a benchmark in one language.
+pub type Tasks = Result<Vec<Box<dyn Task>>, MaterialError>;
 
 /// A published test set.
 #[derive(Debug)]
@@ -53,7 +56,7 @@ pub struct Benchmark {
     /// Placeholders of `prompt`; none if the prompt cannot be changed. The last one is required.
     pub placeholders: &'static [&'static str],
     /// Makes the tasks of one language.
-    pub load: fn(&mut Source<'_>) -> Result<Vec<Box<dyn Task>>, MaterialError>,
+    pub load: fn(&mut Source<'_>) -> Tasks,
 }
 
 /// The files of a benchmark, and what to make of them.

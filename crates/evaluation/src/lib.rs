@@ -13,6 +13,7 @@ pub mod benchmarks;
 pub mod classification;
 pub mod compare;
 pub mod grid;
+pub mod inside;
 pub mod material;
 pub mod metric;
 pub mod report;

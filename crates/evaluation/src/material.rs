@@ -10,7 +10,7 @@ use corpus::record::Example;
 use corpus::source::ParallelSource;
 use serde::{Deserialize, Serialize};
 
-use crate::benchmarks::BenchmarkConfig;
+use crate::benchmarks::{BenchmarkConfig, BenchmarkSettings};
 use crate::metric::tokenizer::AUTO;
 use crate::rows::{MaterialError, SkippedLine};
 pub use crate::rows::{Pairs, Question};
@@ -114,8 +114,15 @@ impl EvaluationMaterial {
             material.examples = read::examples(path, &mut material.skipped)?;
             material.examples.truncate(limit);
         }
+        let settings = BenchmarkSettings {
+            strong: paths.source,
+            targets: &paths.targets,
+            limit: paths.limit,
+            bleu_tokenizer: &paths.bleu_tokenizer,
+            bleu_tokenizer_model: paths.bleu_tokenizer_model.as_deref(),
+        };
         for benchmark in &paths.benchmarks {
-            let tasks = benchmark.tasks(paths, &mut material.skipped)?;
+            let tasks = benchmark.tasks(settings, &mut material.skipped)?;
             material.benchmarks.extend(tasks);
         }
         Ok(material)

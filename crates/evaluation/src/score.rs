@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metric::{Metric, MetricError, Signature, segment_statistics};
+use crate::metric::{Metric, MetricError, SegmentStatistics, Signature, segment_statistics};
 use crate::significance::{Confidence, Resampling, confidence};
 
 /// A score with the signature that makes it reproducible.
@@ -67,13 +67,23 @@ where
     R: AsRef<str> + Sync,
 {
     let statistics = segment_statistics(metric, hypotheses, references)?;
+    Ok(score_of(metric, &statistics, references.len(), resampling))
+}
+
+/// The same from the statistics of every segment, counted with this number of references.
+pub fn score_of(
+    metric: &dyn Metric,
+    statistics: &SegmentStatistics,
+    references: usize,
+    resampling: Option<&Resampling>,
+) -> Score {
     let (sums, aggregate) = (statistics.sums(), metric.aggregate());
-    let mut signature = metric.signature(references.len());
+    let mut signature = metric.signature(references);
     let confidence = resampling.map(|resampling| {
         signature.resampled(resampling.samples, resampling.seed);
-        confidence(&statistics, &aggregate, resampling)
+        confidence(statistics, &aggregate, resampling)
     });
-    Ok(Score {
+    Score {
         name: metric.name(),
         score: aggregate.score(&sums),
         signature: signature.to_string(),
@@ -81,5 +91,5 @@ where
         confidence,
         parts: signature,
         digits: metric.digits(),
-    })
+    }
 }

@@ -306,3 +306,32 @@ fn a_seed_shuffles_the_questions_and_a_limit_takes_the_first() {
     assert_eq!(one, again);
     assert!(one != in_order && one != other, "{one:?} {other:?}");
 }
+
+/// Needs the public data sets.
+mod with_data {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the public data sets: make test-data"]
+    fn published_files_are_read() {
+        let japanese = Language::parse("jpn_Jpan").expect("a language");
+        let load = |name: &str, languages: Vec<Language>| {
+            let config = BenchmarkConfig {
+                languages,
+                ..BenchmarkConfig::new(name, fixtures::data(name))
+            };
+            let material = EvaluationMaterial::load(&paths(config)).expect("the files load");
+            assert!(material.skipped.is_empty(), "{:?}", material.skipped);
+            let tasks = material.benchmarks.iter();
+            tasks
+                .map(|task| (task.name(), task.len()))
+                .collect::<Vec<_>>()
+        };
+        let named = |name: &str, count| (name.to_owned(), count);
+        let mkqa = load("mkqa", vec![Language::ENGLISH, japanese]);
+        assert_eq!(mkqa, [named("mkqa_en", 1758), named("mkqa_ja", 1758)]);
+        let flores = load("flores", vec![japanese]);
+        let [forth, back] = ["flores_eng_Latn-jpn_Jpan", "flores_jpn_Jpan-eng_Latn"];
+        assert_eq!(flores, [named(forth, 1012), named(back, 1012)]);
+    }
+}

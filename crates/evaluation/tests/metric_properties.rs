@@ -1,7 +1,11 @@
 //! What holds of every text, whatever its script.
 
+use corpus::language::Language;
 use evaluation::metric::bleu::Bleu;
 use evaluation::metric::chrf::Chrf;
+use evaluation::metric::question_answering::{Agreement, QuestionAnswering};
+use evaluation::metric::rouge::{Rouge, RougeTokenizer, RougeUnit};
+use evaluation::metric::ter::Ter;
 use evaluation::metric::tokenizer::Tokenizer;
 use evaluation::metric::{Metric, segment_statistics};
 use evaluation::score::corpus_score;
@@ -51,6 +55,31 @@ proptest! {
                 prop_assert_eq!(total, matched, "{}", metric.name());
             }
         }
+    }
+
+    #[test]
+    fn words_are_compared_within_their_bounds_and_a_text_is_its_own_match(
+        one in "\\PC{0,60}", other in "\\PC{0,60}"
+    ) {
+        let of = |metric: &dyn Metric, hypothesis: &str, reference: &str| {
+            metric.aggregate().score(&metric.statistics(hypothesis, &[reference]))
+        };
+        for language in [Language::PORTUGUESE, Language::parse("jpn_Jpan").expect("a language")] {
+            let f1 = QuestionAnswering::new(Agreement::F1, language);
+            prop_assert_eq!(of(&f1, &one, &one), 100.0);
+            prop_assert!((0.0..=100.0).contains(&of(&f1, &one, &other)));
+            for unit in [RougeUnit::Ngrams(1), RougeUnit::Subsequence] {
+                let tokenizer = RougeTokenizer::multilingual(language);
+                let words = tokenizer.words(&one).len();
+                let rouge = Rouge { unit, tokenizer };
+                prop_assert_eq!(of(&rouge, &one, &one), if words > 0 { 100.0 } else { 0.0 });
+                let (forth, back) = (of(&rouge, &one, &other), of(&rouge, &other, &one));
+                prop_assert!((0.0..=100.0).contains(&forth) && (forth - back).abs() < 1e-9);
+            }
+        }
+        let ter = Ter::default();
+        prop_assert_eq!(of(&ter, &one, &one), 0.0);
+        prop_assert!(of(&ter, &one, &other) >= 0.0);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::system::{SystemConfig, SystemName};
 use crate::systems::{StageCommand, stage_commands};
 
 pub use classifiers::{ExportEmbeddingsArguments, PredictArguments};
-pub use comparisons::{CompareArguments, GridArguments};
+pub use comparisons::{CompareArguments, GridArguments, InsideArguments};
 pub use keys::flag;
 pub use models::{ChatArguments, CleanArguments, ExportArguments, ExportFormat};
 pub use texts::{
@@ -61,6 +61,8 @@ pub enum Command {
     Grid(GridArguments),
     /// Compare the evaluations of runs: scores, paired tests, and the keys that differ
     Compare(CompareArguments),
+    /// Show how close the representations of translations are before and after training
+    Inside(InsideArguments),
     /// Show the stages of a run with their shards, dependencies and commands
     Plan(PlanArguments),
     /// Show one encoded example of each subset, with the supervised tokens marked

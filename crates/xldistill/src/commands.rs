@@ -13,6 +13,7 @@ pub mod generate;
 pub mod grid;
 pub mod identify;
 pub mod init;
+pub mod inside;
 pub mod inspect;
 pub mod perplexity;
 pub mod plan;

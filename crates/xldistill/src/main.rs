@@ -93,6 +93,7 @@ fn run(matches: &ArgMatches, terminal: &Terminal) -> anyhow::Result<()> {
             terminal,
         ),
         Command::Grid(arguments) => commands::grid::run(&arguments, terminal),
+        Command::Inside(arguments) => commands::inside::run(&arguments, terminal),
         Command::Compare(arguments) => commands::compare::run(&arguments),
         Command::Plan(arguments) => commands::plan::run(&arguments),
         Command::Inspect(config) => commands::inspect::run(&config),

@@ -150,6 +150,7 @@ fn what_is_missing_is_found_before_the_first_stage() {
         "instructions.jsonl",
         "{\"question\": \"What?\", \"answer\": \"That.\"}\n",
     );
+    write("questions.jsonl", "{\"id\": 1, \"prompt\": \"Quem?\"}\n");
     write("pairs.tsv", "no tab\n");
     write(
         "config.toml",
@@ -168,7 +169,7 @@ engine = "none"
 [code_switch]
 dictionaries.por_Latn = ["none.txt"]
 [evaluate]
-questions.por_Latn = "instructions.jsonl"
+questions.por_Latn = "questions.jsonl"
 "#,
     );
     let config = folder.path().join("config.toml");
@@ -181,7 +182,7 @@ questions.por_Latn = "instructions.jsonl"
         "hf download facebook/nllb-200-distilled-600M --local-dir models/nllb-200-distilled-600M",
         "none.txt",
         "pairs.tsv",
-        "missing field `id`",
+        "no question: expected `question`, `text`, `instruction`; found id, prompt",
     ] {
         assert!(said.contains(missing), "{missing}: {said}");
     }

@@ -8,9 +8,7 @@
 use corpus::labelled::{self, LabelledInput, LabelledRow};
 use serde_json::{Map, Value};
 
-use super::{Benchmark, Scoring, Source};
-use crate::rows::MaterialError;
-use crate::task::Task;
+use super::{Benchmark, Scoring, Source, Tasks};
 use crate::task::multiple_choice::{Item, MultipleChoice};
 
 /// See the module.
@@ -43,7 +41,7 @@ fn prompt(passage: &str, question: &str, choices: &[String; 4], scoring: Scoring
     }
 }
 
-fn load(source: &mut Source<'_>) -> Result<Vec<Box<dyn Task>>, MaterialError> {
+fn load(source: &mut Source<'_>) -> Tasks {
     let (language, scoring) = (source.language, source.scoring);
     let (solved, items) = source.rows(&labelled::BELEBELE)?;
     let items_of =

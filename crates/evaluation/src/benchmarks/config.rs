@@ -1,6 +1,6 @@
 //! `[[evaluate.benchmarks]]`: which benchmarks are run, and on which files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use corpus::file_path::FilePath;
 use corpus::language::Language;
@@ -8,7 +8,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ALL, Benchmark, Scoring, Source};
-use crate::material::MaterialPaths;
 use crate::rows::{MaterialError, SkippedLine};
 use crate::task::Task;
 use crate::task::generation::AnswerPart;
@@ -58,6 +57,21 @@ pub struct BenchmarkConfig {
     /// Maximum number of questions per language.
     #[serde(default)]
     pub limit: Option<usize>,
+}
+
+/// What all benchmarks of a run share.
+#[derive(Debug, Clone, Copy)]
+pub struct BenchmarkSettings<'a> {
+    /// The language that the model is strong in.
+    pub strong: Language,
+    /// The languages that it is to learn.
+    pub targets: &'a [Language],
+    /// Maximum number of questions of benchmarks without a limit of their own.
+    pub limit: Option<usize>,
+    /// BLEU's tokenizer.
+    pub bleu_tokenizer: &'a str,
+    /// Its SentencePiece model.
+    pub bleu_tokenizer_model: Option<&'a Path>,
 }
 
 impl BenchmarkConfig {
@@ -130,16 +144,15 @@ impl BenchmarkConfig {
         PathBuf::from(path.replace("{iso}", iso))
     }
 
-    /// The tasks of every language; the limit of `material` holds if the benchmark has none of its
-    /// own.
+    /// The tasks of every language.
     pub fn tasks(
         &self,
-        material: &MaterialPaths,
+        settings: BenchmarkSettings<'_>,
         skipped: &mut Vec<SkippedLine>,
     ) -> Result<Vec<Box<dyn Task>>, MaterialError> {
         let benchmark = self.benchmark()?;
         let scoring = self.scoring_of(benchmark)?;
-        let run = [&[material.source], material.targets.as_slice()].concat();
+        let run = [&[settings.strong], settings.targets].concat();
         let file = |language| self.file(benchmark, language);
         let mut tasks = Vec::new();
         for language in self.languages_of(benchmark, &run)? {
@@ -147,17 +160,17 @@ impl BenchmarkConfig {
                 benchmark: benchmark.name,
                 file: &file,
                 language,
-                strong: material.source,
+                strong: settings.strong,
                 shots: self.shots,
                 seed: self.seed,
                 prompt: self.prompt.as_deref(),
                 budget: self.max_new_tokens,
                 part: self.answer_part,
                 label: self.label.as_deref(),
-                bleu_tokenizer: &material.bleu_tokenizer,
-                bleu_tokenizer_model: material.bleu_tokenizer_model.as_deref(),
+                bleu_tokenizer: settings.bleu_tokenizer,
+                bleu_tokenizer_model: settings.bleu_tokenizer_model,
                 scoring,
-                limit: self.limit.or(material.limit).unwrap_or(usize::MAX),
+                limit: self.limit.or(settings.limit).unwrap_or(usize::MAX),
                 skipped,
             })?);
         }

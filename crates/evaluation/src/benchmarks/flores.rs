@@ -11,7 +11,7 @@ use std::path::Path;
 use corpus::template;
 use serde_json::json;
 
-use super::{Benchmark, Scoring, Source, column, generated};
+use super::{Benchmark, Scoring, Source, Tasks, column, generated};
 use crate::metric::bleu::Bleu;
 use crate::metric::chrf::Chrf;
 use crate::metric::tokenizer::Tokenizer;
@@ -40,7 +40,7 @@ pub const FLORES: Benchmark = Benchmark {
 /// Room for the longest sentences in scripts that take a token per byte.
 const BUDGET: usize = 256;
 
-fn load(source: &mut Source<'_>) -> Result<Vec<Box<dyn Task>>, MaterialError> {
+fn load(source: &mut Source<'_>) -> Tasks {
     let (strong, language) = (source.strong, source.language);
     let paths = [strong, language].map(|language| (source.file)(language));
     let [one, other] = [&paths[0], &paths[1]].map(|path| sentences(path, source));

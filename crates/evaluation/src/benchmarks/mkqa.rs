@@ -6,11 +6,11 @@
 use corpus::language::Language;
 use serde_json::{Map, Value, json};
 
-use super::{Benchmark, Scoring, Source, column, generated};
+use super::{Benchmark, Scoring, Source, Tasks, column, generated};
 use crate::metric::question_answering::{Agreement, QuestionAnswering};
-use crate::rows::{MaterialError, SkippedLine, tolerated};
+use crate::rows::{SkippedLine, tolerated};
 use crate::task::generation::{AnswerPart, Generation, Question};
-use crate::task::{Series, Skill, Task};
+use crate::task::{Series, Skill};
 
 /// See the module.
 pub const MKQA: Benchmark = Benchmark {
@@ -59,7 +59,7 @@ fn code(language: Language) -> Option<&'static str> {
     own.map(|(_, code)| *code).or_else(iso)
 }
 
-fn load(source: &mut Source<'_>) -> Result<Vec<Box<dyn Task>>, MaterialError> {
+fn load(source: &mut Source<'_>) -> Tasks {
     let language = source.language;
     let code = code(language).unwrap_or_default();
     let path = (source.file)(language);

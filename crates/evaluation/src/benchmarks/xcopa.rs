@@ -7,9 +7,8 @@
 use corpus::language::Language;
 use serde_json::{Map, Value};
 
-use super::{Benchmark, Scoring, Source, column};
-use crate::rows::{MaterialError, SkippedLine, tolerated};
-use crate::task::Task;
+use super::{Benchmark, Scoring, Source, Tasks, column};
+use crate::rows::{SkippedLine, tolerated};
 use crate::task::multiple_choice::{Item, MultipleChoice};
 
 /// See the module.
@@ -63,7 +62,7 @@ fn connective(language: Language) -> Option<&'static Connective> {
         .find(|words| words.code == language.code())
 }
 
-fn load(source: &mut Source<'_>) -> Result<Vec<Box<dyn Task>>, MaterialError> {
+fn load(source: &mut Source<'_>) -> Tasks {
     let language = source.language;
     let words = connective(language).expect("a language that XCOPA covers");
     let path = (source.file)(language);

@@ -5,12 +5,12 @@
 use corpus::language::Language;
 use serde_json::{Map, Value, json};
 
-use super::{Benchmark, Scoring, Source, column, generated};
+use super::{Benchmark, Scoring, Source, Tasks, column, generated};
 use crate::metric::Metric;
 use crate::metric::rouge::{Rouge, RougeTokenizer, RougeUnit};
-use crate::rows::{MaterialError, SkippedLine, tolerated};
+use crate::rows::{SkippedLine, tolerated};
 use crate::task::generation::{AnswerPart, Generation, Question};
-use crate::task::{Series, Skill, Task};
+use crate::task::{Series, Skill};
 
 /// See the module.
 pub const XL_SUM: Benchmark = Benchmark {
@@ -60,7 +60,7 @@ fn name(language: Language) -> Option<&'static str> {
     found.map(|(_, name)| *name)
 }
 
-fn load(source: &mut Source<'_>) -> Result<Vec<Box<dyn Task>>, MaterialError> {
+fn load(source: &mut Source<'_>) -> Tasks {
     let language = source.language;
     let path = (source.file)(language);
     let (mut questions, mut bad) = (Vec::new(), Vec::new());

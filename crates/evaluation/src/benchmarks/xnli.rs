@@ -10,9 +10,7 @@ use corpus::labelled::{self, LabelledInput, LabelledRow};
 use corpus::language::Language;
 use serde_json::{Map, Value};
 
-use super::{Benchmark, Scoring, Source};
-use crate::rows::MaterialError;
-use crate::task::Task;
+use super::{Benchmark, Scoring, Source, Tasks};
 use crate::task::multiple_choice::{Item, MultipleChoice};
 
 /// See the module.
@@ -61,7 +59,7 @@ fn cloze(language: Language) -> Option<&'static Cloze> {
     CLOZES.iter().find(|cloze| cloze.code == language.code())
 }
 
-fn load(source: &mut Source<'_>) -> Result<Vec<Box<dyn Task>>, MaterialError> {
+fn load(source: &mut Source<'_>) -> Tasks {
     let language = source.language;
     let cloze = cloze(language).expect("a language that XNLI covers");
     let (solved, items) = source.rows(&labelled::XNLI)?;

@@ -7,6 +7,7 @@ use corpus::language::Language;
 use corpus::record::Example;
 use corpus::source::{LoadedPairs, ParallelSource};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::rows::{self, MaterialError, Question, SkippedLine, TOLERATED};
 
@@ -16,14 +17,55 @@ pub(super) fn questions(
 ) -> Result<Vec<Question>, MaterialError> {
     let mut seen = HashSet::new();
     rows::read(path, skipped, |line| {
-        let question: Question = json(line)?;
-        if question.question.trim().is_empty() {
-            return Err("`question` is empty".to_owned());
-        }
+        let question = question(line, seen.len())?;
         if !seen.insert(question.id.clone()) {
             return Err(format!("the id {:?} appears twice", question.id));
         }
         Ok(question)
+    })
+}
+
+/// Fields of a question, in the formats that are read: our own and that of MultilingualSIFT; Dolly's
+/// and Bactrian-X's, in which an input may follow the instruction.
+const QUESTION: [&str; 3] = ["question", "text", "instruction"];
+const INPUT: [&str; 2] = ["input", "context"];
+const ANSWER: [&str; 3] = ["answer", "output", "response"];
+const ID: [&str; 2] = ["id", "question_id"];
+
+/// The question in a line, after `before` others.
+fn question(line: &str, before: usize) -> Result<Question, String> {
+    let row: Map<String, Value> = json(line)?;
+    let text = |names: &[&str]| {
+        let found = names.iter().find_map(|name| Some((*name, row.get(*name)?)));
+        match found {
+            None | Some((_, Value::Null)) => Ok(None),
+            Some((_, Value::String(text))) => Ok(Some(text.clone())),
+            Some((name, other)) => Err(format!("`{name}` must be a text, not {other}")),
+        }
+    };
+    let Some(mut question) = text(&QUESTION)? else {
+        let found: Vec<&str> = row.keys().map(String::as_str).collect();
+        return Err(format!(
+            "no question: expected `{}`; found {}",
+            QUESTION.join("`, `"),
+            found.join(", ")
+        ));
+    };
+    if question.trim().is_empty() {
+        return Err("the question is empty".to_owned());
+    }
+    if let Some(input) = text(&INPUT)?.filter(|input| !input.trim().is_empty()) {
+        question = format!("{question}\n{input}");
+    }
+    let id = ID.iter().find_map(|name| row.get(*name));
+    Ok(Question {
+        id: match id {
+            Some(Value::String(id)) => id.clone(),
+            Some(id) => id.to_string(),
+            None => (before + 1).to_string(),
+        },
+        question,
+        answer: text(&ANSWER)?.unwrap_or_default(),
     })
 }
 
@@ -141,6 +183,41 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("appears twice"), "{text}");
+    }
+
+    #[test]
+    fn questions_may_be_in_published_formats() {
+        let read = |line: &str| {
+            let (_folder, path) = file(line.as_bytes());
+            let mut read = questions(&path, &mut Vec::new());
+            read.as_mut()
+                .map(|rows| rows.remove(0))
+                .map_err(|error| error.to_string())
+        };
+        let question = |id: &str, question: &str, answer: &str| {
+            let [id, question, answer] = [id, question, answer].map(str::to_owned);
+            Question {
+                id,
+                question,
+                answer,
+            }
+        };
+        let ours = r#"{"id": "a", "question": "Quem?", "answer": "Ana."}"#;
+        assert_eq!(read(ours), Ok(question("a", "Quem?", "Ana.")));
+        let sift = r#"{"question_id": 7, "text": "Quem?", "category": "generic"}"#;
+        assert_eq!(read(sift), Ok(question("7", "Quem?", "")));
+        let dolly = r#"{"instruction": "Resuma.", "context": "Um texto.", "response": "Texto."}"#;
+        assert_eq!(
+            read(dolly),
+            Ok(question("1", "Resuma.\nUm texto.", "Texto."))
+        );
+        let error = read(r#"{"prompt": "Quem?"}"#).expect_err("another field");
+        assert!(
+            error.contains("expected `question`, `text`, `instruction`; found prompt"),
+            "{error}"
+        );
+        let error = read(r#"{"question": "Quem?", "answer": 3}"#).expect_err("a number");
+        assert!(error.contains("`answer` must be a text, not 3"), "{error}");
     }
 
     #[test]

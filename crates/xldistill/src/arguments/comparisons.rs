@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use models::ComputeDevice;
 
+use super::ConfigArguments;
+
 /// `xldistill grid`
 #[derive(Debug, Args)]
 pub struct GridArguments {
@@ -39,6 +41,20 @@ pub struct CompareArguments {
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
     /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `xldistill inside`
+#[derive(Debug, Args)]
+pub struct InsideArguments {
+    /// The config and overrides.
+    #[command(flatten)]
+    pub config: ConfigArguments,
+    /// Maximum number of sentence pairs per language
+    #[arg(long, default_value_t = 200)]
+    pub limit: usize,
+    /// Print a JSON object per language and model
     #[arg(long)]
     pub json: bool,
 }

@@ -198,13 +198,19 @@ pub struct ScoreFiles {
     /// Files of references, one per line; with several files, each line has several references
     #[arg(long, required_unless_present = "samples", num_args = 1..)]
     pub references: Vec<PathBuf>,
-    /// File of hypotheses, one per line
-    #[arg(long, required_unless_present = "samples")]
-    pub hypotheses: Option<PathBuf>,
+    /// Files of hypotheses, one per line; of several systems, each is scored
+    #[arg(long, required_unless_present = "samples", num_args = 1..)]
+    pub hypotheses: Vec<PathBuf>,
     /// Score the outputs that an evaluation has saved: its samples_TASK.jsonl
     #[arg(long, value_name = "FILE", conflicts_with_all = ["references", "hypotheses"])]
     pub samples: Option<PathBuf>,
-    /// Print a JSON object instead of a line
+    /// Number of bootstrap resamples of a 95 % interval, e.g. 1000
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub resamples: Option<u32>,
+    /// Test every system against the first: bs, paired bootstrap; ar, approximate randomisation
+    #[arg(long, value_name = "bs|ar", value_parser = ["bs", "ar"])]
+    pub paired: Option<String>,
+    /// Print a JSON object instead of a line; of several systems, a list
     #[arg(long)]
     pub json: bool,
 }

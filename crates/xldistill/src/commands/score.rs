@@ -10,8 +10,10 @@ use evaluation::metric::accuracy::Accuracy;
 use evaluation::metric::macro_f1::MacroF1;
 use evaluation::metric::rouge::{Rouge, RougeTokenizer, RougeUnit};
 use evaluation::metric::tokenizer::{AUTO, Tokenizer, name_for_text};
-use evaluation::metric::{Metric, bleu::Bleu, chrf::Chrf, ter::Ter};
-use evaluation::score::corpus_score;
+use evaluation::metric::{Metric, SegmentStatistics, segment_statistics};
+use evaluation::metric::{bleu::Bleu, chrf::Chrf, ter::Ter};
+use evaluation::score::score_of;
+use evaluation::significance::{Exchanges, Resampling, Ties, paired_bootstrap};
 use evaluation::task::Sample;
 
 use crate::{
@@ -86,7 +88,7 @@ pub fn run(command: &ScoreCommand) -> Result<()> {
                     "--references: macro-F1 compares with one label per line; name one file";
                 return Err(ConfigError(message.to_owned()).into());
             };
-            let labels = texts.hypotheses.iter().chain(references);
+            let labels = texts.systems.iter().flatten().chain(references);
             let metric = MacroF1::over(labels.map(String::as_str));
             print(&metric, files)
         }
@@ -95,7 +97,8 @@ pub fn run(command: &ScoreCommand) -> Result<()> {
 
 /// What is scored.
 struct Texts {
-    hypotheses: Vec<String>,
+    /// The hypotheses of each system.
+    systems: Vec<Vec<String>>,
     /// The first reference of every segment, the second of every segment, ….
     references: Vec<Vec<String>>,
 }
@@ -105,9 +108,8 @@ impl Texts {
         if let Some(path) = &files.samples {
             return Texts::saved(path);
         }
-        let hypotheses = files.hypotheses.as_deref().unwrap_or(Path::new(""));
         Ok(Texts {
-            hypotheses: read(hypotheses)?,
+            systems: files.hypotheses.iter().map(read).collect::<Result<_>>()?,
             references: files.references.iter().map(read).collect::<Result<_>>()?,
         })
     }
@@ -133,24 +135,104 @@ impl Texts {
             hypotheses.push(output);
             references.push(sample.target);
         }
-        let references = vec![references];
         Ok(Texts {
-            hypotheses,
-            references,
+            systems: vec![hypotheses],
+            references: vec![references],
         })
     }
 }
 
 fn print(metric: &dyn Metric, files: &ScoreFiles) -> Result<()> {
-    let texts = Texts::read(files)?;
-    let score = corpus_score(metric, &texts.hypotheses, &texts.references, None)?;
+    let Texts {
+        systems,
+        references,
+    } = Texts::read(files)?;
+    let resampling = files.resamples.map(|samples| Resampling {
+        samples: samples as usize,
+        ..Resampling::default()
+    });
+    let statistics = systems
+        .iter()
+        .map(|hypotheses| segment_statistics(metric, hypotheses, &references))
+        .collect::<Result<Vec<_>, _>>()?;
+    let tests = files
+        .paired
+        .as_deref()
+        .map(|kind| Paired::new(kind, &statistics));
+    let mut lines = Vec::new();
+    for (at, own) in statistics.iter().enumerate() {
+        let score = score_of(metric, own, references.len(), resampling.as_ref());
+        let path = files.hypotheses.get(at).or(files.samples.as_ref());
+        let system = path
+            .map(|path| path.display().to_string())
+            .unwrap_or_default();
+        let p_value = tests.as_ref().filter(|_| at > 0);
+        let p_value = p_value.map(|tests| tests.p_value(&statistics[0], own, metric));
+        lines.push((system, score, p_value));
+    }
     let mut out = std::io::stdout().lock();
-    if files.json {
-        writeln!(out, "{}", serde_json::to_string(&score)?)?;
-    } else {
-        writeln!(out, "{score}")?;
+    match (lines.as_slice(), files.json) {
+        ([(_, score, _)], true) => writeln!(out, "{}", serde_json::to_string(score)?)?,
+        ([(_, score, _)], false) => writeln!(out, "{score}")?,
+        (lines, true) => {
+            let mut objects = Vec::new();
+            for (system, score, p_value) in lines {
+                let mut object = serde_json::to_value(score)?;
+                object["system"] = system.as_str().into();
+                if let Some(p_value) = p_value {
+                    object["p_value"] = (*p_value).into();
+                }
+                objects.push(object);
+            }
+            writeln!(out, "{}", serde_json::Value::from(objects))?;
+        }
+        (lines, false) => {
+            for (system, score, p_value) in lines {
+                let tested = p_value
+                    .map(|p| format!(" (p = {p:.4})"))
+                    .unwrap_or_default();
+                writeln!(out, "{system}: {score}{tested}")?;
+            }
+        }
     }
     Ok(())
+}
+
+/// A paired test of systems against the first.
+enum Paired {
+    Bootstrap(Resampling),
+    Randomisation(Exchanges),
+}
+
+impl Paired {
+    /// The test called `kind`, with sacrebleu's numbers of resamples and trials.
+    fn new(kind: &str, systems: &[SegmentStatistics]) -> Paired {
+        match kind {
+            "bs" => Paired::Bootstrap(Resampling::default()),
+            _ => {
+                let segments = systems.first().map_or(0, SegmentStatistics::len);
+                Paired::Randomisation(Exchanges::draw(segments, &Resampling::TRIALS))
+            }
+        }
+    }
+
+    fn p_value(
+        &self,
+        first: &SegmentStatistics,
+        second: &SegmentStatistics,
+        metric: &dyn Metric,
+    ) -> f64 {
+        let aggregate = metric.aggregate();
+        let test = match self {
+            Paired::Bootstrap(resampling) => {
+                paired_bootstrap(first, second, &aggregate, resampling)
+            }
+            Paired::Randomisation(exchanges) => {
+                exchanges.test(first, second, &aggregate, Ties::Ignored)
+            }
+        };
+        test.p_value
+    }
 }
 
 fn read(path: impl AsRef<Path>) -> Result<Vec<String>> {

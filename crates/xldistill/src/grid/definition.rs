@@ -46,7 +46,10 @@ struct GridFile {
 
 /// A value of an axis: a name alone, or with keys of the config.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a name, or a table with `name` and `set` (keys of the config)"
+)]
 enum Choice {
     Name(String),
     Keys(Keys),

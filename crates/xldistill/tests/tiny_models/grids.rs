@@ -175,6 +175,55 @@ fn a_grid_makes_its_runs_over_one_store_and_compares_them_in_tables() {
     );
     assert!(refused(&folder, &["compare", runs[0]]).contains("at least two runs"));
 
+    // Saved outputs can be scored again, with another metric.
+    let samples =
+        "grid/runs/plain-seed0/evaluate/after/samples_translation_eng_Latn-por_Latn.jsonl";
+    let scored = done(&folder, &["score", "ter", "--samples", samples]);
+    assert!(
+        scored.starts_with("TER|nrefs:1|case:lc|tok:tercom"),
+        "{scored}"
+    );
+    let scored = done(
+        &folder,
+        &[
+            "score",
+            "chrf",
+            "--word-order",
+            "2",
+            "--samples",
+            samples,
+            "--json",
+        ],
+    );
+    let scored: Value = serde_json::from_str(&scored).expect("JSON");
+    let results = json_of(&folder.path("grid/runs/plain-seed0/evaluate/after/results.json"));
+    let known = &results["results"]["translation_eng_Latn-por_Latn"]["chrf++,none"];
+    let difference = scored["score"].as_f64().expect("a score") - known.as_f64().expect("a score");
+    assert!(difference.abs() < 1e-9, "{scored} {known}");
+
+    // What training did to the representations.
+    let run = [
+        "store=shared",
+        "output=grid/runs/whole-seed0",
+        "train.epochs=2",
+    ];
+    let inside = done(
+        &folder,
+        &[&["inside", "config.toml", "--json"], &run[..]].concat(),
+    );
+    let lines: Vec<Value> = inside
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(
+        (&lines[0]["model"], &lines[1]["model"]),
+        (&"before".into(), &"after".into())
+    );
+    assert_eq!(lines[0]["closeness"]["pairs"], 2);
+    assert_ne!(lines[0]["closeness"], lines[1]["closeness"]);
+    let page = fs::read_to_string(folder.path("grid/runs/whole-seed0/inside_por_Latn.html"));
+    assert!(page.expect("a page").contains("linear CKA"));
+
     // Another grid does not get the folder.
     folder.write("other.toml", GRID.to_owned());
     let error = refused(&folder, &["grid", "other.toml"]);
@@ -219,6 +268,8 @@ fn mistakes_in_a_grid_are_found_before_the_first_run() {
     );
     let key = error(&|text| text.replace("seeds = ", "seed = "));
     assert!(key.contains("did you mean `seeds`?"), "{key}");
+    let table = error(&|text| text.replace("set.train.epochs = 2", "train.epochs = 2"));
+    assert!(table.contains("a table with `name` and `set`"), "{table}");
     let missing = error(&|text| text.replace("config.toml", "none.toml"));
     assert!(missing.contains("none.toml"), "{missing}");
 }

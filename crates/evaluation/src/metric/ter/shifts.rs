@@ -51,6 +51,9 @@ fn numbered(reference: &[&str], hypothesis: &[&str]) -> (Vec<u32>, Vec<u32>) {
     (reference, hypothesis.iter().map(id).collect())
 }
 
+/// Order of shifts: edits saved, length, start and target, the latter two negative.
+type Order = (i64, usize, i64, i64);
+
 /// The shift of a block of the hypothesis that saves most edits, with the number it saves; of equals
 /// the longest block, then the earliest, then the earliest target. `checked` counts the tries.
 fn best_shift(
@@ -60,7 +63,7 @@ fn best_shift(
 ) -> Option<(i64, Vec<u32>)> {
     let (before, trace) = distance(hypothesis, reference);
     let alignment = Alignment::of(&trace);
-    let mut best: Option<((i64, usize, i64, i64), Vec<u32>)> = None;
+    let mut best: Option<(Order, Vec<u32>)> = None;
     for (start, target, length) in matches(hypothesis, reference) {
         let is_right = |wrong: &[bool], from: usize| !wrong[from..from + length].contains(&true);
         let aligned = alignment.of_reference[target];

@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Evaluate {
-    /// Held-out questions by language: JSONL of `{"id", "question", "answer"}`.
+    /// Held-out questions by language: JSONL of `{"id", "question", "answer"}`, or as MultilingualSIFT,
+    /// Dolly and Bactrian-X are published.
     pub questions: BTreeMap<Language, FilePath>,
     /// Held-out sentence pairs with each target language, in the formats of `data.parallel`.
     pub pairs: BTreeMap<Language, ParallelSource>,
