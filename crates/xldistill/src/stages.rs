@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use artefacts::{Key, MANIFEST_FILE, Manifest};
+use evaluation::report::Cost;
 use serde_json::Value;
 
 use crate::checks::Checks;
@@ -65,6 +66,7 @@ impl<C: SystemConfig> dyn Stage<C> + '_ {
         let summary = self.work(run);
         let summary = summary.with_context(|| format!("stage {name} failed"))?;
         let elapsed = readable(started.elapsed());
+        Cost::note(run.config.output())?;
         run.progress
             .note(&format!("{name:>12}  {summary}  ({elapsed})"));
         Ok(())
