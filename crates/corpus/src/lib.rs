@@ -20,6 +20,7 @@ pub mod filter;
 pub mod labelled;
 pub mod language;
 pub mod mix;
+pub mod plain_words;
 pub mod progress;
 pub mod record;
 pub mod rejected;

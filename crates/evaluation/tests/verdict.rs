@@ -1,5 +1,6 @@
 //! The verdict on a run, from constructed scores.
 
+use evaluation::classification::ACCURACY;
 use evaluation::report::verdict::{self, Outcome};
 use evaluation::report::{Report, RunVerdict, html, terminal};
 use serde_json::{Value, json};
@@ -253,7 +254,7 @@ fn nothing_to_compare_has_no_verdict() {
 /// A classification of topics: `(language, own score, of the encoder alone, p)`.
 fn classified(sets: &[(&str, f64, f64, f64)]) -> RunVerdict {
     let measure = |score: f64| {
-        json!([{ "key": "accuracy", "name": "accuracy", "signature": "", "aggregate": { "kind": "ratio", "scale": 1.0 },
+        json!([{ "key": ACCURACY, "name": "accuracy", "signature": "", "aggregate": { "kind": "ratio", "scale": 1.0 },
             "higher_is_better": true, "unit": "share", "score": score, "confidence": {
             "confidence_mean": score, "confidence_var": 0.02, "confidence_low": score - 0.02,
             "confidence_high": score + 0.02, "stderr": 0.01 } }])
@@ -267,7 +268,7 @@ fn classified(sets: &[(&str, f64, f64, f64)]) -> RunVerdict {
                 "language": { "code": language, "name": language, "told": null }, "labels": ["a", "b"],
                 "rows": 500, "chance": { "uniform": 0.5, "majority": 0.5, "majority_f1": 0.3, "majority_label": "a" },
                 "systems": { "mt-llm": system(*own), "encoder-alone": system(*other) },
-                "comparisons": [{ "system": "encoder-alone", "measure": "accuracy",
+                "comparisons": [{ "system": "encoder-alone", "measure": ACCURACY,
                     "difference": own - other, "p_value": p }],
             })
         })
