@@ -19,10 +19,16 @@ const PHRASES: [(&str, &str); 21] = [
     ("expected a boolean", "expected true or false"),
     ("expected a borrowed string", "expected text"),
     ("expected a string", "expected text"),
-    ("expected a sequence", "expected a list, e.g. [\"one\", \"two\"]"),
+    (
+        "expected a sequence",
+        "expected a list, e.g. [\"one\", \"two\"]",
+    ),
     ("expected a map", "expected a table"),
     ("EOF while parsing", "the text ends within"),
-    ("trailing characters", "text after the end of the JSON value"),
+    (
+        "trailing characters",
+        "text after the end of the JSON value",
+    ),
 ];
 
 /// `message` without names of Rust types.
@@ -64,11 +70,16 @@ mod tests {
 
     #[test]
     fn faults_of_json_are_told_without_types_and_positions() {
-        let fault = |text: &str| {
-            json_fault(&serde_json::from_str::<Row>(text).expect_err("a faulty row"))
-        };
-        assert_eq!(fault("{\"question\": 5}"), "found the number `5`, expected text");
-        assert_eq!(fault("{\"question\": null}"), "found nothing (null), expected text");
+        let fault =
+            |text: &str| json_fault(&serde_json::from_str::<Row>(text).expect_err("a faulty row"));
+        assert_eq!(
+            fault("{\"question\": 5}"),
+            "found the number `5`, expected text"
+        );
+        assert_eq!(
+            fault("{\"question\": null}"),
+            "found nothing (null), expected text"
+        );
         assert_eq!(fault("{\"count\": 5}"), "missing field `question`");
         assert_eq!(
             fault("{\"count\": \"x\"}"),
@@ -76,7 +87,13 @@ mod tests {
         );
         assert_eq!(fault("7"), "found the number `7`, expected an object");
         assert_eq!(fault("{\"count\": 7"), "the text ends within an object");
-        for text in ["7", "{\"count\": -1}", "[]", "{\"count\": 1.5}", "{\"question\": {}}"] {
+        for text in [
+            "7",
+            "{\"count\": -1}",
+            "[]",
+            "{\"count\": 1.5}",
+            "{\"question\": {}}",
+        ] {
             let told = fault(text);
             let types = ["usize", "struct", "invalid", "sequence", "Row", "line 1"];
             assert!(types.iter().all(|name| !told.contains(name)), "{told}");

@@ -122,14 +122,9 @@ pub fn detail(key: &str) -> String {
         return language.everyday_name().to_owned();
     }
     match key {
-        "dictionary_coverage" => "Dictionary".to_owned(),
+        "dictionary_coverage" => "The dictionary translates".to_owned(),
         "from" => "into the source language:".to_owned(),
         "into" => "from the source language:".to_owned(),
-        "different_words" => "different words".to_owned(),
-        "known_different_words" => "of them with a translation".to_owned(),
-        "known_words" => "words with a translation".to_owned(),
-        "share" => "share with a translation".to_owned(),
-        "words" => "words in all".to_owned(),
         "evaluation_texts" => "texts of evaluations kept out".to_owned(),
         "held_out_rows" => "examples held out".to_owned(),
         other => words(other),

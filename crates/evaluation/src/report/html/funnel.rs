@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::subsets::explained;
 use crate::report::funnel::Reason;
 use crate::report::{FunnelStage, Report, titles};
+use crate::task::SHARE;
 
 pub fn render(report: &Report) -> Markup {
     let text_stages = report
@@ -151,8 +152,15 @@ fn transfer_set(subsets: &[(Subset, SubsetRows)]) -> Markup {
 /// Numbers and words among a stage's details, by path.
 fn facts(details: &Value) -> Vec<(String, String)> {
     fn walk(path: &str, value: &Value, facts: &mut Vec<(String, String)>) {
+        let number = |key: &str| value.get(key).and_then(Value::as_f64);
         match value {
             Value::Object(entries) => {
+                // What a dictionary knows of the words of the questions.
+                if let (Some(share), Some(words)) = (number("share"), number("words")) {
+                    let (share, words) = (titles::score(share, SHARE), titles::count(words as u64));
+                    facts.push((path.to_owned(), format!("{share} of {words} words")));
+                    return;
+                }
                 for (key, value) in entries.iter().filter(|(key, _)| *key != "subsets") {
                     let key = titles::detail(key);
                     let path = if path.is_empty() {

@@ -126,11 +126,14 @@ fn mean_difference(board: &Board<'_>, main: &SystemRecord, other: &SystemRecord)
     match means {
         (Some(own), Some(other)) if board.transfer().len() > 1 => {
             let of = if board.of_source > 0 {
-                "the others"
+                "the other"
             } else {
                 "all"
             };
-            format!(" (mean of {of} {})", titles::difference(own - other, SHARE))
+            format!(
+                " (mean over {of} languages {})",
+                titles::difference(own - other, SHARE)
+            )
         }
         _ => String::new(),
     }
