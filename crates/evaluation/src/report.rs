@@ -7,6 +7,7 @@
 
 pub mod answers;
 mod classification;
+pub mod cost;
 mod evaluations;
 pub mod funnel;
 pub mod html;
@@ -26,6 +27,7 @@ use corpus::seam::EngineIdentity;
 use serde::{Deserialize, Serialize};
 
 pub use answers::{LanguageVerdicts, SampleAnswers};
+pub use cost::Cost;
 use evaluations::Evaluations;
 pub use funnel::FunnelStage;
 pub use scores::{ScoreRow, Verdict};
@@ -74,6 +76,9 @@ pub struct Report {
     /// The course of other trainings, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trainings: Vec<RecipeTraining>,
+    /// Memory and machine; `None` if the run did not record them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// Time of each part of the run, in order.
     pub timing: Vec<Timing>,
     /// The models used.
@@ -204,6 +209,7 @@ impl Report {
             funnel,
             training,
             trainings,
+            cost: Cost::read(folder),
             timing,
             models,
             config,

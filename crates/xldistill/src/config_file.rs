@@ -103,32 +103,11 @@ fn explain(place: &str, text: Option<&str>, error: &toml::de::Error) -> ConfigEr
         ))
     });
     let shown = line.unwrap_or_else(|| error.to_string().trim_end().to_owned());
-    let mut message = format!("{place}: {}", in_plain_words(&shown));
+    let mut message = format!("{place}: {}", corpus::plain_words::in_plain_words(&shown));
     if let Some(suggestion) = did_you_mean(error.message()) {
         message.push_str(&format!("\ndid you mean `{suggestion}`?"));
     }
     ConfigError(message)
-}
-
-/// `message` without names of Rust types.
-fn in_plain_words(message: &str) -> String {
-    let words = [
-        ("expected usize", "expected a whole number"),
-        ("expected u64", "expected a whole number"),
-        ("expected f64", "expected a number"),
-        ("expected f32", "expected a number"),
-        ("expected a boolean", "expected true or false"),
-        (
-            "expected a sequence",
-            "expected a list, e.g. [\"one\", \"two\"]",
-        ),
-        ("expected a map", "expected a table"),
-    ];
-    words
-        .iter()
-        .fold(message.to_owned(), |text, (rust, plain)| {
-            text.replace(rust, plain)
-        })
 }
 
 /// The key in a message of `engines::choice`: that of "section.key: …", or the unknown one.

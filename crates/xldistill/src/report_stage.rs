@@ -9,6 +9,7 @@ use crate::checks::Checks;
 use crate::run::Run;
 use crate::stages::{Finished, Stage};
 use crate::system::SystemConfig;
+use crate::terminal::columns;
 
 /// The stage.
 pub struct Report;
@@ -48,7 +49,7 @@ impl<C: SystemConfig> Stage<C> for Report {
         let report = evaluation::report::Report::gather(output)?;
         let report = report.with_paths(run.config.report(), output);
         let page = report.write(output)?;
-        let table = evaluation::report::terminal::render(&report, None);
+        let table = evaluation::report::terminal::render(&report, columns());
         writeln!(std::io::stdout(), "{table}")?;
         Ok(page.display().to_string())
     }

@@ -2,10 +2,11 @@
 //! from which commands, `--from` and `--until`, `--dry-run`, shards and `plan` are derived.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use artefacts::{Key, MANIFEST_FILE, Manifest};
+use evaluation::report::Cost;
 use serde_json::Value;
 
 use crate::checks::Checks;
@@ -64,7 +65,12 @@ impl<C: SystemConfig> dyn Stage<C> + '_ {
         let started = Instant::now();
         let summary = self.work(run);
         let summary = summary.with_context(|| format!("stage {name} failed"))?;
-        let elapsed = readable(started.elapsed());
+        let elapsed = started.elapsed();
+        // A stage that found its work done tells nothing of what the run needs.
+        if elapsed >= Duration::from_secs(1) && name != "report" {
+            Cost::note(run.config.output())?;
+        }
+        let elapsed = readable(elapsed);
         run.progress
             .note(&format!("{name:>12}  {summary}  ({elapsed})"));
         Ok(())

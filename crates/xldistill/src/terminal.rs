@@ -2,28 +2,52 @@
 
 use std::{
     io::IsTerminal,
-    sync::Mutex,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use console::Term;
 use corpus::progress::Progress;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// Time between lines if standard error is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
+/// Columns of a terminal that does not tell.
+const WIDTH: usize = 80;
 
 /// Shows progress on standard error.
 pub struct Terminal {
     interactive: bool,
     quiet: bool,
     current: Mutex<Option<Work>>,
+    /// When the last line was printed: of any task, so that many short ones are not silent.
+    last_line: Mutex<Instant>,
 }
 
 struct Work {
     task: String,
     bar: ProgressBar,
-    status: String,
-    last_line: Instant,
+    status: Arc<Mutex<String>>,
+    has_line: bool,
+}
+
+/// Where a task stands.
+struct Standing<'s> {
+    task: &'s str,
+    done: u64,
+    total: Option<u64>,
+    per_second: f64,
+    left: Duration,
+    status: &'s str,
+}
+
+/// Columns of the terminal that standard output goes to; `None` if it goes elsewhere.
+pub fn columns() -> Option<u16> {
+    Term::stdout().size_checked().map(|(_, columns)| columns)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Terminal {
@@ -34,33 +58,99 @@ impl Terminal {
             interactive,
             quiet,
             current: Mutex::new(None),
+            last_line: Mutex::new(Instant::now()),
         }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Work) -> T) -> Option<T> {
-        let mut current = self
-            .current
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        current.as_mut().map(act)
+        lock(&self.current).as_mut().map(act)
     }
 }
 
 impl Work {
     fn line(&self) -> String {
-        let done = self.bar.position();
-        let rate = self.bar.per_sec();
-        let mut line = match self.bar.length() {
-            Some(total) => format!("{}: {done}/{total}, {rate:.1}/s", self.task),
-            None => format!("{}: {done}, {rate:.1}/s", self.task),
+        let status = lock(&self.status);
+        let standing = Standing {
+            task: &self.task,
+            done: self.bar.position(),
+            total: self.bar.length(),
+            per_second: self.bar.per_sec(),
+            left: self.bar.eta(),
+            status: &status,
         };
-        if self.bar.length().is_some_and(|total| total > done) {
-            line.push_str(&format!(", {} left", readable(self.bar.eta())));
+        standing.line()
+    }
+}
+
+impl Standing<'_> {
+    /// For a file or a pipe.
+    fn line(&self) -> String {
+        let parts = self.parts();
+        format!("{}: {}", self.task, parts.join(", "))
+    }
+
+    /// What there is to say, the most important first.
+    fn parts(&self) -> Vec<String> {
+        let done = self.done;
+        let mut parts = vec![match self.total {
+            Some(total) => format!("{done}/{total}"),
+            None => done.to_string(),
+        }];
+        if self.total.is_some_and(|total| total > done) && self.per_second > 0.0 {
+            parts.push(format!("{} left", readable(self.left)));
+        }
+        if self.per_second > 0.0 {
+            parts.push(rate(self.per_second));
         }
         if !self.status.is_empty() {
-            line.push_str(&format!(", {}", self.status));
+            parts.push(self.status.to_owned());
         }
-        line
+        parts
+    }
+
+    /// One row of a terminal of `width` columns: the task, a bar, and as many parts as fit.
+    fn row(&self, width: usize) -> (String, String, String) {
+        // The last column stays free: some terminals break the line in it.
+        let width = width.saturating_sub(1);
+        let task: String = match self.task.chars().count() {
+            count if count > width / 3 => {
+                let kept = (width / 3).saturating_sub(1);
+                self.task.chars().take(kept).chain(['…']).collect()
+            }
+            _ => format!("{:>12}", self.task),
+        };
+        let mut room = width.saturating_sub(task.chars().count() + 1);
+        let mut text = String::new();
+        for part in self.parts() {
+            let needed = part.chars().count() + 2;
+            if needed > room {
+                break;
+            }
+            room -= needed;
+            text += &format!("  {part}");
+        }
+        let bar = match self.total {
+            Some(total) if room >= 8 => {
+                let length = room.min(32);
+                let share = self.done as f64 / total.max(1) as f64;
+                let full = (share.min(1.0) * length as f64).round() as usize;
+                format!("{}{}", "━".repeat(full), "─".repeat(length - full))
+            }
+            _ => String::new(),
+        };
+        (task, bar, text)
+    }
+}
+
+/// A rate; of slow work, the time that a unit takes.
+fn rate(per_second: f64) -> String {
+    match per_second {
+        rate if rate >= 100.0 => format!("{rate:.0}/s"),
+        rate if rate >= 0.2 => format!("{rate:.1}/s"),
+        rate => format!(
+            "{} each",
+            readable(Duration::from_secs_f64(1.0 / rate.max(1e-6)))
+        ),
     }
 }
 
@@ -81,36 +171,46 @@ impl Progress for Terminal {
             false => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(total, target);
-        let template = match total {
-            Some(_) => {
-                "{prefix:>12.bold} {bar:32.cyan/dim} {pos}/{len}  {per_sec}  {eta} left  {msg}"
-            }
-            None => "{prefix:>12.bold} {spinner} {pos}  {per_sec}  {msg}",
+        let status = Arc::new(Mutex::new(String::new()));
+        let (name, shown) = (task.to_owned(), Arc::clone(&status));
+        let row = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let width = Term::stderr().size_checked();
+            let width = width.map_or(WIDTH, |(_, columns)| usize::from(columns));
+            let standing = Standing {
+                task: &name,
+                done: state.pos(),
+                total: state.len(),
+                per_second: state.per_sec(),
+                left: state.eta(),
+                status: &lock(&shown),
+            };
+            let (task, bar, text) = standing.row(width);
+            let styled = |text: String| console::style(text).for_stderr();
+            // A failed write to a string cannot happen, and would leave out the row.
+            let _ = write!(out, "{} {}{text}", styled(task).bold(), styled(bar).cyan());
         };
-        let style = ProgressStyle::with_template(template)
+        let style = ProgressStyle::with_template("{row}")
             .unwrap_or_else(|_| ProgressStyle::default_bar())
-            .progress_chars("━━─");
+            .with_key("row", row);
         bar.set_style(style);
-        bar.set_prefix(task.to_owned());
         let work = Work {
             task: task.to_owned(),
             bar,
-            status: String::new(),
-            last_line: Instant::now(),
+            status,
+            has_line: false,
         };
-        *self
-            .current
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(work);
+        *lock(&self.current) = Some(work);
     }
 
     fn advance(&self, units: u64) {
         let line = self.with(|work| {
             work.bar.inc(units);
-            if self.interactive || work.last_line.elapsed() < LINE_INTERVAL {
+            let mut last_line = lock(&self.last_line);
+            if self.interactive || last_line.elapsed() < LINE_INTERVAL {
                 return None;
             }
-            work.last_line = Instant::now();
+            *last_line = Instant::now();
+            work.has_line = true;
             Some(work.line())
         });
         if let Some(Some(line)) = line
@@ -122,8 +222,8 @@ impl Progress for Terminal {
 
     fn status(&self, text: &str) {
         self.with(|work| {
-            work.status = text.to_owned();
-            work.bar.set_message(text.to_owned());
+            *lock(&work.status) = text.to_owned();
+            work.bar.tick();
         });
     }
 
@@ -143,15 +243,10 @@ impl Progress for Terminal {
     }
 
     fn end(&self) {
-        let mut current = self
-            .current
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(work) = current.take() {
+        if let Some(work) = lock(&self.current).take() {
             let line = work.line();
-            let elapsed = work.bar.elapsed();
             work.bar.finish_and_clear();
-            if !self.quiet && elapsed >= LINE_INTERVAL && !self.interactive {
+            if !self.quiet && work.has_line && !self.interactive {
                 eprintln!("{line}");
             }
         }
@@ -162,10 +257,52 @@ impl Progress for Terminal {
 mod tests {
     use super::*;
 
+    fn standing(task: &str) -> Standing<'_> {
+        Standing {
+            task,
+            done: 21,
+            total: Some(51),
+            per_second: 0.08,
+            left: Duration::from_secs(375),
+            status: "loss 2.311, 128 tokens/s",
+        }
+    }
+
     #[test]
     fn durations_are_readable() {
         assert_eq!(readable(Duration::from_secs(48)), "48s");
         assert_eq!(readable(Duration::from_secs(723)), "12m 03s");
         assert_eq!(readable(Duration::from_secs(12_000)), "3h 20m");
+    }
+
+    #[test]
+    fn a_line_says_task_time_left_and_rate() {
+        assert_eq!(
+            standing("train").line(),
+            "train: 21/51, 6m 15s left, 12s each, loss 2.311, 128 tokens/s"
+        );
+    }
+
+    #[test]
+    fn a_row_fits_every_width_and_leaves_out_whole_parts() {
+        for task in ["train", "held_out_loss_TL_por_Latn, encoder alone"] {
+            for width in 20..160 {
+                let (task, bar, text) = standing(task).row(width);
+                let row = format!("{task} {bar}{text}");
+                assert!(row.chars().count() < width, "{width}: {row}");
+                assert!(!row.contains('\u{1b}'), "{row:?}");
+            }
+        }
+        let (task, bar, text) = standing("train").row(80);
+        assert_eq!(
+            text,
+            "  21/51  6m 15s left  12s each  loss 2.311, 128 tokens/s"
+        );
+        assert_eq!(task, "       train");
+        assert!(bar.is_empty() || bar.chars().count() >= 8, "{bar}");
+        let (_, bar, _) = standing("train").row(120);
+        assert_eq!(bar.chars().count(), 32);
+        let (_, _, narrow) = standing("train").row(40);
+        assert_eq!(narrow, "  21/51  6m 15s left");
     }
 }

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::json::without_position;
 use crate::language::Language;
+use crate::plain_words::json_fault;
 
 /// Error returned when a data set cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -299,7 +299,7 @@ impl SourceError {
             path: path.to_owned(),
             line: lines as usize + error.line(),
             column: error.column(),
-            message: without_position(&error),
+            message: json_fault(&error),
         }
     }
 

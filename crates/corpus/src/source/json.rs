@@ -11,6 +11,7 @@ use super::exchange::Exchange;
 use super::format::Layout;
 use super::text::{Text, lossy, utf8};
 use super::{Broken, SourceError};
+use crate::plain_words::json_fault;
 
 /// The rows of the file at `path`: elements of an array if it is one, lines otherwise.
 pub(crate) fn rows<'t>(text: &'t Text, path: &Path) -> Result<JsonRows<'t>, SourceError> {
@@ -68,7 +69,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, Broken> {
     }
     Err(Broken {
         reason: "malformed_json",
-        detail: format!("column {}: {}", error.column(), without_position(&error)),
+        detail: format!("column {}: {}", error.column(), json_fault(&error)),
         row: lossy(bytes),
     })
 }
@@ -99,16 +100,6 @@ fn without_nan(text: &str) -> Option<String> {
         at += 1;
     }
     (copied > 0).then(|| replaced + &text[copied..])
-}
-
-/// serde_json's message without the position it ends with.
-pub(super) fn without_position(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    message
-        .split(" at line ")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
 }
 
 /// The elements of an array.

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::manifest::{manifest, output_file};
 use super::{Rejected, StageError};
+use crate::plain_words::json_fault;
 use crate::record::Row;
 
 /// The rows that a stage works on, in a fixed order.
@@ -202,7 +203,7 @@ impl Lines {
         let row = |index: usize| {
             let start = index.checked_sub(1).map_or(0, |previous| ends[previous]);
             serde_json::from_slice(&self.text[start..ends[index]])
-                .map_err(|error| self.malformed(first + index as u64, error.to_string()))
+                .map_err(|error| self.malformed(first + index as u64, json_fault(&error)))
         };
         (0..ends.len())
             .into_par_iter()

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use corpus::language::Language;
+use corpus::plain_words::json_fault;
 use corpus::record::Example;
 use corpus::source::{LoadedPairs, ParallelSource};
 use serde::de::DeserializeOwned;
@@ -109,7 +110,7 @@ pub(super) fn examples(
 }
 
 fn json<T: DeserializeOwned>(line: &str) -> Result<T, String> {
-    serde_json::from_str(line).map_err(|error| error.to_string())
+    serde_json::from_str(line).map_err(|error| json_fault(&error))
 }
 
 #[cfg(test)]

@@ -65,7 +65,10 @@ fn conclusion(verdict: &RunVerdict, width: usize) -> String {
     let width = width.min(PROSE);
     let summary = format!("{}. {}", verdict.outcome.words(), verdict.summary);
     let mut text = format!("\n{}\n", broken(&summary, width).join("\n"));
-    let better = verdict.better.iter().map(|finding| ("better", &finding.text));
+    let better = verdict
+        .better
+        .iter()
+        .map(|finding| ("better", &finding.text));
     let worse = verdict.worse.iter().map(|finding| ("worse", &finding.text));
     let advice = verdict.advice.iter().map(|line| ("what to do", line));
     let mut last = "";

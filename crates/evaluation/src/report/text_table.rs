@@ -77,7 +77,8 @@ impl TextTable {
             let cell = |column: usize| {
                 let lines: &Vec<String> = &broken[column];
                 let missing = depth - lines.len();
-                line.checked_sub(missing).map_or("", |line| lines[line].as_str())
+                line.checked_sub(missing)
+                    .map_or("", |line| lines[line].as_str())
             };
             text += &laid_out(&columns, &widths, cell);
         }
@@ -98,7 +99,11 @@ impl TextTable {
     fn widths(&self, whole_headers: bool) -> Vec<usize> {
         let of_header = |title: &String| match whole_headers {
             true => title.width(),
-            false => title.split(' ').map(UnicodeWidthStr::width).max().unwrap_or(0),
+            false => title
+                .split(' ')
+                .map(UnicodeWidthStr::width)
+                .max()
+                .unwrap_or(0),
         };
         let mut widths: Vec<usize> = self.header.iter().map(of_header).collect();
         for line in &self.lines {
@@ -112,11 +117,7 @@ impl TextTable {
     }
 }
 
-fn laid_out<'c>(
-    columns: &[usize],
-    widths: &[usize],
-    cell: impl Fn(usize) -> &'c str,
-) -> String {
+fn laid_out<'c>(columns: &[usize], widths: &[usize], cell: impl Fn(usize) -> &'c str) -> String {
     let mut line = String::new();
     for (position, &column) in columns.iter().enumerate() {
         let text = shortened(cell(column), widths[column]);
@@ -170,7 +171,8 @@ mod tests {
         let header = ["", "before", "after training", "p"].map(str::to_owned);
         let mut table = TextTable::new(header, &[3]);
         table.heading("Answers to Portuguese questions");
-        table.row(["  answers in another language", "0.0 %", "50.0 %", "<0.001"].map(str::to_owned));
+        table
+            .row(["  answers in another language", "0.0 %", "50.0 %", "<0.001"].map(str::to_owned));
         table.row(["  回答", "1", "2", "0.5"].map(str::to_owned));
         table
     }
@@ -179,7 +181,10 @@ mod tests {
     fn rows_are_never_broken_nor_wider_than_the_limit() {
         for limit in 12..100 {
             let text = table().render(limit);
-            assert!(text.lines().all(|line| line.width() <= limit), "{limit}:\n{text}");
+            assert!(
+                text.lines().all(|line| line.width() <= limit),
+                "{limit}:\n{text}"
+            );
             let rows = text.lines().filter(|line| line.starts_with("  "));
             assert!(rows.count() >= 1, "{limit}:\n{text}");
         }
@@ -190,9 +195,15 @@ mod tests {
         let wide = table().render(80);
         assert!(wide.contains("before  after training       p"), "{wide}");
         let lines = table().render(56);
-        assert!(lines.contains("training") && !lines.contains("after training"), "{lines}");
+        assert!(
+            lines.contains("training") && !lines.contains("after training"),
+            "{lines}"
+        );
         let narrow = table().render(40);
-        assert!(!narrow.contains("<0.001") && narrow.contains("50.0 %"), "{narrow}");
+        assert!(
+            !narrow.contains("<0.001") && narrow.contains("50.0 %"),
+            "{narrow}"
+        );
         assert!(narrow.contains('…'), "{narrow}");
     }
 

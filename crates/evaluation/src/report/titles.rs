@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use corpus::language::Language;
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::task::SHARE;
@@ -98,6 +99,44 @@ pub fn rate(value: f64) -> String {
 /// `snake_case` as words.
 pub fn words(name: &str) -> String {
     name.replace('_', " ")
+}
+
+/// A field of a row in words.
+pub fn field(name: &str) -> String {
+    if let Some(of) = name.strip_suffix(".translation") {
+        return format!("translation of {}", field(of));
+    }
+    match name {
+        "question" => "the question".to_owned(),
+        "answer" => "the given answer".to_owned(),
+        "generated" => "the model's own answer".to_owned(),
+        other => words(other),
+    }
+}
+
+/// A detail of a stage in words.
+pub fn detail(key: &str) -> String {
+    if let Ok(language) = Language::parse(key)
+        && language.code() == key
+    {
+        return language.everyday_name().to_owned();
+    }
+    match key {
+        "dictionary_coverage" => "The dictionary translates".to_owned(),
+        "from" => "into the source language:".to_owned(),
+        "into" => "from the source language:".to_owned(),
+        "evaluation_texts" => "texts of evaluations kept out".to_owned(),
+        "held_out_rows" => "examples held out".to_owned(),
+        other => words(other),
+    }
+}
+
+/// A size in memory.
+pub fn bytes(bytes: u64) -> String {
+    match bytes as f64 {
+        size if size >= 1e9 => format!("{:.1}\u{a0}GB", size / 1e9),
+        size => format!("{:.0}\u{a0}MB", size / 1e6),
+    }
 }
 
 /// A moment in seconds since 1970 as `2026-01-31 23:59 UTC`.

@@ -223,8 +223,8 @@ fn difference(set: &SetResult, system: &SystemRecord, measure: &str) -> Markup {
         return html! {};
     };
     let (class, word) = match Verdict::of(&compared.test, Some(true)) {
-        Verdict::Better => ("better", "better"),
-        Verdict::Worse => ("worse", "worse"),
+        Verdict::Better => ("better", "▲ better"),
+        Verdict::Worse => ("worse", "▼ worse"),
         Verdict::Changed | Verdict::NoDifference => ("neutral", "not significant"),
     };
     html! {

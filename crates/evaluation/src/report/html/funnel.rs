@@ -5,8 +5,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::subsets::explained;
 use crate::report::funnel::Reason;
 use crate::report::{FunnelStage, Report, titles};
+use crate::task::SHARE;
 
 pub fn render(report: &Report) -> Markup {
     let text_stages = report
@@ -80,16 +82,16 @@ fn reason_examples(reason: &Reason) -> Markup {
     let fields: Vec<String> = reason
         .fields
         .iter()
-        .map(|(field, count)| format!("{} {}", titles::count(*count), field))
+        .map(|(field, count)| format!("{} {}", titles::count(*count), titles::field(field)))
         .collect();
     html! {
         div.rejections {
             h4 { (titles::words(&reason.reason)) " " span.small { (fields.join(", ")) } }
             @for example in &reason.examples {
                 blockquote dir="auto" {
-                    @for (name, text) in &example.texts { p.text { span.name { (titles::words(name)) } (text) } }
+                    @for (name, text) in &example.texts { p.text { span.name { (titles::field(name)) } (text) } }
                     @if !example.detail.is_empty() { p.text { span.name { "found" } (example.detail) } }
-                    footer { (example.id) " · " (example.field) }
+                    footer { (example.id) " · " (titles::field(&example.field)) }
                 }
             }
         }
@@ -107,17 +109,17 @@ struct SubsetRows {
 }
 
 /// The subsets in the paper's order; `None` for other stages.
-fn subsets(stage: &FunnelStage) -> Option<Vec<(&'static str, SubsetRows)>> {
+fn subsets(stage: &FunnelStage) -> Option<Vec<(Subset, SubsetRows)>> {
     let details = stage.details.get("subsets")?;
     let subsets = Subset::ALL.iter().filter_map(|subset| {
         let rows = SubsetRows::deserialize(details.get(subset.name())?).ok()?;
-        Some((subset.name(), rows))
+        Some((*subset, rows))
     });
     let subsets: Vec<_> = subsets.collect();
     (!subsets.is_empty()).then_some(subsets)
 }
 
-fn transfer_set(subsets: &[(&str, SubsetRows)]) -> Markup {
+fn transfer_set(subsets: &[(Subset, SubsetRows)]) -> Markup {
     let rows = subsets
         .iter()
         .map(|(_, subset)| subset.rows)
@@ -125,17 +127,19 @@ fn transfer_set(subsets: &[(&str, SubsetRows)]) -> Markup {
         .max(1);
     html! {
         div.flow { @for (index, (name, subset)) in subsets.iter().enumerate() {
-            span class={ "s-" (index) } title={ (name) ": " (titles::count(subset.rows)) " examples" }
+            span class={ "s-" (index) } title={ (name.name()) ": " (titles::count(subset.rows)) " examples" }
                 style=(format!("width:{:.2}%", 100.0 * subset.rows as f64 / rows as f64)) {}
         } }
         div.scroll { table.subsets {
             thead { tr {
-                th { "Subset" } th.num { "Examples" } th.num { "Answers by the model" }
+                th { "Subset" } th { "The model reads → and learns to write" } th.num { "Examples" } th.num { "Answers by the model" }
                 th.num { "Held out" }
             } }
             tbody { @for (index, (name, subset)) in subsets.iter().enumerate() {
                 tr {
-                    th scope="row" { span class={ "key s-" (index) } { (name) } }
+                    th scope="row" { span class={ "key s-" (index) } { (name.name()) } }
+                    @let (reads, writes) = explained(*name);
+                    td { (reads) " → " (writes) }
                     td.num { (titles::count(subset.rows)) }
                     td.num { (titles::count(subset.generated)) }
                     td.num { (titles::count(subset.held_out_rows)) }
@@ -148,10 +152,17 @@ fn transfer_set(subsets: &[(&str, SubsetRows)]) -> Markup {
 /// Numbers and words among a stage's details, by path.
 fn facts(details: &Value) -> Vec<(String, String)> {
     fn walk(path: &str, value: &Value, facts: &mut Vec<(String, String)>) {
+        let number = |key: &str| value.get(key).and_then(Value::as_f64);
         match value {
             Value::Object(entries) => {
+                // What a dictionary knows of the words of the questions.
+                if let (Some(share), Some(words)) = (number("share"), number("words")) {
+                    let (share, words) = (titles::score(share, SHARE), titles::count(words as u64));
+                    facts.push((path.to_owned(), format!("{share} of {words} words")));
+                    return;
+                }
                 for (key, value) in entries.iter().filter(|(key, _)| *key != "subsets") {
-                    let key = titles::words(key);
+                    let key = titles::detail(key);
                     let path = if path.is_empty() {
                         key
                     } else {

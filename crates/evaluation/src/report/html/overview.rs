@@ -40,6 +40,7 @@ pub fn header(report: &Report, title: &str, boards: &[Board<'_>]) -> Markup {
     let changed = |board: &Board<'_>| board.sets.iter().any(|set| set.changes.is_some());
     let trained = report.training.is_some() || !report.trainings.is_empty();
     let present = [
+        ("verdict", "Verdict", report.verdict.is_some()),
         ("accuracy", "Accuracy", !boards.is_empty()),
         ("confusion", "Confusion", !boards.is_empty()),
         ("changes", "Read differently", boards.iter().any(changed)),
@@ -52,6 +53,7 @@ pub fn header(report: &Report, title: &str, boards: &[Board<'_>]) -> Markup {
         ("samples", "Side by side", !report.samples.is_empty()),
         ("training", "Training", trained),
         ("funnel", "Kept and rejected", !report.funnel.is_empty()),
+        ("now", "What now", report.verdict.is_some()),
         ("run", "The run", true),
     ];
     html! {
@@ -69,6 +71,15 @@ pub fn header(report: &Report, title: &str, boards: &[Board<'_>]) -> Markup {
                 a href={ "#" (id) } { (name) }
             } }
         }
+    }
+}
+
+/// `path` as a shell reads it.
+pub fn path_in_shell(path: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+    match path.chars().all(plain) {
+        true => path.to_owned(),
+        false => format!("'{}'", path.replace('\'', "'\\''")),
     }
 }
 
@@ -163,8 +174,8 @@ pub fn change(row: &ScoreRow) -> Markup {
         _ => titles::difference(difference, &row.unit),
     };
     let (class, word) = match row.verdict {
-        Some(Verdict::Better) => ("better", "better"),
-        Some(Verdict::Worse) => ("worse", "worse"),
+        Some(Verdict::Better) => ("better", "▲ better"),
+        Some(Verdict::Worse) => ("worse", "▼ worse"),
         Some(Verdict::Changed) => ("neutral", "changed"),
         Some(Verdict::NoDifference) => ("neutral", "not significant"),
         None => ("neutral", "not compared"),
@@ -175,12 +186,25 @@ pub fn change(row: &ScoreRow) -> Markup {
 /// Time, models, config.
 pub fn run(report: &Report) -> Markup {
     html! {
-        @if !report.timing.is_empty() { h3 { "Time" } (timing(report)) }
+        @if !report.timing.is_empty() { h3 { "Cost" } (cost(report)) (timing(report)) }
         @if !report.models.is_empty() { h3 { "Models and their licences" } (models(report)) }
         @if let Some(config) = &report.config {
             details.config {
                 summary { "Configuration, as resolved" }
                 pre { code { (config) } }
+            }
+        }
+    }
+}
+
+/// Time, memory and machine in a line.
+fn cost(report: &Report) -> Markup {
+    html! {
+        p.facts {
+            span { strong { (titles::duration(report.seconds())) } " of work" }
+            @if let Some(cost) = &report.cost {
+                span { strong { (titles::bytes(cost.peak_memory)) } " of memory at the peak" }
+                span { "on " strong { (cost.machine) } }
             }
         }
     }

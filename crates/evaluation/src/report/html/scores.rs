@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::overview::change;
+use super::subsets;
 use crate::report::scores::{LEVEL, ScoreRow};
 use crate::report::{Report, titles};
 
@@ -35,6 +36,7 @@ pub fn render(report: &Report) -> Markup {
                 }
             }
         } }
+        (subsets::key(report.before_and_after().filter_map(|row| row.title.split(' ').next())))
     }
 }
 

@@ -7,6 +7,7 @@ use corpus::record::Subset;
 use maud::{Markup, html};
 
 use super::chart::{LineChart, Series};
+use super::subsets;
 use crate::report::training::{ALL, FinishedTraining, MeasuredCurves};
 use crate::report::{RecipeTraining, Report, TrainingSummary, titles};
 use crate::task::SHARE;
@@ -39,9 +40,6 @@ fn render(training: &TrainingSummary, unit: &str) -> Markup {
             }
             span { strong { (format!("{:.2}", training.epochs)) } " epochs" }
             span { strong { (titles::count(training.tokens)) } " tokens" }
-            @if training.tokens_per_second > 0.0 {
-                span { strong { (titles::rate(training.tokens_per_second)) } " tokens/s" }
-            }
             @if let (Some(first), Some((step, best))) =
                 (training.first_held_out_loss, training.best_held_out_loss) {
                 span { "held-out loss " strong { (format!("{first:.3}")) } " → "
@@ -57,6 +55,7 @@ fn render(training: &TrainingSummary, unit: &str) -> Markup {
                 (curves(title, unit, held_out, 1))
             }
         }
+        (subsets::key(training.train.keys().chain(training.held_out.keys()).map(String::as_str)))
         @if window > 1 {
             p.small { "Training curves are means over " (window) " steps. "
                 @match unit {

@@ -21,9 +21,8 @@ pub(super) fn verdict(boards: &[Board<'_>]) -> Option<RunVerdict> {
     for board in boards {
         let main = board.main()?;
         for system in board.systems.iter().skip(1) {
-            let [ahead, behind] = [Verdict::Better, Verdict::Worse].map(|verdict| {
-                languages(board, system, verdict)
-            });
+            let [ahead, behind] =
+                [Verdict::Better, Verdict::Worse].map(|verdict| languages(board, system, verdict));
             let difference = mean_difference(board, main, system);
             let than = |word: &str, languages: &[String]| Finding {
                 task: board.title.clone(),
@@ -54,27 +53,40 @@ pub(super) fn verdict(boards: &[Board<'_>]) -> Option<RunVerdict> {
                     named(&unlearnt, board.sets.len())
                 ),
             });
-            add(&mut advice, match unlearnt.len() == board.sets.len() {
-                true => "Nothing was learnt: raise the learning rate or the number of epochs or \
+            add(
+                &mut advice,
+                match unlearnt.len() == board.sets.len() {
+                    true => {
+                        "Nothing was learnt: raise the learning rate or the number of epochs or \
                          steps, and check that the labels of training and test mean the same."
-                    .to_owned(),
-                false => "Languages at chance: check that the encoder knows them and that their \
+                            .to_owned()
+                    }
+                    false => {
+                        "Languages at chance: check that the encoder knows them and that their \
                           files are in the language that they are named after."
-                    .to_owned(),
-            });
+                            .to_owned()
+                    }
+                },
+            );
         } else if board.systems.len() == 1 {
             better.push(Finding {
                 task: board.title.clone(),
                 measure: ACCURACY.to_owned(),
-                text: format!("{}: better than the most frequent label in every language", board.title),
+                text: format!(
+                    "{}: better than the most frequent label in every language",
+                    board.title
+                ),
             });
         }
         if let Some(gap) = gap(board, main).filter(|gap| *gap > GAP) {
-            add(&mut advice, format!(
-                "Accuracy is {} lower outside the language of training: add text to stage 1, or \
+            add(
+                &mut advice,
+                format!(
+                    "Accuracy is {} lower outside the language of training: add text to stage 1, or \
                  take an encoder that is stronger in these languages.",
-                titles::difference(-gap, SHARE).trim_start_matches('−')
-            ));
+                    titles::difference(-gap, SHARE).trim_start_matches('−')
+                ),
+            );
         }
     }
     let outcome = Outcome::of(&better, &worse);
@@ -107,11 +119,21 @@ fn at_chance(board: &Board<'_>, main: &SystemRecord) -> Vec<String> {
 }
 
 fn mean_difference(board: &Board<'_>, main: &SystemRecord, other: &SystemRecord) -> String {
-    let means = (board.mean(&main.name, ACCURACY), board.mean(&other.name, ACCURACY));
+    let means = (
+        board.mean(&main.name, ACCURACY),
+        board.mean(&other.name, ACCURACY),
+    );
     match means {
         (Some(own), Some(other)) if board.transfer().len() > 1 => {
-            let of = if board.of_source > 0 { "the others" } else { "all" };
-            format!(" (mean of {of} {})", titles::difference(own - other, SHARE))
+            let of = if board.of_source > 0 {
+                "the other"
+            } else {
+                "all"
+            };
+            format!(
+                " (mean over {of} languages {})",
+                titles::difference(own - other, SHARE)
+            )
         }
         _ => String::new(),
     }
@@ -160,7 +182,10 @@ fn summary(boards: &[Board<'_>], main: &SystemRecord, outcome: Outcome) -> Strin
     let Some(reference) = reference else {
         return match outcome {
             Outcome::Better => format!("{} learnt the task in every language.", main.title),
-            Outcome::Mixed => format!("{} learnt some tasks, but not in every language.", main.title),
+            Outcome::Mixed => format!(
+                "{} learnt some tasks, but not in every language.",
+                main.title
+            ),
             _ => format!("{} did not learn the task in every language.", main.title),
         };
     };
@@ -175,9 +200,21 @@ fn summary(boards: &[Board<'_>], main: &SystemRecord, outcome: Outcome) -> Strin
     let (ahead, behind) = (count(Verdict::Better), count(Verdict::Worse));
     let than = format!("{} is", main.title);
     match (ahead, behind) {
-        (0, 0) => format!("{than} neither better nor worse than {} on {sets} test sets.", reference.title),
-        (_, 0) => format!("{than} better than {} on {ahead} of {sets} test sets and worse on none.", reference.title),
-        (0, _) => format!("{than} worse than {} on {behind} of {sets} test sets and better on none.", reference.title),
-        _ => format!("{than} better than {} on {ahead} of {sets} test sets and worse on {behind}.", reference.title),
+        (0, 0) => format!(
+            "{than} neither better nor worse than {} on {sets} test sets.",
+            reference.title
+        ),
+        (_, 0) => format!(
+            "{than} better than {} on {ahead} of {sets} test sets and worse on none.",
+            reference.title
+        ),
+        (0, _) => format!(
+            "{than} worse than {} on {behind} of {sets} test sets and better on none.",
+            reference.title
+        ),
+        _ => format!(
+            "{than} better than {} on {ahead} of {sets} test sets and worse on {behind}.",
+            reference.title
+        ),
     }
 }

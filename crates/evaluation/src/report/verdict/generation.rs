@@ -4,7 +4,8 @@
 //!    so. Losses on the parts of the training set are left out: they say how training went.
 //! 2. Faults of answers (another language, copying, loops, nothing, cut off) are worse if the test
 //!    says so, or if even the low end of their interval after training is above [`TOLERATED`].
-//! 3. A fault of answers in a target language that became more frequent outweighs better losses.
+//! 3. More faulty answers, or fewer in the language of the question, in a target language outweigh
+//!    better losses.
 //! 4. Whatever is worse in the source language is what teaching cost.
 
 use super::{Finding, Outcome, RunVerdict};
@@ -77,7 +78,12 @@ pub(super) fn verdict(report: &Report) -> Option<RunVerdict> {
             let low = row.after_confidence.map_or(0.0, |interval| interval.low);
             let fault = Fault::of(row)?;
             let is_found = grew || low > TOLERATED;
-            is_found.then(|| Found { fault, row, is_source: is_source(row), grew })
+            is_found.then(|| Found {
+                fault,
+                row,
+                is_source: is_source(row),
+                grew,
+            })
         })
         .collect();
     let better: Vec<Finding> = with(Verdict::Better).map(changed).collect();
@@ -85,7 +91,11 @@ pub(super) fn verdict(report: &Report) -> Option<RunVerdict> {
     let mut worse: Vec<Finding> = faults.iter().map(fault_in_words).collect();
     worse.extend(lost.iter().map(|row| changed(row)));
 
-    let broken = faults.iter().find(|found| found.grew && !found.is_source);
+    let in_language = |row: &&&ScoreRow| row.key == "in_language" && !is_source(row);
+    let broken = (faults.iter())
+        .find(|found| found.grew && !found.is_source)
+        .map(|found| found.row)
+        .or_else(|| lost.iter().find(in_language).copied());
     let outcome = match broken {
         Some(_) => Outcome::Worse,
         None => Outcome::of(&better, &worse),
@@ -94,7 +104,13 @@ pub(super) fn verdict(report: &Report) -> Option<RunVerdict> {
         || faults.iter().any(|found| found.grew && found.is_source);
     Some(RunVerdict {
         outcome,
-        summary: summary(report, outcome, broken, source_lost, &with(Verdict::Better).collect::<Vec<_>>()),
+        summary: summary(
+            report,
+            outcome,
+            broken,
+            source_lost,
+            &with(Verdict::Better).collect::<Vec<_>>(),
+        ),
         advice: advice(report, &faults, &lost, source_lost, outcome),
         better,
         worse,
@@ -142,16 +158,23 @@ fn finding(row: &ScoreRow, name: String) -> Finding {
 fn summary(
     report: &Report,
     outcome: Outcome,
-    broken: Option<&Found<'_>>,
+    broken: Option<&ScoreRow>,
     source_lost: bool,
     better: &[&ScoreRow],
 ) -> String {
-    let source = report.source.map_or("the source language", |source| source.everyday_name());
-    if let Some(Found { row, .. }) = broken {
+    let source = report
+        .source
+        .map_or("the source language", |source| source.everyday_name());
+    if let Some(row) = broken {
         let share = |score: Option<f64>| titles::score(score.unwrap_or(0.0), &row.unit);
         return format!(
-            "Not ready to use: the share of {} rose from {} to {}.",
+            "Not ready to use: the share of {} {} from {} to {}.",
             row.title,
+            if row.difference() > Some(0.0) {
+                "rose"
+            } else {
+                "fell"
+            },
             share(row.before),
             share(row.after)
         );
@@ -193,10 +216,15 @@ fn advice(
     outcome: Outcome,
 ) -> Vec<String> {
     let mut advice = Vec::new();
-    let has = |fault| faults.iter().any(|found| found.fault == fault && !found.is_source);
+    let has = |fault| {
+        faults
+            .iter()
+            .any(|found| found.fault == fault && !found.is_source)
+    };
     let steps = report.training.as_ref().map(|training| training.steps);
     let short = steps.filter(|steps| *steps < FEW_STEPS);
-    if has(Fault::OffTarget) || has(Fault::Copied) || has(Fault::Empty) {
+    let fewer = lost.iter().any(|row| row.key == "in_language");
+    if has(Fault::OffTarget) || has(Fault::Copied) || has(Fault::Empty) || fewer {
         advice.push(match short {
             Some(steps) => format!(
                 "Training had {steps} steps, too few to learn when to answer in which language: add \
@@ -234,7 +262,9 @@ fn advice(
             (training.first_held_out_loss, training.best_held_out_loss)
     {
         let last = training.held_out.get(super::super::training::ALL);
-        let last = last.and_then(|curve| curve.last()).map_or(best, |(_, loss)| *loss);
+        let last = last
+            .and_then(|curve| curve.last())
+            .map_or(best, |(_, loss)| *loss);
         if last > best * (1.0 + OVERFITTED) {
             advice.push(format!(
                 "The held-out loss was lowest at step {} and rose again: train for fewer epochs, or \
@@ -250,9 +280,7 @@ fn advice(
         }
     }
     if advice.is_empty() && !lost.is_empty() {
-        advice.push(
-            "Lower `train.learning_rate`, or add data for what got worse.".to_owned(),
-        );
+        advice.push("Lower `train.learning_rate`, or add data for what got worse.".to_owned());
     }
     let questions = report.answers.iter().map(|answers| answers.questions).min();
     if let Some(questions) = questions.filter(|questions| *questions < FEW_DOCUMENTS) {

@@ -1,0 +1,102 @@
+//! Messages of serde in the words of users, who do not know the types of Rust.
+
+/// Phrases of serde's messages, and what they mean to a user.
+const PHRASES: [(&str, &str); 21] = [
+    ("invalid length", "found a list of the length"),
+    ("invalid type: null", "found nothing (null)"),
+    ("invalid type: map", "found an object"),
+    ("invalid type: sequence", "found a list"),
+    ("invalid type: string", "found the text"),
+    ("invalid type: integer", "found the number"),
+    ("invalid type: floating point", "found the number"),
+    ("invalid type: boolean", "found"),
+    ("invalid value: integer", "found the number"),
+    ("expected usize", "expected a whole number"),
+    ("expected u64", "expected a whole number"),
+    ("expected u32", "expected a whole number"),
+    ("expected f64", "expected a number"),
+    ("expected f32", "expected a number"),
+    ("expected a boolean", "expected true or false"),
+    ("expected a borrowed string", "expected text"),
+    ("expected a string", "expected text"),
+    (
+        "expected a sequence",
+        "expected a list, e.g. [\"one\", \"two\"]",
+    ),
+    ("expected a map", "expected a table"),
+    ("EOF while parsing", "the text ends within"),
+    (
+        "trailing characters",
+        "text after the end of the JSON value",
+    ),
+];
+
+/// `message` without names of Rust types.
+pub fn in_plain_words(message: &str) -> String {
+    let phrases = PHRASES.iter();
+    let plain = phrases.fold(message.to_owned(), |text, (rust, plain)| {
+        text.replace(rust, plain)
+    });
+    match plain.find("expected struct ") {
+        // What follows is the name of a Rust type.
+        Some(start) => {
+            let rest = &plain[start + "expected struct ".len()..];
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+            let after = end.map_or("", |end| &rest[end..]);
+            format!("{}expected an object{after}", &plain[..start])
+        }
+        None => plain,
+    }
+}
+
+/// A message of serde_json about a single line, without its position in that line.
+pub fn json_fault(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    in_plain_words(message.split(" at line ").next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only read into")]
+    struct Row {
+        question: String,
+        count: usize,
+    }
+
+    #[test]
+    fn faults_of_json_are_told_without_types_and_positions() {
+        let fault =
+            |text: &str| json_fault(&serde_json::from_str::<Row>(text).expect_err("a faulty row"));
+        assert_eq!(
+            fault("{\"question\": 5}"),
+            "found the number `5`, expected text"
+        );
+        assert_eq!(
+            fault("{\"question\": null}"),
+            "found nothing (null), expected text"
+        );
+        assert_eq!(fault("{\"count\": 5}"), "missing field `question`");
+        assert_eq!(
+            fault("{\"count\": \"x\"}"),
+            "found the text \"x\", expected a whole number"
+        );
+        assert_eq!(fault("7"), "found the number `7`, expected an object");
+        assert_eq!(fault("{\"count\": 7"), "the text ends within an object");
+        for text in [
+            "7",
+            "{\"count\": -1}",
+            "[]",
+            "{\"count\": 1.5}",
+            "{\"question\": {}}",
+        ] {
+            let told = fault(text);
+            let types = ["usize", "struct", "invalid", "sequence", "Row", "line 1"];
+            assert!(types.iter().all(|name| !told.contains(name)), "{told}");
+        }
+    }
+}
