@@ -33,7 +33,7 @@ use crate::recipes::product::{finish_llm, summary_of};
 use crate::run::{TrainerState, steps_per_epoch, train};
 
 pub use batch::Batch;
-pub use config::{ConfigError, ExcessLength, LearningRate, Method, Reduction, TrainConfig};
+pub use config::{ConfigError, ExcessLength, LearningRate, Method, Reduction, Rule, TrainConfig};
 use encode::max_length;
 pub use encode::{EncodeError, Encoded, EncodedSet, Encoder};
 pub use error::TrainError;
@@ -156,9 +156,9 @@ impl Data {
         let examples = &self.train.examples;
         let answer_tokens: usize = examples.iter().map(Encoded::answer_tokens).sum();
         let steps = steps_per_epoch(examples.len(), config.examples_per_step);
-        config
-            .learning_rate
-            .peak(answer_tokens as f64 / steps as f64)
+        let tokens: usize = examples.iter().map(|example| example.ids.len()).sum();
+        let share = answer_tokens as f64 / tokens as f64;
+        config.peak_learning_rate(answer_tokens as f64 / steps as f64, share)
     }
 
     /// The recipe for the examples, and their counts for the summary.
