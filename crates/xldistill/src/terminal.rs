@@ -1,7 +1,7 @@
 //! Progress: a bar on a terminal, a line per minute elsewhere.
 
 use std::{
-    io::IsTerminal,
+    io::{IsTerminal, Write},
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -9,8 +9,16 @@ use std::{
 use corpus::progress::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::interruption;
+
 /// Time between lines if standard error is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Writes a line to standard error. Nobody may be reading it, or its disk may be full; that is no
+/// reason to end the work (`eprintln!` panics).
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
 
 /// Shows progress on standard error.
 pub struct Terminal {
@@ -113,10 +121,10 @@ impl Progress for Terminal {
             work.last_line = Instant::now();
             Some(work.line())
         });
-        if let Some(Some(line)) = line
+        if let Some(Some(text)) = line
             && !self.quiet
         {
-            eprintln!("{line}");
+            self::line(&text);
         }
     }
 
@@ -127,19 +135,27 @@ impl Progress for Terminal {
         });
     }
 
-    fn note(&self, line: &str) {
+    fn note(&self, text: &str) {
         if self.quiet {
             return;
         }
         // Above the bar, so that the bar does not overwrite the line.
         let shown = self.with(|work| {
             if self.interactive {
-                work.bar.println(line);
+                work.bar.println(text);
             }
         });
         if shown.is_none() || !self.interactive {
-            eprintln!("{line}");
+            line(text);
         }
+    }
+
+    fn ends_itself(&self, does: bool) {
+        interruption::ends_itself(does);
+    }
+
+    fn is_interrupted(&self) -> bool {
+        interruption::has_arrived()
     }
 
     fn end(&self) {
@@ -148,11 +164,11 @@ impl Progress for Terminal {
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(work) = current.take() {
-            let line = work.line();
+            let text = work.line();
             let elapsed = work.bar.elapsed();
             work.bar.finish_and_clear();
             if !self.quiet && elapsed >= LINE_INTERVAL && !self.interactive {
-                eprintln!("{line}");
+                line(&text);
             }
         }
     }

@@ -39,10 +39,10 @@ pub fn run(path: &Path, target: &str, force: bool) -> Result<()> {
     };
     file.write_all(config_for(target).as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
-    eprintln!(
+    crate::terminal::line(&format!(
         "wrote {path}: enter your paths, then run `xldistill doctor {path}`",
         path = path.display()
-    );
+    ));
     Ok(())
 }
 

@@ -1,9 +1,11 @@
 //! Whole runs on the tiny random models of `reference`. What these learn is nonsense; that every
 //! part is reached, shared and reported as it was, is not.
 
+mod killed;
 mod other_models;
 mod paper_engines;
 mod report;
+mod run_folder;
 mod shared;
 
 use std::fs;
