@@ -190,7 +190,7 @@ impl<'a, R: Recipe> Run<'a, R> {
         // The last state is always kept, so that everything done with the model afterwards can be
         // repeated.
         let keep = self.is_over() || improved || due(checkpoint_every);
-        let interrupted = self.progress.is_interrupted() && !self.is_over();
+        let interrupted = self.progress.is_interrupted();
         if keep || (checkpoint_every == 0 && evaluated) {
             self.checkpoint(Kind::Regular)?;
         } else if interrupted || self.is_due_by_the_clock() {
