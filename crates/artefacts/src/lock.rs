@@ -39,6 +39,29 @@ impl Lock {
         })
     }
 
+    /// Locks the parts `own` of `folder`, and the parts `read` against those who own them; others
+    /// may read them, too. Fails like [`Lock::part`].
+    pub fn parts(folder: &Path, own: &[&str], read: &[&str]) -> Result<Lock, ArtefactError> {
+        let mut lock = Lock { files: Vec::new() };
+        let mut add = |name: &str, shared: bool| {
+            let file = open(folder, name)?;
+            match shared {
+                true => take(&file, folder, File::try_lock_shared, File::lock_shared)?,
+                false => take(&file, folder, File::try_lock, File::lock)?,
+            }
+            lock.files.push(file);
+            Ok::<_, ArtefactError>(())
+        };
+        add(WHOLE, true)?;
+        for part in own {
+            add(&Self::part_file(part), false)?;
+        }
+        for part in read {
+            add(&Self::part_file(part), true)?;
+        }
+        Ok(lock)
+    }
+
     /// Locks the whole `folder`; waits for processes that have locked it or a part of it.
     pub fn wait(folder: &Path) -> Result<Lock, ArtefactError> {
         let file = open(folder, WHOLE)?;
@@ -109,6 +132,23 @@ fn take(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_read_can_be_read_by_others_but_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let locked = |attempt| matches!(attempt, Err(ArtefactError::Locked { .. }));
+        let train = Lock::parts(folder, &["train"], &["mix"]).unwrap();
+        let other = Lock::parts(folder, &["other"], &["mix"]).unwrap();
+        assert!(locked(Lock::parts(folder, &["mix"], &[])));
+        assert!(locked(Lock::parts(folder, &[], &["train"])));
+        assert!(locked(Lock::whole(folder)));
+        drop((train, other));
+        Lock::parts(folder, &["mix"], &[]).unwrap();
+        let whole = Lock::whole(folder).unwrap();
+        assert!(locked(Lock::parts(folder, &["mix"], &[])));
+        drop(whole);
+    }
 
     #[test]
     fn parts_share_a_folder_and_nothing_else_does() {

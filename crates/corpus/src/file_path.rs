@@ -1,23 +1,23 @@
 //! Paths in a config: relative to the folder of the config, wherever the program was started.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Component, Path, PathBuf};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 thread_local! {
+    static ABSOLUTE: Cell<bool> = const { Cell::new(false) };
     static BASE: RefCell<PathBuf> = const { RefCell::new(PathBuf::new()) };
 }
 
 /// The path of a file or folder that a config names.
 ///
 /// A relative path is resolved while it is deserialised, against the folder of [`relative_to`].
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FilePath(PathBuf);
 
 /// Runs `read` with `base` as the folder that relative paths are resolved against; without this
@@ -32,6 +32,27 @@ pub fn relative_to<T>(base: &Path, read: impl FnOnce() -> T) -> T {
     }
     let _restore = Restore(BASE.replace(base.to_owned()));
     read()
+}
+
+/// Runs `write`, in which paths are serialised as absolute ones, so that what is written means the
+/// same in every folder.
+pub fn absolutely<T>(write: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ABSOLUTE.set(self.0);
+        }
+    }
+    let _restore = Restore(ABSOLUTE.replace(true));
+    write()
+}
+
+/// `path` as it is serialised: absolute within [`absolutely`].
+pub fn serialised(path: &Path) -> Cow<'_, Path> {
+    match ABSOLUTE.get() {
+        true => std::path::absolute(path).map_or(Cow::Borrowed(path), Cow::Owned),
+        false => Cow::Borrowed(path),
+    }
 }
 
 /// `path`, resolved against the folder of [`relative_to`].
@@ -57,6 +78,12 @@ fn tidy(path: &Path) -> PathBuf {
 impl<'de> Deserialize<'de> for FilePath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         PathBuf::deserialize(deserializer).map(|path| Self(resolve(&path)))
+    }
+}
+
+impl Serialize for FilePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialised(&self.0).serialize(serializer)
     }
 }
 
@@ -124,5 +151,15 @@ mod tests {
         assert_eq!(inside(r#""/data/a.jsonl""#), Path::new("/data/a.jsonl"));
         assert_eq!(inside(r#""../../../a""#), Path::new("../a"));
         assert_eq!(read(r#""./a""#), Path::new("a"));
+    }
+
+    #[test]
+    fn a_path_is_written_as_it_is_or_absolutely() {
+        let path = FilePath::from("data/a.jsonl");
+        let written = || serde_json::to_value(&path).unwrap();
+        let here = std::env::current_dir().unwrap();
+        let absolute = serde_json::to_value(here.join("data/a.jsonl")).unwrap();
+        assert_eq!(absolutely(written), absolute);
+        assert_eq!(written(), "data/a.jsonl");
     }
 }

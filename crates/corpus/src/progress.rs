@@ -17,6 +17,13 @@ pub trait Progress: Send + Sync {
     fn note(&self, line: &str);
     /// The work that began last has ended.
     fn end(&self);
+    /// Work begins (`true`) or ends (`false`) that asks [`Progress::is_interrupted`] and ends by
+    /// itself. All other work may be ended at any moment, since what it has done is kept.
+    fn ends_itself(&self, _: bool) {}
+    /// Whether the work is to end at the next place where it can be resumed.
+    fn is_interrupted(&self) -> bool {
+        false
+    }
 }
 
 /// Shows nothing.

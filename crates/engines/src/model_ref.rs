@@ -10,7 +10,7 @@ use std::str::FromStr;
 use corpus::file_path;
 use corpus::seam::EngineError;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::choice::KeyError;
 
@@ -20,8 +20,7 @@ const HUB: &str = "hf:";
 /// A model: the path of a file or folder, relative to the folder of the config.
 ///
 /// `hf:ORGANISATION/NAME@REVISION` is reserved for models on the Hugging Face Hub.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(into = "PathBuf")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelRef {
     path: PathBuf,
     /// As the user wrote it.
@@ -98,6 +97,15 @@ impl<'de> Deserialize<'de> for ModelRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for ModelRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.written.starts_with(HUB) {
+            true => self.path.serialize(serializer),
+            false => file_path::serialised(&self.path).serialize(serializer),
+        }
     }
 }
 

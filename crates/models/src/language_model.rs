@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::adapter_directory::{self, ADAPTER_CONFIG, AdapterError};
 use crate::chat_template::{ChatTemplate, ChatTemplateError, Message};
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config_error::ConfigError;
 use crate::decoders::{Config, GgufConfigError, Network, Shape};
 use crate::gguf::{Gguf, GgufError};
@@ -131,6 +131,20 @@ impl LanguageModel {
             Place::Gguf(file) => Ok(gguf_config(&file, &Gguf::open(&file)?)?.shape().clone()),
             Place::Directory(directory) => Ok(directory_config(directory)?.shape().clone()),
             Place::Adapter(directory) => Ok(adapter_directory::shape(directory)?),
+        }
+    }
+
+    /// Names of the tensors of the model at `path`, in Hugging Face's naming, of which only the
+    /// headers are read; for an adapter, those of its base model are not known here: `None`.
+    pub fn tensor_names_of(path: impl AsRef<Path>) -> Result<Option<Vec<String>>, LoadError> {
+        match Place::of(path.as_ref())? {
+            Place::Gguf(file) => {
+                let gguf = Gguf::open(&file)?;
+                let config = gguf_config(&file, &gguf)?;
+                Ok(Some(config.gguf_checkpoint(&gguf).names()))
+            }
+            Place::Directory(directory) => Ok(Some(huggingface::open_weights(directory)?.names())),
+            Place::Adapter(_) => Ok(None),
         }
     }
 

@@ -40,6 +40,18 @@ pub fn read<T: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<(T
     }
 }
 
+/// Fails if `key` is an empty text, which as a path would mean the folder of the config.
+pub fn require_text(path: &Path, overrides: &[String], key: &str) -> Result<()> {
+    let (table, _): (Table, _) = read(path, overrides)?;
+    match table.get(key).and_then(toml::Value::as_str) {
+        Some(text) if text.trim().is_empty() => Err(ConfigError(format!(
+            "{}: {key} is empty; name a folder, e.g. {key} = \"run\"",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Sets `section.key=value` in `table`. A value that is not TOML is a string.
 fn apply(table: &mut Table, assignment: &str) -> Result<()> {
     let wrong = |reason: &str| ConfigError(format!("override `{assignment}`: {reason}"));

@@ -15,11 +15,13 @@ mod commands;
 mod comparison;
 mod config_file;
 mod grid;
+mod interruption;
 mod lines;
 mod mt_llm;
 mod reference;
 mod report_stage;
 mod run;
+mod run_folder;
 mod sdrrl;
 mod stage_record;
 mod stages;
@@ -50,7 +52,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", describe(&error));
+            if let Some(code) = interruption::exit_code() {
+                terminal::line(&error.root_cause().to_string());
+                return ExitCode::from(code);
+            }
+            terminal::line(&format!("error: {}", describe(&error)));
             match error.downcast_ref::<ConfigError>() {
                 Some(_) => ExitCode::from(USAGE),
                 None => ExitCode::FAILURE,
@@ -173,6 +179,8 @@ fn log(output: &Output) {
         .from_env_lossy();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // The error of a writer would be printed, which panics if nobody reads standard error.
+        .log_internal_errors(false)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .without_time()

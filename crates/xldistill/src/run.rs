@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use artefacts::{ArtefactError, Place};
+use corpus::file_path;
 use corpus::progress::Progress;
 use corpus::stage::{self, Inputs, Manifest, RowStage, Shard, StageOptions};
 
+use crate::run_folder::{CONFIG_FILE, MARK};
 use crate::system::SystemConfig;
 
 /// A run of a config.
@@ -43,7 +45,7 @@ impl<C: SystemConfig> Run<'_, C> {
         let folder = self.config.output();
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
-        let path = folder.join("config.toml");
+        let path = folder.join(CONFIG_FILE);
         let text = self.config_text()?;
         if fs::read_to_string(&path).is_ok_and(|known| known == text) {
             return Ok(());
@@ -52,9 +54,11 @@ impl<C: SystemConfig> Run<'_, C> {
         Ok(())
     }
 
-    /// The config with its overrides, as `config.toml` in the run's folder has it.
+    /// The config with its overrides, as `config.toml` in the run's folder has it: with absolute
+    /// paths, so that it can be used from any folder.
     pub fn config_text(&self) -> Result<String> {
-        Ok(toml::to_string_pretty(self.config)?)
+        let config = file_path::absolutely(|| toml::to_string_pretty(self.config))?;
+        Ok(format!("{MARK}\n\n{config}"))
     }
 
     /// Runs a row-wise stage; returns its summary.

@@ -102,6 +102,7 @@ pub trait SystemConfig: Serialize + DeserializeOwned + Sized + Sync + 'static {
                 system.name()
             )));
         }
+        config_file::require_text(path, overrides, "output")?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let (mut config, table): (Self, _) =
             file_path::relative_to(folder, || config_file::read(path, overrides))?;

@@ -1,7 +1,7 @@
 //! Progress: a bar on a terminal, a line per minute elsewhere.
 
 use std::{
-    io::IsTerminal,
+    io::{IsTerminal, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -10,10 +10,18 @@ use console::Term;
 use corpus::progress::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use crate::interruption;
+
 /// Time between lines if standard error is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
 /// Columns of a terminal that does not tell.
 const WIDTH: usize = 80;
+
+/// Writes a line to standard error. Nobody may be reading it, or its disk may be full; that is no
+/// reason to end the work (`eprintln!` panics).
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
 
 /// Shows progress on standard error.
 pub struct Terminal {
@@ -213,10 +221,10 @@ impl Progress for Terminal {
             work.has_line = true;
             Some(work.line())
         });
-        if let Some(Some(line)) = line
+        if let Some(Some(text)) = line
             && !self.quiet
         {
-            eprintln!("{line}");
+            self::line(&text);
         }
     }
 
@@ -227,27 +235,35 @@ impl Progress for Terminal {
         });
     }
 
-    fn note(&self, line: &str) {
+    fn note(&self, text: &str) {
         if self.quiet {
             return;
         }
         // Above the bar, so that the bar does not overwrite the line.
         let shown = self.with(|work| {
             if self.interactive {
-                work.bar.println(line);
+                work.bar.println(text);
             }
         });
         if shown.is_none() || !self.interactive {
-            eprintln!("{line}");
+            line(text);
         }
+    }
+
+    fn ends_itself(&self, does: bool) {
+        interruption::ends_itself(does);
+    }
+
+    fn is_interrupted(&self) -> bool {
+        interruption::has_arrived()
     }
 
     fn end(&self) {
         if let Some(work) = lock(&self.current).take() {
-            let line = work.line();
+            let text = work.line();
             work.bar.finish_and_clear();
             if !self.quiet && work.has_line && !self.interactive {
-                eprintln!("{line}");
+                line(&text);
             }
         }
     }

@@ -16,7 +16,23 @@ pub(crate) struct Folder(PathBuf);
 impl Folder {
     pub fn create(directory: &Path) -> Result<Self, ExportError> {
         std::fs::create_dir_all(directory).map_err(|error| write_error(directory, error))?;
-        Ok(Self(directory.to_path_buf()))
+        let folder = Self(directory.to_path_buf());
+        folder.remove_unfinished()?;
+        Ok(folder)
+    }
+
+    /// Removes what a killed process left: files of this module, and those under which the
+    /// safetensors crate writes before it renames.
+    fn remove_unfinished(&self) -> Result<(), ExportError> {
+        let list = |error| write_error(&self.0, error);
+        for entry in std::fs::read_dir(&self.0).map_err(list)? {
+            let name = entry.map_err(list)?.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(".tmp") || name.ends_with(".partial") {
+                self.remove(&name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes a file, if it is there.

@@ -41,7 +41,7 @@ use crate::run::{TrainerState, train};
 
 pub use batch::Batch;
 pub use config::{
-    Balance, ChooseBy, ConfigError, ExcessLength, Interpolate, LearningRate, Method, Reduction,
+    Balance, ChooseBy, ConfigError, ExcessLength, Interpolate, LearningRate, Method, Reduction, Rule,
     Together, TrainConfig,
 };
 use encode::max_length;
@@ -226,7 +226,9 @@ impl Data {
         let examples_per_step = examples.len() as f64 / steps as f64;
         let objective = Objective::new(config, examples);
         let tokens = objective.answer_tokens_per_step(examples_per_step, examples);
-        config.learning_rate.peak(tokens)
+        let answer_tokens: usize = examples.iter().map(Encoded::answer_tokens).sum();
+        let all_tokens: usize = examples.iter().map(|example| example.ids.len()).sum();
+        config.peak_learning_rate(tokens, answer_tokens as f64 / all_tokens as f64)
     }
 
     /// The held-out questions to be answered, if the checkpoint is chosen by the answers.

@@ -69,6 +69,10 @@ pub struct LoopConfig<D: LoopDefaults> {
     /// Optimiser steps between two checkpoints; 0 writes one with every evaluation. A killed run
     /// resumes at the last one.
     pub checkpoint_every: usize,
+    /// Minutes of training after which a checkpoint is written besides, so that a killed run loses
+    /// no more than these; 0 writes none. The next regular checkpoint replaces it. Ctrl-C and
+    /// SIGTERM write one, too.
+    pub checkpoint_minutes: f64,
     /// Number of checkpoints kept besides the best one.
     pub keep_checkpoints: usize,
     /// The recipe whose defaults apply; not a key. Public so that `..` fills in defaults anywhere.
@@ -107,6 +111,7 @@ impl<D: LoopDefaults> LoopConfig<D> {
             evaluate_every: 0,
             early_stopping_patience: 0,
             checkpoint_every: 0,
+            checkpoint_minutes: 5.0,
             keep_checkpoints: 1,
             recipe: PhantomData,
         }
@@ -131,6 +136,8 @@ impl<D: LoopDefaults> LoopConfig<D> {
         ranges.rank("lora_rank", self.lora_rank)?;
         ranges.positive("lora_alpha", self.lora_alpha)?;
         ranges.fraction("lora_dropout", self.lora_dropout)?;
+        let minutes = self.checkpoint_minutes;
+        ranges.not_negative("checkpoint_minutes", minutes, "0 (none) or more")?;
         let kept = self.keep_checkpoints;
         let expected = "at least 1, so that a killed run can resume";
         ranges.check("keep_checkpoints", kept, kept > 0, expected)
@@ -163,6 +170,7 @@ impl<D: LoopDefaults> LoopConfig<D> {
             early_stopping_patience: self.early_stopping_patience,
             early_stopping_min_delta: 0.0,
             checkpoint_every: self.checkpoint_every,
+            checkpoint_minutes: self.checkpoint_minutes,
             keep_checkpoints: self.keep_checkpoints,
         }
     }
@@ -195,6 +203,7 @@ impl<D: LoopDefaults> LoopConfig<D> {
             tokens_per_batch: any.tokens_per_batch,
             recompute: any.recompute,
             checkpoint_every: any.checkpoint_every,
+            checkpoint_minutes: any.checkpoint_minutes,
             keep_checkpoints: any.keep_checkpoints,
             ..self.clone()
         }

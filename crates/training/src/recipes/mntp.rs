@@ -139,6 +139,10 @@ impl Recipe for Mntp<'_> {
     type Network = Network;
     type Error = RecipeError;
 
+    fn learning_rate_key(&self) -> &'static str {
+        "llm2vec.mntp.training.learning_rate"
+    }
+
     fn items(&self) -> usize {
         self.train.len()
     }

@@ -145,6 +145,10 @@ impl Recipe for Simcse<'_> {
     type Network = Network;
     type Error = RecipeError;
 
+    fn learning_rate_key(&self) -> &'static str {
+        "llm2vec.simcse.training.learning_rate"
+    }
+
     fn items(&self) -> usize {
         self.train.len()
     }

@@ -30,8 +30,23 @@ const BEST_LINK: &str = "best";
 struct StateFile {
     #[serde(flatten)]
     state: TrainerState,
+    /// Whether it was written between two regular checkpoints.
+    #[serde(default)]
+    kind: Kind,
     /// Hashes of the checkpoint's other files, by name.
     files: BTreeMap<String, String>,
+}
+
+/// Why a checkpoint was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The settings ask for it after this step.
+    #[default]
+    Regular,
+    /// The run was interrupted, or the last one was long ago. It makes way for the next regular
+    /// one, so that the checkpoints of a finished run do not depend on the clock.
+    Passing,
 }
 
 /// Name of the checkpoint after `step` optimiser steps.
@@ -84,7 +99,7 @@ pub fn require_same_run(folder: &Path, now: &Provenance) -> Result<(), RunError>
 pub fn read(path: &Path) -> Result<TrainerState, RunError> {
     let state_path = path.join(STATE_FILE);
     let json = fs::read(&state_path).map_err(ArtefactError::io("read", &state_path))?;
-    let StateFile { state, files } =
+    let StateFile { state, files, .. } =
         serde_json::from_slice(&json).map_err(RunError::state(&state_path))?;
     for (name, hash) in files {
         let file = path.join(name);
@@ -106,6 +121,7 @@ pub fn read_optimizer(checkpoint: &Path, device: &Device) -> Result<AdamW, RunEr
 pub fn write<E: From<RunError>>(
     folder: &Path,
     state: &TrainerState,
+    kind: Kind,
     optimizer: &AdamW,
     write_parameters: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -122,7 +138,7 @@ pub fn write<E: From<RunError>>(
             files.insert(name.into_owned(), artefacts::hash_file(&file)?);
         }
         let state = state.clone();
-        let json = serde_json::to_string_pretty(&StateFile { state, files })
+        let json = serde_json::to_string_pretty(&StateFile { state, kind, files })
             .map_err(RunError::state(&state_path))?;
         artefacts::write(&state_path, (json + "\n").as_bytes())?;
         sync_files(&partial)?;
@@ -140,7 +156,7 @@ fn begin(path: &Path, partial: &Path) -> Result<(), ArtefactError> {
 }
 
 /// Points the `best` link at `best`, and deletes all checkpoints except it and the `keep` newest,
-/// and anything that killed runs left unfinished.
+/// passing ones before the newest, and anything that killed runs left unfinished.
 ///
 /// Called after every checkpoint and when a run resumes, since the run may have been killed in
 /// between.
@@ -154,7 +170,17 @@ pub fn settle(folder: &Path, keep: usize, best: Option<&str>) -> Result<(), Arte
             remove_folder(&path)?;
         }
     }
-    let checkpoints = list(folder)?;
+    let mut checkpoints = list(folder)?;
+    if let Some(newest) = checkpoints.pop() {
+        let (passing, mut kept): (Vec<_>, Vec<_>) = checkpoints
+            .into_iter()
+            .partition(|(_, path)| is_passing(path));
+        for (_, path) in passing {
+            remove_folder(&path)?;
+        }
+        kept.push(newest);
+        checkpoints = kept;
+    }
     let old = checkpoints.len().saturating_sub(keep);
     for (step, path) in &checkpoints[..old] {
         if best != Some(name(*step).as_str()) {
@@ -162,6 +188,19 @@ pub fn settle(folder: &Path, keep: usize, best: Option<&str>) -> Result<(), Arte
         }
     }
     Ok(())
+}
+
+/// Whether the checkpoint at `path` was written between two regular ones. One that cannot be read
+/// counts as regular.
+fn is_passing(path: &Path) -> bool {
+    #[derive(Deserialize)]
+    struct Written {
+        #[serde(default)]
+        kind: Kind,
+    }
+    let json = fs::read(path.join(STATE_FILE)).ok();
+    let written = json.and_then(|json| serde_json::from_slice::<Written>(&json).ok());
+    written.is_some_and(|written| written.kind == Kind::Passing)
 }
 
 /// Points the link at `checkpoint`, atomically.
@@ -232,11 +271,15 @@ mod tests {
     }
 
     fn write_one(folder: &Path, step: usize) {
+        write_as(folder, step, Kind::Regular);
+    }
+
+    fn write_as(folder: &Path, step: usize, kind: Kind) {
         let parameters = |path: &Path| {
             let written = artefacts::write(&path.join("model.safetensors"), b"");
             written.map(|_| ()).map_err(RunError::from)
         };
-        write(folder, &state(step), &AdamW::default(), parameters).unwrap();
+        write(folder, &state(step), kind, &AdamW::default(), parameters).unwrap();
     }
 
     #[test]
@@ -260,6 +303,28 @@ mod tests {
         let (_, found) = newest(folder, &run(4)).unwrap().unwrap();
         assert_eq!(found, state(10));
         assert!(folder.join(BEST_LINK).join(STATE_FILE).exists());
+    }
+
+    #[test]
+    fn a_passing_checkpoint_makes_way_for_the_next_and_takes_no_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let steps = || {
+            let found = list(folder).unwrap().into_iter();
+            found.map(|(step, _)| step).collect::<Vec<_>>()
+        };
+        let write = |step, kind| {
+            write_as(folder, step, kind);
+            settle(folder, 2, None).unwrap();
+        };
+        write(2, Kind::Regular);
+        write(3, Kind::Passing);
+        write(5, Kind::Passing);
+        assert_eq!(steps(), [2, 5]);
+        write(6, Kind::Regular);
+        assert_eq!(steps(), [2, 6]);
+        write(8, Kind::Regular);
+        assert_eq!(steps(), [6, 8]);
     }
 
     #[test]
@@ -290,7 +355,8 @@ mod tests {
             let error = ArtefactError::io("write", path)(io::ErrorKind::StorageFull.into());
             Err(RunError::from(error))
         };
-        write(folder.path(), &state(3), &AdamW::default(), full).unwrap_err();
+        let (state, optimizer) = (state(3), AdamW::default());
+        write(folder.path(), &state, Kind::Regular, &optimizer, full).unwrap_err();
         assert!(list(folder.path()).unwrap().is_empty());
     }
 }

@@ -56,7 +56,7 @@ pub enum RunError {
     /// The loss or its gradient is not finite.
     #[error(
         "training diverged at step {step}: loss {loss}, gradient norm {grad_norm}; lower \
-         train.learning_rate (it was {learning_rate:.2e}) and run again to resume from the last \
+         {key} (it was {learning_rate:.2e}) and run again to resume from the last \
          checkpoint"
     )]
     Diverged {
@@ -68,6 +68,19 @@ pub enum RunError {
         grad_norm: f64,
         /// Its learning rate.
         learning_rate: f64,
+        /// The key of the config that the learning rate comes from.
+        key: String,
+    },
+    /// The user ended the run.
+    #[error(
+        "interrupted: a checkpoint was written after step {step} of {max_steps}; run the same \
+         command again to resume"
+    )]
+    Interrupted {
+        /// Number of optimiser steps done.
+        step: usize,
+        /// Number of optimiser steps of the whole run.
+        max_steps: usize,
     },
     /// The loss of the untrained network is not finite.
     #[error(

@@ -70,6 +70,9 @@ pub trait Recipe {
         place: &Place,
     ) -> Result<Loss, Self::Error>;
 
+    /// The key of the config that the learning rate comes from, e.g. `train.learning_rate`.
+    fn learning_rate_key(&self) -> &'static str;
+
     /// The loss of `network`, which tracks no gradients, on the held-out items; `None` without any.
     fn held_out(&self, network: &Self::Network) -> Result<Option<HeldOutLoss>, Self::Error>;
 

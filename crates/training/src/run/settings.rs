@@ -43,6 +43,8 @@ pub struct Settings {
     pub early_stopping_min_delta: f64,
     /// Steps between two checkpoints; 0 writes one with every evaluation.
     pub checkpoint_every: usize,
+    /// Minutes after which a checkpoint is written between those; 0 writes none.
+    pub checkpoint_minutes: f64,
     /// Checkpoints kept besides the best one.
     pub keep_checkpoints: usize,
 }

@@ -8,7 +8,7 @@ use artefacts::training::{HeldOutLoss, Metric};
 use burn::module::Module;
 use corpus::progress::Progress;
 
-use super::checkpoint;
+use super::checkpoint::{self, Kind};
 use super::metrics::MetricsLog;
 use super::plan::{StepPlan, pack};
 use super::recipe::Recipe;
@@ -37,6 +37,22 @@ pub fn train<R: Recipe>(
     progress: &dyn Progress,
 ) -> Result<(R::Network, TrainerState), R::Error> {
     Run::begin(recipe, network, settings, provenance, folder, progress)?.finish()
+}
+
+/// Says for as long as it lives that the work ends by itself when it is interrupted.
+struct EndsItself<'a>(&'a dyn Progress);
+
+impl<'a> EndsItself<'a> {
+    fn begin(progress: &'a dyn Progress) -> Self {
+        progress.ends_itself(true);
+        Self(progress)
+    }
+}
+
+impl Drop for EndsItself<'_> {
+    fn drop(&mut self) {
+        self.0.ends_itself(false);
+    }
 }
 
 /// A run between two steps.
@@ -111,6 +127,7 @@ impl<'a, R: Recipe> Run<'a, R> {
         if self.state.global_step == 0 {
             self.state.before = self.evaluate()?;
         }
+        let _ends_itself = EndsItself::begin(self.progress);
         while !self.is_over() {
             let epoch = self.state.global_step / self.steps_per_epoch;
             let steps = self.recipe.steps(self.settings, epoch);
@@ -173,10 +190,26 @@ impl<'a, R: Recipe> Run<'a, R> {
         // The last state is always kept, so that everything done with the model afterwards can be
         // repeated.
         let keep = self.is_over() || improved || due(checkpoint_every);
+        let interrupted = self.progress.is_interrupted();
         if keep || (checkpoint_every == 0 && evaluated) {
-            self.checkpoint()?;
+            self.checkpoint(Kind::Regular)?;
+        } else if interrupted || self.is_due_by_the_clock() {
+            self.checkpoint(Kind::Passing)?;
         }
-        Ok(self)
+        match interrupted {
+            true => Err(RunError::Interrupted {
+                step: self.state.global_step,
+                max_steps: self.state.max_steps,
+            }
+            .into()),
+            false => Ok(self),
+        }
+    }
+
+    /// Whether the last checkpoint is too long ago.
+    fn is_due_by_the_clock(&self) -> bool {
+        let minutes = self.settings.checkpoint_minutes;
+        minutes > 0.0 && self.counted.elapsed().as_secs_f64() >= minutes * 60.0
     }
 
     /// The forward passes of a step over `items`.
@@ -206,6 +239,7 @@ impl<'a, R: Recipe> Run<'a, R> {
                     loss,
                     grad_norm,
                     learning_rate,
+                    key: self.recipe.learning_rate_key().to_owned(),
                 },
             });
         }
@@ -267,12 +301,12 @@ impl<'a, R: Recipe> Run<'a, R> {
         Ok(improved)
     }
 
-    fn checkpoint(&mut self) -> Result<(), R::Error> {
+    fn checkpoint(&mut self, kind: Kind) -> Result<(), R::Error> {
         self.progress.status("writing a checkpoint");
         self.state.seconds += self.counted.elapsed().as_secs_f64();
         self.counted = Instant::now();
         let (recipe, network) = (self.recipe, &self.network);
-        checkpoint::write(self.folder, &self.state, &self.optimizer, |path| {
+        checkpoint::write(self.folder, &self.state, kind, &self.optimizer, |path| {
             recipe.save(network, path)
         })?;
         let best = self.state.best_model_checkpoint.as_deref();

@@ -249,6 +249,7 @@ fn settings(expected: &Expected) -> Settings {
         early_stopping_patience: 0,
         early_stopping_min_delta: 0.0,
         checkpoint_every: 0,
+        checkpoint_minutes: 0.0,
         keep_checkpoints: 1,
     }
 }

@@ -32,6 +32,10 @@ impl Recipe for Points {
     type Network = Line;
     type Error = RunError;
 
+    fn learning_rate_key(&self) -> &'static str {
+        "points.learning_rate"
+    }
+
     fn items(&self) -> usize {
         Self::COUNT
     }
@@ -87,6 +91,7 @@ fn settings() -> Settings {
         early_stopping_patience: 0,
         early_stopping_min_delta: 0.0,
         checkpoint_every: 3,
+        checkpoint_minutes: 0.0,
         keep_checkpoints: 1,
     }
 }

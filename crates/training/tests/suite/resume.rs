@@ -43,6 +43,41 @@ impl Progress for Kill {
     fn end(&self) {}
 }
 
+/// The user interrupts the run after this many steps.
+struct Interrupt {
+    after: u64,
+    done: AtomicU64,
+    ends_itself: AtomicU64,
+}
+
+impl Interrupt {
+    fn after(after: u64) -> Self {
+        let (done, ends_itself) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self {
+            after,
+            done,
+            ends_itself,
+        }
+    }
+}
+
+impl Progress for Interrupt {
+    fn begin(&self, _: &str, _: Option<u64>) {}
+    fn advance(&self, units: u64) {
+        self.done.fetch_add(units, Ordering::Relaxed);
+    }
+    fn already_done(&self, _: u64) {}
+    fn status(&self, _: &str) {}
+    fn note(&self, _: &str) {}
+    fn end(&self) {}
+    fn ends_itself(&self, does: bool) {
+        self.ends_itself.store(u64::from(does), Ordering::Relaxed);
+    }
+    fn is_interrupted(&self) -> bool {
+        self.done.load(Ordering::Relaxed) >= self.after
+    }
+}
+
 /// Trains the tiny model in the run's folder `run`.
 pub fn train(
     run: &Path,
@@ -154,6 +189,58 @@ pub fn a_killed_run_ends_as_an_undisturbed_one(examples: &[Example], config: Tra
     }
 }
 
+/// The names of what a training left.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.contains("tfevents"))
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_interrupted_run_leaves_a_checkpoint_and_loses_no_step() {
+    let config = TrainConfig {
+        checkpoint_every: 4,
+        keep_checkpoints: 2,
+        ..ten_steps(Method::Full)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let [undisturbed, interrupted] =
+        ["undisturbed", "interrupted"].map(|run| folder.path().join(run));
+    train(&undisturbed, &config, &Silent).unwrap();
+    let mut done = 0;
+    for after in [3, 1, 2] {
+        let interrupt = Interrupt::after(after);
+        let error = train(&interrupted, &config, &interrupt).unwrap_err();
+        done += after;
+        let expected = format!("checkpoint was written after step {done} of 10");
+        assert!(error.to_string().contains(&expected), "{error}");
+        assert!(
+            interrupted
+                .join(format!("train/checkpoint-{done}"))
+                .is_dir()
+        );
+        assert_eq!(interrupt.ends_itself.load(Ordering::Relaxed), 0);
+    }
+    // Each step is written down by the clock, too; of these nothing is left.
+    let config = TrainConfig {
+        checkpoint_minutes: 1e-9,
+        ..config
+    };
+    train(&interrupted, &config, &Silent).unwrap();
+    assert_eq!(curve(&interrupted), curve(&undisturbed));
+    let [a, b] = [&undisturbed, &interrupted].map(|run| names(&run.join("train")));
+    assert_eq!(a, b);
+    for name in names(&undisturbed.join("model")) {
+        let [a, b] = [&undisturbed, &interrupted]
+            .map(|run| fs::read(run.join("model").join(&name)).unwrap());
+        assert!(a == b, "{name} differs");
+    }
+}
+
 #[test]
 fn full_fine_tuning_resumes_exactly() {
     a_killed_run_ends_as_an_undisturbed_one(&tiny::examples(), ten_steps(Method::Full));
@@ -228,4 +315,5 @@ fn a_learning_rate_that_explodes_is_reported() {
     let error = train(folder.path(), &config, &Silent).unwrap_err();
     let diverged = |error: &TrainError| matches!(error, TrainError::Run(RunError::Diverged { .. }));
     assert!(diverged(&error), "{error}");
+    assert!(error.to_string().contains("train.learning_rate"), "{error}");
 }

@@ -7,8 +7,8 @@ use anyhow::Result;
 use corpus::{progress::Silent, stage::Shard};
 
 use crate::{
-    arguments::ConfigArguments, checks::Checks, describe, run::Run, system::SystemConfig,
-    systems::with_config,
+    arguments::ConfigArguments, checks::Checks, describe, run::Run, run_folder,
+    system::SystemConfig, systems::with_config,
 };
 
 /// Prints a line per check; fails if a check failed.
@@ -40,7 +40,8 @@ fn check<C: SystemConfig>(config: Option<&C>) -> Result<()> {
         for stage in C::stages() {
             stage.check(&run, &mut checks)?;
         }
-        checks.add("output folder", output(config.output()))?;
+        let folder = run_folder::check(&run).and_then(|()| output(config.output()));
+        checks.add("output folder", folder)?;
     }
     checks.finish()
 }

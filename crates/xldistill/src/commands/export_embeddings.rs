@@ -6,6 +6,7 @@ use models::export::{StoredFormat, save_tensors};
 use models::{BackboneNetwork, ModelDirectory, TextInput, WeightForm};
 
 use super::predict::told;
+use crate::terminal::line;
 use crate::{arguments::ExportEmbeddingsArguments, lines};
 
 /// Writes a file of embeddings for each line of standard input.
@@ -13,7 +14,10 @@ pub fn run(arguments: &ExportEmbeddingsArguments) -> Result<()> {
     let directory = ModelDirectory::open(&arguments.model)?;
     if let Some(llm) = &arguments.llm {
         directory.merge_llm(llm, StoredFormat::F32)?;
-        eprintln!("wrote {}: the LLM, adapters merged", llm.display());
+        line(&format!(
+            "wrote {}: the LLM, adapters merged",
+            llm.display()
+        ));
     }
     let (backbone, network) =
         directory.backbone(&arguments.device.open()?, WeightForm::Parameters)?;
@@ -36,6 +40,10 @@ pub fn run(arguments: &ExportEmbeddingsArguments) -> Result<()> {
         let path = output.join(format!("{:0width$}.safetensors", at + 1));
         save_tensors(&path, [("prompt_embeds", embeddings)], StoredFormat::F32)?;
     }
-    eprintln!("wrote {} files to {}", lines.len(), output.display());
+    line(&format!(
+        "wrote {} files to {}",
+        lines.len(),
+        output.display()
+    ));
     Ok(())
 }

@@ -46,10 +46,10 @@ pub fn run(path: &Path, system: SystemName, target: &str, force: bool) -> Result
     };
     file.write_all(config_for(system, target).as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
-    eprintln!(
+    crate::terminal::line(&format!(
         "wrote {path}: enter your paths, then run `xldistill doctor {path}`",
         path = path.display()
-    );
+    ));
     Ok(())
 }
 

@@ -3,13 +3,15 @@
 use std::io::Write;
 
 use anyhow::{Error, Result};
-use corpus::{progress::Progress, stage::Shard};
+use corpus::{file_path, progress::Progress, stage::Shard};
 
 use crate::{
     arguments::{ConfigArguments, RunArguments},
     checks::Checks,
     config_file::ConfigError,
+    interruption,
     run::Run,
+    run_folder,
     stages::{self, Stage, State},
     system::SystemConfig,
     systems::with_config,
@@ -58,13 +60,18 @@ fn chosen<C: SystemConfig>(
         progress: terminal,
     };
     let chosen = &C::stages()[first..=last];
-    match (dry_run, shard.is_whole()) {
-        (true, _) => show(&run, chosen),
-        (false, true) => {
+    if dry_run {
+        show(&run, chosen)?;
+        return check(&run, chosen);
+    }
+    interruption::watch();
+    match shard.is_whole() {
+        true => {
             check(&run, chosen)?;
+            let _lock = run_folder::lock(&run, chosen)?;
             chosen.iter().try_for_each(|stage| stage.run(&run))
         }
-        (false, false) => one_stage_of_a_shard(&run, chosen, &arguments.config, terminal),
+        false => one_stage_of_a_shard(&run, chosen, &arguments.config, terminal),
     }
 }
 
@@ -88,6 +95,8 @@ fn check<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<
         Ok(())
     };
     let mut checks = Checks::new(false, &mut show);
+    let folder = run_folder::check(run).map(|()| String::new());
+    checks.add("output folder", folder)?;
     chosen
         .iter()
         .try_for_each(|stage| stage.check(run, &mut checks))?;
@@ -123,7 +132,8 @@ fn show<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<(
     if let Some(note) = run.config.note() {
         writeln!(out, "# {note}")?;
     }
-    writeln!(out, "\n{}", toml::to_string_pretty(run.config)?)?;
+    let config = file_path::absolutely(|| toml::to_string_pretty(run.config))?;
+    writeln!(out, "\n{config}")?;
     Ok(())
 }
 
@@ -157,7 +167,9 @@ fn one_stage_of_a_shard<C: SystemConfig>(
         return Ok(());
     };
     check(run, &[stage])?;
+    let lock = run_folder::lock(run, &[stage])?;
     stage.run(run)?;
+    drop(lock);
     let (command, shard) = (stage.command(), run.shard);
     let after = stages::position::<C>(command)? + 1;
     let goes_on = chosen.last().is_some_and(|last| last.command() != command);

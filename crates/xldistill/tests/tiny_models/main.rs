@@ -2,9 +2,11 @@
 //! part is reached, shared and reported as it was, is not.
 
 mod grids;
+mod killed;
 mod other_models;
 mod paper_engines;
 mod report;
+mod run_folder;
 mod shared;
 
 use std::fs;

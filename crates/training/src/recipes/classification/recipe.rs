@@ -40,6 +40,10 @@ impl Recipe for Classification {
     type Network = HeadedNetwork;
     type Error = TaskTrainError;
 
+    fn learning_rate_key(&self) -> &'static str {
+        "classify.training.learning_rate"
+    }
+
     fn items(&self) -> usize {
         self.set.items()
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::recipes::ranges::ConfigError;
 pub use interpolate::Interpolate;
-pub use learning_rate::LearningRate;
+pub use learning_rate::{LearningRate, Rule};
 
 /// Which parameters are trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -114,9 +114,10 @@ pub struct TrainConfig {
     pub lora_merge: bool,
     /// Passes over the training set.
     pub epochs: usize,
-    /// Peak learning rate: a number, or `auto` for 3e-4·√(supervised tokens per step / 4,000,000).
-    /// With few tokens per step that is low, above all for LoRA, which is commonly trained at 1e-4 to
-    /// 2e-4.
+    /// Peak learning rate: a number, or a rule. `openchat` is 3e-4·√(supervised tokens per step /
+    /// 4,000,000); `llama-factory` counts examples padded to `max_length`; `openchat-mistral` and
+    /// `llama-factory-mistral` are a sixth of these. `auto` is `openchat` within 1e-5 to 1e-4, and
+    /// for LoRA ten times that.
     pub learning_rate: LearningRate,
     /// The schedule's floor as a fraction of the peak.
     pub final_learning_rate: f64,
@@ -193,6 +194,10 @@ pub struct TrainConfig {
     /// Optimiser steps between two checkpoints; 0 writes one with every evaluation. A killed run
     /// resumes at the last one.
     pub checkpoint_every: usize,
+    /// Minutes of training after which a checkpoint is written besides, so that a killed run loses
+    /// no more than these; 0 writes none. The next regular checkpoint replaces it. Ctrl-C and
+    /// SIGTERM write one, too.
+    pub checkpoint_minutes: f64,
     /// Number of checkpoints kept besides the best one.
     pub keep_checkpoints: usize,
 }
@@ -237,6 +242,7 @@ impl Default for TrainConfig {
             early_stopping_patience: 2,
             early_stopping_min_delta: 0.0,
             checkpoint_every: 0,
+            checkpoint_minutes: 5.0,
             keep_checkpoints: 1,
         }
     }

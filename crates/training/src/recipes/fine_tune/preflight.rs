@@ -44,27 +44,33 @@ pub fn model_warnings(
 
 /// What a method is trained with in usual recipes, and the rate below which hardly anything is
 /// learnt.
-const fn usual_rates(method: Method) -> (&'static str, f64) {
+const fn usual_rates(method: Method) -> &'static str {
     match method {
-        Method::Full => ("full fine-tuning usually takes 1e-5 to 1e-4", 5e-6),
-        Method::Lora => ("LoRA usually takes 1e-4 to 2e-4", 5e-5),
+        Method::Full => "full fine-tuning usually takes 1e-5 to 1e-4",
+        Method::Lora => "LoRA usually takes 1e-4 to 2e-4",
     }
 }
 
-/// Warns if the peak learning rate is far below the usual ones, as `auto` is with small steps: it
-/// falls with the square root of their size.
+/// Warns if the peak learning rate is less than half the usual ones, as those of published rules are
+/// with small steps: they fall with the square root of their size. Warns, too, if it is ten times
+/// the highest.
 pub fn learning_rate_warning(config: &TrainConfig, peak: f64) -> Option<String> {
-    let (usual, least) = usual_rates(config.method);
-    let auto = match config.learning_rate {
-        LearningRate::Auto => " (\"auto\", for steps of this size)",
-        LearningRate::Value(_) => "",
+    let usual = usual_rates(config.method);
+    let (least, most) = config.method.usual_rates();
+    let rule = match config.learning_rate {
+        LearningRate::Rule(_) => " (by its rule, for steps of this size)",
+        LearningRate::Auto | LearningRate::Value(_) => "",
     };
-    (peak < least).then(|| {
-        format!(
-            "the peak learning rate is {peak:.1e}{auto}, and {usual}: little will be learnt; set \
-             train.learning_rate to a number"
-        )
-    })
+    let outcome = if peak < 0.5 * least {
+        "little will be learnt; set train.learning_rate to \"auto\" or a number"
+    } else if peak > 10.0 * most {
+        "training may diverge; lower train.learning_rate"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "the peak learning rate is {peak:.1e}{rule}, and {usual}: {outcome}"
+    ))
 }
 
 /// Warns about examples with more than `limit` tokens in the set called `name`.
@@ -108,7 +114,7 @@ fn embedding_norms(model: &LanguageModel, token: u32) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::automatic_learning_rate;
+    use crate::recipes::fine_tune::Rule;
 
     #[test]
     fn a_rate_that_teaches_nothing_is_warned_of() {
@@ -118,21 +124,29 @@ mod tests {
                 learning_rate,
                 ..TrainConfig::default()
             };
-            learning_rate_warning(&config, learning_rate.peak(tokens))
+            learning_rate_warning(&config, config.peak_learning_rate(tokens, 0.3))
         };
-        let auto = warning(Method::Lora, LearningRate::Auto, 700.0).expect("4e-6 is too low");
+        let openchat = LearningRate::Rule(Rule::Openchat);
+        let low = warning(Method::Lora, openchat, 700.0).expect("4e-6 is too low");
         assert!(
-            auto.contains("4.0e-6 (\"auto\"") && auto.contains("2e-4"),
-            "{auto}"
+            low.contains("4.0e-6 (by its rule") && low.contains("2e-4"),
+            "{low}"
         );
-        assert!(warning(Method::Full, LearningRate::Auto, 480.0).is_some());
-        assert!(automatic_learning_rate(25_000.0) > 2e-5);
-        assert_eq!(warning(Method::Full, LearningRate::Auto, 25_000.0), None);
+        assert!(warning(Method::Full, openchat, 480.0).is_some());
+        for (method, tokens) in [
+            (Method::Full, 480.0),
+            (Method::Full, 25_000.0),
+            (Method::Lora, 700.0),
+        ] {
+            assert_eq!(warning(method, LearningRate::Auto, tokens), None);
+        }
+        let high = warning(Method::Full, LearningRate::Value(1e-2), 480.0).expect("too high");
+        assert!(high.contains("lower train.learning_rate"), "{high}");
         assert_eq!(
             warning(Method::Lora, LearningRate::Value(2e-4), 700.0),
             None
         );
         let low = warning(Method::Lora, LearningRate::Value(2e-6), 700.0).expect("too low");
-        assert!(!low.contains("auto"), "{low}");
+        assert!(!low.contains("rule"), "{low}");
     }
 }

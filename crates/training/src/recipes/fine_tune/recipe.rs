@@ -32,6 +32,10 @@ impl Recipe for FineTune<'_> {
     type Network = Network;
     type Error = TrainError;
 
+    fn learning_rate_key(&self) -> &'static str {
+        "train.learning_rate"
+    }
+
     fn items(&self) -> usize {
         self.train.examples().len()
     }

@@ -142,6 +142,10 @@ impl Recipe for GeneralAdaptation {
     type Network = BackboneNetwork;
     type Error = AdaptError;
 
+    fn learning_rate_key(&self) -> &'static str {
+        "adapt.training.learning_rate"
+    }
+
     fn items(&self) -> usize {
         self.train.len()
     }

@@ -88,6 +88,10 @@ impl Recipe for TaskDistillation<'_> {
     type Network = HeadedNetwork;
     type Error = TaskTrainError;
 
+    fn learning_rate_key(&self) -> &'static str {
+        "distill.training.learning_rate"
+    }
+
     fn items(&self) -> usize {
         self.set.items()
     }

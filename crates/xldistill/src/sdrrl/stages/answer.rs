@@ -40,21 +40,17 @@ impl Stage<Config> for Answer {
     }
 
     fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
-        if checks.thorough {
-            let counted = instructions(run).map(|loaded| {
-                let (rows, rejected) = (loaded.instructions.len(), loaded.rejected.len());
-                format!("{rows} rows, {rejected} malformed{}", left_out(&loaded))
-            });
-            checks.add("instructions", counted)?;
-        } else {
-            let instructions = &run.config.data.instructions;
-            let missing = instructions.iter().find(|path| !path.exists());
-            let found = match missing {
-                Some(path) => Err(anyhow::anyhow!("data.instructions: {path} does not exist")),
-                None => Ok(String::new()),
-            };
-            checks.add("instructions", found)?;
-        }
+        let instructions = &run.config.data.instructions;
+        let missing = instructions.iter().find(|path| !path.exists());
+        let counted = match missing {
+            Some(path) => Err(anyhow::anyhow!("data.instructions: {path} does not exist")),
+            None => self::instructions(run),
+        };
+        let counted = counted.map(|loaded| {
+            let (rows, rejected) = (loaded.instructions.len(), loaded.rejected.len());
+            format!("{rows} rows, {rejected} malformed{}", left_out(&loaded))
+        });
+        checks.add("instructions", counted)?;
         let answer = &run.config.answer;
         let files = answer.check_files(&run.config.opening());
         let found = files.map_err(Into::into).and_then(|()| match answer {

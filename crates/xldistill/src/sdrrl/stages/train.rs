@@ -1,8 +1,9 @@
 //! Fine-tunes the LLM on the transfer set.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, bail, ensure};
 use artefacts::{Key, Provenance};
 use corpus::record::Example;
 use corpus::seam::LanguageIdentifier;
@@ -48,11 +49,14 @@ impl Stage<Config> for Train {
         });
         checks.add("device", opened)?;
         let model = run.config.model.check().map_err(Error::msg);
-        let shape = model.and_then(|()| match checks.thorough {
-            true => memory_needed(run.config)?.map_err(Error::msg),
-            false => Ok(String::new()),
+        let shape = model.and_then(|()| match (memory_needed(run.config)?, checks.thorough) {
+            (Err(warning), true) => Err(Error::msg(warning)),
+            // A run warns when training begins: until then, memory may become free.
+            (Err(warning), false) => Ok(warning),
+            (Ok(needed), _) => Ok(needed),
         });
-        checks.add("memory for training", shape)
+        checks.add("memory for training", shape)?;
+        checks.add("adapters", adapters(run.config))
     }
 
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
@@ -98,6 +102,41 @@ impl Stage<Config> for Train {
         model_card::write(run, None)?;
         Ok(summary.to_string())
     }
+}
+
+/// Checks the keys of adapters against the model, of which it reads no weights.
+fn adapters(config: &Config) -> Result<String> {
+    let train = &config.train;
+    if train.method != Method::Lora {
+        return Ok("none".to_owned());
+    }
+    let shape = LanguageModel::shape_of(&config.model)?;
+    ensure!(
+        train.lora_rank <= shape.hidden_size,
+        "train.lora_rank = {}: must be at most {}, the width of the model; 8 to 64 are usual",
+        train.lora_rank,
+        shape.hidden_size
+    );
+    if let Some(names) = LanguageModel::tensor_names_of(&config.model)? {
+        let layers: BTreeSet<&str> = names
+            .iter()
+            .filter_map(|name| {
+                let layer = name.strip_suffix(".weight")?;
+                let last = layer.rsplit('.').next()?;
+                let is_block = layer.split('.').any(|part| part.parse::<usize>().is_ok());
+                (is_block && !last.contains("norm")).then_some(last)
+            })
+            .collect();
+        let mut targets = train.lora_targets.iter();
+        if let Some(target) = targets.find(|target| !layers.contains(target.as_str())) {
+            let layers: Vec<&str> = layers.into_iter().collect();
+            bail!(
+                "train.lora_targets: the model has no linear layer {target:?}; its layers are {}",
+                layers.join(", ")
+            );
+        }
+    }
+    Ok(format!("of rank {}", train.lora_rank))
 }
 
 /// The transfer set.

@@ -15,10 +15,10 @@ impl TrainConfig {
         let ranges = Ranges(SECTION);
         ranges.count("epochs", self.epochs)?;
         let rate = match self.learning_rate {
-            LearningRate::Auto => 1.0,
+            LearningRate::Auto | LearningRate::Rule(_) => 1.0,
             LearningRate::Value(rate) => rate,
         };
-        let expected = "\"auto\" or a number above 0";
+        let expected = "\"auto\", the name of another rule, or a number above 0";
         ranges.check(
             "learning_rate",
             rate,
@@ -63,6 +63,8 @@ impl TrainConfig {
         ranges.check("together", "question", possible, expected)?;
         let min_delta = self.early_stopping_min_delta;
         ranges.not_negative("early_stopping_min_delta", min_delta, "0 or more")?;
+        let minutes = self.checkpoint_minutes;
+        ranges.not_negative("checkpoint_minutes", minutes, "0 (none) or more")?;
         let kept = self.keep_checkpoints;
         let expected = "at least 1, so that a killed run can resume";
         ranges.check("keep_checkpoints", kept, kept > 0, expected)?;

@@ -25,6 +25,7 @@ impl TrainConfig {
             share_prompts: any.share_prompts,
             recompute: any.recompute,
             checkpoint_every: any.checkpoint_every,
+            checkpoint_minutes: any.checkpoint_minutes,
             keep_checkpoints: any.keep_checkpoints,
             export_precision: any.export_precision,
             lora_merge: any.lora_merge,
@@ -65,6 +66,7 @@ impl TrainConfig {
             early_stopping_patience: self.early_stopping_patience,
             early_stopping_min_delta: self.early_stopping_min_delta,
             checkpoint_every: self.checkpoint_every,
+            checkpoint_minutes: self.checkpoint_minutes,
             keep_checkpoints: self.keep_checkpoints,
         }
     }
@@ -83,6 +85,7 @@ mod tests {
             share_prompts: false,
             recompute: true,
             checkpoint_every: 7,
+            checkpoint_minutes: 0.5,
             keep_checkpoints: 3,
             export_precision: models::export::StoredFormat::BF16,
             lora_merge: true,
