@@ -129,7 +129,7 @@ fn each(
 /// are there.
 pub fn evaluate_model(run: &Run<'_, Config>, model: &Path) -> Result<(PathBuf, Results)> {
     let config = run.config.evaluate.tasks();
-    let examples = Some(mix::held_out_file(run)).filter(|file| file.is_file());
+    let examples = Some(mix::test_file(run)).filter(|file| file.is_file());
     let material = EvaluationMaterial::load(&material(run, examples))?;
     let identifier = run.config.identify.open()?;
     let llm = run.evaluated(model)?;
