@@ -233,16 +233,16 @@ fn sentence_piece(
     if add_prefix {
         decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
     }
-    // As the published tokenizers of Llama 2 do, and llama.cpp: the space also comes after every
-    // control token.
-    let mut normalizers = Vec::new();
-    if add_prefix {
-        normalizers.push(json!({"type": "Prepend", "prepend": "▁"}));
-    }
-    normalizers.push(json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"}));
     Ok(Pipeline {
-        normalizer: json!({"type": "Sequence", "normalizers": normalizers}),
-        pre_tokenizer: Value::Null,
+        normalizer: Value::Null,
+        // The space also comes after every control token, as in the published tokenizers of Llama 2
+        // and in llama.cpp.
+        pre_tokenizer: json!({
+            "type": "Metaspace",
+            "replacement": "▁",
+            "prepend_scheme": if add_prefix { "always" } else { "never" },
+            "split": false,
+        }),
         model: json!({
             "type": "BPE",
             "dropout": null,
