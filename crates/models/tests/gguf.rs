@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use kernels::Segments;
 use models::checkpoint::Checkpoint;
 use models::decoders::Config;
-use models::export::{GgufNumbers, modelfile, save_gguf};
+use models::export::{GgufNumbers, StoredFormat, modelfile, save_gguf, save_huggingface};
 use models::gguf::{BlockFormat, Gguf, dequantize};
 use models::huggingface::SafetensorsCheckpoint;
 use models::tokenizer::Tokenizer;
@@ -139,6 +139,21 @@ fn a_written_file_has_the_same_token_ids_and_almost_the_same_model() {
             }
         }
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn weights_are_as_readable_as_other_new_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let model = LanguageModel::load(reference().join("bpe.gguf"), &Device::flex()).unwrap();
+    save_huggingface(&model, folder.path(), StoredFormat::F32).unwrap();
+    std::fs::write(folder.path().join("other"), "").unwrap();
+    let mode = |name: &str| {
+        let metadata = std::fs::metadata(folder.path().join(name)).unwrap();
+        metadata.permissions().mode()
+    };
+    assert_eq!(mode("model.safetensors"), mode("other"));
 }
 
 #[test]

@@ -90,20 +90,6 @@ fn tied_weights_are_stored_once() {
     assert!(!tensors.names().contains(&"lm_head.weight"));
 }
 
-#[cfg(unix)]
-#[test]
-fn weights_are_as_readable_as_other_new_files() {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::tempdir().unwrap();
-    saved(folder.path(), StoredFormat::F32);
-    std::fs::write(folder.path().join("other"), "").unwrap();
-    let mode = |name: &str| {
-        let metadata = std::fs::metadata(folder.path().join(name)).unwrap();
-        metadata.permissions().mode()
-    };
-    assert_eq!(mode("model.safetensors"), mode("other"));
-}
-
 #[test]
 fn a_copy_for_inference_is_not_saved() {
     let model = load(&reference("gguf/bpe.gguf"))
