@@ -228,7 +228,7 @@ fn advice(
         advice.push(match short {
             Some(steps) => format!(
                 "Training had {steps} steps, too few to learn when to answer in which language: add \
-                 questions, lower `train.examples_per_step`, or raise `train.epochs`."
+                 questions, raise `train.epochs` or, with LoRA, `train.learning_rate` (up to 1e-3)."
             ),
             None => "Add questions whose answers are in the target language (`data.instructions`), \
                      or raise `train.epochs`."
