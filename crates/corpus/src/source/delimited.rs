@@ -55,10 +55,12 @@ pub(crate) fn rows(
             .line()
             .saturating_sub(1 + breaks.count() as u64);
         let mut cells: Row = record.iter().map(<[u8]>::to_vec).collect();
-        if record.as_slice().ends_with(&END[..END.len() - 1]) {
+        let all_of_it = record.as_slice().ends_with(END);
+        if all_of_it || record.as_slice().ends_with(&END[..END.len() - 1]) {
             return Err(SourceError::OpenQuote {
                 path: path.to_owned(),
-                line: begins,
+                // The last line break ends no line that was counted.
+                line: begins + u64::from(all_of_it),
             });
         }
         if let Some(last) = cells.last_mut()

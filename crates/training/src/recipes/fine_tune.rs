@@ -41,8 +41,8 @@ use crate::run::{TrainerState, train};
 
 pub use batch::Batch;
 pub use config::{
-    Balance, ChooseBy, ConfigError, ExcessLength, Interpolate, LearningRate, Method, Reduction, Rule,
-    Together, TrainConfig,
+    Balance, ChooseBy, ConfigError, ExcessLength, Interpolate, LearningRate, Method, Reduction,
+    Rule, Together, TrainConfig,
 };
 use encode::max_length;
 pub use encode::{EncodeError, Encoded, EncodedSet, Encoder};

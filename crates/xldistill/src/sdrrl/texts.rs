@@ -1,5 +1,6 @@
 //! Sentence pairs and monolingual text of a run, checked to be in the languages that the config says.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use anyhow::Result;
@@ -15,22 +16,30 @@ use crate::run::Run;
 /// Reads and checks texts of a run.
 pub struct Texts<'r> {
     run: &'r Run<'r, Config>,
-    identifier: Box<dyn LanguageIdentifier>,
+    /// Opened once a file has been read: a missing file is named even if it is missing, too.
+    identifier: OnceCell<Box<dyn LanguageIdentifier>>,
 }
 
 impl<'r> Texts<'r> {
-    /// Opens the language identifier of the config.
-    pub fn open(run: &'r Run<'r, Config>) -> Result<Texts<'r>> {
-        let identifier = run.config.identify.open()?;
-        Ok(Texts { run, identifier })
+    /// The texts of `run`.
+    pub fn of(run: &'r Run<'r, Config>) -> Texts<'r> {
+        let identifier = OnceCell::new();
+        Texts { run, identifier }
     }
 
-    fn check(&self) -> LanguageCheck<'_> {
-        let identifier = self.identifier.as_ref();
-        LanguageCheck {
+    fn check(&self) -> Result<LanguageCheck<'_>> {
+        let identifier = match self.identifier.get() {
+            Some(identifier) => identifier,
+            None => {
+                let opened = self.run.config.identify.open()?;
+                self.identifier.get_or_init(|| opened)
+            }
+        };
+        let identifier = identifier.as_ref();
+        Ok(LanguageCheck {
             identifier,
             min_probability: min_language_probability(identifier, &self.run.config.filter),
-        }
+        })
     }
 
     /// The sentence pairs of `files` in the source language and `target`, without those of which a
@@ -41,14 +50,14 @@ impl<'r> Texts<'r> {
             self.run.config.data.max_rejected_fraction,
         );
         let loaded = source::parallel(files, source, target, most)?;
-        Ok(self.check().pairs(files, loaded, (source, target), most)?)
+        Ok(self.check()?.pairs(files, loaded, (source, target), most)?)
     }
 
     /// The lines of the file at `path` that are in `language`.
     pub fn lines(&self, path: &Path, language: Language) -> Result<LoadedLines> {
         let most = self.run.config.data.max_rejected_fraction;
         let loaded = source::lines(path, most)?;
-        Ok(self.check().lines(path, loaded, language, most)?)
+        Ok(self.check()?.lines(path, loaded, language, most)?)
     }
 
     /// Checks that held-out pairs are in their languages as a whole. No single pair is left out, so
@@ -60,6 +69,6 @@ impl<'r> Texts<'r> {
         target: Language,
     ) -> Result<()> {
         let languages = (self.run.config.source, target);
-        Ok(self.check().sides(files, pairs, languages)?)
+        Ok(self.check()?.sides(files, pairs, languages)?)
     }
 }

@@ -80,7 +80,6 @@ fn a_dry_run_and_a_plan_show_what_the_method_chose() {
         let output =
             run.xldistill(&[command, &["method=t-sft", "mix.code_switched=true"]].concat());
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{said}");
         let chosen = "method t-sft: LL TT; own answers in 0 % of the questions, code-switched";
         assert!(said.contains(chosen), "{said}");
     }

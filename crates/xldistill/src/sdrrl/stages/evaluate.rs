@@ -40,7 +40,7 @@ impl Stage<Config> for Evaluate {
     fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
         let material = EvaluationMaterial::load(&material(run, None)).map_err(Into::into);
         let material = material.and_then(|material| {
-            let texts = Texts::open(run)?;
+            let texts = Texts::of(run);
             for pairs in &material.pairs {
                 if let Some(files) = run.config.evaluate.pairs.get(&pairs.target) {
                     texts.held_out(files, &pairs.pairs, pairs.target)?;
@@ -108,7 +108,7 @@ fn each(
     mut action: impl FnMut(&str, &Subject<'_>, &EvaluationMaterial, &EvaluateConfig) -> Result<()>,
 ) -> Result<()> {
     let config = run.config.evaluate.tasks();
-    let material = EvaluationMaterial::load(&material(run, Some(mix::test_file(run))))?;
+    let material = EvaluationMaterial::load(&material(run, mix::test_file(run)))?;
     let own = run.config.evaluate.identify.as_ref();
     let identifier = own.unwrap_or(&run.config.identify).open()?;
     let models = [run.config.model.to_path_buf(), run.model()];
@@ -129,7 +129,7 @@ fn each(
 /// are there.
 pub fn evaluate_model(run: &Run<'_, Config>, model: &Path) -> Result<(PathBuf, Results)> {
     let config = run.config.evaluate.tasks();
-    let examples = Some(mix::test_file(run)).filter(|file| file.is_file());
+    let examples = mix::test_file(run).filter(|file| file.is_file());
     let material = EvaluationMaterial::load(&material(run, examples))?;
     let identifier = run.config.identify.open()?;
     let llm = run.evaluated(model)?;

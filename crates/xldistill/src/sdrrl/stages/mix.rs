@@ -51,13 +51,14 @@ impl Stage<Config> for Mix {
             0 => format!("{usable} {unit}"),
             other => format!("{usable} {unit}, {other} set aside"),
         };
+        let texts = Texts::of(run);
         for (&language, files) in &data.parallel {
-            let pairs = Texts::open(run).and_then(|texts| texts.pairs(files, language));
+            let pairs = texts.pairs(files, language);
             let pairs = pairs.map(|loaded| found("pairs", loaded.pairs.len(), &loaded.rejected));
             checks.add(&format!("parallel text in {language}"), pairs)?;
         }
         for (&language, file) in &data.monolingual {
-            let lines = Texts::open(run).and_then(|texts| texts.lines(file, language));
+            let lines = texts.lines(file, language);
             let lines = lines.map(|loaded| found("lines", loaded.lines.len(), &loaded.rejected));
             checks.add(&format!("monolingual text in {language}"), lines)?;
         }
@@ -94,7 +95,7 @@ fn prepared<T>(
 ) -> Result<T> {
     let rows = Inputs::stage(&run.folder(code_switch::NAME))?;
     let Config { source, data, .. } = run.config;
-    let texts = Texts::open(run)?;
+    let texts = Texts::of(run);
     let (mut pairs, mut rejected) = (Vec::new(), Vec::new());
     for (&target, files) in &data.parallel {
         let loaded = texts.pairs(files, target)?;
@@ -172,9 +173,12 @@ pub fn held_out(run: &Run<'_, Config>) -> Result<Vec<Example>> {
     examples(&run.folder(NAME).join(mix::HELD_OUT_FILE))
 }
 
-/// The file of the part of the transfer set for the evaluation alone.
-pub fn test_file(run: &Run<'_, Config>) -> PathBuf {
-    run.folder(NAME).join(mix::TEST_FILE)
+/// The file of the part of the transfer set for the evaluation alone; `None` if no question fell
+/// into it, as can happen with a few dozen of them.
+pub fn test_file(run: &Run<'_, Config>) -> Option<PathBuf> {
+    let path = run.folder(NAME).join(mix::TEST_FILE);
+    let is_empty = fs::metadata(&path).is_ok_and(|file| file.len() == 0);
+    (!is_empty).then_some(path)
 }
 
 fn examples(path: &Path) -> Result<Vec<Example>> {

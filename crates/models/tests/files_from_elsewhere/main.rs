@@ -1,6 +1,8 @@
 //! Models as other programs and people leave them: read as Transformers and llama.cpp read them, or
 //! refused with the remedy.
 
+mod adapters;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -378,63 +380,4 @@ fn a_tensor_in_two_shards_is_read_from_the_one_that_the_index_names() {
     let index = json!({"weight_map": listed}).to_string();
     fs::write(file("model.safetensors.index.json"), index).unwrap();
     assert_eq!(hidden(&load(folder.path()).unwrap()), plain);
-}
-
-/// An adapter of the tiny Llama of `reference/mt_llm`.
-fn adapter(weights: &str, base: &Path) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let from = reference("mt_llm/llama_adapter");
-    fs::copy(
-        from.join("adapter_config.json"),
-        folder.path().join("adapter_config.json"),
-    )
-    .unwrap();
-    let weights = reference(weights);
-    fs::copy(&weights, folder.path().join(weights.file_name().unwrap())).unwrap();
-    edit(&folder.path().join("adapter_config.json"), |json| {
-        json["base_model_name_or_path"] = json!(base);
-    });
-    folder
-}
-
-#[test]
-fn an_adapter_in_the_older_format_is_the_same_adapter() {
-    let base = reference("mt_llm/llama");
-    let new = adapter("mt_llm/llama_adapter/adapter_model.safetensors", &base);
-    let old = adapter("pytorch/adapter_model.bin", &base);
-    let [base, new, old] = [&base, new.path(), old.path()].map(|path| hidden(&load(path).unwrap()));
-    assert_eq!(old, new);
-    assert_ne!(old, base);
-}
-
-#[test]
-fn adapters_that_lead_nowhere_name_the_remedy() {
-    let base = reference("mt_llm/llama");
-    let weights = "mt_llm/llama_adapter/adapter_model.safetensors";
-    let first = adapter(weights, &base);
-    let second = adapter(weights, first.path());
-    load(second.path()).unwrap();
-    let lead = |from: &TempDir, to: &Path| {
-        edit(&from.path().join("adapter_config.json"), |json| {
-            json["base_model_name_or_path"] = json!(to);
-        });
-    };
-    for to in [first.path(), second.path()] {
-        lead(&first, to);
-        for path in [first.path(), second.path()] {
-            let error = message(path);
-            assert!(error.contains("leads back to the adapter"), "{error}");
-        }
-    }
-    lead(&first, &base);
-    let weights = first.path().join("adapter_model.safetensors");
-    let bytes = fs::read(&weights).unwrap();
-    let any = SafeTensors::deserialize(&bytes).unwrap().names()[0].to_owned();
-    let table = "base_model.model.embed_tokens.weight";
-    edit_tensor(&weights, table, Some(&any), |_| {});
-    let error = message(first.path());
-    assert!(
-        error.contains(table) && error.contains("merge_and_unload"),
-        "{error}"
-    );
 }
