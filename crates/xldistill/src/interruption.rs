@@ -12,7 +12,7 @@ static SIGNAL: AtomicI32 = AtomicI32::new(0);
 /// The exit code of a process that ended because of a signal is this plus the signal's number.
 const SIGNALLED: i32 = 128;
 
-/// Says whether the work of the moment ends by itself when [`signal`] is not `None`.
+/// Says whether the work of the moment ends by itself once a signal [`has_arrived`].
 pub fn ends_itself(does: bool) {
     ENDS_ITSELF.store(does, Ordering::SeqCst);
 }
