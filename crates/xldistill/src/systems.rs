@@ -59,7 +59,10 @@ fn add<C: SystemConfig>(commands: &mut Vec<StageCommand>) {
             });
             commands.len() - 1
         });
-        commands[at].about.push(stage.about());
+        // Systems may share a stage.
+        if !commands[at].about.contains(&stage.about()) {
+            commands[at].about.push(stage.about());
+        }
         commands[at].shardable |= stage.shardable();
     }
 }
