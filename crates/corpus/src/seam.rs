@@ -162,74 +162,48 @@ pub trait Translator: Send + Sync {
     }
 }
 
-impl<T: Translator + ?Sized> Translator for Box<T> {
-    fn identity(&self) -> EngineIdentity {
-        (**self).identity()
-    }
+/// A pointer to a translator is one.
+macro_rules! translators {
+    ($($pointer:ty),+) => {
+        $(
+            impl<T: Translator + ?Sized> Translator for $pointer {
+                fn identity(&self) -> EngineIdentity {
+                    (**self).identity()
+                }
 
-    fn translate(
-        &self,
-        sentences: &[String],
-        from: Language,
-        to: Language,
-    ) -> Result<Vec<String>, EngineError> {
-        (**self).translate(sentences, from, to)
-    }
+                fn translate(
+                    &self,
+                    sentences: &[String],
+                    from: Language,
+                    to: Language,
+                ) -> Result<Vec<String>, EngineError> {
+                    (**self).translate(sentences, from, to)
+                }
 
-    fn translate_again(
-        &self,
-        sentences: &[String],
-        from: Language,
-        to: Language,
-        no_repeat_ngram_size: usize,
-    ) -> Result<Option<Vec<String>>, EngineError> {
-        (**self).translate_again(sentences, from, to, no_repeat_ngram_size)
-    }
+                fn translate_again(
+                    &self,
+                    sentences: &[String],
+                    from: Language,
+                    to: Language,
+                    no_repeat_ngram_size: usize,
+                ) -> Result<Option<Vec<String>>, EngineError> {
+                    (**self).translate_again(sentences, from, to, no_repeat_ngram_size)
+                }
 
-    fn unknown_characters(
-        &self,
-        characters: &[char],
-        from: Language,
-        to: Language,
-    ) -> Result<Vec<char>, EngineError> {
-        (**self).unknown_characters(characters, from, to)
-    }
+                fn unknown_characters(
+                    &self,
+                    characters: &[char],
+                    from: Language,
+                    to: Language,
+                ) -> Result<Vec<char>, EngineError> {
+                    (**self).unknown_characters(characters, from, to)
+                }
+            }
+        )+
+    };
 }
 
-impl<T: Translator + ?Sized> Translator for std::sync::Arc<T> {
-    fn identity(&self) -> EngineIdentity {
-        self.as_ref().identity()
-    }
-
-    fn translate(
-        &self,
-        sentences: &[String],
-        from: Language,
-        to: Language,
-    ) -> Result<Vec<String>, EngineError> {
-        self.as_ref().translate(sentences, from, to)
-    }
-
-    fn translate_again(
-        &self,
-        sentences: &[String],
-        from: Language,
-        to: Language,
-        no_repeat_ngram_size: usize,
-    ) -> Result<Option<Vec<String>>, EngineError> {
-        self.as_ref()
-            .translate_again(sentences, from, to, no_repeat_ngram_size)
-    }
-
-    fn unknown_characters(
-        &self,
-        characters: &[char],
-        from: Language,
-        to: Language,
-    ) -> Result<Vec<char>, EngineError> {
-        self.as_ref().unknown_characters(characters, from, to)
-    }
-}
+translators!(Box<T>, std::sync::Arc<T>);
 
 /// The result of identifying the language of a text.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,6 +9,7 @@ use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::{Device, Distribution};
 use kernels::Segments;
+use models::NamedLinears;
 use models::export::{StoredFormat, save_huggingface, save_peft_adapter};
 use models::{LanguageModel, LoraConfig};
 
@@ -22,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let base = out.join("model");
     save_huggingface(&model, &base, StoredFormat::F32)?;
 
-    model.network = model.network.apply_lora(&LoraConfig::default(), 1)?;
+    model.network = model.network.with_lora(&LoraConfig::default(), 1)?;
     model.network = model.network.map_linears(|name, mut layer| {
         if let Some(lora) = &mut layer.lora
             && ["v_proj", "gate_proj", "c_fc"]

@@ -15,6 +15,7 @@ pub use network::BackboneNetwork;
 use crate::encoders::{EncoderModel, EncoderTokenizer};
 use crate::identity::ModelIdentity;
 use crate::language_model::LanguageModel;
+use crate::layers::NamedLinears;
 use crate::layers::{Attention, Pooling};
 use crate::stacks::{LanguageShifts, SourceStates, StackNetwork};
 use crate::text_input::{EncodedText, LocatedText, TextInput, TextInputError};

@@ -18,6 +18,7 @@ use crate::config_error::ConfigError;
 use crate::decoders::one_or_many;
 use crate::huggingface::SINGLE;
 use crate::language_model::LanguageModel;
+use crate::layers::NamedLinears;
 use crate::tokenizer::TokenizerError;
 
 pub use crate::adapter_directory::base_of_adapter;

@@ -15,6 +15,7 @@ use crate::decoders::{Config, GgufConfigError, Network, Shape};
 use crate::gguf::{Gguf, GgufError};
 use crate::huggingface;
 use crate::identity::{self, ModelIdentity};
+use crate::layers::NamedLinears;
 use crate::layers::{Linear, MapLayer, WeightForm};
 use crate::m2m100::TranslationTokenizerError;
 use crate::tokenizer::{SpecialTokens, Tokenizer, TokenizerError};

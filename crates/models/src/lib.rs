@@ -53,7 +53,9 @@ pub use identity::ModelIdentity;
 pub use kernels::Precision;
 pub use language_model::{LanguageModel, LoadError};
 pub use last_states::last_states;
-pub use layers::{Attention, Linear, Lora, LoraConfig, LoraTargetError, Pooling, WeightForm};
+pub use layers::{
+    Attention, Linear, Lora, LoraConfig, LoraTargetError, NamedLinears, Pooling, WeightForm,
+};
 pub use model_directory::{ModelDirectory, ModelDirectoryError, SaveOptions};
 pub use parameter_path::ParameterPath;
 pub use stacks::{LanguageShifts, MeanStates, SourceStates, StackNetwork};

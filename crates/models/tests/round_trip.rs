@@ -6,6 +6,7 @@ use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::Device;
 use kernels::{Precision, Segments};
+use models::NamedLinears;
 use models::decoders::Config;
 use models::export::{ExportError, StoredFormat, save_huggingface, save_peft_adapter};
 use models::{LanguageModel, LoraConfig, LoraTargetError, Network, WeightForm};
@@ -124,7 +125,7 @@ fn with_adapter(mut model: LanguageModel) -> LanguageModel {
         lora_alpha: 12.0,
         ..LoraConfig::default()
     };
-    model.network = model.network.apply_lora(&config, 3).unwrap();
+    model.network = model.network.with_lora(&config, 3).unwrap();
     model.network = model.network.map_linears(|name, mut layer| {
         if name.ends_with("q_proj") || name.ends_with("down_proj") {
             let lora = layer.lora.as_mut().unwrap();
@@ -212,7 +213,7 @@ fn adapters_that_cannot_be_attached_are_refused() {
         target_modules: vec!["c_attn".into()],
         ..LoraConfig::default()
     };
-    let error = model.network.clone().apply_lora(&config, 0).unwrap_err();
+    let error = model.network.clone().with_lora(&config, 0).unwrap_err();
     assert!(
         matches!(&error, LoraTargetError::Target { target, .. } if target == "c_attn"),
         "{error}"

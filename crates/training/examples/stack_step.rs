@@ -21,6 +21,7 @@ use burn::Tensor;
 use burn::module::Module;
 use burn::tensor::Device;
 use kernels::{Precision, Segments};
+use models::NamedLinears;
 use models::decoders::llama::LlamaConfig;
 use models::encoders::{EncoderConfig, EncoderNetwork};
 use models::{
@@ -144,7 +145,7 @@ fn stack(
     let width = encoder.shape().hidden_size;
     let network = BackboneNetwork::Stack(StackNetwork::new(llm, width, None, 0));
     let network = network
-        .apply_lora(&training.lora(), 0)
+        .with_lora(&training.lora(), 0)
         .unwrap_or_else(|error| usage(&error.to_string()));
     let network = match training.weight_form() {
         WeightForm::Frozen(format) => network.frozen(format),

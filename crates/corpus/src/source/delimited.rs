@@ -16,7 +16,7 @@ pub(super) type Object = (u64, Result<Value, Broken>);
 pub(crate) type Row = Vec<Vec<u8>>;
 
 /// A line that follows the text: if it becomes part of a cell, a quote was never closed.
-const END: &[u8] = b"\n\x01end\n";
+const END: &[u8] = b"\n\x01end";
 
 /// The rows of `text`: the line on which each begins, from 1, and its cells. Blank lines are passed
 /// over.
@@ -46,7 +46,7 @@ pub(crate) fn rows(
     loop {
         let more = reader.read_byte_record(&mut record);
         let more = more.map_err(|error| SourceError::io(path)(error.into()))?;
-        if !more || record.get(0) == Some(&END[1..END.len() - 1]) {
+        if !more || record.get(0) == Some(&END[1..]) {
             return Ok(rows);
         }
         let breaks = record.as_slice().iter().filter(|byte| **byte == b'\n');
@@ -55,12 +55,11 @@ pub(crate) fn rows(
             .line()
             .saturating_sub(1 + breaks.count() as u64);
         let mut cells: Row = record.iter().map(<[u8]>::to_vec).collect();
-        let all_of_it = record.as_slice().ends_with(END);
-        if all_of_it || record.as_slice().ends_with(&END[..END.len() - 1]) {
+        if record.as_slice().ends_with(END) {
             return Err(SourceError::OpenQuote {
                 path: path.to_owned(),
-                // The last line break ends no line that was counted.
-                line: begins + u64::from(all_of_it),
+                // No line break ends the row, unlike those that were counted.
+                line: begins + 1,
             });
         }
         if let Some(last) = cells.last_mut()

@@ -2,12 +2,11 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
-use kernels::Precision;
 
 use crate::checkpoint::CheckpointError;
 use crate::decoders::Network;
 use crate::encoders::EncoderNetwork;
-use crate::layers::{Linear, LoraConfig, LoraTargetError};
+use crate::layers::{Linear, LoraConfig, LoraTargetError, NamedLinears};
 use crate::stacks::StackNetwork;
 
 /// The part of a backbone that can be trained.
@@ -66,50 +65,6 @@ impl BackboneNetwork {
         }
     }
 
-    /// Freezes the LLM or encoder and attaches fresh adapters to it. The projection of a stack still
-    /// trains.
-    pub fn apply_lora(self, config: &LoraConfig, seed: u64) -> Result<Self, LoraTargetError> {
-        Ok(match self {
-            Self::Decoder(network) => Self::Decoder(network.apply_lora(config, seed)?),
-            Self::Encoder(network) => Self::Encoder(network.apply_lora(config, seed)?),
-            Self::Stack(stack) => Self::Stack(StackNetwork {
-                decoder: stack.decoder.apply_lora(config, seed)?,
-                ..stack
-            }),
-        })
-    }
-
-    /// All adapters merged into their weights.
-    pub fn merge_lora(self) -> Self {
-        self.map(Network::merge_lora, EncoderNetwork::merge_lora)
-    }
-
-    /// The network without its adapters. It shares the memory of its weights with `self` and tracks
-    /// no gradients.
-    pub fn without_adapters(&self) -> Self {
-        match self {
-            Self::Decoder(network) => Self::Decoder(network.without_adapters()),
-            Self::Encoder(network) => Self::Encoder(network.without_adapters()),
-            Self::Stack(stack) => Self::Stack(StackNetwork {
-                decoder: stack.decoder.without_adapters(),
-                ..stack.valid()
-            }),
-        }
-    }
-
-    /// The LLM or encoder in [`WeightForm::Frozen`](crate::WeightForm::Frozen), in which only
-    /// adapters are trained.
-    pub fn frozen(self, format: Precision) -> Self {
-        let encoder = |network: EncoderNetwork| network.frozen(format);
-        self.map(|network| network.frozen(format), encoder)
-    }
-
-    /// For inference: adapters merged, weights in the fastest form.
-    pub fn packed(&self, format: Precision) -> Self {
-        let copy = self.valid();
-        copy.map_linears(|_, layer| layer.packed(format))
-    }
-
     /// With `recompute`, blocks store only their input for the backward pass and recompute the rest:
     /// less memory, a third more work.
     pub fn recomputing(self, recompute: bool) -> Self {
@@ -145,17 +100,27 @@ impl BackboneNetwork {
             other => other,
         }
     }
+}
 
-    /// Replaces each linear layer of the LLM's or encoder's blocks; the closure receives its full
-    /// name.
-    pub fn map_linears(self, mut map: impl FnMut(&str, Linear) -> Linear) -> Self {
+impl NamedLinears for BackboneNetwork {
+    fn linears_mut(&mut self) -> Vec<(String, &mut Linear)> {
         match self {
-            Self::Decoder(network) => Self::Decoder(network.map_linears(map)),
-            Self::Encoder(network) => Self::Encoder(network.map_linears(map)),
+            Self::Decoder(network) => network.linears_mut(),
+            Self::Encoder(network) => network.linears_mut(),
+            Self::Stack(stack) => stack.decoder.linears_mut(),
+        }
+    }
+
+    /// Freezes the LLM or encoder and attaches fresh adapters to it. The projection of a stack still
+    /// trains.
+    fn with_lora(self, config: &LoraConfig, seed: u64) -> Result<Self, LoraTargetError> {
+        Ok(match self {
+            Self::Decoder(network) => Self::Decoder(network.with_lora(config, seed)?),
+            Self::Encoder(network) => Self::Encoder(network.with_lora(config, seed)?),
             Self::Stack(stack) => Self::Stack(StackNetwork {
-                decoder: stack.decoder.map_linears(&mut map),
+                decoder: stack.decoder.with_lora(config, seed)?,
                 ..stack
             }),
-        }
+        })
     }
 }

@@ -8,7 +8,7 @@ use kernels::{KvCache, PackedLinear, Precision, Segments, Slot};
 use super::{Body, Config};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::layers::{
-    Attention, Context, Embedding, Linear, LoraConfig, LoraTargetError, MapLayer, Pass, WeightForm,
+    Attention, Context, Embedding, Linear, MapLayer, NamedLinears, Pass, WeightForm,
 };
 use crate::random_weights::RandomWeights;
 
@@ -204,28 +204,10 @@ impl Network {
         self.token_table().weight.device()
     }
 
-    /// The model in [`WeightForm::Frozen`], in which only the adapters of its blocks are trained; a
-    /// model that is already frozen stays unchanged.
-    ///
-    /// # Panics
-    /// If it was packed for inference.
-    pub fn frozen(self, format: Precision) -> Self {
-        self.map_linears(|_, layer| layer.frozen(format))
-    }
-
     /// With `recompute`, blocks store only their input for the backward pass and recompute the
     /// rest: less memory, a third more work.
     pub fn recomputing(self, recompute: bool) -> Self {
         Self { recompute, ..self }
-    }
-
-    /// A copy for inference: adapters merged, weights in the fastest form. It can be neither
-    /// trained nor saved. Drop the original afterwards, so that the weights are in memory only
-    /// once.
-    pub fn packed(&self, format: Precision) -> Self {
-        let copy = self.clone().valid();
-        copy.map_linears(|_, layer| layer.packed(format))
-            .with_output_in(WeightForm::Packed(format))
     }
 
     /// The model, whose blocks are in `form`, with its output layer in the matching form.
@@ -237,54 +219,20 @@ impl Network {
         self
     }
 
-    /// Whether the blocks' weights were freed after packing, for inference or for the training of
-    /// adapters.
-    pub fn is_packed(&self) -> bool {
-        self.linears()
-            .iter()
-            .any(|(_, layer)| !layer.holds_parameter())
-    }
-
-    /// Freezes the model and attaches fresh adapters; A is drawn from `seed`.
-    pub fn apply_lora(self, config: &LoraConfig, seed: u64) -> Result<Self, LoraTargetError> {
-        config.check_targets(self.linears().into_iter().map(|(name, _)| name))?;
-        Ok(self.freeze().map_linears(|name, layer| {
-            if config.adapts(name) {
-                layer.with_lora(name, config, seed)
-            } else {
-                layer
-            }
-        }))
-    }
-
-    /// The model without its adapters. It shares the memory of its weights with `self` and tracks no
-    /// gradients.
-    pub fn without_adapters(&self) -> Self {
-        self.valid().map_linears(|_, layer| layer.without_adapter())
-    }
-
-    /// The model with all adapters merged into their weights.
-    pub fn merge_lora(self) -> Self {
-        self.map_linears(|_, layer| layer.merged())
-    }
-
-    /// Replaces each linear layer of the blocks; the closure receives its full name.
-    pub fn map_linears(mut self, mut map: impl FnMut(&str, Linear) -> Linear) -> Self {
-        for (name, layer) in self.body.decoder_mut().linears_mut() {
-            *layer = map(&name, layer.clone());
-        }
-        self
-    }
-
-    /// The linear layers of the blocks; they share the memory of their weights with the model.
-    pub(crate) fn linears(&self) -> Vec<(String, Linear)> {
-        let mut copy = self.body.clone();
-        let layers = copy.decoder_mut().linears_mut().into_iter();
-        layers.map(|(name, layer)| (name, layer.clone())).collect()
-    }
-
     /// Whether checkpoints store the weight with this name as [in, out].
     pub fn stores_transposed(&self, name: &str) -> bool {
         self.config.is_transposed(name)
+    }
+}
+
+impl NamedLinears for Network {
+    fn linears_mut(&mut self) -> Vec<(String, &mut Linear)> {
+        self.body.decoder_mut().linears_mut()
+    }
+
+    fn packed(&self, format: Precision) -> Self {
+        let copy = self.clone().valid();
+        copy.map_linears(|_, layer| layer.packed(format))
+            .with_output_in(WeightForm::Packed(format))
     }
 }

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use burn::Tensor;
 use burn::module::Module;
 use burn::tensor::Device;
-use kernels::{Precision, Segments};
+use kernels::Segments;
 
 use super::{Body, EncoderConfig, EncoderShape};
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::layers::{
-    Attention, Context, Linear, LoraConfig, LoraTargetError, MapLayer, Pass, WeightForm,
-};
+use crate::layers::{Attention, Context, Linear, MapLayer, NamedLinears, Pass, WeightForm};
 use crate::random_weights::RandomWeights;
 
 /// The network of an encoder, without pooler and output layer.
@@ -140,71 +138,15 @@ impl EncoderNetwork {
         self.body.encoder().device()
     }
 
-    /// The model in [`WeightForm::Frozen`], in which only the adapters are trained; a model that is
-    /// already frozen stays unchanged.
-    ///
-    /// # Panics
-    /// If it was packed for inference.
-    pub fn frozen(self, format: Precision) -> Self {
-        self.map_linears(|_, layer| layer.frozen(format))
-    }
-
     /// With `recompute`, layers store only their input for the backward pass and recompute the rest:
     /// less memory, a third more work.
     pub fn recomputing(self, recompute: bool) -> Self {
         Self { recompute, ..self }
     }
+}
 
-    /// A copy for inference: adapters merged, weights in the fastest form. It can be neither trained
-    /// nor saved.
-    pub fn packed(&self, format: Precision) -> Self {
-        let copy = self.clone().valid();
-        copy.map_linears(|_, layer| layer.packed(format))
-    }
-
-    /// Whether the weights of its linear layers were freed after packing, for inference or for the
-    /// training of adapters.
-    pub fn is_packed(&self) -> bool {
-        let linears = self.linears();
-        linears.iter().any(|(_, layer)| !layer.holds_parameter())
-    }
-
-    /// Freezes the model and attaches fresh adapters; A is drawn from `seed`.
-    pub fn apply_lora(self, config: &LoraConfig, seed: u64) -> Result<Self, LoraTargetError> {
-        config.check_targets(self.linears().into_iter().map(|(name, _)| name))?;
-        Ok(self.freeze().map_linears(|name, layer| {
-            if config.adapts(name) {
-                layer.with_lora(name, config, seed)
-            } else {
-                layer
-            }
-        }))
-    }
-
-    /// The model without its adapters. It shares the memory of its weights with `self` and tracks no
-    /// gradients.
-    pub fn without_adapters(&self) -> Self {
-        self.valid().map_linears(|_, layer| layer.without_adapter())
-    }
-
-    /// The model with all adapters merged into their weights.
-    pub fn merge_lora(self) -> Self {
-        self.map_linears(|_, layer| layer.merged())
-    }
-
-    /// Replaces each linear layer; the closure receives its full name, as in Transformers'
-    /// `AutoModel`.
-    pub fn map_linears(mut self, mut map: impl FnMut(&str, Linear) -> Linear) -> Self {
-        for (name, layer) in self.body.encoder_mut().linears_mut() {
-            *layer = map(&name, layer.clone());
-        }
-        self
-    }
-
-    /// The linear layers by name; they share the memory of their weights with the model.
-    pub(crate) fn linears(&self) -> Vec<(String, Linear)> {
-        let mut copy = self.body.clone();
-        let layers = copy.encoder_mut().linears_mut().into_iter();
-        layers.map(|(name, layer)| (name, layer.clone())).collect()
+impl NamedLinears for EncoderNetwork {
+    fn linears_mut(&mut self) -> Vec<(String, &mut Linear)> {
+        self.body.encoder_mut().linears_mut()
     }
 }

@@ -13,6 +13,7 @@ use super::{ExportError, StoredFormat};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::encoders::EncoderNetwork;
 use crate::huggingface::{SINGLE, open_weights};
+use crate::layers::NamedLinears;
 use crate::layers::WeightForm;
 
 /// Endings of the files of an encoder that are not its weights.

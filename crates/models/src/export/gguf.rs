@@ -11,6 +11,7 @@ use super::weights::{self, Values};
 use crate::decoders::{ROPE_DIVISORS, TensorNames};
 use crate::gguf::{BlockFormat, TensorSource, Value, write};
 use crate::language_model::LanguageModel;
+use crate::layers::NamedLinears;
 
 /// The number format of the matrices in a GGUF file. Vectors are in single precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,6 +19,7 @@ use crate::encoders::EncoderModel;
 use crate::huggingface::SafetensorsCheckpoint;
 use crate::identity::ModelIdentity;
 use crate::language_model::{LanguageModel, LoadError};
+use crate::layers::NamedLinears;
 use crate::layers::{Linear, WeightForm};
 use crate::stacks::{LanguageShifts, StackNetwork};
 

@@ -21,6 +21,7 @@ use crate::export::{StoredFormat, save_encoder, save_huggingface, write_adapter}
 use crate::identity::ModelIdentity;
 use crate::language_model::LanguageModel;
 use crate::layers::Linear;
+use crate::layers::NamedLinears;
 use crate::stacks::{LanguageShifts, StackNetwork};
 
 /// How a model directory is written.

@@ -6,6 +6,7 @@ use std::path::Path;
 use burn::Tensor;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Device;
+use models::NamedLinears;
 use models::export::StoredFormat;
 use models::{
     Backbone, BackboneNetwork, Classifier, Head, HeadKind, LanguageModel, ModelDirectory,
@@ -53,7 +54,7 @@ fn probabilities(model: &Classifier, texts: &Texts) -> [Vec<Vec<f32>>; 2] {
 
 fn encoder_alone() -> (Backbone, BackboneNetwork) {
     let (backbone, network) = Backbone::of_encoder(encoder("xlm_roberta"), settings(""));
-    let network = network.apply_lora(&Default::default(), 5).unwrap();
+    let network = network.with_lora(&Default::default(), 5).unwrap();
     // A fresh adapter changes nothing; this one does.
     let moved = network.map_linears(|_, layer| {
         let mut layer = layer;
@@ -189,7 +190,7 @@ fn a_folder_with_a_model_and_its_llm_can_be_moved() {
     }
     let llm = LanguageModel::load(old.join("llm"), &device).unwrap();
     let (backbone, network) = Backbone::of_llm(llm, settings("llama"));
-    let network = network.apply_lora(&Default::default(), 5).unwrap();
+    let network = network.with_lora(&Default::default(), 5).unwrap();
     let model = classifier((backbone, network));
     let options = SaveOptions::default();
     model.save(&old.join("model"), &options).unwrap();

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use burn::Tensor;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, TensorData};
+use models::NamedLinears;
 use models::checkpoint::Checkpoint;
 use models::encoders::EncoderModel;
 use models::huggingface::SafetensorsCheckpoint;

@@ -1,6 +1,7 @@
 //! Pooled states of LLMs and stacks.
 
 use burn::tensor::Device;
+use models::NamedLinears;
 use models::{EncodedText, Pooling, Precision, TextInput, WeightForm};
 
 use crate::fixture::{

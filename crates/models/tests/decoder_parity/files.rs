@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 use models::LanguageModel;
+use models::NamedLinears;
 use models::decoders::Config;
 use models::export::{GgufNumbers, StoredFormat, save_gguf, save_huggingface, save_peft_adapter};
 use serde_json::Value;

@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 use kernels::{Precision, Segments};
+use models::NamedLinears;
 use models::Network;
 use models::layers::Attention;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use burn::Tensor;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients};
+use models::NamedLinears;
 use models::{LoraConfig, Network, ParameterPath};
 
 use crate::Beside::Adapter;
@@ -87,7 +88,7 @@ fn a_frozen_base_gets_no_gradient_and_every_adapter_one() {
             r: 4,
             ..Default::default()
         };
-        fixture.network = fixture.network.apply_lora(&lora, 7).unwrap();
+        fixture.network = fixture.network.with_lora(&lora, 7).unwrap();
         let fresh = fixture.loss().1;
         assert_eq!(fresh, before, "{name}: a fresh adapter changes nothing");
 

@@ -7,6 +7,7 @@ use burn::Tensor;
 use burn::tensor::{Device, TensorData};
 use fixtures::reference;
 use kernels::Segments;
+use models::NamedLinears;
 use models::WeightForm;
 use models::checkpoint::Checkpoint;
 use models::encoders::{EncoderModel, EncoderNetwork};

@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 use kernels::{Precision, Segments};
+use models::NamedLinears;
 use models::{LoraConfig, WeightForm};
 
 use crate::all;
@@ -113,7 +114,7 @@ fn an_unknown_target_of_adapters_is_named() {
             target_modules: vec!["queries".into()],
             ..LoraConfig::default()
         };
-        let error = network.apply_lora(&config, 1).unwrap_err().to_string();
+        let error = network.with_lora(&config, 1).unwrap_err().to_string();
         let layer = if name == "nllb" { "q_proj" } else { "query" };
         assert!(
             error.contains("`queries`") && error.contains(layer),

@@ -6,6 +6,7 @@ use burn::Tensor;
 use burn::tensor::{Device, Gradients};
 use kernels::Precision;
 use models::LoraConfig;
+use models::NamedLinears;
 use models::encoders::EncoderNetwork;
 
 use crate::all;
@@ -99,7 +100,7 @@ fn a_fresh_adapter_changes_nothing_and_learns() {
         let fixture = Fixture::load(name, &Device::flex().autodiff());
         let before = values(fixture.hidden(&fixture.model.network));
         let network = fixture.model.network.clone();
-        let network = network.apply_lora(&LoraConfig::default(), 7).unwrap();
+        let network = network.with_lora(&LoraConfig::default(), 7).unwrap();
         assert_eq!(values(fixture.hidden(&network)), before, "{name}");
         for (parameter, gradient) in gradients(&fixture, &network) {
             let adapts = parameter.contains(".lora_");

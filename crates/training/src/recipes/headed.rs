@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
+use models::NamedLinears;
 use models::{
     Backbone, BackboneNetwork, BackboneSettings, Classifier, Head, LoraConfig, LoraTargetError,
     ModelDirectory, ModelDirectoryError, WeightForm,
@@ -150,7 +151,7 @@ impl HeadedNetwork {
         let backbone = match part {
             TrainedPart::Full => backbone.merge_lora().unfreeze(),
             TrainedPart::Lora if has_adapters(&backbone) => backbone,
-            TrainedPart::Lora => backbone.apply_lora(&preparation.lora, preparation.seed)?,
+            TrainedPart::Lora => backbone.with_lora(&preparation.lora, preparation.seed)?,
             TrainedPart::Head => backbone,
         };
         let backbone = match (part, form) {
@@ -192,10 +193,6 @@ impl HeadedNetwork {
 
 /// Whether any linear layer has an adapter.
 fn has_adapters(network: &BackboneNetwork) -> bool {
-    let mut found = false;
-    network.clone().map_linears(|_, layer| {
-        found |= layer.lora.is_some();
-        layer
-    });
-    found
+    let linears = network.linears();
+    linears.iter().any(|(_, layer)| layer.lora.is_some())
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use artefacts::training::{Export, TrainSummary};
 use artefacts::{Lock, Provenance};
 use corpus::progress::Progress;
+use models::NamedLinears;
 use models::export::StoredFormat;
 use models::{LanguageModel, Network};
 
@@ -98,7 +99,7 @@ pub(crate) fn with_adapters<D: LoopDefaults>(
     use burn::module::Module;
     let network = network
         .merge_lora()
-        .apply_lora(&training.lora(), training.seed);
+        .with_lora(&training.lora(), training.seed);
     let network = network.map_err(|source| RecipeError::Lora {
         section: section.to_owned(),
         source,

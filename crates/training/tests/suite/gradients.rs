@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use kernels::{AdamWStep, Precision};
+use models::NamedLinears;
 use models::Network;
 use training::fine_tune::{Encoded, Method, SupervisedSet, TrainConfig, prepare};
 use training::optimizer::{AdamW, trainable};

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use burn::Tensor;
 use burn::tensor::{Device, TensorData, Tolerance};
 use kernels::Segments;
+use models::NamedLinears;
 use models::checkpoint::Checkpoint;
 use models::huggingface::SafetensorsCheckpoint;
 use models::layers::Attention;

@@ -10,6 +10,7 @@ use corpus::file_path::FilePath;
 use corpus::progress::{Progress, Silent};
 use corpus::source::plain_text::{TextOptions, TextSource};
 use kernels::Precision;
+use models::NamedLinears;
 use models::{LanguageModel, Network};
 use training::RecipeError;
 use training::fine_tune::{Method, TrainConfig, prepare};

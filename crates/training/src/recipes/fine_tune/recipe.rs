@@ -4,6 +4,7 @@ use std::path::Path;
 
 use artefacts::training::HeldOutLoss;
 use burn::module::Module;
+use models::NamedLinears;
 use models::{LoraConfig, LoraTargetError, Network, WeightForm};
 
 use super::config::{ChooseBy, Method, TrainConfig};
@@ -94,7 +95,7 @@ pub fn prepare(network: Network, config: &TrainConfig) -> Result<Network, LoraTa
                 target_modules: config.lora_targets.clone(),
                 use_rslora: false,
             };
-            let network = network.merge_lora().apply_lora(&lora, config.seed)?;
+            let network = network.merge_lora().with_lora(&lora, config.seed)?;
             match config.weight_form() {
                 WeightForm::Frozen(format) => network.frozen(format),
                 _ => network,

@@ -6,6 +6,7 @@ use artefacts::Provenance;
 use burn::module::Module;
 use corpus::progress::Progress;
 use corpus::source::plain_text::documents;
+use models::NamedLinears;
 use models::encoders::EncoderModel;
 use models::{
     Backbone, BackboneNetwork, BackboneSettings, LanguageModel, ModelIdentity, StackNetwork,
@@ -60,7 +61,7 @@ pub fn prepare(
         Backbone::of_stack(encoder, llm, settings, config.layer_mix, training.seed);
     let network = network
         .merge_lora()
-        .apply_lora(&training.lora(), training.seed)?;
+        .with_lora(&training.lora(), training.seed)?;
     let network = match training.weight_form() {
         WeightForm::Frozen(format) => network.frozen(format),
         _ => network,
