@@ -112,8 +112,11 @@ pub struct TrainConfig {
     /// Also export the model with the adapters merged into its weights, to `model-merged/` beside
     /// the adapter.
     pub lora_merge: bool,
-    /// Passes over the training set.
+    /// Passes over the training set; without effect if `max_steps` is given.
     pub epochs: usize,
+    /// Number of optimiser steps, e.g. so that transfer sets of different sizes are compared at the
+    /// same cost; 0 leaves it to `epochs`.
+    pub max_steps: usize,
     /// Peak learning rate: a number, or a rule. `openchat` is 3e-4·√(supervised tokens per step /
     /// 4,000,000); `llama-factory` counts examples padded to `max_length`; `openchat-mistral` and
     /// `llama-factory-mistral` are a sixth of these. `auto` is `openchat` within 1e-5 to 1e-4, and
@@ -212,6 +215,7 @@ impl Default for TrainConfig {
             lora_targets: Vec::new(),
             lora_merge: false,
             epochs: 4,
+            max_steps: 0,
             learning_rate: LearningRate::Auto,
             final_learning_rate: 0.1,
             warmup: 0.05,

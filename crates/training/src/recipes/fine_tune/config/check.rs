@@ -13,7 +13,9 @@ impl TrainConfig {
     /// Checks every value's range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let ranges = Ranges(SECTION);
-        ranges.count("epochs", self.epochs)?;
+        if self.max_steps == 0 {
+            ranges.count("epochs", self.epochs)?;
+        }
         let rate = match self.learning_rate {
             LearningRate::Auto | LearningRate::Rule(_) => 1.0,
             LearningRate::Value(rate) => rate,

@@ -48,7 +48,7 @@ impl TrainConfig {
     pub fn settings(&self, peak_learning_rate: f64) -> Settings {
         Settings {
             epochs: self.epochs,
-            max_steps: None,
+            max_steps: (self.max_steps > 0).then_some(self.max_steps),
             items_per_step: self.examples_per_step,
             tokens_per_batch: self.packing.then_some(self.tokens_per_batch),
             seed: self.seed,
@@ -105,5 +105,18 @@ mod tests {
             ..config.clone()
         };
         assert_ne!(config.deciding(), seeded.deciding());
+    }
+
+    #[test]
+    fn max_steps_replace_the_epochs() {
+        let total = |max_steps| {
+            let config = TrainConfig {
+                epochs: 3,
+                max_steps,
+                ..Default::default()
+            };
+            config.settings(1e-4).total_steps(10)
+        };
+        assert_eq!([total(0), total(7), total(45)], [30, 7, 45]);
     }
 }
