@@ -5,4 +5,6 @@ mod directory;
 mod fixture;
 mod gradients;
 mod states;
+#[path = "../tensors/mod.rs"]
+mod tensors;
 mod texts;
