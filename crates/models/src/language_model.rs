@@ -338,9 +338,13 @@ fn directory_config(path: &Path) -> Result<Config, LoadError> {
 }
 
 fn gguf_identity(path: &Path, file: &Gguf) -> Result<ModelIdentity, LoadError> {
+    let hash = identity::content_hash(&[path.to_path_buf()])?;
     Ok(ModelIdentity {
         path: path.to_path_buf(),
-        revision: identity::content_hash(&[path.to_path_buf()])?,
+        revision: match Tokenizer::ids_version(file)? {
+            1 => hash,
+            version => format!("{hash}+ids-{version}"),
+        },
         licence: file.text("general.license")?.map(str::to_owned),
     })
 }
