@@ -141,7 +141,7 @@ fn stack(
 ) -> (BackboneNetwork, Network) {
     let training = &config.training;
     let shape = LlamaConfig::of_shape(Shape::of_sizes(sizes)).into();
-    let llm = Network::random(&shape, 0, device, training.weight_form());
+    let llm = Network::random_states(&shape, 0, device, training.weight_form());
     let width = encoder.shape().hidden_size;
     let network = BackboneNetwork::Stack(StackNetwork::new(llm, width, None, 0));
     let network = network

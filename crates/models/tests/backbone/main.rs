@@ -4,6 +4,7 @@
 mod directory;
 mod fixture;
 mod gradients;
+mod output_layer;
 mod states;
 #[path = "../tensors/mod.rs"]
 mod tensors;
