@@ -152,7 +152,7 @@ fn provenance(run: &Run<'_, Config>) -> Result<Provenance> {
     };
     Ok(Provenance {
         stage: NAME.to_owned(),
-        version: 1,
+        version: 2,
         parameters,
         engines: Vec::new(),
         inputs,
