@@ -4,11 +4,9 @@ usage: generate.py FILE.gguf --dtype float32|bfloat16 --batch 16
 """
 
 import argparse
-import json
 import pathlib
-import resource
-import time
 
+import measured
 import torch
 import transformers
 
@@ -27,16 +25,11 @@ prompt = torch.randint(100, 40000, (options.batch, options.prompt_tokens))
 
 
 def generate(new_tokens):
-    start = time.perf_counter()
     with torch.no_grad():
         model.generate(prompt, attention_mask=torch.ones_like(prompt), do_sample=False, pad_token_id=2,
                        max_new_tokens=new_tokens, min_new_tokens=new_tokens)
-    return time.perf_counter() - start
 
 
 generate(8)
-print(json.dumps({
-    "tokens_per_second": options.batch * options.new_tokens / generate(options.new_tokens),
-    "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    "version": f"torch {torch.__version__}, transformers {transformers.__version__}",
-}))
+seconds, _ = measured.seconds(lambda: generate(options.new_tokens))
+measured.report([torch, transformers], tokens_per_second=options.batch * options.new_tokens / seconds)

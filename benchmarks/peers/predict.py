@@ -9,9 +9,8 @@ import argparse
 import json
 import os
 import pathlib
-import resource
-import time
 
+import measured
 import peft
 import torch
 import transformers
@@ -64,12 +63,5 @@ def classify(texts):
 
 
 classify(texts[:options.batch])  # warms the caches
-start = time.perf_counter()
-predictions = classify(texts)
-seconds = time.perf_counter() - start
-print(json.dumps({
-    "sentences_per_second": len(texts) / seconds,
-    "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    "version": f"torch {torch.__version__}, transformers {transformers.__version__}",
-    "labels": predictions,
-}))
+seconds, predictions = measured.seconds(lambda: classify(texts))
+measured.report([torch, transformers], sentences_per_second=len(texts) / seconds, labels=predictions)

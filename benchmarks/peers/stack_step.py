@@ -7,10 +7,8 @@ through PEFT's adapters, mean squared error of the pooled states, AdamW.
 """
 
 import argparse
-import json
-import resource
-import time
 
+import measured
 import peft
 import torch
 import transformers
@@ -55,16 +53,6 @@ def step():
     return loss.item()
 
 
-step()  # allocates the memory and warms the caches
-seconds = []
-for _ in range(options.steps):
-    start = time.perf_counter()
-    step()
-    seconds.append(time.perf_counter() - start)
-median = sorted(seconds)[len(seconds) // 2]
-print(json.dumps({
-    "documents_per_second": options.documents / median,
-    "tokens_per_second": options.documents * options.length / median,
-    "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    "version": f"torch {torch.__version__}, transformers {transformers.__version__}, peft {peft.__version__}",
-}))
+median = measured.median_seconds(step, options.steps)
+measured.report([torch, transformers, peft], documents_per_second=options.documents / median,
+                tokens_per_second=options.documents * options.length / median)

@@ -4,10 +4,8 @@ usage: train.py --dtype float32|bfloat16 [--lora] --batch 4 --length 256 --steps
 """
 
 import argparse
-import json
-import resource
-import time
 
+import measured
 import torch
 import transformers
 
@@ -24,13 +22,13 @@ shape = transformers.LlamaConfig(
     vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9,
     num_key_value_heads=3, tie_word_embeddings=True, max_position_embeddings=8192, rope_theta=100000.0)
 model = transformers.LlamaForCausalLM(shape).to(getattr(torch, options.dtype))
-versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
+packages = [torch, transformers]
 if options.lora:
     import peft
 
     adapters = peft.LoraConfig(r=16, lora_alpha=32, lora_dropout=0.05, target_modules="all-linear", task_type="CAUSAL_LM")
     model = peft.get_peft_model(model, adapters).train()
-    versions += f", peft {peft.__version__}"
+    packages.append(peft)
 trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
 optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
 ids = torch.randint(0, shape.vocab_size, (options.batch, options.length))
@@ -45,14 +43,4 @@ def step():
     return loss.item()
 
 
-step()  # allocates the memory and warms the caches
-seconds = []
-for _ in range(options.steps):
-    start = time.perf_counter()
-    step()
-    seconds.append(time.perf_counter() - start)
-print(json.dumps({
-    "tokens_per_second": options.batch * options.length / sorted(seconds)[len(seconds) // 2],
-    "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    "version": versions,
-}))
+measured.report(packages, tokens_per_second=options.batch * options.length / measured.median_seconds(step, options.steps))

@@ -7,9 +7,8 @@ ENCODED.json: a list of {"ids", "answer_start", "weight"}, as the example `step`
 
 import argparse
 import json
-import resource
-import time
 
+import measured
 import torch
 import transformers
 
@@ -54,11 +53,5 @@ def step(rows):
 
 steps = [examples[start:start + options.batch] for start in range(0, len(examples), options.batch)]
 step(steps[0])  # allocates the memory and warms the caches
-start, tokens = time.perf_counter(), 0
-for rows in steps[1:]:
-    tokens += step(rows)
-print(json.dumps({
-    "supervised_tokens_per_second": tokens / (time.perf_counter() - start),
-    "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    "version": f"torch {torch.__version__}, transformers {transformers.__version__}",
-}))
+seconds, tokens = measured.seconds(lambda: sum(map(step, steps[1:])))
+measured.report([torch, transformers], supervised_tokens_per_second=tokens / seconds)

@@ -5,10 +5,8 @@ Sentences of 20 to 40 pieces, four beams, hypotheses of a fixed length, batched 
 """
 
 import argparse
-import json
-import resource
-import time
 
+import measured
 import torch
 import transformers
 
@@ -46,11 +44,5 @@ def translate(sources, new_tokens):
 
 
 translate(sources[:2], 2)
-start = time.perf_counter()
-translate(sources, options.new_tokens)
-seconds = time.perf_counter() - start
-print(json.dumps({
-    "sentences_per_second": options.sentences / seconds,
-    "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    "version": f"torch {torch.__version__}, transformers {transformers.__version__}",
-}))
+seconds, _ = measured.seconds(lambda: translate(sources, options.new_tokens))
+measured.report([torch, transformers], sentences_per_second=options.sentences / seconds)

@@ -6,13 +6,10 @@ model yet, a separate process creates it.
 """
 
 import argparse
-import json
 import os
 import pathlib
-import resource
 import subprocess
 import sys
-import time
 
 parser = argparse.ArgumentParser()
 parser.add_argument("folder", type=pathlib.Path)
@@ -56,6 +53,7 @@ if not (folder / "model.bin").exists():
     subprocess.run([sys.executable, __file__, str(options.folder), "--dtype", options.dtype, "--convert"], check=True)
 
 import ctranslate2  # noqa: E402
+import measured  # noqa: E402
 
 translator = ctranslate2.Translator(str(folder), device="cpu", compute_type=options.dtype, intra_threads=os.cpu_count())
 
@@ -75,11 +73,5 @@ def translate(sources, new_tokens):
 
 
 translate(sources[:2], 2)
-start = time.perf_counter()
-translate(sources, options.new_tokens)
-seconds = time.perf_counter() - start
-print(json.dumps({
-    "sentences_per_second": options.sentences / seconds,
-    "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    "version": f"ctranslate2 {ctranslate2.__version__}",
-}))
+seconds, _ = measured.seconds(lambda: translate(sources, options.new_tokens))
+measured.report([ctranslate2], sentences_per_second=options.sentences / seconds)

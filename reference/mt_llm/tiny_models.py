@@ -3,6 +3,7 @@
 The NLLB encoder is that of ../m2m100/tiny; the others are written here.
 """
 
+import json
 from pathlib import Path
 
 import torch
@@ -17,6 +18,9 @@ ENCODERS = {"nllb": NLLB, "xlm_roberta": HERE / "xlm_roberta", "bert": HERE / "b
 LLMS = {"llama": HERE / "llama", "gpt2": HERE / "gpt2"}
 LLAMA_LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 GPT2_LINEAR = ["c_attn", "c_proj", "c_fc"]
+# Pieces with their scores, and words, in the order of their ids. They were trained on texts.py once: the trainers of `tokenizers`
+# go through hash tables, and two trainings give the same pieces in different orders.
+VOCABULARIES = json.loads((HERE / "vocabularies.json").read_text())
 # The split of Llama 3's tokenizer.
 WORDS = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 
@@ -56,14 +60,13 @@ def write_gpt2(texts):
     write_random(AutoModelForCausalLM.from_config(config), LLMS["gpt2"], 2)
 
 
-def write_xlm_roberta(texts):
-    tokenizer = Tokenizer(models.Unigram())
+def write_xlm_roberta():
+    pieces = [tuple(piece) for piece in VOCABULARIES["xlm_roberta"]]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(r"\s+"), " ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    tokenizer.train_from_iterator(texts, trainers.UnigramTrainer(
-        vocab_size=220, special_tokens=special, unk_token="<unk>", show_progress=False))
+    tokenizer.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
     XLMRobertaTokenizerFast(tokenizer_object=tokenizer).save_pretrained(ENCODERS["xlm_roberta"])
@@ -75,13 +78,13 @@ def write_xlm_roberta(texts):
     write_random(XLMRobertaModel(config, add_pooling_layer=False), ENCODERS["xlm_roberta"], 3)
 
 
-def write_bert(texts):
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+def write_bert():
+    words = {word: number for number, word in enumerate(VOCABULARIES["bert"])}
+    tokenizer = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(vocab_size=220, special_tokens=special, show_progress=False))
+    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     BertTokenizerFast(tokenizer_object=tokenizer).save_pretrained(ENCODERS["bert"])
@@ -103,8 +106,8 @@ def write_random(model, folder, seed):
 def write(texts):
     write_llama(texts)
     write_gpt2(texts)
-    write_xlm_roberta(texts)
-    write_bert(texts)
+    write_xlm_roberta()
+    write_bert()
 
 
 def load_encoder(name):

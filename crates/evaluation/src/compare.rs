@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::results::{MeasuredScore, Results};
-use crate::significance::{Exchanges, Resampling, Ties, paired_bootstrap};
+use crate::significance::{Exchanges, Resampled, Resamples, Resampling, Ties};
 use crate::task::Sample;
 
 /// An evaluation to be compared.
@@ -106,6 +106,7 @@ pub fn compare(contestants: &[Contestant]) -> Result<Vec<Comparison>, CompareErr
         let hash = |results: &Results| results.task_hashes.get(task).cloned();
         let alike = |at: usize| hash(&all[at]) == hash(first) && samples[at].len() == documents;
         let exchanges = Exchanges::draw(documents, &Resampling::TRIALS);
+        let resamples = Resamples::draw(documents, &Resampling::default());
         for measured in &record.measures {
             let scores = all.iter().enumerate().filter_map(|(at, results)| {
                 let measures = &results.xldistill.tasks[task].measures;
@@ -117,7 +118,7 @@ pub fn compare(contestants: &[Contestant]) -> Result<Vec<Comparison>, CompareErr
                     measured,
                     own,
                     same.then(|| [&samples[0], &samples[at]]),
-                    &exchanges,
+                    (&exchanges, &resamples),
                 ))
             });
             let scores: Vec<Compared> = scores.collect();
@@ -145,14 +146,15 @@ fn compared(
     first: &MeasuredScore,
     own: &MeasuredScore,
     samples: Option<[&Vec<Sample>; 2]>,
-    exchanges: &Exchanges,
+    (exchanges, resamples): (&Exchanges, &Resamples),
 ) -> Compared {
     let measure = &first.measure;
     let tests = samples.map(|samples| {
         let [one, other] = samples.map(|one| crate::suite::statistics(one, &measure.key));
         let randomised = exchanges.test(&one, &other, &measure.aggregate, Ties::Counted);
-        let resampled = paired_bootstrap(&one, &other, &measure.aggregate, &Resampling::default());
-        (randomised.p_value, resampled.p_value)
+        let [first, second] =
+            [&one, &other].map(|one| Resampled::new(one, &measure.aggregate, resamples));
+        (randomised.p_value, first.test(&second).p_value)
     });
     Compared {
         score: own.score,

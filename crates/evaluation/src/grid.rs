@@ -6,10 +6,15 @@
 //! A cell is the mean over seeds, with its bootstrap interval and standard deviation. The method
 //! called [`Roles::ours`] is tested against the best baseline of each column by approximate
 //! randomisation over the documents.
+//!
+//! Classifiers have a table per test set with a row per system, the language of training first, and
+//! the average over the others, with an interval over the rows that the languages share.
 
 mod averages;
 mod cells;
+mod classified;
 mod collect;
+mod column;
 mod html;
 mod latex;
 mod markdown;
@@ -30,13 +35,14 @@ pub use terminal::render as terminal;
 /// The evaluation of one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// Row of its scores.
+    /// Row of its scores; of classifiers, that of the first system.
     pub method: String,
     /// The model that was trained, if the grid has several.
     pub model: Option<String>,
-    /// Target languages of the run: columns of its scores.
+    /// Target languages of the run: columns of its scores. Classifiers have none.
     pub targets: Vec<Language>,
-    /// Folder with `results.json` and the samples.
+    /// Folder with `results.json` and the samples, or with `classification.json` and the
+    /// predictions.
     pub folder: PathBuf,
 }
 
@@ -93,7 +99,7 @@ pub enum Side {
     Target,
     /// The source language.
     Source,
-    /// Both, side by side.
+    /// Both, side by side: averages, and classifiers in all languages.
     Both,
 }
 
@@ -135,7 +141,9 @@ pub const UNTRAINED: &str = "untrained";
 
 /// The tables of the finished runs among `entries`.
 pub fn tables(entries: &[Entry], roles: &Roles) -> Vec<GridTable> {
-    let collected = collect::scores(entries);
+    let roles = &classified::expanded(entries, roles);
+    let mut collected = collect::scores(entries);
+    collected.extend(classified::scores(entries));
     let mut tables: Vec<GridTable> = collected
         .iter()
         .map(|series| cells::table(series, roles))
@@ -199,5 +207,6 @@ impl Cell {
 
 /// The meaning of the marks in every form of the tables.
 const LEGEND: &str = "Significant at p < 0.05 against the best baseline of the column (approximate \
-                      randomisation over the documents): * better, † worse. ±: standard deviation \
-                      over seeds.";
+                      randomisation over the documents; in an average over the languages of a test \
+                      set, a 95 % interval of the difference without 0): * better, † worse. ±: \
+                      standard deviation over seeds.";

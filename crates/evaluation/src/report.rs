@@ -36,6 +36,7 @@ pub use verdict::RunVerdict;
 
 use crate::classification::ClassificationResults;
 use crate::results::Results;
+use crate::significance::Resampling;
 
 /// The files of a report.
 const JSON: &str = "report.json";
@@ -129,7 +130,11 @@ impl Report {
         let funnel = funnel::gather(folder);
         let training = training::gather(&folder.join("train"));
         let trainings = training::gather_recipes(folder);
-        let classification = ClassificationResults::read(&folder.join("evaluate"));
+        let mut classification = ClassificationResults::read(&folder.join("evaluate"));
+        // Evaluations of earlier versions have none.
+        if let Some(results) = classification.as_mut().filter(|one| one.means.is_empty()) {
+            results.find_means(&folder.join("evaluate"), &Resampling::default());
+        }
         let nothing_trained = training.is_none() && trainings.is_empty();
         let nothing_scored = before.is_none() && after.is_none() && classification.is_none();
         if funnel.is_empty() && nothing_trained && nothing_scored {

@@ -4,11 +4,13 @@
 //! sacrebleu, with NumPy's generator, so that the same seed gives sacrebleu's intervals and
 //! p-values. Resampling adds rows of statistics and never looks at texts.
 
+mod alignment;
 mod pcg64;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+pub use alignment::{Alignment, MeanScores};
 pub use pcg64::Pcg64;
 
 use crate::metric::{Aggregate, SegmentStatistics};
@@ -90,6 +92,9 @@ pub fn confidence(
 
 /// The 95 % bootstrap interval of the mean score of several evaluations of the same segments, e.g.
 /// of models trained with different seeds.
+///
+/// # Panics
+/// If the numbers of segments differ.
 pub fn confidence_of_mean(
     evaluations: &[&SegmentStatistics],
     aggregate: &Aggregate,
@@ -97,9 +102,11 @@ pub fn confidence_of_mean(
 ) -> Confidence {
     let count = evaluations.len().max(1) as f64;
     let mean_of = |scores: Vec<f64>| scores.iter().sum::<f64>() / count;
+    let segments = evaluations.first().map_or(0, |first| first.len());
+    let resamples = Resamples::draw(segments, resampling);
     let resampled: Vec<Vec<f64>> = evaluations
         .iter()
-        .map(|statistics| resampled_scores(statistics, aggregate, resampling))
+        .map(|statistics| resamples.scores(statistics, aggregate))
         .collect();
     let draws = resampled.iter().map(Vec::len).min().unwrap_or(0);
     let mut scores: Vec<f64> = (0..draws)
@@ -109,20 +116,27 @@ pub fn confidence_of_mean(
         let of = |statistics: &&SegmentStatistics| aggregate.score(&statistics.sums());
         scores.push(mean_of(evaluations.iter().map(of).collect()));
     }
-    scores.sort_by(f64::total_cmp);
-    let count = scores.len();
-    let mean = scores.iter().sum::<f64>() / count as f64;
-    let squares = scores
-        .iter()
-        .map(|score| (score - mean).powi(2))
-        .sum::<f64>();
-    let (low, high) = (scores[count / 40], scores[count - count / 40 - 1]);
-    Confidence {
-        mean,
-        half_width: 0.5 * (high - low),
-        low,
-        high,
-        standard_error: (squares / (count.max(2) - 1) as f64).sqrt(),
+    Confidence::of(scores)
+}
+
+impl Confidence {
+    /// The interval of the scores of all resamples, at least one.
+    pub fn of(mut scores: Vec<f64>) -> Self {
+        scores.sort_by(f64::total_cmp);
+        let count = scores.len();
+        let mean = scores.iter().sum::<f64>() / count as f64;
+        let squares = scores
+            .iter()
+            .map(|score| (score - mean).powi(2))
+            .sum::<f64>();
+        let (low, high) = (scores[count / 40], scores[count - count / 40 - 1]);
+        Self {
+            mean,
+            half_width: 0.5 * (high - low),
+            low,
+            high,
+            standard_error: (squares / (count.max(2) - 1) as f64).sqrt(),
+        }
     }
 }
 
@@ -202,67 +216,83 @@ impl Exchanges {
     }
 }
 
-/// Paired bootstrap (Koehn 2004) of `second` against `first`, as sacrebleu computes it: the share of
-/// resamples whose difference exceeds the mean of all by more than the observed one.
-///
-/// # Panics
-/// If the numbers of segments differ.
-pub fn paired_bootstrap(
-    first: &SegmentStatistics,
-    second: &SegmentStatistics,
-    aggregate: &Aggregate,
-    resampling: &Resampling,
-) -> PairedTest {
-    assert!(
-        first.len() == second.len(),
-        "a paired test needs the same segments"
-    );
-    let [of_first, of_second] =
-        [first, second].map(|statistics| resampled_scores(statistics, aggregate, resampling));
-    let difference = aggregate.score(&second.sums()) - aggregate.score(&first.sums());
-    let pairs = of_first.iter().zip(&of_second);
-    let differences: Vec<f64> = pairs.map(|(one, other)| (other - one).abs()).collect();
-    let samples = differences.len();
-    let mean = differences.iter().sum::<f64>() / samples.max(1) as f64;
-    let beyond = differences
-        .iter()
-        .filter(|&&resampled| resampled - mean > difference.abs())
-        .count();
-    PairedTest {
-        difference,
-        p_value: match difference == 0.0 {
-            true => 1.0,
-            false => (beyond + 1) as f64 / (samples + 1) as f64,
-        },
-    }
+/// Bootstrap resamples of the segments, drawn with replacement, once for all measures and systems.
+pub struct Resamples {
+    /// The segments of every resample, one resample after the other.
+    drawn: Vec<u32>,
+    segments: usize,
 }
 
-/// The score of every resample of the segments, drawn with replacement.
-fn resampled_scores(
-    statistics: &SegmentStatistics,
-    aggregate: &Aggregate,
-    resampling: &Resampling,
-) -> Vec<f64> {
-    let segments = statistics.len();
-    let Ok(bound) = u32::try_from(segments) else {
-        return Vec::new();
-    };
-    if segments == 0 {
-        return Vec::new();
+impl Resamples {
+    /// Draws `resampling.samples` resamples of `segments` segments.
+    pub fn draw(segments: usize, resampling: &Resampling) -> Self {
+        let mut drawn = Vec::new();
+        // There are no resamples of nothing, nor of more segments than the generator can number.
+        if let (Ok(bound), true) = (u32::try_from(segments), segments > 0) {
+            let mut generator = Pcg64::seeded(resampling.seed);
+            drawn.resize_with(segments * resampling.samples, || generator.below(bound));
+        }
+        Self { drawn, segments }
     }
-    let mut generator = Pcg64::seeded(resampling.seed);
-    let mut drawn = vec![0u32; segments * resampling.samples];
-    drawn
-        .iter_mut()
-        .for_each(|index| *index = generator.below(bound));
-    drawn
-        .par_chunks_exact(segments)
-        .map(|sample| {
+
+    /// The score of every resample.
+    fn scores(&self, statistics: &SegmentStatistics, aggregate: &Aggregate) -> Vec<f64> {
+        assert!(
+            statistics.len() == self.segments,
+            "resamples of other segments"
+        );
+        let resamples = self.drawn.par_chunks_exact(self.segments.max(1));
+        let score = |sample: &[u32]| {
             let mut sums = vec![0.0; statistics.width()];
             for &segment in sample {
                 crate::metric::add(&mut sums, statistics.row(segment as usize));
             }
             aggregate.score(&sums)
-        })
-        .collect()
+        };
+        resamples.map(score).collect()
+    }
+}
+
+/// A system's score and its scores on the resamples that it shares with other systems.
+pub struct Resampled {
+    score: f64,
+    scores: Vec<f64>,
+}
+
+impl Resampled {
+    /// Scores the resamples of `statistics`.
+    ///
+    /// # Panics
+    /// If `resamples` are of other segments.
+    pub fn new(
+        statistics: &SegmentStatistics,
+        aggregate: &Aggregate,
+        resamples: &Resamples,
+    ) -> Self {
+        Self {
+            score: aggregate.score(&statistics.sums()),
+            scores: resamples.scores(statistics, aggregate),
+        }
+    }
+
+    /// Paired bootstrap (Koehn 2004) of `second` against this system, as sacrebleu computes it: the
+    /// share of resamples whose difference exceeds the mean of all by more than the observed one.
+    pub fn test(&self, second: &Resampled) -> PairedTest {
+        let difference = second.score - self.score;
+        let pairs = self.scores.iter().zip(&second.scores);
+        let differences: Vec<f64> = pairs.map(|(one, other)| (other - one).abs()).collect();
+        let samples = differences.len();
+        let mean = differences.iter().sum::<f64>() / samples.max(1) as f64;
+        let beyond = differences
+            .iter()
+            .filter(|&&resampled| resampled - mean > difference.abs())
+            .count();
+        PairedTest {
+            difference,
+            p_value: match difference == 0.0 {
+                true => 1.0,
+                false => (beyond + 1) as f64 / (samples + 1) as f64,
+            },
+        }
+    }
 }

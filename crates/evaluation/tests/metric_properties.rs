@@ -1,5 +1,7 @@
 //! What holds of every text, whatever its script.
 
+use std::sync::LazyLock;
+
 use corpus::language::Language;
 use evaluation::metric::bleu::Bleu;
 use evaluation::metric::chrf::Chrf;
@@ -11,6 +13,7 @@ use evaluation::metric::{Metric, segment_statistics};
 use evaluation::score::corpus_score;
 use evaluation::task::overlap;
 use proptest::prelude::*;
+use regex::Regex;
 
 fn metrics() -> Vec<Box<dyn Metric>> {
     let mut metrics: Vec<Box<dyn Metric>> =
@@ -21,6 +24,30 @@ fn metrics() -> Vec<Box<dyn Metric>> {
         )));
     }
     metrics
+}
+
+/// The substitutions of mteval-v13a.pl.
+static MTEVAL: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
+    [
+        (r"([\{-~\[-` -&\(-\+:-@/])", " ${1} "),
+        (r"([^0-9])([\.,])", "${1} ${2} "),
+        (r"([\.,])([^0-9])", " ${1} ${2}"),
+        (r"([0-9])(-)", "${1} ${2} "),
+    ]
+    .map(|(pattern, replacement)| (Regex::new(pattern).expect("a valid pattern"), replacement))
+});
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn tokens_of_13a_are_those_of_the_originals_substitutions(line in "[a-c0-2.,/&<'\\- éब,।日]{0,24}") {
+        let substituted = MTEVAL.iter().fold(format!(" {line} "), |line, (pattern, replacement)| {
+            pattern.replace_all(&line, *replacement).into_owned()
+        });
+        let expected: Vec<&str> = substituted.split_whitespace().collect();
+        prop_assert_eq!(Tokenizer::Mteval13a.tokenize(&line), expected.join(" "));
+    }
 }
 
 proptest! {

@@ -8,7 +8,9 @@ use evaluation::metric::chrf::Chrf;
 use evaluation::metric::tokenizer::{SentencePiece, Tokenizer};
 use evaluation::metric::{Aggregate, Metric, SegmentStatistics, segment_statistics};
 use evaluation::score::{Score, corpus_score};
-use evaluation::significance::{Exchanges, Pcg64, Resampling, Ties, confidence, paired_bootstrap};
+use evaluation::significance::{
+    Exchanges, Pcg64, Resampled, Resamples, Resampling, Ties, confidence,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -256,9 +258,11 @@ fn intervals_and_p_values_are_sacrebleus() {
             number(["ar", "p_value"]),
             "p of approximate randomisation",
         );
-        let resampled = paired_bootstrap(&one, &two, &metric.aggregate(), &resampling);
+        let resamples = Resamples::draw(one.len(), &resampling);
+        let [first, second] =
+            [&one, &two].map(|one| Resampled::new(one, &metric.aggregate(), &resamples));
         close(
-            resampled.p_value,
+            first.test(&second).p_value,
             number(["bs", "p_value"]),
             "p of the paired bootstrap",
         );

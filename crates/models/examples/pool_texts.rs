@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("-", None) => return Err("name an LLM or an encoder".into()),
         ("-", Some(encoder)) => Backbone::of_encoder(encoder, settings),
         (llm, encoder) => {
-            let llm = LanguageModel::load_as(llm, &device, form)?;
+            let llm = LanguageModel::load_states(llm, &device, form)?;
             match encoder {
                 Some(encoder) => Backbone::of_stack(encoder, llm, settings, false, 1),
                 None => Backbone::of_llm(llm, settings),

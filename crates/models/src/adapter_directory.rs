@@ -14,7 +14,7 @@ use crate::decoders::Shape;
 use crate::huggingface::SafetensorsCheckpoint;
 use crate::identity::{self, ModelIdentity};
 use crate::language_model::{LanguageModel, LoadError};
-use crate::layers::{Linear, LoraConfig, MapLayer};
+use crate::layers::{Linear, LoraConfig, MapLayer, Parts};
 use crate::pytorch::PytorchCheckpoint;
 
 /// File name of an adapter's configuration.
@@ -201,6 +201,7 @@ pub(crate) fn load(
     directory: &Path,
     device: &Device,
     map: &mut MapLayer<'_>,
+    parts: Parts,
 ) -> Result<LanguageModel, AdapterError> {
     let (written, base) = read(directory)?;
     let mut adapter = AdapterFile::of(written, directory)?;
@@ -210,7 +211,7 @@ pub(crate) fn load(
         let layer = adapter.attach(name, layer.merged())?;
         map(name, layer)
     };
-    let model = LanguageModel::load_mapped(&base, device, attach);
+    let model = LanguageModel::load_mapped(&base, device, attach, parts);
     let mut model = model.map_err(|error| match error {
         LoadError::Checkpoint(error) if error.path() == weights => error.into(),
         error => base_error(directory)(error),

@@ -32,7 +32,7 @@ pub use stack::{Stack, StackBlock, Trunk};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config_error::ConfigError;
 use crate::gguf::Gguf;
-use crate::layers::{Embedding, Linear, Loader, MapLayer, Pass, Rotary};
+use crate::layers::{Embedding, Linear, Loader, MapLayer, Parts, Pass, Rotary};
 use config_gguf::ConfigGguf;
 use config_json::ConfigJson;
 use tensor_names::GgufCheckpoint;
@@ -109,8 +109,11 @@ pub trait Decoder {
     /// Token table [V, C].
     fn token_table(&self) -> &Embedding;
 
-    /// Output layer [V, C]; `None` if it is the token table.
-    fn output_layer(&self) -> Option<&Linear>;
+    /// Output layer [V, C]; `None` if it is the token table or was not read.
+    fn output_layer(&self) -> &Option<Linear>;
+
+    /// The same.
+    fn output_layer_mut(&mut self) -> &mut Option<Linear>;
 
     /// The linear layers of all blocks by their full names.
     fn linears_mut(&mut self) -> Vec<(String, &mut Linear)>;
@@ -203,8 +206,9 @@ macro_rules! decoders {
                 checkpoint: &dyn Checkpoint,
                 device: &Device,
                 map: &mut MapLayer<'_>,
+                parts: Parts,
             ) -> Result<Body, CheckpointError> {
-                let loader = Loader::new(checkpoint, device, map);
+                let loader = Loader::new(checkpoint, device, map).reading(parts);
                 Ok(match self {
                     $(
                         Self::$name(config) => {

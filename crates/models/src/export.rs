@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::adapter_directory::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, PREFIX};
 use crate::checkpoint::CheckpointError;
 use crate::config_error::ConfigError;
-use crate::decoders::one_or_many;
+use crate::decoders::{Network, one_or_many};
 use crate::huggingface::SINGLE;
 use crate::language_model::LanguageModel;
 use crate::layers::NamedLinears;
@@ -57,9 +57,21 @@ pub enum ExportError {
         "the model's weights were let go once they were packed; save the model they were loaded from"
     )]
     Packed,
+    /// A model without its output layer was to be saved.
+    #[error("the model was read for its hidden states, without its output layer; load it whole")]
+    WithoutOutput,
     /// Adapter files in a model's directory: loaders would attach them to the merged weights.
     #[error("{0} holds the files of an adapter; choose another directory for the model")]
     AdapterInTheWay(PathBuf),
+}
+
+/// Whether all weights of a network are there to be saved.
+fn check_whole(network: &Network) -> Result<(), ExportError> {
+    match network.has_output() {
+        _ if network.is_packed() => Err(ExportError::Packed),
+        false => Err(ExportError::WithoutOutput),
+        true => Ok(()),
+    }
 }
 
 /// Writes a Hugging Face model directory: adapters are merged, tied weights written once.
@@ -73,9 +85,7 @@ pub fn save_huggingface(
     if directory.join(ADAPTER_CONFIG).exists() {
         return Err(ExportError::AdapterInTheWay(directory.to_path_buf()));
     }
-    if model.network.is_packed() {
-        return Err(ExportError::Packed);
-    }
+    check_whole(&model.network)?;
     let mut config = model.network.config().to_json(format.name())?;
     config["eos_token_id"] = one_or_many(&model.config.eos_token_ids);
     let folder = Folder::create(directory)?;

@@ -1,13 +1,14 @@
 //! A model as named by the user: a path, and everything that belongs to the model at that path.
 
-use std::io::Read;
+mod place;
+
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use kernels::Precision;
 use serde_json::Value;
 
-use crate::adapter_directory::{self, ADAPTER_CONFIG, AdapterError};
+use crate::adapter_directory::{self, AdapterError};
 use crate::chat_template::{ChatTemplate, ChatTemplateError, Message};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config_error::ConfigError;
@@ -16,9 +17,10 @@ use crate::gguf::{Gguf, GgufError};
 use crate::huggingface;
 use crate::identity::{self, ModelIdentity};
 use crate::layers::NamedLinears;
-use crate::layers::{Linear, MapLayer, WeightForm};
+use crate::layers::{Linear, MapLayer, Parts, WeightForm};
 use crate::m2m100::TranslationTokenizerError;
 use crate::tokenizer::{SpecialTokens, Tokenizer, TokenizerError};
+use place::Place;
 
 /// Error returned when a model cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -97,8 +99,27 @@ impl LanguageModel {
         device: &Device,
         form: WeightForm,
     ) -> Result<Self, LoadError> {
+        Self::load_parts(path.as_ref(), device, form, Parts::Whole)
+    }
+
+    /// [`LanguageModel::load_as`] for its hidden states alone. The output layer, as large as the
+    /// token table, is not read; what needs it panics ([`Network::logits`]).
+    pub fn load_states(
+        path: impl AsRef<Path>,
+        device: &Device,
+        form: WeightForm,
+    ) -> Result<Self, LoadError> {
+        Self::load_parts(path.as_ref(), device, form, Parts::States)
+    }
+
+    fn load_parts(
+        path: &Path,
+        device: &Device,
+        form: WeightForm,
+        parts: Parts,
+    ) -> Result<Self, LoadError> {
         let hold = &mut |_: &str, layer: Linear| Ok(layer.held_in(form));
-        let mut model = Self::load_mapped(path.as_ref(), device, hold)?;
+        let mut model = Self::load_mapped(path, device, hold, parts)?;
         model.network = model.network.with_output_in(form);
         Ok(model)
     }
@@ -108,11 +129,14 @@ impl LanguageModel {
         path: &Path,
         device: &Device,
         map: &mut MapLayer<'_>,
+        parts: Parts,
     ) -> Result<Self, LoadError> {
         match Place::of(path)? {
-            Place::Gguf(file) => Self::load_gguf(&file, device, map),
-            Place::Directory(directory) => Self::load_directory(directory, device, map),
-            Place::Adapter(directory) => Ok(adapter_directory::load(directory, device, map)?),
+            Place::Gguf(file) => Self::load_gguf(&file, device, map, parts),
+            Place::Directory(directory) => Self::load_directory(directory, device, map, parts),
+            Place::Adapter(directory) => {
+                Ok(adapter_directory::load(directory, device, map, parts)?)
+            }
         }
     }
 
@@ -149,13 +173,18 @@ impl LanguageModel {
         }
     }
 
-    fn load_gguf(path: &Path, device: &Device, map: &mut MapLayer<'_>) -> Result<Self, LoadError> {
+    fn load_gguf(
+        path: &Path,
+        device: &Device,
+        map: &mut MapLayer<'_>,
+        parts: Parts,
+    ) -> Result<Self, LoadError> {
         let file = Gguf::open(path)?;
         let config = gguf_config(path, &file)?;
         let tokenizer = Tokenizer::from_gguf(&file)?;
         let tokenizer = tokenizer.fitting(config.shape().vocab_size)?;
         let checkpoint = config.gguf_checkpoint(&file);
-        let network = Network::load_mapped(&config, &checkpoint, device, map)?;
+        let network = Network::load_mapped(&config, &checkpoint, device, map, parts)?;
         let template = file.text("tokenizer.chat_template")?.map(str::to_owned);
         let identity = gguf_identity(path, &file)?;
         let shape = config.shape().clone();
@@ -166,6 +195,7 @@ impl LanguageModel {
         path: &Path,
         device: &Device,
         map: &mut MapLayer<'_>,
+        parts: Parts,
     ) -> Result<Self, LoadError> {
         let config = directory_config(path)?;
         let mut shape = config.shape().clone();
@@ -191,7 +221,7 @@ impl LanguageModel {
         let tokenizer = tokenizer.fitting(shape.vocab_size)?;
         let template = huggingface::chat_template(path, tokenizer_config.as_ref())?;
         let checkpoint = huggingface::open_weights(path)?;
-        let network = Network::load_mapped(&config, checkpoint.as_ref(), device, map)?;
+        let network = Network::load_mapped(&config, checkpoint.as_ref(), device, map, parts)?;
         let identity = directory_identity(path)?;
         Self::assemble(
             shape,
@@ -272,54 +302,6 @@ impl LanguageModel {
     }
 }
 
-/// The kinds of model that a path can lead to.
-enum Place<'p> {
-    Gguf(PathBuf),
-    Directory(&'p Path),
-    Adapter(&'p Path),
-}
-
-impl<'p> Place<'p> {
-    fn of(path: &'p Path) -> Result<Self, LoadError> {
-        let not_a_model = |message: &str| LoadError::NotAModel {
-            path: path.into(),
-            message: message.into(),
-        };
-        if path.is_file() {
-            // Files from Ollama have no extension.
-            return match begins_as_gguf(path) || is_named_gguf(path) {
-                true => Ok(Self::Gguf(path.into())),
-                false => Err(not_a_model(
-                    "is not a GGUF file; name a GGUF file or the directory of a model",
-                )),
-            };
-        }
-        if !path.is_dir() {
-            return Err(not_a_model("does not exist"));
-        }
-        if path.join(ADAPTER_CONFIG).is_file() {
-            return Ok(Self::Adapter(path));
-        }
-        if path.join("config.json").is_file() {
-            return Ok(Self::Directory(path));
-        }
-        match gguf_files(path)?.as_slice() {
-            [file] => Ok(Self::Gguf(file.clone())),
-            [first, ..] if first.to_string_lossy().contains("-00001-of-") => {
-                Ok(Self::Gguf(first.clone()))
-            }
-            [] => Err(not_a_model(
-                "contains no model: no config.json, adapter_config.json or .gguf file",
-            )),
-            [first, second, ..] => Err(not_a_model(&format!(
-                "contains several GGUF files ({}, {} …); name one of them",
-                first.display(),
-                second.display()
-            ))),
-        }
-    }
-}
-
 fn gguf_config(path: &Path, file: &Gguf) -> Result<Config, LoadError> {
     Config::from_gguf(file).map_err(|error| match error {
         GgufConfigError::Gguf(error) => LoadError::Gguf(error),
@@ -338,9 +320,13 @@ fn directory_config(path: &Path) -> Result<Config, LoadError> {
 }
 
 fn gguf_identity(path: &Path, file: &Gguf) -> Result<ModelIdentity, LoadError> {
+    let hash = identity::content_hash(&[path.to_path_buf()])?;
     Ok(ModelIdentity {
         path: path.to_path_buf(),
-        revision: identity::content_hash(&[path.to_path_buf()])?,
+        revision: match Tokenizer::ids_version(file)? {
+            1 => hash,
+            version => format!("{hash}+ids-{version}"),
+        },
         licence: file.text("general.license")?.map(str::to_owned),
     })
 }
@@ -351,29 +337,4 @@ fn directory_identity(path: &Path) -> Result<ModelIdentity, LoadError> {
         revision: identity::content_hash(&identity::model_files(path)?)?,
         licence: identity::licence_of_card(path),
     })
-}
-
-/// Whether a file begins as GGUF files do.
-fn begins_as_gguf(path: &Path) -> bool {
-    let mut first = [0; 4];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut first));
-    read.is_ok() && &first == b"GGUF"
-}
-
-fn is_named_gguf(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
-}
-
-fn gguf_files(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
-    let error = |error| LoadError::Checkpoint(CheckpointError::file(directory, error));
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(error)? {
-        let path = entry.map_err(error)?.path();
-        if is_named_gguf(&path) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }

@@ -23,7 +23,7 @@ pub use embedding::Embedding;
 pub use gated_mlp::GatedMlp;
 pub(crate) use gated_mlp::attention_and_mlp;
 pub use linear::{Linear, WeightForm};
-pub(crate) use loader::{Loader, MapLayer};
+pub(crate) use loader::{Loader, MapLayer, Parts};
 pub use lora::{Lora, LoraConfig, LoraTargetError};
 pub use multi_head_attention::MultiHeadAttention;
 pub use named_linears::NamedLinears;

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use crate::adapter_directory::AdapterFile;
 use crate::identity;
 use crate::language_model::{LanguageModel, LoadError};
-use crate::layers::Linear;
+use crate::layers::{Linear, Parts};
 
 /// The model at `base` with the PEFT adapters in these directories merged into it, one after
 /// another; the base models that they name are ignored. [`crate::export::save_huggingface`] writes
@@ -36,7 +36,7 @@ pub fn merge_adapters(
         }
         Ok(layer)
     };
-    let mut model = LanguageModel::load_mapped(base, device, attach)?;
+    let mut model = LanguageModel::load_mapped(base, device, attach, Parts::Whole)?;
     for (adapter, directory) in opened.into_iter().zip(adapters) {
         adapter.finish()?;
         model.identity = identity::with_adapter(&model.identity, directory)?;

@@ -37,7 +37,7 @@ use crate::backbone::{Backbone, BackboneNetwork};
 use crate::classifier::Classifier;
 use crate::export::{StoredFormat, save_huggingface};
 use crate::huggingface::read_json;
-use crate::layers::WeightForm;
+use crate::layers::{Parts, WeightForm};
 
 /// Name of the file that describes a model directory.
 pub const DESCRIPTION_FILE: &str = "xldistill.json";
@@ -145,10 +145,10 @@ impl ModelDirectory {
         format: StoredFormat,
     ) -> Result<(), ModelDirectoryError> {
         let device = Device::flex();
-        let mut model = load::llm(self, &device, WeightForm::Parameters)?;
+        let mut model = load::llm(self, &device, WeightForm::Parameters, Parts::Whole)?;
         let (_, network) = self.backbone(&device, WeightForm::Parameters)?;
         if let Some(decoder) = network.decoder() {
-            model.network = decoder.clone();
+            model.network = decoder.clone().with_output_of(model.network);
         }
         Ok(save_huggingface(&model, output, format)?)
     }

@@ -101,6 +101,11 @@ impl Tokenizer {
         Ok(Self::new(inner, special))
     }
 
+    /// The version of the ids of a GGUF file's tokenizer, for the model's identity.
+    pub(crate) fn ids_version(file: &Gguf) -> Result<u32, GgufError> {
+        gguf::ids_version(file)
+    }
+
     /// Builds the tokenizer that a GGUF file's metadata describes.
     pub fn from_gguf(file: &Gguf) -> Result<Self, TokenizerError> {
         let (json, special) = gguf::tokenizer_json(file)?;

@@ -141,6 +141,16 @@ fn a_written_file_has_the_same_token_ids_and_almost_the_same_model() {
     }
 }
 
+#[test]
+fn new_ids_for_the_same_file_make_it_another_revision() {
+    let revision = |name: &str| {
+        let identity = LanguageModel::identity_of(reference().join(name)).unwrap();
+        identity.revision
+    };
+    assert!(!revision("bpe.gguf").contains('+'));
+    assert!(revision("spm.gguf").ends_with("+ids-2"));
+}
+
 #[cfg(unix)]
 #[test]
 fn weights_are_as_readable_as_other_new_files() {

@@ -1,11 +1,13 @@
 //! NLLB against Transformers, rung by rung: token ids, hidden states and logits, beam search under
 //! many options. Fixtures and their exporter: `reference/m2m100`.
 
+mod tensors;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use burn::Tensor;
 use burn::tensor::Device;
+use fixtures::difference;
 use kernels::{Precision, Segments};
 use models::beam_search::{BeamOptions, EarlyStopping, Hypothesis, beam_search};
 use models::checkpoint::Checkpoint;
@@ -15,6 +17,7 @@ use models::m2m100::{Encoded, M2m100, M2m100Config, TranslationTokenizer};
 use models::{LoadError, TranslationModel};
 use serde::Deserialize;
 use serde_json::Value;
+use tensors::values;
 
 #[derive(Deserialize)]
 struct Expected {
@@ -111,20 +114,6 @@ fn a_language_that_the_model_lacks_is_named() {
     for wrong in ["", "é", "the", "</s>"] {
         assert!(tokenizer.language(wrong).is_err());
     }
-}
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
-}
-
-/// Largest difference, relative to the largest expected value.
-fn difference(found: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(found.len(), expected.len());
-    let scale = expected
-        .iter()
-        .fold(1e-3f32, |scale, value| scale.max(value.abs()));
-    let pairs = found.iter().zip(expected);
-    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / scale
 }
 
 #[test]

@@ -29,11 +29,7 @@ fn hidden(model: &LanguageModel) -> Vec<f32> {
 }
 
 fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
-    let off = found
-        .iter()
-        .zip(expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max);
+    let off = fixtures::difference(found, expected);
     assert!(off <= tolerance, "off by {off}");
 }
 

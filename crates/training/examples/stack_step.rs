@@ -101,6 +101,7 @@ fn main() {
     let source = kept_source.then(|| texts.source(&encoder));
     let targets = (kept == "both").then(|| texts.targets(&llm));
     let mut seconds = Vec::new();
+    let precision = config.training.precision;
     for step in 0..=steps {
         let start = Instant::now();
         let loss = |network: &BackboneNetwork, _: &[usize], place: &Place<'_>| {
@@ -108,7 +109,8 @@ fn main() {
             let targets = targets.clone().unwrap_or_else(|| texts.targets(&llm));
             Ok::<_, Infallible>(texts.loss(network, source, targets, place))
         };
-        let stepped = train_step(network, &mut optimizer, &plan, step, 1e-5, &settings, loss);
+        let stepped = precision
+            .scope(|| train_step(network, &mut optimizer, &plan, step, 1e-5, &settings, loss));
         let (updated, result) = stepped.expect("computing a loss cannot fail");
         network = updated;
         let elapsed = start.elapsed().as_secs_f64();
@@ -141,7 +143,7 @@ fn stack(
 ) -> (BackboneNetwork, Network) {
     let training = &config.training;
     let shape = LlamaConfig::of_shape(Shape::of_sizes(sizes)).into();
-    let llm = Network::random(&shape, 0, device, training.weight_form());
+    let llm = Network::random_states(&shape, 0, device, training.weight_form());
     let width = encoder.shape().hidden_size;
     let network = BackboneNetwork::Stack(StackNetwork::new(llm, width, None, 0));
     let network = network

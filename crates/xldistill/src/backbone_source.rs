@@ -96,7 +96,7 @@ impl BackboneSource {
     ) -> Result<Start> {
         Ok(match self {
             Self::Llm(path) => {
-                let model = LanguageModel::load_as(path, device, form)?;
+                let model = LanguageModel::load_states(path, device, form)?;
                 Start::fresh(Backbone::of_llm(model, settings))
             }
             Self::Encoder { path, prefix } => {

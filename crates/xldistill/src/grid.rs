@@ -4,5 +4,5 @@
 mod definition;
 mod folder;
 
-pub use definition::{Grid, GridRun};
+pub use definition::{Grid, GridRun, system};
 pub use folder::GridFolder;

@@ -4,6 +4,7 @@ use evaluation::report::paths::ReportConfig;
 use std::path::Path;
 
 use corpus::file_path;
+use corpus::language::Language;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,12 @@ pub trait SystemConfig: Serialize + DeserializeOwned + Sized + Sync + 'static {
 
     /// Folder of results that runs share.
     fn store(&self) -> Option<&Path>;
+
+    /// The languages that a model is taught; none for classifiers, which learn those of their
+    /// encoder.
+    fn targets(&self) -> &[Language] {
+        &[]
+    }
 
     /// Settings of the report.
     fn report(&self) -> &ReportConfig;

@@ -9,8 +9,13 @@ use corpus::seam::EngineIdentity;
 use serde::{Deserialize, Serialize};
 
 use super::comparison::{Changes, Comparison};
-use super::test_set::TestLanguage;
+use super::mean::{self, LanguageMean};
+use super::prediction::Prediction;
+use super::test_set::{TestLanguage, plain};
+use super::turn::file;
 use crate::results::MeasuredScore;
+use crate::row_file;
+use crate::significance::Resampling;
 
 /// The content of `classification.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +30,9 @@ pub struct ClassificationResults {
     pub systems: Vec<SystemRecord>,
     /// The test sets, each in one language.
     pub sets: Vec<SetResult>,
+    /// The means over languages, by data set, measure and system.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub means: Vec<LanguageMean>,
     /// When the newest part ended, in seconds since 1970.
     pub finished_at: f64,
     /// Whether every system has classified every test set.
@@ -123,6 +131,18 @@ pub struct TranslationRecord {
     pub seconds: f64,
 }
 
+impl SetResult {
+    /// The predictions of a system, in an evaluation's folder; empty unless all are there.
+    pub(crate) fn predictions(&self, folder: &Path, system: &str) -> Vec<Prediction> {
+        let own = folder.join(plain(&self.task)).join(plain(&self.name));
+        let rows: Vec<Prediction> = row_file::read(&file(&own, system, &self.language.code));
+        match rows.len() == self.rows {
+            true => rows,
+            false => Vec::new(),
+        }
+    }
+}
+
 impl SystemScores {
     /// The score called `key`.
     pub fn measure(&self, key: &str) -> Option<&MeasuredScore> {
@@ -137,6 +157,11 @@ impl ClassificationResults {
     /// Reads the results in an evaluation's folder; `None` if there are none.
     pub fn read(folder: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(folder.join(Self::FILE)).ok()?).ok()
+    }
+
+    /// Computes the means over languages from the predictions in an evaluation's folder.
+    pub(crate) fn find_means(&mut self, folder: &Path, resampling: &Resampling) {
+        self.means = mean::means(&self.sets, &self.systems, self.source, folder, resampling);
     }
 
     /// Writes the results to an evaluation's folder.

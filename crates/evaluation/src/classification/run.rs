@@ -51,6 +51,7 @@ pub fn evaluate(
         source: config.source,
         systems: systems(&contenders),
         sets: plans.iter().map(Plan::result).collect(),
+        means: Vec::new(),
         finished_at: earlier.as_ref().map_or(0.0, |earlier| earlier.finished_at),
         complete: false,
     };
@@ -83,6 +84,13 @@ pub fn evaluate(
             }
             None => compare(set, &folder.join(plan.set.folder()), Some(plan)),
         }
+    }
+    match earlier
+        .as_ref()
+        .filter(|earlier| earlier.sets == results.sets)
+    {
+        Some(earlier) if !earlier.means.is_empty() => results.means = earlier.means.clone(),
+        _ => results.find_means(folder, &config.resampling),
     }
     results.complete = true;
     // If nothing changed, the file must not change by a byte.
@@ -118,6 +126,7 @@ pub fn score_again(
         }
         compare(set, &own, None);
     }
+    results.find_means(folder, resampling);
     results.write(folder)?;
     Ok(results)
 }

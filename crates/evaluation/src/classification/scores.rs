@@ -37,7 +37,7 @@ pub(super) fn measures(classes: usize, translated: bool) -> [Measure; 2] {
 }
 
 /// The statistics of one measure over all predictions.
-pub(super) fn statistics(
+pub(crate) fn statistics(
     predictions: &[Prediction],
     labels: &[String],
     key: &str,

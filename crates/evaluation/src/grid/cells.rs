@@ -2,21 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use corpus::language::Language;
-
 use super::collect::{Scored, SeriesScores, percent};
+use super::column::{Column, headings};
 use super::{Block, Cell, GridTable, Roles, Row, Side};
 use crate::metric::SegmentStatistics;
 use crate::report::scores::LEVEL;
 use crate::significance::{
-    Confidence, Exchanges, PairedTest, Resampling, Ties, confidence_of_mean,
+    Alignment, Confidence, Exchanges, MeanScores, PairedTest, Resampling, Ties, confidence_of_mean,
 };
 
 /// The table of a measure.
 pub fn table(series: &SeriesScores, roles: &Roles) -> GridTable {
-    let columns: BTreeSet<Language> = series.scores.keys().map(|(_, column, _)| *column).collect();
-    let columns: Vec<Language> = columns.into_iter().collect();
-    let blocks = [Side::Target, Side::Source].into_iter().filter_map(|side| {
+    let columns = series.scores.keys().map(|(_, column, _)| column.clone());
+    let columns: BTreeSet<Column> = columns.collect();
+    let columns: Vec<Column> = columns.into_iter().collect();
+    let sides = [Side::Target, Side::Source, Side::Both].into_iter();
+    let blocks = sides.filter_map(|side| {
         let present = series.scores.keys().any(|(other, ..)| *other == side);
         present.then(|| block(series, roles, side, &columns))
     });
@@ -26,43 +27,41 @@ pub fn table(series: &SeriesScores, roles: &Roles) -> GridTable {
         signature: series.measure.signature.clone(),
         model: series.model.clone(),
         higher_is_better: series.measure.higher_is_better,
-        average: (columns.len() > 1).then(|| "Avg.".to_owned()),
+        average: averaged(&columns).map(|_| "Avg.".to_owned()),
         blocks: blocks.collect(),
         columns: headings(&columns),
     }
 }
 
-/// The languages as the paper writes them, e.g. `POR`; by their whole code, if that is ambiguous.
-fn headings(columns: &[Language]) -> Vec<String> {
-    let short = |language: &Language| language.iso639_3().to_uppercase();
-    let distinct: BTreeSet<String> = columns.iter().map(short).collect();
-    let heading = |language: &Language| match distinct.len() == columns.len() {
-        true => short(language),
-        false => language.code().to_owned(),
-    };
-    columns.iter().map(heading).collect()
+/// The first column of those that are averaged: all but the language of training. `None`, if there
+/// are fewer than two.
+fn averaged(columns: &[Column]) -> Option<usize> {
+    let first = columns.iter().take_while(|column| !column.is_other).count();
+    (columns.len() > first + 1).then_some(first)
 }
 
-fn block(series: &SeriesScores, roles: &Roles, side: Side, columns: &[Language]) -> Block {
+fn block(series: &SeriesScores, roles: &Roles, side: Side, columns: &[Column]) -> Block {
     let source = series.source.everyday_name();
     let title = match (series.translates, side) {
         (true, Side::Target) => format!("{source}-to-X"),
         (true, _) => format!("X-to-{source}"),
         (false, Side::Target) => "Target language".to_owned(),
+        (false, Side::Both) => format!("{source} and other languages"),
         (false, _) => source.to_owned(),
     };
-    let of = |method: &str, column: Language| {
-        let key = (side, column, method.to_owned());
+    let of = |method: &str, column: &Column| {
+        let key = (side, column.clone(), method.to_owned());
         series.scores.get(&key).filter(|scores| !scores.is_empty())
     };
     let mut rows: Vec<Row> = Vec::new();
     for method in &roles.methods {
-        let scores = columns.iter().map(|column| of(method, *column));
+        let scores = columns.iter().map(|column| of(method, column));
         let mut cells: Vec<Option<Cell>> = scores
             .map(|scores| scores.map(|scores| cell(scores, series)))
             .collect();
-        if columns.len() > 1 {
-            cells.push(mean(&cells));
+        if let Some(first) = averaged(columns) {
+            let scores = columns[first..].iter().map(|column| of(method, column));
+            cells.push(average(mean(&cells[first..]), scores.collect(), series));
         }
         if cells.iter().any(Option::is_some) {
             let method = method.clone();
@@ -72,8 +71,25 @@ fn block(series: &SeriesScores, roles: &Roles, side: Side, columns: &[Language])
     rank(&mut rows, series.measure.higher_is_better);
     if let Some(higher) = series.measure.higher_is_better {
         for (at, column) in columns.iter().enumerate() {
-            test(&mut rows, at, roles, higher, series, |method| {
-                of(method, *column)
+            test(&mut rows, at, roles, higher, |ours, best| {
+                let test = paired(of(best, column)?, of(ours, column)?, series)?;
+                let is_better = (test.difference > 0.0) == higher;
+                Some((
+                    Some(test.p_value),
+                    (test.p_value < LEVEL).then_some(is_better),
+                ))
+            });
+        }
+        if let Some(first) = averaged(columns) {
+            test(&mut rows, columns.len(), roles, higher, |ours, best| {
+                let scores = |method| {
+                    let scores = columns[first..].iter().map(|column| of(method, column));
+                    means(scores.collect(), series)
+                };
+                let interval = scores(ours)?.confidence_beyond(&scores(best)?);
+                let is_better = (interval.low > 0.0) == higher;
+                let is_significant = interval.low > 0.0 || interval.high < 0.0;
+                Some((None, is_significant.then_some(is_better)))
             });
         }
     }
@@ -88,17 +104,10 @@ fn cell(scores: &[Scored], series: &SeriesScores) -> Cell {
     let statistics: Vec<&SegmentStatistics> = scores.iter().map(|one| &one.statistics).collect();
     let documents = statistics.iter().map(|one| one.len());
     let same = documents.clone().min() == documents.clone().max() && documents.min() > Some(0);
-    let scale = |value: f64| percent(value, &series.measure);
     let confidence = same.then(|| {
         let aggregate = &series.measure.aggregate;
         let interval = confidence_of_mean(&statistics, aggregate, &Resampling::default());
-        Confidence {
-            mean: scale(interval.mean),
-            half_width: scale(interval.half_width),
-            low: scale(interval.low),
-            high: scale(interval.high),
-            standard_error: scale(interval.standard_error),
-        }
+        in_unit_of_cells(&interval, series)
     });
     Cell {
         score: mean,
@@ -117,6 +126,77 @@ pub fn mean(cells: &[Option<Cell>]) -> Option<Cell> {
         .collect();
     let scores = scores.filter(|scores| !scores.is_empty())?;
     Some(Cell::of(scores.iter().sum::<f64>() / scores.len() as f64))
+}
+
+/// The `mean` over languages, with its interval and its deviation over seeds if the languages' rows
+/// are known.
+fn average(
+    mean: Option<Cell>,
+    scores: Vec<Option<&Vec<Scored>>>,
+    series: &SeriesScores,
+) -> Option<Cell> {
+    let mean = mean?;
+    let Some(resampled) = means(scores.clone(), series) else {
+        return Some(mean);
+    };
+    let languages: Vec<&Vec<Scored>> = scores.into_iter().flatten().collect();
+    let seeds = languages[0].len();
+    let of_seed = |seed: usize| {
+        let scores = languages.iter().map(|scores| scores[seed].score);
+        scores.sum::<f64>() / languages.len() as f64
+    };
+    let squares: f64 = (0..seeds)
+        .map(|seed| (of_seed(seed) - mean.score).powi(2))
+        .sum();
+    Some(Cell {
+        confidence: Some(in_unit_of_cells(&resampled.confidence(), series)),
+        seeds,
+        deviation: (seeds > 1).then(|| (squares / (seeds - 1) as f64).sqrt()),
+        ..mean
+    })
+}
+
+/// The mean over languages and seeds, resampled over the rows, which languages may share. `None`
+/// unless all languages have the same seeds, and all seeds the same rows, with known ids.
+fn means(scores: Vec<Option<&Vec<Scored>>>, series: &SeriesScores) -> Option<MeanScores> {
+    let languages: Vec<&Vec<Scored>> = scores.into_iter().collect::<Option<_>>()?;
+    let is_whole = languages.iter().all(|scores| {
+        let first = &scores[0];
+        scores.len() == languages[0].len()
+            && scores.iter().all(|one| one.documents == first.documents)
+            && !first.ids.is_empty()
+    });
+    if !is_whole {
+        return None;
+    }
+    let ids = languages.iter().map(|scores| {
+        let ids = scores[0].ids.iter();
+        ids.map(String::as_str).collect()
+    });
+    let alignment = Alignment::new(&ids.collect::<Vec<_>>());
+    let aligned = languages.iter().enumerate().flat_map(|(language, scores)| {
+        let align = |one: &Scored| alignment.align(language, &one.statistics);
+        scores.iter().map(align).collect::<Vec<_>>()
+    });
+    let resamples = alignment.resamples(&Resampling::default());
+    let aligned: Vec<SegmentStatistics> = aligned.collect();
+    Some(MeanScores::new(
+        &aligned,
+        &series.measure.aggregate,
+        &resamples,
+    ))
+}
+
+/// An interval of the measure in the unit of cells: shares in per cent.
+fn in_unit_of_cells(interval: &Confidence, series: &SeriesScores) -> Confidence {
+    let scale = |value: f64| percent(value, &series.measure);
+    Confidence {
+        mean: scale(interval.mean),
+        half_width: scale(interval.half_width),
+        low: scale(interval.low),
+        high: scale(interval.high),
+        standard_error: scale(interval.standard_error),
+    }
 }
 
 /// Marks the best and second best of every column, as printed with two decimals.
@@ -145,14 +225,14 @@ pub fn rank(rows: &mut [Row], higher_is_better: Option<bool>) {
     }
 }
 
-/// Tests our method against the best baseline of the column `at`.
-fn test<'s>(
+/// Tests our method against the best baseline of the column `at`. `compare` is given both and
+/// returns a p-value, and whether ours is better if they differ significantly.
+fn test(
     rows: &mut [Row],
     at: usize,
     roles: &Roles,
     higher: bool,
-    series: &SeriesScores,
-    of: impl Fn(&str) -> Option<&'s Vec<Scored>>,
+    compare: impl Fn(&str, &str) -> Option<(Option<f64>, Option<bool>)>,
 ) {
     let Some(ours) = &roles.ours else { return };
     let score = |row: &Row| row.cells[at].as_ref().map(|cell| cell.score);
@@ -166,17 +246,14 @@ fn test<'s>(
             false => other.0.total_cmp(&one.0),
         });
     let Some((_, best)) = best else { return };
-    let (Some(first), Some(second)) = (of(best), of(ours)) else {
-        return;
-    };
-    let Some(test) = paired(first, second, series) else {
+    let Some((p_value, better)) = compare(ours, best) else {
         return;
     };
     if let Some(row) = rows.iter_mut().find(|row| row.method == *ours)
         && let Some(cell) = &mut row.cells[at]
     {
-        cell.p_value = Some(test.p_value);
-        cell.better = (test.p_value < LEVEL).then_some((test.difference > 0.0) == higher);
+        cell.p_value = p_value;
+        cell.better = better;
     }
 }
 

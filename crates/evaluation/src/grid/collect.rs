@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use corpus::language::Language;
 
+use super::column::Column;
 use super::{Entry, Side};
 use crate::metric::SegmentStatistics;
 use crate::results::{Results, TaskRecord};
@@ -24,7 +25,7 @@ pub struct SeriesScores {
     /// Whether it is translation, so that the blocks are directions.
     pub translates: bool,
     /// The scores by block, column and method: one per seed.
-    pub scores: BTreeMap<(Side, Language, String), Vec<Scored>>,
+    pub scores: BTreeMap<(Side, Column, String), Vec<Scored>>,
 }
 
 /// The score of one evaluation.
@@ -35,6 +36,8 @@ pub struct Scored {
     pub documents: String,
     /// Counts per document; empty if the samples are gone.
     pub statistics: SegmentStatistics,
+    /// Identifiers of the documents that languages share; empty if they share none.
+    pub ids: Vec<String>,
 }
 
 /// All scores of the finished evaluations, in the order in which the tables are shown.
@@ -79,11 +82,13 @@ pub fn scores(entries: &[Entry]) -> Vec<SeriesScores> {
                 let documents = results.task_hashes.get(name).cloned().unwrap_or_default();
                 let (side, columns) = columns(entry, record, source);
                 for column in columns {
+                    let column = Column::other(column.code());
                     let cell = (side, column, entry.method.clone());
                     scores.scores.entry(cell).or_default().push(Scored {
                         score: percent(measured.score, &measured.measure),
                         documents: documents.clone(),
                         statistics: statistics(&samples, key),
+                        ids: Vec::new(),
                     });
                 }
             }

@@ -1,8 +1,8 @@
 //! BLEU (Papineni et al. 2002) as sacrebleu 2.6 computes it.
 
-use std::collections::HashMap;
 use std::fmt;
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::tokenizer::{Tokenizer, is_space, split};
@@ -86,7 +86,7 @@ impl Metric for Bleu {
             .map(|reference| self.preprocess(reference))
             .collect();
 
-        let mut ids = HashMap::new();
+        let mut ids = FxHashMap::default();
         let hypothesis = token_ids(&hypothesis, &mut ids);
         let references: Vec<Vec<u32>> = references
             .iter()
@@ -102,15 +102,14 @@ impl Metric for Bleu {
         row[0] = hypothesis.len() as f64;
         row[1] = reference_length as f64;
         for order in 1..=MAX_ORDER {
-            let mut allowed: HashMap<&[u32], u32> = HashMap::new();
-            for reference in &references {
-                for (ngram, count) in count(reference, order) {
-                    let most = allowed.entry(ngram).or_default();
-                    *most = count.max(*most);
-                }
+            let mut references = references.iter().map(|reference| count(reference, order));
+            let mut allowed = references.next().unwrap_or_default();
+            for (ngram, count) in references.flatten() {
+                let most = allowed.entry(ngram).or_default();
+                *most = count.max(*most);
             }
             for (ngram, count) in count(&hypothesis, order) {
-                let clipped = allowed.get(ngram).map_or(0, |&most| most.min(count));
+                let clipped = allowed.get(&ngram).map_or(0, |&most| most.min(count));
                 row[1 + order] += f64::from(clipped);
                 row[1 + MAX_ORDER + order] += f64::from(count);
             }
@@ -139,22 +138,21 @@ impl Metric for Bleu {
     }
 }
 
-fn token_ids(tokenized: &str, ids: &mut HashMap<String, u32>) -> Vec<u32> {
+fn token_ids<'t>(tokenized: &'t str, ids: &mut FxHashMap<&'t str, u32>) -> Vec<u32> {
     split(tokenized)
         .map(|token| {
-            if let Some(&id) = ids.get(token) {
-                return id;
-            }
-            let id = ids.len() as u32;
-            ids.insert(token.to_owned(), id);
-            id
+            let next = ids.len() as u32;
+            *ids.entry(token).or_insert(next)
         })
         .collect()
 }
 
-fn count(tokens: &[u32], order: usize) -> HashMap<&[u32], u32> {
-    let mut counts = HashMap::new();
+/// How often every n-gram of this order occurs; an n-gram is its ids, one after the other.
+fn count(tokens: &[u32], order: usize) -> FxHashMap<u128, u32> {
+    let mut counts = FxHashMap::default();
+    counts.reserve(tokens.len());
     for ngram in tokens.windows(order) {
+        let ngram = (ngram.iter()).fold(0, |ids, &id| ids << u32::BITS | u128::from(id));
         *counts.entry(ngram).or_default() += 1;
     }
     counts

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::scores::{ScoreRow, Verdict};
 use crate::classification::{
-    ACCURACY, ClassificationResults, Comparison, LLM_ZERO_SHOT, MACRO_F1, SetResult, SystemRecord,
+    ACCURACY, ClassificationResults, Comparison, LLM_ZERO_SHOT, LanguageMean, MACRO_F1, SetResult,
+    SystemRecord,
 };
 use crate::results::MeasuredScore;
 
@@ -19,6 +20,8 @@ pub struct Board<'a> {
     pub systems: Vec<&'a SystemRecord>,
     /// Number of test sets in the language of training at the beginning of `sets`: 0 or 1.
     pub of_source: usize,
+    /// The means over the other languages, of all test sets.
+    means: &'a [LanguageMean],
 }
 
 /// The boards of an evaluation, in the order of the test sets.
@@ -86,6 +89,7 @@ impl<'a> Board<'a> {
         Self {
             title,
             of_source: sets.iter().filter(|set| is_source(set)).count(),
+            means: &results.means,
             sets,
             systems,
         }
@@ -104,6 +108,16 @@ impl<'a> Board<'a> {
     /// The test sets in other languages than that of training.
     pub fn transfer(&self) -> &[&SetResult] {
         &self.sets[self.of_source..]
+    }
+
+    /// The mean of a measure over the other languages with its interval; `None` if the system lacks
+    /// one of them, or its predictions are gone.
+    pub fn language_mean(&self, system: &str, measure: &str) -> Option<&'a LanguageMean> {
+        let first = self.sets.first()?;
+        self.means.iter().find(|mean| {
+            (mean.task == first.task && mean.name == first.name)
+                && (mean.system == system && mean.measure == measure)
+        })
     }
 
     /// Mean of a measure over the other languages; `None` if the system lacks one of them.

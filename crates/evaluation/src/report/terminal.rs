@@ -4,7 +4,7 @@ use super::classification::{Board, boards, score};
 use super::scores::{ScoreRow, Verdict};
 use super::text_table::{TextTable, broken};
 use super::{Report, RunVerdict, titles};
-use crate::classification::ACCURACY;
+use crate::classification::{ACCURACY, Lead};
 use crate::task::SHARE;
 
 /// Columns of the output if the terminal's are not known.
@@ -113,6 +113,29 @@ fn accuracies(board: &Board<'_>, width: usize) -> String {
         };
         let means = systems().map(|system| shown(board.mean(&system.name, ACCURACY)));
         table.row(std::iter::once(name.to_owned()).chain(means));
+        let found: Vec<_> = systems()
+            .map(|system| board.language_mean(&system.name, ACCURACY))
+            .collect();
+        if found.iter().any(Option::is_some) {
+            let intervals = found.iter().map(|mean| {
+                mean.map_or("–".to_owned(), |mean| titles::interval(&mean.confidence))
+            });
+            table.row(std::iter::once("  95 % interval".to_owned()).chain(intervals));
+        }
+        let leads = || found.iter().map(|mean| mean.and_then(|mean| mean.lead));
+        if let Some(main) = board.main().filter(|_| leads().any(|lead| lead.is_some())) {
+            let row = |title: String, shown: fn(&Lead) -> String| {
+                let cells = leads().map(|lead| lead.as_ref().map_or(String::new(), shown));
+                std::iter::once(title).chain(cells).collect::<Vec<_>>()
+            };
+            let title = format!("{} minus it", main.title);
+            table.row(row(title, |lead| {
+                titles::difference(lead.difference, SHARE)
+            }));
+            table.row(row("  95 % interval".to_owned(), |lead| {
+                titles::difference_interval(&lead.confidence)
+            }));
+        }
     }
     table.render(width)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use corpus::language::Language;
 use jiff::{Timestamp, tz::TimeZone};
 
+use crate::significance::Confidence;
 use crate::task::SHARE;
 
 /// A score with its significant digits and its unit.
@@ -41,6 +42,18 @@ pub fn difference(value: f64, unit: &str) -> String {
     } else {
         format!("{sign}{size}\u{a0}{unit}")
     }
+}
+
+/// A 95 % interval of a share, in per cent: `61.6 to 67.6`.
+pub fn interval(interval: &Confidence) -> String {
+    let [low, high] = [interval.low, interval.high].map(|share| 100.0 * share);
+    format!("{low:.1} to {high:.1}")
+}
+
+/// A 95 % interval of a difference between shares, in percentage points: `−0.7 to +5.6`.
+pub fn difference_interval(interval: &Confidence) -> String {
+    let point = |share: f64| difference(share, SHARE).replace("\u{a0}pp", "");
+    format!("{} to {}", point(interval.low), point(interval.high))
 }
 
 /// A relative change: in per cent, or as a factor if it is large.

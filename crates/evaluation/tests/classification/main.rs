@@ -1,6 +1,7 @@
 //! Evaluation of classifiers with small deterministic models: predictions, scores, comparisons,
 //! translate-test, resuming, refusals.
 
+mod grids;
 mod refusals;
 mod results;
 mod resuming;

@@ -3,11 +3,11 @@
 use corpus::labelled::{LabelledInput, LabelledRow};
 use corpus::language::Language;
 use evaluation::classification::{
-    ACCURACY, Contender, MACRO_F1, MT_LLM, Prediction, SetResult, score_again,
+    ACCURACY, Contender, ENCODER_ALONE, MACRO_F1, MT_LLM, Prediction, SetResult, score_again,
 };
 use evaluation::significance::Resampling;
 
-use crate::{Reader, contenders, files, run, sets, test};
+use crate::{Reader, contenders, files, rows, run, sets, test};
 
 fn score(set: &SetResult, system: &str, key: &str) -> f64 {
     let measure = set.systems[system].measure(key);
@@ -101,6 +101,63 @@ fn the_first_system_is_compared_with_each_other_one() {
     };
     assert_eq!((&lost.input, lost.other.label.as_str()), (&text, "good"));
     assert!((lost.first.probability - 0.8).abs() < 1e-6);
+}
+
+#[test]
+fn means_over_languages_have_intervals_and_are_paired_with_the_first_system() {
+    let read = |language: &str, texts: &[(&str, usize)]| {
+        let language = Language::with_code(language);
+        test("mood", language, &["bad", "good"], rows(texts))
+    };
+    let german = [("gut", 1), ("gut", 1), ("schlecht", 0), ("unklar", 0)];
+    let dutch = [("goed", 1), ("gut", 1), ("slecht", 0), ("schlecht", 0)];
+    let sets = [
+        read("eng_Latn", &[("good", 1), ("bad", 0)]),
+        read("deu_Latn", &german),
+        read("nld_Latn", &dutch),
+    ];
+    let of = |words: &[(&'static str, usize)], name| Reader::new(words, name);
+    let both = [("gut", 0), ("schlecht", 1), ("goed", 0), ("slecht", 1)];
+    let contenders = || {
+        vec![
+            Contender::new(&MT_LLM, of(&both, "stack")),
+            Contender::new(&ENCODER_ALONE, of(&both[..2], "encoder")),
+        ]
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = run(contenders(), &sets, folder.path()).expect("evaluates");
+    let accuracies = results.means.iter().filter(|mean| mean.measure == ACCURACY);
+    let [stack, encoder] = accuracies.collect::<Vec<_>>()[..] else {
+        panic!("two systems: {:?}", results.means)
+    };
+    assert_eq!((stack.system.as_str(), stack.languages), ("mt-llm", 2));
+    // What no word says is `good`: right for `goed`, wrong for `unklar` and `slecht`.
+    assert_eq!((stack.score, encoder.score), (0.875, 0.75));
+    assert!(stack.lead.is_none());
+    // Drawn together, row 3 is wrong in German alone, so the mean of a resample is 1 − n/8 if that row
+    // is drawn n times; the stack is n'/8 ahead if row 2 is drawn n' times.
+    let grid = |value: f64| (8.0 * value - (8.0 * value).round()).abs() < 1e-9;
+    let lead = encoder.lead.expect("a difference");
+    assert_eq!(lead.difference, 0.125);
+    assert!(grid(stack.confidence.low) && grid(lead.confidence.high));
+    assert_eq!((lead.confidence.low, stack.confidence.high), (0.0, 1.0));
+    assert!(!lead.is_significant());
+    assert!((0.25..=0.375).contains(&lead.confidence.high), "{lead:?}");
+
+    let again = run(contenders(), &sets, folder.path()).expect("evaluates");
+    assert_eq!(again, results);
+    let file = folder
+        .path()
+        .join("mood/diary/encoder-alone/nld_Latn.jsonl");
+    let text = std::fs::read_to_string(&file).expect("predictions");
+    std::fs::write(
+        &file,
+        text.replace("\"predicted\":\"bad\"", "\"predicted\":\"good\""),
+    )
+    .expect("writable");
+    let worse = score_again(folder.path(), &crate::config().resampling).expect("scores");
+    let lead = worse.means[1].lead.expect("a difference");
+    assert_eq!(lead.difference, 0.25);
 }
 
 #[test]

@@ -276,8 +276,12 @@ impl Decoder for Gpt2 {
         &self.transformer.wte
     }
 
-    fn output_layer(&self) -> Option<&Linear> {
-        self.lm_head.as_ref()
+    fn output_layer(&self) -> &Option<Linear> {
+        &self.lm_head
+    }
+
+    fn output_layer_mut(&mut self) -> &mut Option<Linear> {
+        &mut self.lm_head
     }
 
     fn linears_mut(&mut self) -> Vec<(String, &mut Linear)> {

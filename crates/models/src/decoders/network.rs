@@ -8,7 +8,7 @@ use kernels::{KvCache, PackedLinear, Precision, Segments, Slot};
 use super::{Body, Config};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::layers::{
-    Attention, Context, Embedding, Linear, MapLayer, NamedLinears, Pass, WeightForm,
+    Attention, Context, Embedding, Linear, MapLayer, NamedLinears, Parts, Pass, WeightForm,
 };
 use crate::random_weights::RandomWeights;
 
@@ -24,7 +24,12 @@ pub struct Network {
     /// The output layer in the form used for inference.
     #[module(skip)]
     packed_output: Option<PackedLinear>,
+    /// Whether it was read with its output layer.
+    #[module(skip)]
+    has_output: bool,
 }
+
+const NO_OUTPUT: &str = "a network that was read for its hidden states has no output layer";
 
 impl Network {
     /// Reads a model with this configuration. Missing tensors, wrong shapes and unknown tensors are
@@ -34,7 +39,8 @@ impl Network {
         checkpoint: &dyn Checkpoint,
         device: &Device,
     ) -> Result<Self, CheckpointError> {
-        Self::load_mapped(config, checkpoint, device, &mut |_, layer| Ok(layer))
+        let keep = &mut |_: &str, layer| Ok(layer);
+        Self::load_mapped(config, checkpoint, device, keep, Parts::Whole)
     }
 
     /// [`Network::load`] with the blocks' weights converted to `form` as soon as they are read.
@@ -44,8 +50,19 @@ impl Network {
         device: &Device,
         form: WeightForm,
     ) -> Result<Self, CheckpointError> {
+        Self::load_parts(config, checkpoint, device, form, Parts::Whole)
+    }
+
+    fn load_parts(
+        config: &Config,
+        checkpoint: &dyn Checkpoint,
+        device: &Device,
+        form: WeightForm,
+        parts: Parts,
+    ) -> Result<Self, CheckpointError> {
         let hold = &mut |_: &str, layer: Linear| Ok(layer.held_in(form));
-        Ok(Self::load_mapped(config, checkpoint, device, hold)?.with_output_in(form))
+        let network = Self::load_mapped(config, checkpoint, device, hold, parts)?;
+        Ok(network.with_output_in(form))
     }
 
     /// [`Network::load`] with each linear layer of a block replaced as soon as it is read; the
@@ -55,12 +72,14 @@ impl Network {
         checkpoint: &dyn Checkpoint,
         device: &Device,
         map: &mut MapLayer<'_>,
+        parts: Parts,
     ) -> Result<Self, CheckpointError> {
         Ok(Self {
-            body: config.load(checkpoint, device, map)?,
+            body: config.load(checkpoint, device, map, parts)?,
             config: config.clone(),
             recompute: false,
             packed_output: None,
+            has_output: parts == Parts::Whole,
         })
     }
 
@@ -68,7 +87,22 @@ impl Network {
     /// Transformers, converted to `form` as soon as they are drawn. The same seed gives the same
     /// weights on every machine.
     pub fn random(config: &Config, seed: u64, device: &Device, form: WeightForm) -> Self {
-        let network = Self::load_as(config, &RandomWeights { seed }, device, form);
+        Self::random_parts(config, seed, device, form, Parts::Whole)
+    }
+
+    /// [`Network::random`] for its hidden states alone: without its output layer.
+    pub fn random_states(config: &Config, seed: u64, device: &Device, form: WeightForm) -> Self {
+        Self::random_parts(config, seed, device, form, Parts::States)
+    }
+
+    fn random_parts(
+        config: &Config,
+        seed: u64,
+        device: &Device,
+        form: WeightForm,
+        parts: Parts,
+    ) -> Self {
+        let network = Self::load_parts(config, &RandomWeights { seed }, device, form, parts);
         network.unwrap_or_else(|error| unreachable!("random weights have every shape: {error}"))
     }
 
@@ -176,7 +210,11 @@ impl Network {
     }
 
     /// Logits [T, V] of hidden states [T, C].
+    ///
+    /// # Panics
+    /// If it was read without its output layer.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        assert!(self.has_output, "{NO_OUTPUT}");
         let decoder = self.body.decoder();
         match (&self.packed_output, decoder.output_layer()) {
             (Some(packed), _) => packed.forward(hidden),
@@ -186,7 +224,11 @@ impl Network {
     }
 
     /// Weight [V, C] of the output layer, for [`kernels::linear_cross_entropy`].
+    ///
+    /// # Panics
+    /// If it was read without its output layer.
     pub fn output_weight(&self) -> Tensor<2> {
+        assert!(self.has_output, "{NO_OUTPUT}");
         let decoder = self.body.decoder();
         match decoder.output_layer() {
             Some(layer) => layer.effective_weight(),
@@ -212,11 +254,31 @@ impl Network {
 
     /// The model, whose blocks are in `form`, with its output layer in the matching form.
     pub(crate) fn with_output_in(mut self, form: WeightForm) -> Self {
-        if let WeightForm::Packed(format) = form {
+        if let WeightForm::Packed(format) = form
+            && self.has_output
+        {
             let weight = self.output_weight();
             self.packed_output = Some(PackedLinear::new(weight, None, format));
         }
         self
+    }
+
+    /// Whether it was read with its output layer.
+    pub(crate) fn has_output(&self) -> bool {
+        self.has_output
+    }
+
+    /// The model with the output layer of `whole`, the model that it was read from.
+    #[must_use]
+    pub(crate) fn with_output_of(mut self, whole: Self) -> Self {
+        let mut body = whole.body;
+        let output = body.decoder_mut().output_layer_mut().take();
+        *self.body.decoder_mut().output_layer_mut() = output;
+        Self {
+            has_output: whole.has_output,
+            packed_output: whole.packed_output,
+            ..self
+        }
     }
 
     /// Whether checkpoints store the weight with this name as [in, out].

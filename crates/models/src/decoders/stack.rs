@@ -95,8 +95,12 @@ impl<B: StackBlock> Decoder for Stack<B> {
         &self.model.embed_tokens
     }
 
-    fn output_layer(&self) -> Option<&Linear> {
-        self.lm_head.as_ref()
+    fn output_layer(&self) -> &Option<Linear> {
+        &self.lm_head
+    }
+
+    fn output_layer_mut(&mut self) -> &mut Option<Linear> {
+        &mut self.lm_head
     }
 
     fn linears_mut(&mut self) -> Vec<(String, &mut Linear)> {

@@ -91,9 +91,7 @@ pub fn save_gguf(
     name: &str,
     numbers: GgufNumbers,
 ) -> Result<(), ExportError> {
-    if model.network.is_packed() {
-        return Err(ExportError::Packed);
-    }
+    super::check_whole(&model.network)?;
     let config = model.network.config();
     let of_config = config.to_gguf()?;
     let shape = config.shape();

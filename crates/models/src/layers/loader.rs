@@ -13,11 +13,21 @@ use crate::checkpoint::{Checkpoint, CheckpointError, check_finite, reject_unexpe
 /// Replaces a linear layer, given its full name.
 pub(crate) type MapLayer<'a> = dyn FnMut(&str, Linear) -> Result<Linear, CheckpointError> + 'a;
 
+/// The parts of a language model that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parts {
+    /// All of it.
+    Whole,
+    /// What hidden states need: all but the output layer.
+    States,
+}
+
 /// Reads the parts of a model by name; tensors that are not requested do not belong to it.
 pub(crate) struct Loader<'a> {
     pub checkpoint: &'a dyn Checkpoint,
     pub device: &'a Device,
     map: RefCell<&'a mut MapLayer<'a>>,
+    parts: Parts,
     asked: RefCell<HashSet<String>>,
     /// Prefix of names that the checkpoint omits.
     left_out: Cell<Option<&'static str>>,
@@ -37,10 +47,16 @@ impl<'a> Loader<'a> {
             checkpoint,
             device,
             map: RefCell::new(map),
+            parts: Parts::Whole,
             asked: RefCell::default(),
             left_out: Cell::new(None),
             added: Cell::new(""),
         }
+    }
+
+    /// Reads these parts alone; the others may be missing.
+    pub fn reading(self, parts: Parts) -> Self {
+        Self { parts, ..self }
     }
 
     /// From now on, names are looked up without the prefix `root`, unless the checkpoint contains
@@ -107,8 +123,8 @@ impl<'a> Loader<'a> {
         bias.then(read).transpose()
     }
 
-    /// An output layer [V, C] without bias, which is never mapped; `None` if it is `tied` to the
-    /// token table `tokens`, of which a checkpoint may contain a copy.
+    /// An output layer [V, C] without bias, which is never mapped; `None` if it is not to be read,
+    /// or is `tied` to the token table `tokens`, of which a checkpoint may contain a copy.
     pub fn output_layer(
         &self,
         name: &str,
@@ -117,6 +133,10 @@ impl<'a> Loader<'a> {
         tokens: &str,
     ) -> Result<Option<Linear>, CheckpointError> {
         let weight = format!("{name}.weight");
+        if self.parts == Parts::States {
+            self.asked.borrow_mut().insert(self.stored_name(&weight));
+            return Ok(None);
+        }
         if tied {
             let read = |name: &str| self.checkpoint.tensor(&self.stored_name(name), &shape);
             if self.contains(&weight) && read(&weight)? != read(&format!("{tokens}.weight"))? {

@@ -20,7 +20,7 @@ use crate::huggingface::SafetensorsCheckpoint;
 use crate::identity::ModelIdentity;
 use crate::language_model::{LanguageModel, LoadError};
 use crate::layers::NamedLinears;
-use crate::layers::{Linear, WeightForm};
+use crate::layers::{Linear, Parts, WeightForm};
 use crate::stacks::{LanguageShifts, StackNetwork};
 
 /// The backbone of `directory`.
@@ -32,7 +32,9 @@ pub(super) fn backbone(
     let description = directory.description();
     let settings = description.reading;
     let (backbone, network) = match description.kind {
-        BackboneKind::Llm => Backbone::of_llm(llm(directory, device, form)?, settings),
+        BackboneKind::Llm => {
+            Backbone::of_llm(llm(directory, device, form, Parts::States)?, settings)
+        }
         BackboneKind::Encoder => {
             let model = encoder(directory, device, WeightForm::Parameters)?;
             Backbone::of_encoder(model, settings)
@@ -44,7 +46,7 @@ pub(super) fn backbone(
                 form => form,
             };
             let encoder = encoder(directory, &device.clone().inner(), packed)?;
-            let llm = llm(directory, device, form)?;
+            let llm = llm(directory, device, form, Parts::States)?;
             let projection = Projection::read(directory, &encoder, &llm)?;
             let mixes = description.layer_mix;
             let layers = if mixes { encoder.shape().layers + 1 } else { 1 };
@@ -79,6 +81,7 @@ pub(super) fn llm(
     directory: &ModelDirectory,
     device: &Device,
     form: WeightForm,
+    parts: Parts,
 ) -> Result<LanguageModel, ModelDirectoryError> {
     let Some(reference) = &directory.description.llm else {
         let file = directory.path().join(DESCRIPTION_FILE);
@@ -101,7 +104,7 @@ pub(super) fn llm(
         };
         Ok(layer.held_in(form))
     };
-    let model = LanguageModel::load_mapped(&path, device, hold)?;
+    let model = LanguageModel::load_mapped(&path, device, hold, parts)?;
     if let Some(adapter) = adapter {
         adapter.finish()?;
     }

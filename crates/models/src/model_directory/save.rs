@@ -146,7 +146,7 @@ fn write_llm(
     let decoder = network.decoder().ok_or(ModelDirectoryError::Mismatch)?;
     let mut model =
         LanguageModel::load(directory.join(&reference.path), &decoder.device().inner())?;
-    model.network = decoder.valid();
+    model.network = decoder.valid().with_output_of(model.network);
     let path = directory.join(LLM);
     save_huggingface(&model, &path, StoredFormat::F32)?;
     reference.revision = LanguageModel::identity_of(&path)?.revision;

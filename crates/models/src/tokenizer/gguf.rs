@@ -31,6 +31,19 @@ pub(super) const TEKKEN: &str = "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p
     [\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+\
     [\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
+/// The version of the ids that texts get by this file's kind of tokenizer, raised with every change
+/// of them. The file does not change with it, so it is part of the model's identity: rows that were
+/// made from other ids are not taken for those of the same model.
+///
+/// SentencePiece's second version puts the space before a text after control tokens, too, and not
+/// before a text that begins with one.
+pub(super) fn ids_version(file: &Gguf) -> Result<u32, GgufError> {
+    Ok(match file.text("tokenizer.ggml.model")? {
+        Some("llama") => 2,
+        _ => 1,
+    })
+}
+
 /// The `tokenizer.json` and the named special tokens.
 pub(super) fn tokenizer_json(file: &Gguf) -> Result<(Value, SpecialTokens), TokenizerError> {
     let key = "tokenizer.ggml.tokens";

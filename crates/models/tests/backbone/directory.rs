@@ -13,7 +13,8 @@ use models::{
     SaveOptions, TextInput, WeightForm,
 };
 
-use crate::fixture::{STACKS, Texts, encoder, folder, llm, pooled, settings, stack, values};
+use crate::fixture::{STACKS, Texts, encoder, folder, llm, pooled, settings, stack};
+use crate::tensors::values;
 
 fn labels(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
@@ -138,7 +139,7 @@ fn the_merged_llm_computes_what_the_adapted_one_does() {
         values(pooled(&after, &inputs)),
         values(pooled(&before, &inputs)),
     );
-    crate::fixture::assert_close(&found, &expected, 1e-5, "merged");
+    fixtures::assert_close(&found, &expected, 1e-5, "merged");
 }
 
 #[test]

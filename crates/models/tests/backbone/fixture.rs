@@ -219,17 +219,3 @@ impl Tensors {
         Tensor::from_data(data, device)
     }
 }
-
-pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
-}
-
-/// Checks that all values are within `tolerance` of the expected ones, relative to the largest.
-pub fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    assert!(found.iter().all(|value| value.is_finite()), "{what}");
-    let largest = |values: &mut dyn Iterator<Item = f32>| values.map(f32::abs).fold(0.0, f32::max);
-    let scale = largest(&mut expected.iter().copied()).max(1e-3);
-    let off = largest(&mut found.iter().zip(expected).map(|(a, b)| a - b)) / scale;
-    assert!(off < tolerance, "{what} off by {off}");
-}

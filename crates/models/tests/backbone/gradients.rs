@@ -1,46 +1,12 @@
 //! Gradients of projection, layer mix and adapters by name; and nothing else gets one.
 
-use std::collections::BTreeMap;
-
 use burn::Tensor;
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Gradients};
-use models::{BackboneNetwork, ParameterPath, TextInput};
+use burn::tensor::Device;
+use fixtures::assert_close;
+use models::{BackboneNetwork, TextInput};
 
-use crate::fixture::{STACKS, Tensors, Texts, assert_close, expected, pooled, stack, values};
-
-/// Gradients by the name of the parameter; `None` for a parameter without one.
-struct Collect<'a> {
-    gradients: &'a Gradients,
-    path: ParameterPath,
-    found: BTreeMap<String, Option<Vec<f32>>>,
-}
-
-impl ModuleVisitor for Collect<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let gradient = param.val().grad(self.gradients).map(values);
-        self.found.insert(self.path.name(), gradient);
-    }
-}
-
-fn gradients(network: &BackboneNetwork, loss: &Tensor<1>) -> BTreeMap<String, Option<Vec<f32>>> {
-    let gradients = loss.backward();
-    let mut collect = Collect {
-        gradients: &gradients,
-        path: ParameterPath::default(),
-        found: BTreeMap::new(),
-    };
-    network.visit(&mut collect);
-    collect.found
-}
+use crate::fixture::{STACKS, Tensors, Texts, expected, pooled, stack};
+use crate::tensors::{gradients, values};
 
 /// The reference's name of a parameter.
 fn stored(name: &str) -> String {

@@ -4,5 +4,8 @@
 mod directory;
 mod fixture;
 mod gradients;
+mod output_layer;
 mod states;
+#[path = "../tensors/mod.rs"]
+mod tensors;
 mod texts;

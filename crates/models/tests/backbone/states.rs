@@ -1,12 +1,12 @@
 //! Pooled states of LLMs and stacks.
 
 use burn::tensor::Device;
+use fixtures::assert_close;
 use models::NamedLinears;
 use models::{EncodedText, Pooling, Precision, TextInput, WeightForm};
 
-use crate::fixture::{
-    STACKS, Tensors, Texts, assert_close, encoded, llm, pooled, stack, stack_pooling, values,
-};
+use crate::fixture::{STACKS, Tensors, Texts, encoded, llm, pooled, stack, stack_pooling};
+use crate::tensors::values;
 
 #[test]
 fn pooled_states_are_those_of_the_reference() {

@@ -8,9 +8,10 @@ use models::export::{GgufNumbers, StoredFormat, save_gguf, save_huggingface, sav
 use serde_json::Value;
 
 use crate::Beside::{Adapter, Gguf, OlderConfig};
-use crate::fixture::{Fixture, config, reference, values};
+use crate::fixture::{Fixture, config, reference};
 use crate::forward::continue_greedily;
 use crate::gradients::{check, gradients};
+use crate::tensors::values;
 use crate::{all, with};
 
 #[test]

@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use burn::Tensor;
 use burn::tensor::Device;
+use fixtures::assert_close;
 use kernels::{IGNORE, Segments, linear_cross_entropy};
 use models::Network;
 use models::checkpoint::Checkpoint;
 use models::decoders::Config;
 use models::huggingface::SafetensorsCheckpoint;
 use serde::Deserialize;
+
+use crate::tensors::values;
 
 #[derive(Deserialize)]
 pub struct Expected {
@@ -129,23 +132,4 @@ pub fn reference(name: &str) -> PathBuf {
 
 pub fn config(path: &Path) -> Config {
     Config::from_json(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
-}
-
-/// Largest difference, relative to the largest expected value.
-pub fn difference(found: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(found.len(), expected.len());
-    let largest = |values: &mut dyn Iterator<Item = f32>| values.map(f32::abs).fold(0.0, f32::max);
-    let scale = largest(&mut expected.iter().copied()).max(1e-3);
-    largest(&mut found.iter().zip(expected).map(|(a, b)| a - b)) / scale
-}
-
-pub fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
-    // NaN is no number that max keeps, so it is looked for first.
-    assert!(found.iter().all(|value| value.is_finite()), "{what}");
-    let off = difference(found, expected);
-    assert!(off < tolerance, "{what} off by {off}");
 }

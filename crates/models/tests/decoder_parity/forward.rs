@@ -1,13 +1,15 @@
 //! Forward passes: whole, in parts through the cache, and sharing beginnings.
 
 use burn::tensor::Device;
+use fixtures::assert_close;
 use kernels::{Precision, Segments};
 use models::NamedLinears;
 use models::Network;
 use models::layers::Attention;
 
 use crate::all;
-use crate::fixture::{Fixture, assert_close, values};
+use crate::fixture::Fixture;
+use crate::tensors::values;
 
 #[test]
 fn hidden_states_and_logits() {

@@ -2,48 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use burn::Tensor;
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Gradients};
+use burn::tensor::Device;
+use fixtures::assert_close;
 use models::NamedLinears;
-use models::{LoraConfig, Network, ParameterPath};
+use models::{LoraConfig, Network};
 
 use crate::Beside::Adapter;
-use crate::fixture::{Fixture, assert_close, values};
+use crate::fixture::Fixture;
+use crate::tensors;
 use crate::{all, with};
-
-/// Gradients of all parameters by the name of their tensor.
-struct Collect<'a> {
-    gradients: &'a Gradients,
-    path: ParameterPath,
-    found: BTreeMap<String, Option<Vec<f32>>>,
-}
-
-impl ModuleVisitor for Collect<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let gradient = param.val().grad(self.gradients).map(values);
-        self.found.insert(self.path.name(), gradient);
-    }
-}
 
 /// Gradients of the fixture's loss; `None` for a parameter that has none.
 pub fn gradients(fixture: &Fixture) -> BTreeMap<String, Option<Vec<f32>>> {
-    let gradients = fixture.loss().0.backward();
-    let mut collect = Collect {
-        gradients: &gradients,
-        path: ParameterPath::default(),
-        found: BTreeMap::new(),
-    };
-    fixture.network.visit(&mut collect);
-    collect.found
+    tensors::gradients(&fixture.network, &fixture.loss().0)
 }
 
 /// Checks `gradient`, which is that of `parameter`, against the one that Transformers calls `stored`.

@@ -6,6 +6,8 @@ mod files;
 mod fixture;
 mod forward;
 mod gradients;
+#[path = "../tensors/mod.rs"]
+mod tensors;
 
 /// What there is beside a fixture's directory.
 #[derive(Debug, PartialEq)]

@@ -10,7 +10,8 @@ use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
 use crate::all;
-use crate::fixture::{Fixture, folder, values};
+use crate::fixture::{Fixture, folder};
+use crate::tensors::values;
 
 fn load(folder: &Path) -> Result<EncoderModel, LoadError> {
     EncoderModel::load_as(folder, &Device::flex(), WeightForm::Parameters)

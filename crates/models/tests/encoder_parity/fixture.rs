@@ -138,18 +138,3 @@ fn stored(file: &str) -> SafetensorsCheckpoint {
     let path = reference("encoders").join(file);
     SafetensorsCheckpoint::open_files(&path, std::slice::from_ref(&path)).unwrap()
 }
-
-pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
-}
-
-/// Fails if a number differs by more than `tolerance` of the largest expected one.
-pub fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    // NaN is no number that max keeps, so it is looked for first.
-    assert!(found.iter().all(|value| value.is_finite()), "{what}");
-    let largest = |values: &mut dyn Iterator<Item = f32>| values.map(f32::abs).fold(0.0, f32::max);
-    let scale = largest(&mut expected.iter().copied()).max(1e-3);
-    let off = largest(&mut found.iter().zip(expected).map(|(a, b)| a - b)) / scale;
-    assert!(off < tolerance, "{what} off by {off}");
-}

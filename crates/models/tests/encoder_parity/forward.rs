@@ -1,12 +1,14 @@
 //! Hidden states.
 
 use burn::tensor::Device;
+use fixtures::assert_close;
 use kernels::{Precision, Segments};
 use models::NamedLinears;
 use models::{LoraConfig, WeightForm};
 
 use crate::all;
-use crate::fixture::{Fixture, assert_close, values};
+use crate::fixture::Fixture;
+use crate::tensors::values;
 
 #[test]
 fn hidden_states_of_every_layer() {

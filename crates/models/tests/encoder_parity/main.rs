@@ -7,6 +7,8 @@ mod fixture;
 mod forward;
 mod gradients;
 mod retrieval;
+#[path = "../tensors/mod.rs"]
+mod tensors;
 mod tokenized;
 
 /// All fixtures. A new encoder adds its line here, and to the exporter.

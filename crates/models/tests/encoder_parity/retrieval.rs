@@ -6,7 +6,7 @@ mod with_data {
     use models::encoders::EncoderModel;
     use models::{EncodedText, Pooling, TextInput, WeightForm};
 
-    use crate::fixture::values;
+    use crate::tensors::values;
 
     const SENTENCES: usize = 100;
     const LANGUAGES: [&str; 7] = [

@@ -50,7 +50,7 @@ pub use retrieval::{Retrieval, RetrievalFiles};
 pub const MODEL: &str = "model";
 
 /// Raised whenever a code change affects what is learnt.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const SECTION: &str = "adapt";
 
@@ -100,21 +100,18 @@ pub fn general_adaptation(
     }
     fs::create_dir_all(folder).map_err(ArtefactError::io("create", folder))?;
     let _lock = Lock::whole(folder)?;
-    let prepared = prepare(encoder, llm, settings, text, config, folder, progress)?;
-    let Prepared {
-        recipe,
-        network,
-        mut warnings,
-    } = prepared;
-
-    let (network, state) = train(
-        &recipe,
-        network,
-        &config.settings(),
-        provenance.clone(),
-        folder,
-        progress,
-    )?;
+    // States that are kept are multiplied as those that are not.
+    let (network, state, recipe, mut warnings) = training.precision.scope(|| {
+        let Prepared {
+            recipe,
+            network,
+            warnings,
+        } = prepare(encoder, llm, settings, text, config, folder, progress)?;
+        let settings = config.settings();
+        let provenance = provenance.clone();
+        let (network, state) = train(&recipe, network, &settings, provenance, folder, progress)?;
+        Ok::<_, AdaptError>((network, state, recipe, warnings))
+    })?;
 
     let options = SaveOptions {
         card: card(&recipe, text.sources, state.best.as_ref()),

@@ -157,13 +157,3 @@ pub fn expected_gradients(stack: Stack, prefix: &str) -> BTreeMap<String, Vec<f3
     });
     gradients.collect()
 }
-
-/// Checks that all values are within `tolerance` of the expected ones, relative to the largest.
-pub fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    assert!(found.iter().all(|value| value.is_finite()), "{what}");
-    let largest = |values: &mut dyn Iterator<Item = f32>| values.map(f32::abs).fold(0.0, f32::max);
-    let scale = largest(&mut expected.iter().copied()).max(1e-3);
-    let off = largest(&mut found.iter().zip(expected).map(|(a, b)| a - b)) / scale;
-    assert!(off < tolerance, "{what} off by {off}");
-}

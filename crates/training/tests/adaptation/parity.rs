@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use burn::module::Module;
+use fixtures::assert_close;
 use models::BackboneNetwork;
 use training::general_adaptation::{
     AdaptConfig, AdaptationLoss, GeneralAdaptation, LeastSquares, Prepared, ProjectionStart,
@@ -10,9 +11,7 @@ use training::general_adaptation::{
 use training::optimizer::{AdamW, trainable};
 use training::run::{Place, Recipe, Schedule, StepGradients, StepPlan, gradients, train_step};
 
-use crate::fixture::{
-    STACKS, Stack, assert_close, expected, expected_gradients, reference_name, tensors,
-};
+use crate::fixture::{STACKS, Stack, expected, expected_gradients, reference_name, tensors};
 
 /// The recipe and the network of the reference.
 fn prepared(stack: Stack, config: &AdaptConfig) -> (GeneralAdaptation, BackboneNetwork) {

@@ -9,11 +9,12 @@ use artefacts::training::{Metric, TrainSummary};
 use burn::tensor::Device;
 use corpus::progress::{Progress, Silent};
 use corpus::source::plain_text::TextOptions;
-use models::{Backbone, TextInput, WeightForm};
+use models::{Backbone, Precision, TextInput, WeightForm};
 use training::general_adaptation::{
     AdaptConfig, AdaptError, AdaptationLoss, AdaptationText, MODEL, ProjectionStart,
     RetrievalFiles, general_adaptation,
 };
+use training::run::Recipe;
 
 use crate::fixture::{STACKS, Stack, text};
 
@@ -279,4 +280,23 @@ fn too_few_words_for_a_projection_are_refused() {
         error.contains("least-squares") && error.contains("at least 16 words"),
         "{error}"
     );
+}
+
+#[test]
+fn in_bf16_attention_adapters_and_projection_are_multiplied_in_bf16_too() {
+    let mut config = config();
+    config.training.precision = Precision::Bf16;
+    let measure = || {
+        let place = tempfile::tempdir().unwrap();
+        let prepared = STACK.prepare(&config, place.path()).unwrap();
+        let measured = prepared.recipe.held_out(&prepared.network).unwrap();
+        measured.unwrap().loss
+    };
+    let (inside, outside) = (Precision::Bf16.scope(measure), measure());
+    let place = tempfile::tempdir().unwrap();
+    let summary = adapt(&place.path().join("run"), &config, &Silent).unwrap();
+    let found = summary.before.unwrap().loss;
+    let off = |expected: f64| (found - expected).abs() / found;
+    assert!(off(inside) < 1e-6, "{found} instead of {inside}");
+    assert!(off(outside) > 1e-5, "{found} as in f32: {outside}");
 }

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use evaluation::classification::ClassificationResults;
 use evaluation::compare::{self, Compared, Comparison, Contestant};
 use evaluation::results::Results;
 use evaluation::task::SHARE;
@@ -22,6 +23,19 @@ use crate::config_file::{self, ConfigError};
 pub fn run(arguments: &CompareArguments) -> Result<()> {
     if arguments.runs.len() < 2 {
         return Err(ConfigError("name at least two runs to compare".to_owned()).into());
+    }
+    let classifies = |run: &&PathBuf| {
+        run.join("evaluate")
+            .join(ClassificationResults::FILE)
+            .exists()
+    };
+    if let Some(run) = arguments.runs.iter().find(classifies) {
+        return Err(ConfigError(format!(
+            "{}: a run of classifiers; its own report compares systems, and `xldistill grid` puts the \
+             systems of several runs side by side",
+            run.display()
+        ))
+        .into());
     }
     let contestants: Vec<Contestant> = arguments.runs.iter().map(|run| contestant(run)).collect();
     let comparisons = compare::compare(&contestants)?;

@@ -9,10 +9,11 @@ use evaluation::grid::terminal;
 
 use crate::arguments::GridArguments;
 use crate::commands;
-use crate::grid::{Grid, GridFolder, GridRun};
+use crate::grid::{self, Grid, GridFolder, GridRun};
 use crate::run::Run;
-use crate::sdrrl::Config;
+use crate::system::{SystemConfig, SystemName};
 use crate::terminal::Terminal;
+use crate::{classify, mt_llm, sdrrl};
 
 /// Makes the runs that are not finished and prints the tables.
 ///
@@ -20,7 +21,15 @@ use crate::terminal::Terminal;
 /// Anything wrong with the grid or one of its configs, before the first run; at the end, the runs
 /// that failed. One that fails does not keep the others from running.
 pub fn run(arguments: &GridArguments, terminal: &Terminal) -> Result<()> {
-    let grid = Grid::read(&arguments.grid, &arguments.all_overrides())?;
+    match grid::system(&arguments.grid, &arguments.all_overrides())? {
+        SystemName::Sdrrl => of_system::<sdrrl::Config>(arguments, terminal),
+        SystemName::MtLlm => of_system::<mt_llm::Config>(arguments, terminal),
+        SystemName::Classify => of_system::<classify::Config>(arguments, terminal),
+    }
+}
+
+fn of_system<C: SystemConfig>(arguments: &GridArguments, terminal: &Terminal) -> Result<()> {
+    let grid = Grid::<C>::read(&arguments.grid, &arguments.all_overrides())?;
     if arguments.dry_run {
         return show(&grid);
     }
@@ -55,7 +64,7 @@ pub fn run(arguments: &GridArguments, terminal: &Terminal) -> Result<()> {
     }
 }
 
-fn of<'r>(planned: &'r GridRun, terminal: &'r Terminal) -> Run<'r, Config> {
+fn of<'r, C>(planned: &'r GridRun<C>, terminal: &'r Terminal) -> Run<'r, C> {
     Run {
         config: &planned.config,
         shard: Shard::WHOLE,
@@ -63,14 +72,14 @@ fn of<'r>(planned: &'r GridRun, terminal: &'r Terminal) -> Run<'r, Config> {
     }
 }
 
-fn print(folder: &GridFolder<'_>) -> Result<()> {
+fn print<C: SystemConfig>(folder: &GridFolder<'_, C>) -> Result<()> {
     let tables = folder.write_tables()?;
     write!(std::io::stdout().lock(), "{}", terminal(&tables))?;
     Ok(())
 }
 
 /// Prints every run with what it changes in the config.
-fn show(grid: &Grid) -> Result<()> {
+fn show<C>(grid: &Grid<C>) -> Result<()> {
     let mut out = std::io::stdout().lock();
     for run in &grid.runs {
         writeln!(out, "{}\t{}", run.name, run.overrides.join(" "))?;

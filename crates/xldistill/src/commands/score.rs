@@ -13,7 +13,7 @@ use evaluation::metric::tokenizer::{AUTO, Tokenizer, name_for_text};
 use evaluation::metric::{Metric, SegmentStatistics, segment_statistics};
 use evaluation::metric::{bleu::Bleu, chrf::Chrf, ter::Ter};
 use evaluation::score::score_of;
-use evaluation::significance::{Exchanges, Resampling, Ties, paired_bootstrap};
+use evaluation::significance::{Exchanges, Resampled, Resamples, Resampling, Ties};
 use evaluation::task::Sample;
 
 use crate::{
@@ -158,7 +158,8 @@ fn print(metric: &dyn Metric, files: &ScoreFiles) -> Result<()> {
     let tests = files
         .paired
         .as_deref()
-        .map(|kind| Paired::new(kind, &statistics));
+        .zip(statistics.first())
+        .map(|(kind, first)| Paired::new(kind, first, metric));
     let mut lines = Vec::new();
     for (at, own) in statistics.iter().enumerate() {
         let score = score_of(metric, own, references.len(), resampling.as_ref());
@@ -167,7 +168,7 @@ fn print(metric: &dyn Metric, files: &ScoreFiles) -> Result<()> {
             .map(|path| path.display().to_string())
             .unwrap_or_default();
         let p_value = tests.as_ref().filter(|_| at > 0);
-        let p_value = p_value.map(|tests| tests.p_value(&statistics[0], own, metric));
+        let p_value = p_value.map(|tests| tests.p_value(own, metric));
         lines.push((system, score, p_value));
     }
     let mut out = std::io::stdout().lock();
@@ -199,35 +200,34 @@ fn print(metric: &dyn Metric, files: &ScoreFiles) -> Result<()> {
 }
 
 /// A paired test of systems against the first.
-enum Paired {
-    Bootstrap(Resampling),
-    Randomisation(Exchanges),
+enum Paired<'s> {
+    Bootstrap(Resamples, Resampled),
+    Randomisation(Exchanges, &'s SegmentStatistics),
 }
 
-impl Paired {
-    /// The test called `kind`, with sacrebleu's numbers of resamples and trials.
-    fn new(kind: &str, systems: &[SegmentStatistics]) -> Paired {
+impl<'s> Paired<'s> {
+    /// The test called `kind` against `first`, with sacrebleu's numbers of resamples and trials.
+    fn new(kind: &str, first: &'s SegmentStatistics, metric: &dyn Metric) -> Self {
         match kind {
-            "bs" => Paired::Bootstrap(Resampling::default()),
+            "bs" => {
+                let resamples = Resamples::draw(first.len(), &Resampling::default());
+                let resampled = Resampled::new(first, &metric.aggregate(), &resamples);
+                Paired::Bootstrap(resamples, resampled)
+            }
             _ => {
-                let segments = systems.first().map_or(0, SegmentStatistics::len);
-                Paired::Randomisation(Exchanges::draw(segments, &Resampling::TRIALS))
+                let exchanges = Exchanges::draw(first.len(), &Resampling::TRIALS);
+                Paired::Randomisation(exchanges, first)
             }
         }
     }
 
-    fn p_value(
-        &self,
-        first: &SegmentStatistics,
-        second: &SegmentStatistics,
-        metric: &dyn Metric,
-    ) -> f64 {
+    fn p_value(&self, second: &SegmentStatistics, metric: &dyn Metric) -> f64 {
         let aggregate = metric.aggregate();
         let test = match self {
-            Paired::Bootstrap(resampling) => {
-                paired_bootstrap(first, second, &aggregate, resampling)
+            Paired::Bootstrap(resamples, first) => {
+                first.test(&Resampled::new(second, &aggregate, resamples))
             }
-            Paired::Randomisation(exchanges) => {
+            Paired::Randomisation(exchanges, first) => {
                 exchanges.test(first, second, &aggregate, Ties::Ignored)
             }
         };

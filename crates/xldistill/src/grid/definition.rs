@@ -8,8 +8,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::config_file::{self, ConfigError};
-use crate::sdrrl::Config;
-use crate::system::SystemConfig;
+use crate::system::{SystemConfig, SystemName};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -64,22 +63,22 @@ struct Keys {
     set: Table,
 }
 
-/// The runs of a grid.
+/// The runs of a grid, all of one system.
 #[derive(Debug)]
-pub struct Grid {
+pub struct Grid<C> {
     /// The file.
     pub path: PathBuf,
     /// The folder.
     pub output: PathBuf,
     /// The runs, in the order in which they are made.
-    pub runs: Vec<GridRun>,
+    pub runs: Vec<GridRun<C>>,
     /// What the methods are to each other.
     pub roles: Roles,
 }
 
 /// A run of a grid.
 #[derive(Debug)]
-pub struct GridRun {
+pub struct GridRun<C> {
     /// Name of its folder.
     pub name: String,
     /// Row of its scores.
@@ -89,24 +88,34 @@ pub struct GridRun {
     /// What it changes in the config.
     pub overrides: Vec<String>,
     /// Its config.
-    pub config: Config,
+    pub config: C,
+}
+
+/// The system of the grid in the file `path`: that of its config.
+///
+/// # Errors
+/// Unreadable and malformed files, and unknown systems.
+pub fn system(path: &Path, overrides: &[String]) -> Result<SystemName> {
+    let (file, _): (GridFile, _) = config_file::read(path, &[])?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    SystemName::of(&folder.join(file.config), overrides)
 }
 
 /// A value of an axis: its name, and overrides.
 type Point = (String, Vec<String>);
 
-impl Grid {
+impl<C: SystemConfig> Grid<C> {
     /// Reads the grid in the file `path`; `overrides` hold for every run.
     ///
     /// # Errors
     /// A malformed file, names that are missing or occur twice, and invalid configs.
-    pub fn read(path: &Path, overrides: &[String]) -> Result<Grid> {
+    pub fn read(path: &Path, overrides: &[String]) -> Result<Self> {
         let (file, _): (GridFile, _) = config_file::read(path, &[])?;
         let wrong = |message: String| ConfigError(format!("{}: {message}", path.display()));
         let folder = path.parent().unwrap_or(Path::new(""));
         let output = std::path::absolute(folder.join(&file.output))
             .map_err(|error| wrong(format!("output: {error}")))?;
-        let methods = methods(&file).map_err(wrong)?;
+        let methods = methods(&file, C::SYSTEM).map_err(wrong)?;
         let languages = points("languages", &file.languages, Some("targets")).map_err(wrong)?;
         let models = points("models", &file.models, None).map_err(wrong)?;
         let seeds: Vec<Point> = file
@@ -142,7 +151,7 @@ impl Grid {
                 }
             }
         }
-        Ok(Grid {
+        Ok(Self {
             path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             output,
             runs,
@@ -152,26 +161,35 @@ impl Grid {
 }
 
 /// The config of a run in the folder of the grid. Without a store of its own it uses the grid's.
-fn run_config(path: &Path, output: &Path, name: &str, overrides: &[String]) -> Result<Config> {
+fn run_config<C: SystemConfig>(
+    path: &Path,
+    output: &Path,
+    name: &str,
+    overrides: &[String],
+) -> Result<C> {
     let mut overrides = overrides.to_vec();
     let place = |key: &str, path: PathBuf| format!("{key}={}", quoted(&path.to_string_lossy()));
     overrides.push(place("output", output.join("runs").join(name)));
-    let config = Config::read(path, &overrides)?;
-    if config.store.is_some() {
+    let config = C::read(path, &overrides)?;
+    if config.store().is_some() {
         return Ok(config);
     }
     overrides.push(place("store", output.join("store")));
-    Config::read(path, &overrides)
+    C::read(path, &overrides)
 }
 
-/// The rows of the tables: methods, then variants.
-fn methods(file: &GridFile) -> std::result::Result<Vec<Point>, String> {
+/// The rows of the tables: methods, then variants. A grid of classifiers, whose rows are systems, may
+/// have none and vary only in its seeds.
+fn methods(file: &GridFile, system: SystemName) -> std::result::Result<Vec<Point>, String> {
     let named = file.methods.iter().map(|name| {
         let method = format!("method={}", quoted(name));
         (name.clone(), vec![method])
     });
     let mut all: Vec<Point> = named.collect();
     all.extend(points("variants", &file.variants, None)?);
+    if all.is_empty() && system != SystemName::Sdrrl {
+        all.push((system.name().to_owned(), Vec::new()));
+    }
     if all.is_empty() {
         return Err("name at least one of `methods` or [[variants]]".to_owned());
     }

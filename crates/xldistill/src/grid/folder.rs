@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use artefacts::{ArtefactError, Lock};
+use evaluation::classification::ClassificationResults;
 use evaluation::grid::{self, Entry, GridTable, UNTRAINED};
 use evaluation::results::Results;
 use serde::{Deserialize, Serialize};
 
 use super::definition::{Grid, GridRun};
+use crate::system::SystemConfig;
 
 /// A grid's folder, locked while the grid runs.
-pub struct GridFolder<'g> {
-    grid: &'g Grid,
+pub struct GridFolder<'g, C> {
+    grid: &'g Grid<C>,
     record: Record,
     _lock: Lock,
 }
@@ -49,12 +51,12 @@ enum RunState {
 /// Name of the record.
 const FILE: &str = "grid.json";
 
-impl<'g> GridFolder<'g> {
+impl<'g, C: SystemConfig> GridFolder<'g, C> {
     /// Opens the folder of `grid`.
     ///
     /// # Errors
     /// A folder that belongs to another grid, or that another process works in.
-    pub fn open(grid: &'g Grid) -> Result<GridFolder<'g>> {
+    pub fn open(grid: &'g Grid<C>) -> Result<Self> {
         let folder = &grid.output;
         std::fs::create_dir_all(folder).map_err(ArtefactError::io("create", folder))?;
         let lock = Lock::whole(folder)?;
@@ -75,7 +77,7 @@ impl<'g> GridFolder<'g> {
         }
         let runs = grid.runs.iter().map(|run| RunRecord {
             name: run.name.clone(),
-            folder: run.config.output.to_path_buf(),
+            folder: run.config.output().to_path_buf(),
             overrides: run.overrides.clone(),
             state: RunState::ToDo,
             error: None,
@@ -135,9 +137,9 @@ impl<'g> GridFolder<'g> {
     }
 }
 
-/// The evaluations of the runs: of the trained models, and of each untrained model once per choice
-/// of target languages.
-fn entries(grid: &Grid) -> Vec<Entry> {
+/// The evaluations of the runs: of the trained models, of each untrained model once per choice of
+/// target languages, and of classifiers.
+fn entries<C: SystemConfig>(grid: &Grid<C>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for run in &grid.runs {
         let untrained = entry(run, UNTRAINED, "evaluate/before");
@@ -149,24 +151,24 @@ fn entries(grid: &Grid) -> Vec<Entry> {
         if is_evaluated(&untrained.folder) && !entries.iter().any(known) {
             entries.push(untrained);
         }
-        let trained = entry(run, &run.method, "evaluate/after");
-        if is_evaluated(&trained.folder) {
-            entries.push(trained);
-        }
+        let trained = ["evaluate/after", "evaluate"].map(|which| entry(run, &run.method, which));
+        let trained = trained.into_iter();
+        entries.extend(trained.filter(|trained| is_evaluated(&trained.folder)));
     }
     entries
 }
 
-fn entry(run: &GridRun, method: &str, which: &str) -> Entry {
+fn entry<C: SystemConfig>(run: &GridRun<C>, method: &str, which: &str) -> Entry {
     Entry {
         method: method.to_owned(),
         model: run.model.clone(),
-        targets: run.config.targets.clone(),
-        folder: run.config.output.join(which),
+        targets: run.config.targets().to_vec(),
+        folder: run.config.output().join(which),
     }
 }
 
 /// Whether there are complete results in `folder`.
 fn is_evaluated(folder: &Path) -> bool {
     Results::read(folder).is_some_and(|results| results.xldistill.complete)
+        || ClassificationResults::read(folder).is_some_and(|results| results.complete)
 }

@@ -164,6 +164,10 @@ impl SystemConfig for Config {
         self.store.as_deref()
     }
 
+    fn targets(&self) -> &[Language] {
+        &self.targets
+    }
+
     fn report(&self) -> &ReportConfig {
         &self.report
     }

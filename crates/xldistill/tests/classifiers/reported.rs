@@ -124,7 +124,9 @@ fn the_terminal_shows_a_line_for_each_language() {
         5,
         "four systems and chance: {portuguese}"
     );
-    assert!(line("mean of the others").is_some(), "{text}");
+    for start in ["mean of the others", "95 % interval", "MT-LLM minus it"] {
+        assert!(line(start).is_some(), "{start}: {text}");
+    }
     assert!(
         line("distill").is_some_and(|line| line.contains("steps")),
         "{text}"

@@ -1,6 +1,7 @@
 //! Whole runs of MT-LLM and of classifiers alone on tiny random models: every stage, resumption after
 //! a kill, wrong configs, and predictions of the result. Needs no model that is not in `reference/`.
 
+mod grid;
 mod predictions;
 mod refusals;
 mod resuming;

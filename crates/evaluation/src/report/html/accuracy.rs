@@ -9,6 +9,7 @@ use crate::report::classification::{Board, comparison, score};
 use crate::report::scores::{LEVEL, Verdict};
 use crate::report::titles;
 use crate::results::MeasuredScore;
+use crate::significance::Confidence;
 use crate::task::SHARE;
 
 /// Number of languages shown at once; the others unfold.
@@ -236,7 +237,10 @@ fn difference(set: &SetResult, system: &SystemRecord, measure: &str) -> Markup {
 
 fn table(board: &Board<'_>, measure: &str) -> Markup {
     html! {
-        p.small { "In brackets the 95 % interval; below, the first system minus this one." }
+        p.small {
+            "In brackets the 95 % interval; below, the first system minus this one. The mean's intervals "
+            "are over rows, and rows with the same id in several languages are drawn together."
+        }
         div.scroll { table.numbers {
             thead { tr {
                 th { "Language" } th.num { "Rows" }
@@ -249,9 +253,7 @@ fn table(board: &Board<'_>, measure: &str) -> Markup {
                     tr.mean {
                         th scope="row" { "Mean" @if board.of_source > 0 { " of the other languages" } }
                         td {}
-                        @for system in &board.systems {
-                            td.num { (board.mean(&system.name, measure).map_or("–".to_owned(), |mean| titles::score(mean, SHARE))) }
-                        }
+                        @for system in &board.systems { td.num { (mean(board, system, measure)) } }
                         td {}
                     }
                 }
@@ -260,12 +262,43 @@ fn table(board: &Board<'_>, measure: &str) -> Markup {
     }
 }
 
+/// The mean over the other languages, and the first system's minus it.
+fn mean(board: &Board<'_>, system: &SystemRecord, measure: &str) -> Markup {
+    let Some(score) = board.mean(&system.name, measure) else {
+        return html! { "–" };
+    };
+    html! {
+        (points(score))
+        @if let Some(mean) = board.language_mean(&system.name, measure) {
+            " " (bracketed(&mean.confidence))
+            @if let Some(lead) = mean.lead {
+                @let class = match lead.is_significant() {
+                    true if lead.difference > 0.0 => "better",
+                    true => "worse",
+                    false => "neutral",
+                };
+                div { span class={ "change " (class) } {
+                    (titles::difference(lead.difference, SHARE)) " "
+                    span.small { "[" (titles::difference_interval(&lead.confidence)) "]" }
+                } }
+            }
+        }
+    }
+}
+
+fn points(value: f64) -> String {
+    format!("{:.1}", 100.0 * value)
+}
+
+fn bracketed(interval: &Confidence) -> Markup {
+    html! { span.small { "[" (points(interval.low)) "–" (points(interval.high)) "]" } }
+}
+
 fn numbers(board: &Board<'_>, set: &SetResult, measure: &str) -> Markup {
     let chance = match measure {
         ACCURACY => set.chance.majority,
         _ => set.chance.majority_f1,
     };
-    let points = |value: f64| format!("{:.1}", 100.0 * value);
     html! {
         tr {
             th scope="row" { (set.language.name) " " span.small { (set.language.code) } }
@@ -273,8 +306,7 @@ fn numbers(board: &Board<'_>, set: &SetResult, measure: &str) -> Markup {
             @for system in &board.systems {
                 td.num {
                     @if let Some(measured) = score(set, &system.name, measure) {
-                        (points(measured.score)) " "
-                        span.small { "[" (points(measured.confidence.low)) "–" (points(measured.confidence.high)) "]" }
+                        (points(measured.score)) " " (bracketed(&measured.confidence))
                         div { (difference(set, system, measure)) }
                     } @else { "–" }
                 }

@@ -126,24 +126,31 @@ fn board_tiles(board: &Board<'_>) -> Markup {
             let other = board
                 .reference()
                 .and_then(|other| board.mean(&other.name, ACCURACY));
-            (named, board.mean(&main.name, ACCURACY), other)
+            let lead = board.reference().and_then(|other| {
+                let mean = board.language_mean(&other.name, ACCURACY)?;
+                Some(titles::difference_interval(&mean.lead?.confidence))
+            });
+            (named, board.mean(&main.name, ACCURACY), other, lead)
         }),
         source.map(|set| {
             let label = format!("{} accuracy in {}", board.title, set.language.name);
             let other = board.reference().and_then(|other| of_set(set, &other.name));
-            (label, of_set(set, &main.name), other)
+            (label, of_set(set, &main.name), other, None)
         }),
     ];
     let shown =
         |value: Option<f64>| value.map_or("–".to_owned(), |value| titles::score(value, SHARE));
     html! {
-        @for (label, own, other) in tiles.into_iter().flatten() {
+        @for (label, own, other, interval) in tiles.into_iter().flatten() {
             div.tile {
                 p.label { (label) }
                 p.value { (shown(own)) }
                 @if let (Some(own), Some(other), Some(reference)) = (own, other, board.reference()) {
                     p.was { (reference.title) " " (shown(Some(other))) }
-                    p { span.change.neutral { (titles::difference(own - other, SHARE)) } }
+                    p {
+                        span.change.neutral { (titles::difference(own - other, SHARE)) }
+                        @if let Some(interval) = interval { " " span.small { "(95 %: " (interval) ")" } }
+                    }
                 }
             }
         }

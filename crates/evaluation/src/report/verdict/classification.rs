@@ -4,10 +4,11 @@
 //!    paired test on the same rows says so.
 //! 2. A language in which the interval of its accuracy includes that of always saying the most
 //!    frequent label has not been learnt.
-//! 3. Better than the first of the others (for MT-LLM the encoder alone) is what the method is for.
+//! 3. If no single language differs, the interval of the mean over languages decides.
+//! 4. Better than the first of the others (for MT-LLM the encoder alone) is what the method is for.
 
 use super::{Finding, Outcome, RunVerdict, listed};
-use crate::classification::{ACCURACY, LLM_ZERO_SHOT, SystemRecord};
+use crate::classification::{ACCURACY, LLM_ZERO_SHOT, Lead, SystemRecord};
 use crate::report::classification::{Board, comparison, score};
 use crate::report::scores::Verdict;
 use crate::report::titles;
@@ -34,6 +35,23 @@ pub(super) fn verdict(boards: &[Board<'_>]) -> Option<RunVerdict> {
                     named(languages, board.sets.len())
                 ),
             };
+            if ahead.is_empty()
+                && behind.is_empty()
+                && let Some(lead) = lead(board, system).filter(Lead::is_significant)
+            {
+                let (word, found) = match lead.difference > 0.0 {
+                    true => ("better", &mut better),
+                    false => ("worse", &mut worse),
+                };
+                found.push(Finding {
+                    task: board.title.clone(),
+                    measure: ACCURACY.to_owned(),
+                    text: format!(
+                        "{}: {word} than {} on average, in no single language significantly{difference}",
+                        board.title, system.title
+                    ),
+                });
+            }
             if !ahead.is_empty() {
                 better.push(than("better", &ahead));
             }
@@ -118,10 +136,10 @@ fn at_chance(board: &Board<'_>, main: &SystemRecord) -> Vec<String> {
     sets.map(|set| set.language.name.clone()).collect()
 }
 
-fn mean_difference(board: &Board<'_>, main: &SystemRecord, other: &SystemRecord) -> String {
+fn mean_difference(board: &Board<'_>, main: &SystemRecord, system: &SystemRecord) -> String {
     let means = (
         board.mean(&main.name, ACCURACY),
-        board.mean(&other.name, ACCURACY),
+        board.mean(&system.name, ACCURACY),
     );
     match means {
         (Some(own), Some(other)) if board.transfer().len() > 1 => {
@@ -130,13 +148,23 @@ fn mean_difference(board: &Board<'_>, main: &SystemRecord, other: &SystemRecord)
             } else {
                 "all"
             };
+            let interval = lead(board, system).map(|lead| {
+                let interval = titles::difference_interval(&lead.confidence);
+                format!(", 95 %: {interval}")
+            });
             format!(
-                " (mean over {of} languages {})",
-                titles::difference(own - other, SHARE)
+                " (mean over {of} languages {}{})",
+                titles::difference(own - other, SHARE),
+                interval.unwrap_or_default()
             )
         }
         _ => String::new(),
     }
+}
+
+/// The first system's mean over the other languages minus that of `system`.
+fn lead(board: &Board<'_>, system: &SystemRecord) -> Option<Lead> {
+    board.language_mean(&system.name, ACCURACY)?.lead
 }
 
 /// Accuracy in the language of training minus the mean over the others.

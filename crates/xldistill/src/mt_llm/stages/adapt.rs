@@ -83,7 +83,7 @@ impl Stage<Config> for Adapt {
             }
             let device = device.open()?;
             let encoder = run.encoder(&device, WeightForm::Packed(adapt.training.precision))?;
-            let llm = LanguageModel::load_as(run.llm(), &device, adapt.training.weight_form())?;
+            let llm = LanguageModel::load_states(run.llm(), &device, adapt.training.weight_form())?;
             let (options, retrieval) = (text.options(), run.retrieval());
             let text = AdaptationText {
                 sources: &text.files,
@@ -152,7 +152,7 @@ fn provenance(run: &Run<'_, Config>) -> Result<Provenance> {
     };
     Ok(Provenance {
         stage: NAME.to_owned(),
-        version: 1,
+        version: 2,
         parameters,
         engines: Vec::new(),
         inputs,

@@ -120,7 +120,7 @@ fn student(run: &Run<'_, Config>, device: &Device) -> Result<Start> {
     }
     let plain = run.config.device.open()?;
     let encoder = run.encoder(&plain, WeightForm::Packed(distill.training.precision))?;
-    let llm = LanguageModel::load_as(run.llm(), device, WeightForm::Parameters)?;
+    let llm = LanguageModel::load_states(run.llm(), device, WeightForm::Parameters)?;
     let stack = Backbone::of_stack(encoder, llm, *reading, adapt.layer_mix, *seed);
     Ok(Start::fresh(stack))
 }
