@@ -1,6 +1,6 @@
 """Runs xldistill and its peers in turn on the same work, and prints medians and ratios.
 
-usage: compare.py --gguf FILE.gguf [--transfer-set FILE.jsonl] [--llama-cpp FOLDER] [--ctranslate2 FOLDER [--sentences 128]]
+usage: compare.py --gguf FILE.gguf [--transfer-set FILE.jsonl] [--llama-cpp FOLDER] [--llama-gguf FILE.gguf ...] [--ctranslate2 FOLDER [--sentences 128]]
        [--repeat 3] [--only TEXT] [--output results.json]
 Needs a Python with torch and transformers; the Rust examples are built first.
 """
@@ -21,6 +21,8 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--gguf", type=pathlib.Path, required=True)
 parser.add_argument("--transfer-set", type=pathlib.Path, help="transfer set of a run: mix/part-00000-of-00001.jsonl")
 parser.add_argument("--llama-cpp", type=pathlib.Path, help="folder where `npm install node-llama-cpp` was run")
+parser.add_argument("--llama-gguf", type=pathlib.Path, nargs="+", default=[],
+                    help="files for llama.cpp as llama-cpp-python built it for this processor, e.g. of other types")
 parser.add_argument("--ctranslate2", type=pathlib.Path, help="folder for a CTranslate2 model in NLLB's shape; also measures translation")
 parser.add_argument("--sentences", type=int, default=128, help="number of sentences to translate")
 parser.add_argument("--repeat", type=int, default=3)
@@ -57,10 +59,12 @@ def peer_generate(dtype, batch):
 
 
 def peer_llama_cpp(batch):
-    """llama.cpp on the same file, with its weights as they are."""
+    """llama.cpp with the weights as they are: prebuilt on the same file, and natively built on others."""
+    native = {f"llama.cpp, native, {file.name}": [sys.executable, str(here / "peers" / "generate_llama_cpp.py"), str(file.resolve()), str(batch)]
+              for file in options.llama_gguf}
     if not options.llama_cpp:
-        return {}
-    return {"llama.cpp": ["env", "-C", str(options.llama_cpp.resolve()), "node", str(here / "peers" / "generate_llama_cpp.mjs"), gguf, str(batch)]}
+        return native
+    return native | {"llama.cpp": ["env", "-C", str(options.llama_cpp.resolve()), "node", str(here / "peers" / "generate_llama_cpp.mjs"), gguf, str(batch)]}
 
 
 works = {

@@ -16,7 +16,7 @@ use crate::stage::{Inputs, Outcome, Partial, Rejection, RowStage, StageError};
 /// A row whose answer is `empty`, `cut_off` by the token budget or `looping`, or whose question is
 /// `too_long` or was refused (`failed`, `filtered`), is kept without ŷ.
 pub struct AnswerStage<'a> {
-    answerer: &'a dyn Answerer,
+    answerer: Option<&'a dyn Answerer>,
     rows_at_once: usize,
     left_out: BTreeMap<&'static str, u64>,
 }
@@ -26,8 +26,17 @@ impl<'a> AnswerStage<'a> {
     /// at most; a few times what it answers in one batch is a good number.
     pub fn new(answerer: &'a dyn Answerer, rows_at_once: usize) -> Self {
         Self {
-            answerer,
+            answerer: Some(answerer),
             rows_at_once,
+            left_out: BTreeMap::new(),
+        }
+    }
+
+    /// Answers nothing: every row goes on with its given answer alone.
+    pub fn without_answers() -> Self {
+        Self {
+            answerer: None,
+            rows_at_once: 1024,
             left_out: BTreeMap::new(),
         }
     }
@@ -56,7 +65,7 @@ impl RowStage for AnswerStage<'_> {
     }
 
     fn engines(&self) -> Vec<EngineIdentity> {
-        vec![self.answerer.identity()]
+        self.answerer.map(Answerer::identity).into_iter().collect()
     }
 
     fn details(&self, _: &Inputs<'_, Instruction>) -> Result<Value, StageError> {
@@ -76,8 +85,15 @@ impl RowStage for AnswerStage<'_> {
 
     /// Answers may be paid for, so those before a failure are kept.
     fn process_partly(&self, rows: &[Instruction]) -> Partial<Answered> {
+        let Some(answerer) = self.answerer else {
+            let unanswered = rows.iter().map(|row| without_answer(row, Vec::new()));
+            return Partial {
+                outcomes: unanswered.map(Some).collect(),
+                stopped: None,
+            };
+        };
         let questions = rows.iter().map(|row| Request::question(&row.question));
-        let Attempts { results, stopped } = self.answerer.attempt(&questions.collect::<Vec<_>>());
+        let Attempts { results, stopped } = answerer.attempt(&questions.collect::<Vec<_>>());
         // A short list of answers must not pass for a short list of rows.
         if results.len() != rows.len() {
             let (rows, outcomes) = (rows.len(), results.len());
@@ -90,7 +106,9 @@ impl RowStage for AnswerStage<'_> {
         let outcomes = rows.iter().zip(results).map(|(row, result)| {
             Some(match result? {
                 Ok(answer) => outcome(row, answer),
-                Err(failure) => without_answer(row, Rejection::new("generated", "failed", failure)),
+                Err(failure) => {
+                    without_answer(row, vec![Rejection::new("generated", "failed", failure)])
+                }
             })
         });
         Partial {
@@ -100,12 +118,12 @@ impl RowStage for AnswerStage<'_> {
     }
 }
 
-fn without_answer(instruction: &Instruction, rejection: Rejection) -> Outcome<Answered> {
+fn without_answer(instruction: &Instruction, rejections: Vec<Rejection>) -> Outcome<Answered> {
     let row = Answered {
         instruction: instruction.clone(),
         generated: None,
     };
-    Outcome::kept_without(row, vec![rejection])
+    Outcome::kept_without(row, rejections)
 }
 
 fn outcome(instruction: &Instruction, answer: Answer) -> Outcome<Answered> {
@@ -121,7 +139,8 @@ fn outcome(instruction: &Instruction, answer: Answer) -> Outcome<Answered> {
             } else {
                 format!("{why}: {text}")
             };
-            without_answer(instruction, Rejection::new("generated", reason, detail))
+            let rejection = Rejection::new("generated", reason, detail);
+            without_answer(instruction, vec![rejection])
         }
     }
 }
@@ -248,5 +267,23 @@ mod tests {
             rejected.contains(r#"says \"so it goes\" 20 times"#),
             "{rejected}"
         );
+    }
+
+    #[test]
+    fn rows_go_on_with_the_given_answer_if_no_other_is_wanted() {
+        let rows = ["hello", "bye"].map(|question| Instruction {
+            id: question.into(),
+            question: question.into(),
+            answer: "given".into(),
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let (stage, inputs) = (AnswerStage::without_answers(), Inputs::rows(&rows));
+        let options = StageOptions::default();
+        let manifest = run(&stage, &inputs, folder.path(), &options, &Silent).unwrap();
+        assert!(manifest.results.counts.rejections.is_empty());
+        let answered = Inputs::<Answered>::stage(folder.path()).unwrap();
+        let answered: Vec<Answered> = answered.iter().unwrap().map(Result::unwrap).collect();
+        assert!(answered.iter().all(|row| row.generated.is_none()));
+        assert!(answered.iter().map(|row| &row.instruction).eq(&rows));
     }
 }

@@ -315,10 +315,10 @@ mod with_data {
     #[ignore = "needs the public data sets: make test-data"]
     fn published_files_are_read() {
         let japanese = Language::parse("jpn_Jpan").expect("a language");
-        let load = |name: &str, languages: Vec<Language>| {
+        let load_from = |name: &str, path, languages: Vec<Language>| {
             let config = BenchmarkConfig {
                 languages,
-                ..BenchmarkConfig::new(name, fixtures::data(name))
+                ..BenchmarkConfig::new(name, path)
             };
             let material = EvaluationMaterial::load(&paths(config)).expect("the files load");
             assert!(material.skipped.is_empty(), "{:?}", material.skipped);
@@ -327,11 +327,21 @@ mod with_data {
                 .map(|task| (task.name(), task.len()))
                 .collect::<Vec<_>>()
         };
+        let load = |name: &str, languages| load_from(name, fixtures::data(name), languages);
         let named = |name: &str, count| (name.to_owned(), count);
         let mkqa = load("mkqa", vec![Language::ENGLISH, japanese]);
         assert_eq!(mkqa, [named("mkqa_en", 1758), named("mkqa_ja", 1758)]);
         let flores = load("flores", vec![japanese]);
         let [forth, back] = ["flores_eng_Latn-jpn_Jpan", "flores_jpn_Jpan-eng_Latn"];
         assert_eq!(flores, [named(forth, 1012), named(back, 1012)]);
+        let german = Language::parse("deu_Latn").expect("a language");
+        let belebele = load("belebele", vec![Language::ENGLISH, german]);
+        let [english, german_name] = ["belebele_eng_Latn", "belebele_deu_Latn"];
+        assert_eq!(belebele, [named(english, 900), named(german_name, 900)]);
+        let codes = ["bg", "de", "en", "es", "fr", "th", "vi"];
+        let languages = codes.map(|code| Language::parse(code).expect("a language"));
+        let dev = fixtures::data("xnli").join("dev-{iso}.tsv");
+        let xnli = load_from("xnli", dev, languages.to_vec());
+        assert_eq!(xnli, codes.map(|code| named(&format!("xnli_{code}"), 2490)));
     }
 }

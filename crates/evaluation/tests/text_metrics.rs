@@ -142,6 +142,39 @@ fn words_of_summaries_are_xl_sums() {
 }
 
 #[test]
+fn short_answers_agree_as_in_mkqas_script() {
+    #[derive(Deserialize)]
+    struct Row {
+        language: String,
+        prediction: String,
+        answers: Vec<String>,
+        f1: f64,
+        exact_match: f64,
+    }
+    let path = fixtures::reference("metrics").join("mkqa.json");
+    let text = std::fs::read_to_string(path).expect("the fixture is there");
+    let rows: Vec<Row> = serde_json::from_str(&text).expect("as the exporter writes it");
+    for row in &rows {
+        let language = match row.language.as_str() {
+            "zh_cn" => "zho_Hans",
+            "zh_tw" => "zho_Hant",
+            "zh_hk" => "yue_Hant",
+            code => code,
+        };
+        let language = Language::parse(language).expect("a language");
+        let answers: Vec<&str> = row.answers.iter().map(String::as_str).collect();
+        for (agreement, expected) in [(Agreement::F1, row.f1), (Agreement::Exact, row.exact_match)]
+        {
+            let metric = QuestionAnswering::new(agreement, language);
+            let ours = metric.statistics(&row.prediction, &answers)[0];
+            let what = format!("{agreement:?} of {:?} in {}", row.prediction, row.language);
+            close(ours, expected, &what);
+        }
+    }
+    assert!(rows.len() > 60);
+}
+
+#[test]
 fn short_answers_agree_by_mkqas_rules() {
     let score = |language: &str, answer: &str, correct: &[&str]| {
         let language = Language::parse(language).expect("a language");

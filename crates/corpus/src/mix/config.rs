@@ -19,7 +19,7 @@ pub struct MixConfig {
     pub sampling: Sampling,
     /// Share of the questions with the LLM's own answer ŷ, drawn among those whose ŷ was not
     /// rejected; without effect on `sampling = "both"`. All subsets of a question have the same
-    /// answer.
+    /// answer. With 0, the LLM is not asked, unless `store` has answers for runs of other methods.
     pub generated_fraction: f64,
     /// Whether a question asks for the language of its answer, if that is another.
     pub answer_directive: AnswerDirective,
@@ -99,6 +99,13 @@ impl MixConfig {
     /// Whether the transfer set contains `subset`.
     pub fn wants(&self, subset: Subset) -> bool {
         self.subsets.contains(&subset)
+    }
+
+    /// Whether an example may have the LLM's own answer.
+    pub fn wants_own_answers(&self) -> bool {
+        let asked = [Subset::LL, Subset::TL, Subset::LT, Subset::TT];
+        let own = self.generated_fraction > 0.0 || self.sampling == Sampling::Both;
+        own && asked.into_iter().any(|subset| self.wants(subset))
     }
 
     /// Checks the values.

@@ -36,17 +36,18 @@ pub const MKQA: Benchmark = Benchmark {
 const BUDGET: usize = 32;
 
 /// The data set's codes, where they are not those of ISO 639-1.
-const OWN_CODES: [(&str, &str); 4] = [
+const OWN_CODES: [(&str, &str); 5] = [
     ("zho_Hans", "zh_cn"),
     ("zho_Hant", "zh_tw"),
+    ("yue_Hant", "zh_hk"),
     ("nob_Latn", "no"),
     ("zsm_Latn", "ms"),
 ];
 
 /// Languages with a code of ISO 639-1.
-const CODES: [&str; 22] = [
+const CODES: [&str; 21] = [
     "ar", "da", "de", "en", "es", "fi", "fr", "he", "hu", "it", "ja", "ko", "km", "nl", "pl", "pt",
-    "ru", "sv", "th", "tr", "vi", "zh_hk",
+    "ru", "sv", "th", "tr", "vi",
 ];
 
 fn code(language: Language) -> Option<&'static str> {

@@ -50,7 +50,9 @@ const ARTICLES: [(&str, &str); 15] = [
 ];
 
 /// Languages whose answers are compared by characters.
-const BY_CHARACTER: [&str; 5] = ["zho_Hans", "zho_Hant", "jpn_Jpan", "tha_Thai", "khm_Khmr"];
+const BY_CHARACTER: [&str; 6] = [
+    "zho_Hans", "zho_Hant", "yue_Hant", "jpn_Jpan", "tha_Thai", "khm_Khmr",
+];
 
 impl QuestionAnswering {
     /// The comparison of answers in `language`.

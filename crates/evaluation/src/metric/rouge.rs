@@ -1,5 +1,6 @@
 //! ROUGE-N and ROUGE-L (Lin 2004): the mean F1 of n-grams and of longest common subsequences, as
-//! rouge-score and the multilingual scorer of XL-Sum compute them, without stemming.
+//! rouge-score and the multilingual scorer of XL-Sum compute them, without stemming: the stemmers of
+//! XL-Sum are those of NLTK, and differ from the Snowball project's in up to 3 % of the words.
 
 mod words;
 

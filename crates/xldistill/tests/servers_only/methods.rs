@@ -74,6 +74,20 @@ fn every_method_mixes_its_rows() {
 }
 
 #[test]
+fn without_own_answers_nobody_is_asked_for_them() {
+    let run = Run::new();
+    for setting in ["method=t-sft", "ablation=only-mt-comp"] {
+        let output = format!("output={}", run.path(setting).display());
+        run.succeed(&["run", "--until", "mix", &output, setting]);
+        let rows = run.path(setting).join("mix/part-00000-of-00001.jsonl");
+        assert!(fs::read_to_string(rows).expect("rows").lines().count() > 0);
+    }
+    assert_eq!(run.requests_to("/v1/chat/completions"), 0);
+    run.succeed(&["run", "--until", "answer", "method=sdrrl"]);
+    assert!(run.requests_to("/v1/chat/completions") > 0);
+}
+
+#[test]
 fn a_dry_run_and_a_plan_show_what_the_method_chose() {
     let run = Run::new();
     for command in [&["run", "--dry-run"][..], &["plan"]] {

@@ -52,6 +52,13 @@ impl Stage<Config> for Answer {
         });
         checks.add("instructions", counted)?;
         let answer = &run.config.answer;
+        // Training needs the template that a local LLM answers with, a server only its answers.
+        if matches!(answer, AnswerEngine::OpenAi(_)) && !is_needed(run.config) {
+            return checks.add(
+                "answers",
+                Ok("given ones only, no server is asked".to_owned()),
+            );
+        }
         let files = answer.check_files(&run.config.opening());
         let found = files.map_err(Into::into).and_then(|()| match answer {
             AnswerEngine::Local(local) if checks.thorough => {
@@ -82,6 +89,12 @@ impl Stage<Config> for Answer {
     }
 }
 
+/// Whether the LLM answers: an example needs its answer, or a run of another method that shares the
+/// store may; otherwise the translations, whose rows name both answers, would be made for each.
+fn is_needed(config: &Config) -> bool {
+    config.mix.wants_own_answers() || config.store.is_some()
+}
+
 /// Does something with the stage and its inputs.
 fn prepared<T>(
     run: &Run<'_, Config>,
@@ -89,9 +102,15 @@ fn prepared<T>(
     action: impl FnOnce(&AnswerStage<'_>, &Inputs<'_, Instruction>) -> Result<T>,
 ) -> Result<T> {
     let answer = &run.config.answer;
-    let answerer = answer.open(&run.config.opening())?;
-    let stage = AnswerStage::new(answerer.as_ref(), answer.questions_at_once())
-        .with_left_out(loaded.left_out.clone());
+    let answerer = match is_needed(run.config) {
+        true => Some(answer.open(&run.config.opening())?),
+        false => None,
+    };
+    let stage = match &answerer {
+        Some(answerer) => AnswerStage::new(answerer.as_ref(), answer.questions_at_once()),
+        None => AnswerStage::without_answers(),
+    };
+    let stage = stage.with_left_out(loaded.left_out.clone());
     let inputs = Inputs::rows(&loaded.instructions).with_rejected(&loaded.rejected);
     action(&stage, &inputs)
 }
