@@ -1,7 +1,7 @@
 //! Results on disk.
 //!
 //! A run keeps its results as artefacts. An artefact is a folder that one process works in at a
-//! time ([`Lock`]); its files appear whole or not at all ([`AtomicFile`]). Its [`Provenance`] lists
+//! time ([`Lock`]); its files appear whole or not at all ([`AtomicFile`]), as does a folder that is handed over ([`AtomicFolder`]). Its [`Provenance`] lists
 //! everything that determines its content and is hashed to its [`Key`]; its [`Manifest`] is written
 //! last. Unfinished work is kept in a [`Journal`], entry by entry, so that a killed process loses
 //! next to nothing. Runs can share artefacts in a [`Store`]. This crate knows no stage, model or
@@ -11,6 +11,7 @@
 #![warn(clippy::unwrap_used)]
 
 mod atomic;
+mod atomic_folder;
 mod clock;
 mod engine;
 mod entries;
@@ -26,6 +27,7 @@ mod store;
 pub mod training;
 
 pub use atomic::{AtomicFile, hash_file, remove, sync_folder, write};
+pub use atomic_folder::AtomicFolder;
 pub use clock::now;
 pub use engine::{EngineIdentity, EngineKey};
 pub use entries::{Entries, EntryHash, Sizes, Stored};

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use corpus::language::Language;
 use corpus::seam::{Identification, LanguageIdentifier};
 use engines::cld3::{Cld3Identifier, LABELS};
+use proptest::prelude::*;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -140,5 +141,36 @@ mod with_models {
         ));
         assert!(identifier.knows(Language::PORTUGUESE));
         assert!(!identifier.knows(Language::with_code("oci_Latn")));
+    }
+}
+
+#[test]
+fn a_value_that_is_no_number_is_named() {
+    let text = fs::read_to_string(reference().join("tiny_params.cc")).expect("the fixture");
+    let at = text.find("kSoftmaxBiasWeights0").expect("the array");
+    let at = at + text[at..].find('{').expect("its values") + 1;
+    let end = at + text[at..].find(',').expect("a second value");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("lang_id_nn_params.cc");
+    fs::write(&path, format!("{} 1e99f{}", &text[..at], &text[end..])).expect("writable");
+    let error = Cld3Identifier::load(&path)
+        .err()
+        .expect("refused")
+        .to_string();
+    assert!(
+        error.contains("value 0 of kSoftmaxBiasWeights0 is inf"),
+        "{error}"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever a text holds, there is an answer: squeezing and spans move bytes about.
+    #[test]
+    fn no_text_confuses_it(text in "(\\PC|[ \t\n\u{0}-\u{a0}]|[aàあ漢กह가]{1,60}| {1,60}){0,80}") {
+        let identifier = Cld3Identifier::load(&reference().join("tiny_params.cc")).expect("parameters");
+        let (_, probability) = identifier.find_language(&text);
+        prop_assert!(probability > 0.0 && probability <= 1.0);
     }
 }

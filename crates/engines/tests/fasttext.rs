@@ -136,3 +136,27 @@ mod with_models {
         }
     }
 }
+
+#[test]
+fn a_value_that_is_no_number_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.bin");
+    for (file, what) in [
+        ("sigmoid.bin", "the output matrix"),
+        ("softmax.ftz", "the output matrix"),
+    ] {
+        let mut bytes = fs::read(reference().join(file)).expect("the fixture");
+        // Both end with the values of the output matrix.
+        let end = bytes.len();
+        bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+        fs::write(&path, bytes).expect("writable");
+        let error = FastTextIdentifier::load(&path)
+            .err()
+            .expect("refused")
+            .to_string();
+        assert!(
+            error.contains(what) && error.contains("is not finite"),
+            "{file}: {error}"
+        );
+    }
+}

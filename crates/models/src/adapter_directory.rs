@@ -9,7 +9,7 @@ use burn::tensor::{Device, TensorData};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::checkpoint::{Checkpoint, CheckpointError, check_finite, reject_unexpected};
+use crate::checkpoint::{Checkpoint, CheckpointError, finite_tensor, reject_unexpected};
 use crate::decoders::Shape;
 use crate::huggingface::SafetensorsCheckpoint;
 use crate::identity::{self, ModelIdentity};
@@ -267,8 +267,7 @@ impl AdapterFile {
         };
         let ([outputs, inputs], device) = (layer.shape(), layer.weight.device());
         let read = |name: &str, shape: [usize; 2]| -> Result<Tensor<2>, CheckpointError> {
-            let values = self.weights.tensor(name, &shape)?;
-            check_finite(self.weights.as_ref(), name, &values)?;
+            let values = finite_tensor(self.weights.as_ref(), name, &shape)?;
             Ok(Tensor::from_data(TensorData::new(values, shape), &device))
         };
         let a = read(&names[0], [self.config.r, inputs])?;

@@ -158,15 +158,17 @@ pub(crate) fn reject_unexpected(
     }
 }
 
-/// Fails if `values` of tensor `name` contain NaN or infinity.
-pub(crate) fn check_finite(
+/// The values of tensor `name`, which fails if they contain NaN or infinity. Whatever is computed
+/// with goes through here.
+pub(crate) fn finite_tensor(
     checkpoint: &dyn Checkpoint,
     name: &str,
-    values: &[f32],
-) -> Result<(), CheckpointError> {
+    shape: &[usize],
+) -> Result<Vec<f32>, CheckpointError> {
+    let values = checkpoint.tensor(name, shape)?;
     let count = (values.par_iter().with_min_len(1 << 16)).filter(|value| !value.is_finite());
     match count.count() {
-        0 => Ok(()),
+        0 => Ok(values),
         count => Err(CheckpointError::NotFinite {
             path: checkpoint.path(),
             name: name.to_owned(),

@@ -80,6 +80,8 @@ pub struct Tokenizer {
     words: Option<Arc<WordCache>>,
     /// Rows of the model's token table, if it is known to lack some of the tokens.
     rows: usize,
+    /// Where it was read from, for messages.
+    path: Arc<Path>,
 }
 
 impl Tokenizer {
@@ -98,7 +100,7 @@ impl Tokenizer {
         inner
             .with_truncation(None)
             .map_err(|source| error(source.to_string()))?;
-        Ok(Self::new(inner, special))
+        Ok(Self::new(inner, special, path))
     }
 
     /// The version of the ids of a GGUF file's tokenizer, for the model's identity.
@@ -114,10 +116,10 @@ impl Tokenizer {
                 path: file.path().to_path_buf(),
                 message: format!("the tokenizer in the metadata is invalid: {message}"),
             })?;
-        Ok(Self::new(inner, special))
+        Ok(Self::new(inner, special, file.path()))
     }
 
-    fn new(inner: tokenizers::Tokenizer, special: SpecialTokens) -> Self {
+    fn new(inner: tokenizers::Tokenizer, special: SpecialTokens, path: &Path) -> Self {
         let words = WordCache::new(&inner).map(Arc::new);
         Self {
             control: Arc::new(ControlTokens::of(&inner)),
@@ -125,6 +127,7 @@ impl Tokenizer {
             special,
             words,
             rows: usize::MAX,
+            path: path.into(),
         }
     }
 
@@ -210,14 +213,18 @@ impl Tokenizer {
         self.guard(|| self.inner.post_process(encoding, None, true))
     }
 
-    /// What the library does to a text; it panics on some.
+    /// What the library does to a text; it panics on some, and if a regular expression takes more
+    /// steps than [`bounds`] allows.
     fn guard<T>(&self, work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, TokenizerError> {
         match guarded(work) {
             Ok(result) => result.map_err(|error| TokenizerError::Failed(error.to_string())),
-            Err(panic) => Err(TokenizerError::Failed(format!(
-                "the tokenizer gives up on this text ({panic}); shorten it, or check the \
-                 tokenizer.json of the model"
-            ))),
+            Err(panic) => Err(TokenizerError::File {
+                path: self.path.to_path_buf(),
+                message: format!(
+                    "the tokenizer gives up on a text ({panic}); shorten it, or use the tokenizer \
+                     that was published with the model"
+                ),
+            }),
         }
     }
 
@@ -294,6 +301,7 @@ impl Tokenizer {
 /// The tokenizer that `json` describes; the library panics on some descriptions.
 fn parsed(json: &[u8]) -> Result<tokenizers::Tokenizer, String> {
     bounds::check(json)?;
+    bounds::limit_searches();
     let parsed = guarded(|| tokenizers::Tokenizer::from_bytes(json))?;
     parsed.map_err(|error| error.to_string())
 }

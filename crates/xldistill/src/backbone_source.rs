@@ -7,6 +7,7 @@ use artefacts::training::ClassifierSummary;
 use burn::tensor::Device;
 use corpus::progress::Progress;
 use models::encoders::EncoderModel;
+use models::huggingface::open_weights;
 use models::model_directory::CardFacts;
 use models::{Backbone, BackboneSettings, LanguageModel, ModelDirectory, WeightForm};
 use training::classification::{self, ClassificationConfig};
@@ -84,6 +85,22 @@ impl BackboneSource {
                 ModelDirectory::open(path)?;
                 "trained by xldistill".to_owned()
             }
+        })
+    }
+
+    /// Its width, and the names of its tensors, as far as they are known without its weights.
+    pub fn layout(&self) -> Result<(Option<usize>, Option<Vec<String>>)> {
+        Ok(match self {
+            Self::Llm(path) => (
+                Some(LanguageModel::shape_of(path)?.hidden_size),
+                LanguageModel::tensor_names_of(path)?,
+            ),
+            Self::Encoder { path, .. } => (
+                Some(EncoderModel::shape_of(path)?.hidden_size),
+                Some(open_weights(path)?.names()),
+            ),
+            // Made by a stage before, or its adapters are there already.
+            Self::Directory(_) => (None, None),
         })
     }
 

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]
 
+mod adapter_keys;
 mod arguments;
 mod backbone_source;
 mod checks;

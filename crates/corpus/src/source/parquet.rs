@@ -11,7 +11,9 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 
+use ::parquet::file::properties::ReaderProperties;
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
+use ::parquet::file::serialized_reader::ReadOptionsBuilder;
 use ::parquet::record::reader::RowIter;
 use ::parquet::record::{Field, Row};
 use ::parquet::schema::types::Type;
@@ -35,7 +37,11 @@ pub(crate) fn open(path: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Parquet
     let opened = guarded(|| {
         let mut file = File::open(path).map_err(SourceError::io(path))?;
         sizes::check_footer(&mut file).map_err(|message| fault(path, message))?;
-        let reader = SerializedFileReader::new(file.try_clone().map_err(SourceError::io(path))?);
+        // Of LZ4's older frames, only Hadoop's say how much they hold.
+        let properties = ReaderProperties::builder().set_backward_compatible_lz4(false);
+        let options = ReadOptionsBuilder::new().with_reader_properties(properties.build());
+        let copy = file.try_clone().map_err(SourceError::io(path))?;
+        let reader = SerializedFileReader::new_with_options(copy, options.build());
         let reader = reader.map_err(|error| fault(path, error))?;
         let schema = reader.metadata().file_metadata().schema();
         let columns: Vec<String> = schema

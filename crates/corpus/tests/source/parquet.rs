@@ -4,24 +4,27 @@ use std::path::Path;
 use std::sync::Arc;
 
 use corpus::source::{LoadOptions, load};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int32Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use proptest::prelude::*;
 
 use crate::{Folder, exchanges, tolerant};
 
 /// Writes `question`, `answer` and a date in `rows` rows.
 fn write(path: &Path, answer: &str, date: i32, rows: usize) {
+    let zstd = Compression::ZSTD(ZstdLevel::default());
+    write_packed(path, answer, date, rows, zstd);
+}
+
+fn write_packed(path: &Path, answer: &str, date: i32, rows: usize, compression: Compression) {
     let schema = "message schema {
         OPTIONAL BYTE_ARRAY question (UTF8);
         OPTIONAL BYTE_ARRAY answer (UTF8);
         OPTIONAL INT32 day (DATE);
     }";
     let schema = Arc::new(parse_message_type(schema).unwrap());
-    let compression = Compression::ZSTD(ZstdLevel::default());
     let properties = WriterProperties::builder().set_compression(compression);
     let file = std::fs::File::create(path).unwrap();
     let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties.build())).unwrap();
@@ -121,28 +124,41 @@ fn sizes_that_a_file_claims_are_checked_before_they_are_allocated() {
     assert!(short.to_string().contains("too short"), "{short}");
 }
 
-proptest! {
-    #![proptest_config(crate::cases())]
-
-    /// A damaged file gives rows or an error, never a panic or an endless allocation.
-    #[test]
-    fn damaged_files_are_read_or_refused(
-        damage in proptest::collection::vec((0.0..1.0f64, any::<u8>()), 1..8),
-        end in 0usize..400,
-    ) {
-        let folder = Folder::new();
-        let path = folder.0.path().join("x.parquet");
-        write(&path, "an answer", 0, 20);
-        let mut bytes = std::fs::read(&path).unwrap();
-        // Half of the damage is in the footer, where the sizes are.
-        for (place, byte) in damage {
-            let from = if byte % 2 == 0 { bytes.len().saturating_sub(end) } else { 0 };
-            let at = from + (place * (bytes.len() - from) as f64) as usize;
-            if let Some(place) = bytes.get_mut(at) {
-                *place = byte;
-            }
-        }
-        let options = LoadOptions { max_rejected_fraction: 1.0, ..LoadOptions::default() };
-        let _ = load(&folder.file("damaged.parquet", bytes), &options);
+#[test]
+fn every_usual_compression_is_read_and_the_others_are_named() {
+    let folder = Folder::new();
+    let path = folder.0.path().join("x.parquet");
+    for compression in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::ZSTD(ZstdLevel::default()),
+    ] {
+        write_packed(&path, "an answer", 0, 3, compression);
+        let loaded = load(&path, &LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(exchanges(&loaded), [("q", "an answer"); 3], "{compression}");
+    }
+    write_packed(&path, "an answer", 0, 3, Compression::SNAPPY);
+    let whole = std::fs::read(&path).unwrap();
+    // The metadata of a column: its path, then field 4, the number of the compression (snappy is 1).
+    let [before, snappy] = [&b"\x08question\x15"[..], b"\x02"];
+    let pattern = [before, snappy].concat();
+    let at = whole
+        .windows(pattern.len())
+        .position(|bytes| bytes == pattern);
+    let at = at.unwrap() + before.len();
+    for (number, name) in [(3, "LZO"), (4, "brotli")] {
+        let mut bytes = whole.clone();
+        bytes[at] = number << 1;
+        let error = load(&folder.file("other.parquet", bytes), &tolerant()).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains(&format!(
+                "column question: its pages are packed with {name}"
+            )) && error.contains("compression=\"zstd\""),
+            "{error}"
+        );
     }
 }

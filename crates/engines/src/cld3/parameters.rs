@@ -158,7 +158,9 @@ impl Arrays {
     fn bfloats(&mut self, name: &str, count: usize) -> Result<Vec<f32>, String> {
         let values = self.integers(name, count, u32::from(u16::MAX))?;
         let wide = |value: u32| f32::from_bits(value << 16);
-        Ok(values.into_iter().map(wide).collect())
+        let values: Vec<f32> = values.into_iter().map(wide).collect();
+        check_finite(name, &values)?;
+        Ok(values)
     }
 
     fn floats(&mut self, name: &str, count: usize) -> Result<Vec<f32>, String> {
@@ -168,6 +170,7 @@ impl Arrays {
             return Err(format!("line {line}: {name} holds integers, not floats"));
         };
         check_count(name, line, values.len(), count)?;
+        check_finite(name, &values)?;
         Ok(values)
     }
 
@@ -186,6 +189,13 @@ impl Arrays {
             weights: self.floats(&format!("{name}Weights0"), inputs.saturating_mul(outputs))?,
             biases: self.floats(&format!("{name}BiasWeights0"), outputs)?,
         })
+    }
+}
+
+fn check_finite(name: &str, values: &[f32]) -> Result<(), String> {
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(place) => Err(format!("value {place} of {name} is {}", values[place])),
     }
 }
 

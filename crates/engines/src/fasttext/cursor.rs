@@ -79,8 +79,19 @@ impl<'a> Cursor<'a> {
 
     /// The next `count` floats.
     pub(super) fn floats(&mut self, count: usize, what: &str) -> Result<Vec<f32>, String> {
-        let range = self.skip(count.saturating_mul(4), what)?;
+        let range = self.skip_floats(count, what)?;
         Ok(floats(&self.file[range]).collect())
+    }
+
+    /// The place of `count` floats, all of which are finite.
+    pub(super) fn skip_floats(&mut self, count: usize, what: &str) -> Result<Range<usize>, String> {
+        let range = self.skip(count.saturating_mul(4), what)?;
+        match floats(&self.file[range.clone()]).position(|value| !value.is_finite()) {
+            None => Ok(range),
+            Some(place) => Err(format!(
+                "value {place} of {what} is not finite: the file is damaged; download it again"
+            )),
+        }
     }
 }
 

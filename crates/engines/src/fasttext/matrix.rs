@@ -45,8 +45,7 @@ impl Matrix {
     /// A dense matrix: rows, columns, values.
     pub(super) fn dense(cursor: &mut Cursor, what: &str) -> Result<Self, String> {
         let (rows, columns) = shape(cursor, what)?;
-        let bytes = rows.saturating_mul(columns).saturating_mul(4);
-        let values = cursor.skip(bytes, what)?;
+        let values = cursor.skip_floats(rows.saturating_mul(columns), what)?;
         Ok(Self {
             rows,
             columns,

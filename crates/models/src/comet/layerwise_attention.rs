@@ -5,7 +5,7 @@ use burn::Tensor;
 use kernels::Segments;
 
 use super::hparams::Transformation;
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::checkpoint::{Checkpoint, CheckpointError, finite_tensor};
 
 /// Weights of the layers.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,9 +30,9 @@ impl LayerwiseAttention {
         let mut scalars = Vec::with_capacity(layers);
         for layer in 0..layers {
             let name = format!("layerwise_attention.scalar_parameters.{layer}");
-            scalars.extend(checkpoint.tensor(&name, &[1])?);
+            scalars.extend(finite_tensor(checkpoint, &name, &[1])?);
         }
-        let gamma = checkpoint.tensor("layerwise_attention.gamma", &[1])?[0];
+        let gamma = finite_tensor(checkpoint, "layerwise_attention.gamma", &[1])?[0];
         let shares = match transformation {
             Transformation::Softmax => softmax(&scalars),
             Transformation::Sparsemax => sparsemax(&scalars),

@@ -8,7 +8,7 @@ use burn::module::Param;
 use burn::tensor::{Device, TensorData};
 
 use super::{Embedding, LayerNorm, Linear, RmsNorm};
-use crate::checkpoint::{Checkpoint, CheckpointError, check_finite, reject_unexpected};
+use crate::checkpoint::{Checkpoint, CheckpointError, finite_tensor, reject_unexpected};
 
 /// Replaces a linear layer, given its full name.
 pub(crate) type MapLayer<'a> = dyn FnMut(&str, Linear) -> Result<Linear, CheckpointError> + 'a;
@@ -207,8 +207,7 @@ impl<'a> Loader<'a> {
         shape: [usize; D],
     ) -> Result<Tensor<D>, CheckpointError> {
         let name = self.stored_name(name);
-        let values = self.checkpoint.tensor(&name, &shape)?;
-        check_finite(self.checkpoint, &name, &values)?;
+        let values = finite_tensor(self.checkpoint, &name, &shape)?;
         self.asked.borrow_mut().insert(name);
         Ok(Tensor::from_data(
             TensorData::new(values, shape),

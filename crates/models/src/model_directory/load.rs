@@ -13,7 +13,7 @@ use super::{
 };
 use crate::adapter_directory::AdapterFile;
 use crate::backbone::{Backbone, BackboneNetwork};
-use crate::checkpoint::{Checkpoint, CheckpointError, check_finite};
+use crate::checkpoint::{Checkpoint, CheckpointError, finite_tensor};
 use crate::classifier::{Head, HeadKind};
 use crate::encoders::EncoderModel;
 use crate::huggingface::SafetensorsCheckpoint;
@@ -227,7 +227,7 @@ fn shifts(
     }
     let path = directory.path().join(SHIFTS);
     let checkpoint = SafetensorsCheckpoint::open_files(&path, std::slice::from_ref(&path))?;
-    let read = |code: &String| Ok((code.clone(), checkpoint.tensor(code, &shape)?));
+    let read = |code: &String| Ok((code.clone(), finite_tensor(&checkpoint, code, &shape)?));
     let read: Result<_, CheckpointError> = languages.iter().map(read).collect();
     Ok(LanguageShifts::of(read?))
 }
@@ -250,8 +250,7 @@ pub(super) fn heads(
             HeadKind::Labels => description.labels.len(),
             HeadKind::Choices => 1,
         };
-        let values = checkpoint.tensor(&name, &[rows, width])?;
-        check_finite(&checkpoint, &name, &values)?;
+        let values = finite_tensor(&checkpoint, &name, &[rows, width])?;
         let (kind, labels) = (description.kind, description.labels.clone());
         let head = Head::from_values(values, [rows, width], kind, labels, device);
         Ok((task.clone(), head))
@@ -265,7 +264,6 @@ fn tensor<const D: usize>(
     shape: [usize; D],
     device: &Device,
 ) -> Result<Tensor<D>, CheckpointError> {
-    let values = checkpoint.tensor(name, &shape)?;
-    check_finite(checkpoint, name, &values)?;
+    let values = finite_tensor(checkpoint, name, &shape)?;
     Ok(Tensor::from_data(TensorData::new(values, shape), device))
 }

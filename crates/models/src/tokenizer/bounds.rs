@@ -1,5 +1,8 @@
 //! Limits for what a `tokenizer.json` may ask of the library that runs it.
 
+use std::ffi::c_ulong;
+use std::sync::Once;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,6 +14,19 @@ const TEXT: usize = 4096;
 const STEPS: usize = 24;
 /// The one long text, a table of characters that SentencePiece compiles, and its maximum length.
 const CHARSMAP: (&str, usize) = ("precompiled_charsmap", 4 << 20);
+
+/// Maximum number of steps back of a regular expression in one search, a second or so. Oniguruma
+/// has such a limit for the matches at one place of a text, but none for all its places together.
+const STEPS_BACK: c_ulong = 50_000_000;
+
+/// Ends searches of regular expressions that would take for ever; the crate `onig` then panics.
+pub(super) fn limit_searches() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: sets a number, before this process has a tokenizer that could search with it.
+        unsafe { onig_sys::onig_set_retry_limit_in_search(STEPS_BACK) };
+    });
+}
 
 /// A `tokenizer.json` without its model.
 #[derive(Deserialize)]

@@ -34,7 +34,7 @@ impl Tokenizer {
         let inner = parsed(json.to_string().as_bytes()).map_err(failed)?;
         Ok(Self {
             rows: vocab_size,
-            ..Self::new(inner, self.special)
+            ..Self::new(inner, self.special, &self.path)
         })
     }
 

@@ -217,6 +217,11 @@ pub fn read_tensors(path: &Path, device: &Device) -> Result<NamedTensors, Parame
             .chunks_exact(4)
             .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
             .collect();
+        let broken = values.iter().filter(|value| !value.is_finite()).count();
+        if broken > 0 {
+            let problem = format!("holds {broken} values that are not finite (NaN or infinite)");
+            return Err(mismatch(path, name.to_string(), problem));
+        }
         let elements = values.len();
         let tensor = Tensor::from_data(TensorData::new(values, [elements]), device).inner();
         tensors.insert(name.to_string(), (view.shape().to_vec(), tensor));

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use artefacts::AtomicFolder;
 use burn::tensor::Device;
 use models::LanguageModel;
 use models::export::{
@@ -76,33 +77,39 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
         _ => None,
     };
     let model = LanguageModel::load(&arguments.model, &Device::flex())?;
-    let output = &arguments.output;
+    // Whole or not at all: a killed export must not look like a finished one, nor block the next.
+    let folder = AtomicFolder::create(&std::path::absolute(&arguments.output)?)?;
+    let output = folder.files();
     let name = name_of(&arguments.model);
-    let (written, exact) = match (numbers, stored, base) {
+    let (file, exact) = match (numbers, stored, base) {
         (Some(numbers), ..) => {
             let file = format!("{name}-{numbers}.gguf");
             save_gguf(&model, output, &file, numbers)?;
-            write(&output.join("Modelfile"), &modelfile(&model, &file))?;
-            (output.join(file), numbers == GgufNumbers::F32)
+            artefacts::write(
+                &output.join("Modelfile"),
+                modelfile(&model, &file).as_bytes(),
+            )?;
+            (Some(file), numbers == GgufNumbers::F32)
         }
         (None, Some(format), _) => {
             save_huggingface(&model, output, format)?;
-            (output.clone(), format == StoredFormat::F32)
+            (None, format == StoredFormat::F32)
         }
         (None, None, base) => {
             let base = arguments.base.as_deref().map(Path::to_path_buf).or(base);
             let base = base.context("an adapter has a base model")?;
             save_tokenizer(&model, output)?;
             save_peft_adapter(&model, &base, output)?;
-            (output.clone(), true)
+            (None, true)
         }
     };
-    let equal = compare(&model, &written, exact).inspect_err(|_| {
-        // A file that answers wrongly is worse than none.
-        if numbers.is_some() {
-            let _ = std::fs::remove_file(&written);
-        }
-    })?;
+    let at = |folder: &Path| {
+        file.iter()
+            .fold(folder.to_owned(), |path, file| path.join(file))
+    };
+    let written = at(&arguments.output);
+    let equal = compare(&model, &at(output), &written, exact)?;
+    folder.commit()?;
     let prompts = PROMPTS.len();
     eprintln!(
         "wrote {}: read again, the same token ids, and {equal} of {prompts} greedy answers are the same",
@@ -128,10 +135,6 @@ fn stored_by_name(name: &str) -> Result<StoredFormat> {
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
-}
-
 /// A name for the file: that of the model's folder, and of the folder above if it says nothing.
 fn name_of(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -146,10 +149,10 @@ fn name_of(path: &Path) -> String {
     }
 }
 
-/// Fails if the model at `written` has other token ids, or, if it is `exact`, other answers; returns
-/// how many answers are equal.
-fn compare(model: &LanguageModel, written: &Path, exact: bool) -> Result<usize> {
-    let again = LanguageModel::load(written, &Device::flex())
+/// Fails if the model at `path`, which will be `written`, has other token ids, or, if it is `exact`,
+/// other answers; returns how many answers are equal.
+fn compare(model: &LanguageModel, path: &Path, written: &Path, exact: bool) -> Result<usize> {
+    let again = LanguageModel::load(path, &Device::flex())
         .with_context(|| format!("{} was written but cannot be read", written.display()))?;
     for text in PROBES {
         let [before, after] = [model, &again].map(|model| model.tokenizer.encode_plain(text));

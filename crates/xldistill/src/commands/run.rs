@@ -60,14 +60,21 @@ fn chosen<C: SystemConfig>(
         progress: terminal,
     };
     let chosen = &C::stages()[first..=last];
+    // A stage's own command says nothing of others: a scheduler may run them elsewhere.
+    let later = match first == last {
+        true => &[],
+        false => &C::stages()[last + 1..],
+    };
     if dry_run {
         show(&run, chosen)?;
-        return check(&run, chosen);
+        check(&run, chosen)?;
+        return warn_of_later(&run, later);
     }
     interruption::watch();
     match shard.is_whole() {
         true => {
             check(&run, chosen)?;
+            warn_of_later(&run, later)?;
             let _lock = run_folder::lock(&run, chosen)?;
             chosen.iter().try_for_each(|stage| stage.run(&run))
         }
@@ -107,6 +114,25 @@ fn check<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<
             failures.join("\n  ")
         ))),
     }
+}
+
+/// Warns of what the stages after `--until` would fail for. It does not stop the run: their models
+/// and files may still be on their way, which is a reason to stop early.
+fn warn_of_later<C: SystemConfig>(run: &Run<'_, C>, later: &[&dyn Stage<C>]) -> Result<()> {
+    for stage in later {
+        let mut show = |what: &str, outcome: &Result<String>| {
+            if let Err(error) = outcome {
+                let error = crate::describe(error);
+                tracing::warn!(
+                    "{}, a later stage, will fail: {what}: {error}",
+                    stage.command()
+                );
+            }
+            Ok(())
+        };
+        stage.check(run, &mut Checks::new(false, &mut show))?;
+    }
+    Ok(())
 }
 
 /// Prints the state of the stages as comments, then the config with its overrides.

@@ -31,6 +31,11 @@ impl<'a> Run<'a, Config> {
         }
     }
 
+    /// The LLM of the config, as it was published.
+    pub fn published_llm(&self) -> BackboneSource {
+        BackboneSource::Llm(self.config.model.to_path_buf())
+    }
+
     /// The encoder.
     pub fn encoder(&self, device: &Device, form: WeightForm) -> Result<EncoderModel> {
         let encoder = &self.config.encoder;

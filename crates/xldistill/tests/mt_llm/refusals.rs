@@ -61,6 +61,30 @@ fn what_is_missing_is_found_before_the_first_stage() {
         (&["tasks.topics.columns.label=\"topic\""], "topic"),
         (&["retrieval.deu_Latn=\"short.txt\""], "line N of each file"),
         (&["llm2vec.merge=[\"nowhere\"]"], "nowhere does not exist"),
+        (
+            &["llm2vec.mntp.training.lora_targets=[\"qkv\"]"],
+            "llm2vec.mntp.training.lora_targets: the model has no linear layer \"qkv\"; its layers are down_proj,",
+        ),
+        (
+            &["llm2vec.simcse.training.lora_rank=5000"],
+            "llm2vec.simcse.training.lora_rank = 5000: must be at most",
+        ),
+        (
+            &["adapt.training.lora_targets=[\"query\"]"],
+            "adapt.training.lora_targets: the model has no linear layer \"query\"",
+        ),
+        (
+            &["classify.training.lora_targets=[\"q_proj\"]"],
+            "`encoder_alone` trains the encoder with the keys of [classify]",
+        ),
+        (
+            &[
+                "adapted=false",
+                "baselines.fine_tuned_stack=false",
+                "distill.training.lora_targets=[\"qkv\"]",
+            ],
+            "distill.training.lora_targets: the model has no linear layer \"qkv\"",
+        ),
     ] {
         let arguments: Vec<&str> = ["run"].iter().chain(overrides).copied().collect();
         let said = run.fail(&arguments, 1);

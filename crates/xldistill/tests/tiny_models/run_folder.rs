@@ -231,3 +231,39 @@ fn nobody_who_reads_and_a_full_disk_are_no_panic() {
         }
     }
 }
+
+/// Whoever stops early may still be fetching what later stages need, so that is no error; whoever
+/// runs one stage is told nothing of the others.
+#[test]
+fn what_later_stages_lack_is_a_warning() {
+    let folder = folder();
+    let broken = [
+        "evaluate.pairs.por_Latn=nowhere.tsv",
+        "train.lora_targets=[\"qkv\"]",
+    ];
+    let run = |arguments: &[&str]| {
+        let output = outcome(&folder, &[arguments, &broken].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), said)
+    };
+    let warnings = [
+        "train, a later stage, will fail: adapters: train.lora_targets: the model has no linear layer",
+        "evaluate, a later stage, will fail: ",
+        "nowhere.tsv",
+    ];
+    for arguments in [
+        &["run", "config.toml", "--until", "answer", "--dry-run"][..],
+        &["run", "config.toml", "--until", "answer"],
+    ] {
+        let (success, said) = run(arguments);
+        assert!(success, "{said}");
+        for warning in warnings {
+            assert!(said.contains(warning), "{arguments:?}: {said}");
+        }
+    }
+    assert!(folder.path("run/answer/manifest.json").exists());
+    let (success, said) = run(&["translate", "config.toml"]);
+    assert!(success && !said.contains("later stage"), "{said}");
+    let (success, said) = run(&["run", "config.toml"]);
+    assert!(!success && said.contains("nothing was started"), "{said}");
+}

@@ -121,6 +121,8 @@ pub(super) fn check_pages(
             if !path.parts().first().is_some_and(|name| wanted(name)) {
                 continue;
             }
+            check_compression(column.compression())
+                .map_err(|fault| format!("column {}: {fault}", path.string()))?;
             let values = check_column(file, column, length)
                 .map_err(|fault| format!("column {}: {fault}", path.string()))?;
             let rows = group.num_rows().max(1);
@@ -133,6 +135,24 @@ pub(super) fn check_pages(
         }
     }
     Ok(())
+}
+
+/// Fails for the compressions that are not read.
+fn check_compression(compression: Compression) -> Result<()> {
+    let name = match compression {
+        Compression::BROTLI(_) => "brotli",
+        Compression::LZO => "LZO",
+        Compression::UNCOMPRESSED
+        | Compression::SNAPPY
+        | Compression::GZIP(_)
+        | Compression::LZ4
+        | Compression::LZ4_RAW
+        | Compression::ZSTD(_) => return Ok(()),
+    };
+    Err(format!(
+        "its pages are packed with {name}, which is not read; write the file again with zstd, e.g. \
+         with pandas: pandas.read_parquet(IN).to_parquet(OUT, compression=\"zstd\")"
+    ))
 }
 
 /// Checks the pages of a column; returns the number of values that their headers claim.

@@ -4,6 +4,7 @@ use anyhow::{Error, Result};
 use artefacts::{Key, Provenance};
 use serde_json::json;
 
+use crate::adapter_keys;
 use crate::backbone_source::{BackboneSource, HeadTraining, validated};
 use crate::checks::Checks;
 use crate::classify::MODEL;
@@ -43,6 +44,9 @@ impl Stage<Config> for Classify {
         checks.add("device", opened)?;
         let model = config.model.check().map_err(Error::msg);
         checks.add("model", model.and_then(|()| source(run)?.describe()))?;
+        let adapters = source(run)
+            .and_then(|model| adapter_keys::check_classification(&config.classify, &model));
+        checks.add("adapters", adapters)?;
         tasks::check(&config.tasks, config.seed, None, checks)
     }
 

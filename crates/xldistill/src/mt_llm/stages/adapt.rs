@@ -9,6 +9,7 @@ use training::general_adaptation::{self, AdaptationText};
 use training::llm_tokens::text_key;
 
 use super::llm2vec::{self, losses};
+use crate::adapter_keys;
 use crate::checks::Checks;
 use crate::lines;
 use crate::mt_llm::config::Config;
@@ -57,6 +58,11 @@ impl Stage<Config> for Adapt {
             Ok(device.to_string())
         });
         checks.add("device for adapt", trains)?;
+        if run.config.adapted {
+            let llm = run.published_llm();
+            let adapters = adapter_keys::check_training("adapt.training", &adapt.training, &llm);
+            checks.add("adapters for adapt", adapters)?;
+        }
         checks.add("retrieval", sentences(run))
     }
 

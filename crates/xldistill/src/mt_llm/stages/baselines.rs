@@ -1,12 +1,13 @@
 //! Trains what the stack is compared with.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use artefacts::{Key, Provenance};
 use evaluation::classification::{ENCODER_ALONE, FINE_TUNED_STACK};
 use serde_json::json;
 use training::Task;
 
 use super::adapt;
+use crate::adapter_keys;
 use crate::backbone_source::{BackboneSource, validated};
 use crate::checks::Checks;
 use crate::comparison::Data;
@@ -35,9 +36,15 @@ impl Stage<Config> for TrainBaselines {
         &[adapt::NAME]
     }
 
-    /// What it needs is checked for the stages before it.
-    fn check(&self, _: &Run<'_, Config>, _: &mut Checks<'_>) -> Result<()> {
-        Ok(())
+    /// What else it needs is checked for the stages before it.
+    fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
+        if !run.config.baselines.encoder_alone {
+            return Ok(());
+        }
+        let (classify, encoder) = (&run.config.classify, run.encoder_alone());
+        let adapters = adapter_keys::check_classification(classify, &encoder)
+            .context("the baseline `encoder_alone` trains the encoder with the keys of [classify]");
+        checks.add("adapters for the encoder alone", adapters)
     }
 
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {

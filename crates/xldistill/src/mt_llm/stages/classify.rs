@@ -7,6 +7,7 @@ use serde_json::json;
 use training::Task;
 
 use super::llm2vec;
+use crate::adapter_keys;
 use crate::backbone_source::{BackboneSource, validated};
 use crate::checks::Checks;
 use crate::mt_llm::config::Config;
@@ -49,6 +50,8 @@ impl Stage<Config> for Classify {
             Ok(device.to_string())
         });
         checks.add("device for classify", opened)?;
+        let adapters = adapter_keys::check_classification(classify, &run.published_llm());
+        checks.add("adapters for classify", adapters)?;
         // That the encoder can be read is another stage's check.
         let tokenizer = EncoderModel::tokenizer_of(&encoder.path).ok();
         let languages = tokenizer

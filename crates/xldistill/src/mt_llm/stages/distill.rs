@@ -11,6 +11,7 @@ use training::task_distillation::{TeacherStates, task_distillation};
 use training::{Start, Task};
 
 use super::{adapt, classify, llm2vec};
+use crate::adapter_keys;
 use crate::backbone_source::{BackboneSource, validated};
 use crate::checks::Checks;
 use crate::mt_llm::MODEL;
@@ -51,7 +52,14 @@ impl Stage<Config> for Distill {
             training.validate_on("distill.training", &opened.autodiff())?;
             Ok(device.to_string())
         });
-        checks.add("device for distill", opened)
+        checks.add("device for distill", opened)?;
+        // After stage 1, the adapters are those that it trained.
+        if run.config.adapted {
+            return Ok(());
+        }
+        let (training, llm) = (&distill.training, run.published_llm());
+        let adapters = adapter_keys::check_training("distill.training", training, &llm);
+        checks.add("adapters for distill", adapters)
     }
 
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {

@@ -16,7 +16,7 @@ use training::llm_tokens::{llm_tokens, text_key};
 use training::token_file::TokenFile;
 use training::{mntp, simcse};
 
-use crate::backbone_source::BackboneSource;
+use crate::adapter_keys;
 use crate::checks::Checks;
 use crate::mt_llm::config::Config;
 use crate::run::Run;
@@ -66,9 +66,16 @@ impl Stage<Config> for MakeLlm2Vec {
         });
         checks.add("device", opened)?;
         let described = model.check().map_err(Error::msg);
-        let described =
-            described.and_then(|()| BackboneSource::Llm(model.to_path_buf()).describe());
+        let described = described.and_then(|()| run.published_llm().describe());
         checks.add("model", described)?;
+        if llm2vec.enabled && llm2vec.merge.is_empty() {
+            let llm = run.published_llm();
+            let (mntp, simcse) = (&llm2vec.mntp.training, &llm2vec.simcse.training);
+            let adapters = adapter_keys::check_training("llm2vec.mntp.training", mntp, &llm);
+            checks.add("adapters for mntp", adapters)?;
+            let adapters = adapter_keys::check_training("llm2vec.simcse.training", simcse, &llm);
+            checks.add("adapters for simcse", adapters)?;
+        }
         for adapter in &llm2vec.merge {
             let found = adapter.check().map_err(Error::msg);
             checks.add(

@@ -1,9 +1,8 @@
 //! Fine-tunes the LLM on the transfer set.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Error, Result, bail, ensure};
+use anyhow::{Error, Result};
 use artefacts::{Key, Provenance};
 use corpus::record::Example;
 use corpus::seam::LanguageIdentifier;
@@ -12,6 +11,8 @@ use training::fine_tune::{self, ChooseBy, Method, Places, memory};
 use training::run::require_same_run;
 
 use super::mix;
+use crate::adapter_keys;
+use crate::backbone_source::BackboneSource;
 use crate::checks::Checks;
 use crate::run::Run;
 use crate::sdrrl::MODEL;
@@ -110,33 +111,8 @@ fn adapters(config: &Config) -> Result<String> {
     if train.method != Method::Lora {
         return Ok("none".to_owned());
     }
-    let shape = LanguageModel::shape_of(&config.model)?;
-    ensure!(
-        train.lora_rank <= shape.hidden_size,
-        "train.lora_rank = {}: must be at most {}, the width of the model; 8 to 64 are usual",
-        train.lora_rank,
-        shape.hidden_size
-    );
-    if let Some(names) = LanguageModel::tensor_names_of(&config.model)? {
-        let layers: BTreeSet<&str> = names
-            .iter()
-            .filter_map(|name| {
-                let layer = name.strip_suffix(".weight")?;
-                let last = layer.rsplit('.').next()?;
-                let is_block = layer.split('.').any(|part| part.parse::<usize>().is_ok());
-                (is_block && !last.contains("norm")).then_some(last)
-            })
-            .collect();
-        let mut targets = train.lora_targets.iter();
-        if let Some(target) = targets.find(|target| !layers.contains(target.as_str())) {
-            let layers: Vec<&str> = layers.into_iter().collect();
-            bail!(
-                "train.lora_targets: the model has no linear layer {target:?}; its layers are {}",
-                layers.join(", ")
-            );
-        }
-    }
-    Ok(format!("of rank {}", train.lora_rank))
+    let model = BackboneSource::Llm(config.model.to_path_buf());
+    adapter_keys::check(NAME, train.lora_rank, &train.lora_targets, &model)
 }
 
 /// The transfer set.

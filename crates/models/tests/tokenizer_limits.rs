@@ -1,0 +1,48 @@
+//! A tokenizer whose regular expressions would take for ever on a text gives up on it and says which
+//! file is to blame.
+
+use std::fs;
+use std::path::Path;
+
+use models::tokenizer::{SpecialTokens, Tokenizer};
+use serde_json::json;
+
+/// A tokenizer of single letters that splits text at `pattern`.
+fn splitting(folder: &Path, pattern: &str) -> Tokenizer {
+    let file = folder.join("tokenizer.json");
+    let json = json!({
+        "version": "1.0",
+        "added_tokens": [],
+        "normalizer": null,
+        "pre_tokenizer": {
+            "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated", "invert": false,
+        },
+        "post_processor": null,
+        "decoder": null,
+        "model": { "type": "WordLevel", "vocab": { "a": 0, "b": 1, "u": 2 }, "unk_token": "u" },
+    });
+    fs::write(&file, json.to_string()).unwrap();
+    Tokenizer::from_file(&file, SpecialTokens::default()).unwrap()
+}
+
+#[test]
+fn an_expression_without_end_is_an_error_that_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for (pattern, text) in [
+        // Exponential at one place.
+        ("(a|a)*b", "a".repeat(60) + "-b"),
+        ("(a+)+-c", "a".repeat(60) + "-b-c"),
+        // Quadratic at each of many places: within Oniguruma's own limit at every one of them.
+        ("a*a*a*b", "a".repeat(1200) + "-b"),
+    ] {
+        let tokenizer = splitting(folder.path(), pattern);
+        assert_eq!(tokenizer.encode("b").unwrap(), [1], "{pattern}");
+        let error = tokenizer.encode(&text).unwrap_err().to_string();
+        let file = folder.path().join("tokenizer.json");
+        assert!(
+            error.starts_with(&file.display().to_string()),
+            "{pattern}: {error}"
+        );
+        assert!(error.contains("retry-limit"), "{pattern}: {error}");
+    }
+}

@@ -1,0 +1,92 @@
+//! Chat templates: programs that were not written for chats.
+
+use std::fs;
+
+use models::chat_template::{ChatTemplate, Message};
+use models::tokenizer::SpecialTokens;
+
+use crate::runner::{Reader, any, file, written};
+use crate::text;
+
+const PIECES: [&str; 44] = [
+    "{%",
+    "%}",
+    "{{",
+    "}}",
+    "{#",
+    "#}",
+    "{%}",
+    "{%-",
+    "-%}",
+    "{% for m in messages %}",
+    "{% for m in messages recursive %}{{ loop(messages) }}",
+    "{% endfor %}",
+    "{% if true %}",
+    "{% endif %}",
+    "{% set x = x ~ x %}",
+    "{% set x = 'aaaaaaaaaaaaaaaa' %}",
+    "{% set ns = namespace(x=1) %}",
+    "{% set ns.x = 1 %}",
+    "{% set ns.x = ns %}",
+    "{% generation %}",
+    "{% endgeneration %}",
+    "{% break %}",
+    "{% macro m(a) %}{{ m(a) }}{% endmacro %}",
+    "{{ m(1) }}",
+    "{{ messages }}",
+    "{{ range(999)|list }}",
+    "{% for a in range(99999) %}",
+    "{{ [1]|slice(9999999)|list }}",
+    "{{ 'a' * 99999 }}",
+    "{{ ('a' * 99999)|replace('a', 'b' * 9999) }}",
+    "{{ 'a'|indent(99999999) }}",
+    "{{ messages|tojson(indent=2) }}",
+    "{{ messages|groupby('role')|list }}",
+    "{{ '%s' % messages }}",
+    "{{ raise_exception('no') }}",
+    "{{ strftime_now('%d %B %Y %9999999d') }}",
+    "{{ messages[99999999999999999999] }}",
+    "{{ messages[::-1][:-9223372036854775808] }}",
+    "{{ 1 // 0 }}",
+    "{{ 2 ** 9999 }}",
+    "not ",
+    "- ",
+    "(",
+    "|string",
+];
+
+#[test]
+fn chat_template() {
+    let names = [
+        "chatml", "llama2", "llama3", "qwen2_5", "gemma", "features", "mistral",
+    ];
+    let mut seeds: Vec<_> = names
+        .iter()
+        .map(|name| file("template.jinja", &format!("chat_templates/{name}.jinja")))
+        .collect();
+    seeds.push(written(&[("template.jinja", PIECES[28])]));
+    Reader {
+        name: "chat_template",
+        seeds,
+        inputs: 200,
+        memory: 1 << 30,
+        change: &|chance, files, _| {
+            let (_, content) = any(chance, files);
+            text::change(chance, content, &PIECES);
+        },
+        read: &|folder| {
+            let source = fs::read(folder.join("template.jinja")).expect("a file");
+            let source = String::from_utf8_lossy(&source);
+            let template = ChatTemplate::unchecked(&source, &SpecialTokens::default());
+            let turns = [
+                Message::user("Hello, what is this?"),
+                Message::assistant("That."),
+            ];
+            for (turns, prompt) in [(&turns[..1], true), (&turns[..], false), (&[][..], true)] {
+                let _ = template.render(turns, prompt);
+            }
+            let _ = template.check();
+        },
+    }
+    .fuzz();
+}
