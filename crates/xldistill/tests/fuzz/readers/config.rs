@@ -7,8 +7,8 @@ use crate::runner::{Reader, written};
 use crate::text;
 
 /// Runs the program in a folder, with at most 8 GB of memory; a panic or an abort is a failure, an
-/// error is not.
-pub fn program(folder: &Path, arguments: &[&str]) {
+/// error is not. Whether it succeeded.
+pub fn program(folder: &Path, arguments: &[&str]) -> bool {
     let mut shell = Command::new("sh");
     shell.args([
         "-c",
@@ -26,6 +26,7 @@ pub fn program(folder: &Path, arguments: &[&str]) {
         "{arguments:?}: {}: {said}",
         output.status
     );
+    output.status.success()
 }
 
 const SDRRL: &str = r#"model = "MODEL"
