@@ -48,9 +48,14 @@ fn journal() {
         ("rejected", "no\n"),
     ]);
     seed.insert("journal".into(), journal);
+    // Sizes whose sum is more than a number can hold.
+    let mut endless = seed.clone();
+    let most = u64::MAX;
+    let index = format!("7\t0\n{hash}\t{most}\t0\n{hash}\t{most}\t4\n");
+    endless.insert("index".into(), index.into_bytes());
     Reader {
         name: "journal",
-        seeds: vec![seed],
+        seeds: vec![seed, endless],
         inputs: 800,
         memory: 64 << 20,
         change: &|chance, files, other| {
