@@ -167,7 +167,8 @@ impl<const P: usize> Entries<P> {
             let places = std::array::from_fn(|part| (numbered[part], starts[part]));
             self.insert(Stored { sizes, places });
             for (start, bytes) in starts.iter_mut().zip(sizes.bytes) {
-                *start += bytes;
+                // In a damaged index, the end may lie beyond any file: what is there is made again.
+                *start = start.saturating_add(bytes);
             }
         }
         Ok(())

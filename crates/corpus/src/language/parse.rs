@@ -74,20 +74,28 @@ fn tagged(written: &str) -> Option<Language> {
     }
 }
 
+/// Longer than any name of a language.
+const LONGEST_NAME: usize = 64;
+
 /// The nearest name, if it is near enough to be a typing error.
 fn suggestion(written: &str) -> Option<Language> {
-    let length = written.chars().count();
+    // What is written may be a whole column of a file, and comparing takes the product of lengths.
+    let length = written.chars().take(LONGEST_NAME + 1).count();
     let slips = match length {
         0..=2 => return None,
         3..=5 => 1,
         6..=8 => 2,
-        _ => 3,
+        9..=LONGEST_NAME => 3,
+        _ => return None,
     };
     table()
         .by_written
         .iter()
         // All codes are close to one another, so only names are suggested for short texts.
-        .filter(|(name, _)| name.chars().count() > 3)
+        .filter(|(name, _)| {
+            let own = name.chars().count();
+            own > 3 && own.abs_diff(length) <= slips
+        })
         .map(|(name, &index)| (strsim::osa_distance(written, name), index))
         .filter(|&(distance, _)| distance <= slips)
         .min()

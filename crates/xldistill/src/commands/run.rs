@@ -61,7 +61,7 @@ fn chosen<C: SystemConfig>(
     };
     let chosen = &C::stages()[first..=last];
     // A stage's own command says nothing of others: a scheduler may run them elsewhere.
-    let later = match first == last {
+    let later = match from.is_some() && from == until {
         true => &[],
         false => &C::stages()[last + 1..],
     };

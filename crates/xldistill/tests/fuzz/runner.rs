@@ -27,8 +27,8 @@ pub struct Reader<'a> {
     pub memory: usize,
     /// Changes an input; another one may lend parts.
     pub change: &'a dyn Fn(&mut Chance, &mut Files, &Files),
-    /// Reads the input in this folder. An error is one of the right results.
-    pub read: &'a dyn Fn(&Path),
+    /// Reads the input in this folder; returns whether it was accepted. An error is as right.
+    pub read: &'a dyn Fn(&Path) -> bool,
 }
 
 /// Limit for one input of at most some hundred kilobytes. It takes milliseconds as a rule, and a chat
@@ -94,9 +94,10 @@ impl Reader<'_> {
             }
         }
         eprintln!(
-            "{}: seed {seed}, {tried} inputs in {:.0} s, {} failures, largest request {:.1} MB, longest {:.2} s",
+            "{}: seed {seed}, {tried} inputs in {:.0} s, {} accepted, {} failures, largest request {:.1} MB, longest {:.2} s",
             self.name,
             begun.elapsed().as_secs_f64(),
+            outcome.accepted,
             outcome.failures.len(),
             outcome.largest as f64 / 1e6,
             outcome.longest.as_secs_f64(),
@@ -105,6 +106,12 @@ impl Reader<'_> {
         assert!(
             failures.is_empty(),
             "{}, seed {seed}:\n{failures}",
+            self.name
+        );
+        let reached = outcome.accepted > 0;
+        assert!(
+            reached,
+            "{}: nothing was accepted, so nothing deep was reached",
             self.name
         );
         let _ = fs::remove_dir_all(&folder);
@@ -134,8 +141,11 @@ impl Reader<'_> {
         let panic = PANIC.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let failure = match result {
             Err(_) => format!("panic: {panic}"),
-            Ok(()) if largest > self.memory => format!("asked for {} MB", largest >> 20),
-            Ok(()) => String::new(),
+            Ok(_) if largest > self.memory => format!("asked for {} MB", largest >> 20),
+            Ok(accepted) => {
+                outcome.accepted += usize::from(accepted);
+                String::new()
+            }
         };
         if !failure.is_empty() && outcome.known.insert(failure.clone()) {
             let kept = folder.join(format!("failure-{}", outcome.failures.len()));
@@ -153,6 +163,7 @@ impl Reader<'_> {
 struct Outcome {
     failures: Vec<String>,
     known: std::collections::BTreeSet<String>,
+    accepted: usize,
     largest: usize,
     longest: Duration,
 }

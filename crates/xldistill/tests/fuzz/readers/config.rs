@@ -7,8 +7,8 @@ use crate::runner::{Reader, written};
 use crate::text;
 
 /// Runs the program in a folder, with at most 8 GB of memory; a panic or an abort is a failure, an
-/// error is not.
-pub fn program(folder: &Path, arguments: &[&str]) {
+/// error is not. Whether it succeeded.
+pub fn program(folder: &Path, arguments: &[&str]) -> bool {
     let mut shell = Command::new("sh");
     shell.args([
         "-c",
@@ -26,6 +26,7 @@ pub fn program(folder: &Path, arguments: &[&str]) {
         "{arguments:?}: {}: {said}",
         output.status
     );
+    output.status.success()
 }
 
 const SDRRL: &str = r#"model = "MODEL"
@@ -54,7 +55,7 @@ limit = 3
 [[evaluate.benchmarks]]
 name = "belebele"
 path = "belebele"
-shots = 2
+shots = 0
 "#;
 
 const MT_LLM: &str = r#"system = "mt-llm"
@@ -65,19 +66,21 @@ path = "ENCODER"
 [reading]
 max_length = 48
 [text]
-files = ["a.jsonl"]
+files = ["text.txt"]
 [llm2vec.mntp]
 mask_token = "e"
 training = { max_steps = 4, learning_rate = 1e-3, lora_targets = ["q_proj"] }
 [tasks.topics]
 train = ["train.tsv"]
-validation = { fraction = 0.2 }
-test.eng_Latn = "test.tsv"
+validation = ["train.tsv"]
+test.eng_Latn = "train.tsv"
 [classify.training]
 epochs = 4
 [baselines]
 fine_tuned_stack = true
 "#;
+
+const BELEBELE: &str = "{\"flores_passage\": \"P.\", \"question\": \"Q?\", \"mc_answer1\": \"a\", \"mc_answer2\": \"b\", \"mc_answer3\": \"c\", \"mc_answer4\": \"d\", \"correct_answer_num\": \"2\", \"link\": \"l\", \"question_number\": 1, \"dialect\": \"por_Latn\"}\n";
 
 #[test]
 fn config_toml() {
@@ -96,6 +99,9 @@ fn config_toml() {
                 "a.jsonl",
                 "{\"question\": \"What is it?\", \"answer\": \"A house.\"}\n",
             ),
+            ("text.txt", "A house.\nThe sea.\n"),
+            ("belebele/por_Latn.jsonl", BELEBELE),
+            ("belebele/eng_Latn.jsonl", &BELEBELE.replace("por_", "eng_")),
             ("pairs.tsv", "One house.\tUma casa.\n"),
             (
                 "train.tsv",

@@ -33,14 +33,16 @@ fn only(folder: &Path) -> PathBuf {
     entries.next().expect("a file").expect("an entry").path()
 }
 
-/// Reads the file as whatever it could be.
-pub fn read_data(folder: &Path) {
+/// Reads the file as whatever it could be; whether it is something.
+pub fn read_data(folder: &Path) -> bool {
+    let mut accepted = false;
     let path = only(folder);
     let options = LoadOptions {
         max_rejected_fraction: 1.0,
         ..LoadOptions::default()
     };
     if let Ok(loaded) = load(&path, &options) {
+        accepted = true;
         assert!(
             loaded
                 .instructions
@@ -51,6 +53,7 @@ pub fn read_data(folder: &Path) {
     let source = ParallelSource::File(path.clone().into());
     if let Ok(loaded) = parallel(&source, ENGLISH, PORTUGUESE, 1.0) {
         assert!(!loaded.pairs.is_empty());
+        accepted = true;
     }
     let options = TextOptions {
         max_rejected_fraction: 1.0,
@@ -58,9 +61,10 @@ pub fn read_data(folder: &Path) {
     };
     if let Ok(stream) = documents(&[TextSource::Files(FilePath::from(path))], &options) {
         for document in stream.take(10_000) {
-            let _ = document;
+            accepted |= document.is_ok();
         }
     }
+    accepted
 }
 
 #[test]
@@ -243,9 +247,11 @@ fn labelled() {
             let file = folder.join(format!("x.{ends}"));
             fs::write(&file, content).expect("writable");
             let set = DataSet::named(&name).expect("a data set");
-            if let Ok(read) = set.read(&file, Wanted::default()) {
-                assert!(read.rows.iter().all(|row| row.label < read.labels.len()));
-            }
+            let Ok(read) = set.read(&file, Wanted::default()) else {
+                return false;
+            };
+            assert!(read.rows.iter().all(|row| row.label < read.labels.len()));
+            true
         },
     }
     .fuzz();

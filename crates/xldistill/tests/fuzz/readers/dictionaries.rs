@@ -79,12 +79,17 @@ fn dictionary() {
             }
         },
         read: &|folder| {
-            for entry in fs::read_dir(folder).expect("a folder") {
-                if let Ok(loaded) = Dictionary::load(&entry.expect("an entry").path()) {
-                    loaded.dictionary.inverted().translations("gato");
-                    loaded.dictionary.translations("cat");
-                }
-            }
+            let entries = fs::read_dir(folder).expect("a folder");
+            let read = entries.filter(|entry| {
+                let path = entry.as_ref().expect("an entry").path();
+                let Ok(loaded) = Dictionary::load(&path) else {
+                    return false;
+                };
+                loaded.dictionary.inverted().translations("gato");
+                loaded.dictionary.translations("cat");
+                true
+            });
+            read.count() > 0
         },
     }
     .fuzz();

@@ -25,10 +25,10 @@ const TEXTS: [&str; 5] = [
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa                                             !",
 ];
 
-/// Loads a model and uses it for a little of everything.
-pub fn used(path: &Path) {
+/// Loads a model and uses it for a little of everything; whether there is one.
+pub fn used(path: &Path) -> bool {
     let Ok(model) = LanguageModel::load(path, &Device::flex()) else {
-        return;
+        return false;
     };
     for text in TEXTS {
         let Ok(sequence) = ScoredSequence::plain(&model.tokenizer, text) else {
@@ -37,6 +37,7 @@ pub fn used(path: &Path) {
         let _ = model.tokenizer.decode(&sequence.ids);
         log_probabilities(&model, &[sequence], &mut |_| {});
     }
+    true
 }
 
 fn change(chance: &mut Chance, files: &mut Files) {
@@ -153,7 +154,7 @@ fn tokenizer_json() {
         read: &|folder| {
             let file = folder.join("tokenizer.json");
             let Ok(tokenizer) = Tokenizer::from_file(&file, SpecialTokens::default()) else {
-                return;
+                return false;
             };
             for text in TEXTS {
                 let ids = tokenizer.encode(text).unwrap_or_default();
@@ -164,6 +165,7 @@ fn tokenizer_json() {
                 let _ = tokenizer.encode_with_offsets(text);
                 let _ = tokenizer.lay_out(text, Some("b"), 16);
             }
+            true
         },
     }
     .fuzz();
@@ -180,10 +182,12 @@ fn nllb() {
         read: &|folder| {
             let options = NllbOptions::default();
             let Ok(translator) = NllbTranslator::load(folder, options) else {
-                return;
+                return false;
             };
             let texts = ["A house.".to_owned()];
-            let _ = translator.translate(&texts, Language::ENGLISH, Language::PORTUGUESE);
+            translator
+                .translate(&texts, Language::ENGLISH, Language::PORTUGUESE)
+                .is_ok()
         },
     }
     .fuzz();
@@ -232,13 +236,14 @@ fn comet() {
                 &CometOptions::default(),
                 ComputeDevice::Cpu,
             );
-            if let Ok(kiwi) = kiwi {
-                let pairs = [
-                    ("A house.".to_owned(), "Uma casa.".to_owned()),
-                    (String::new(), TEXTS[3].to_owned()),
-                ];
-                let _ = kiwi.estimate(&pairs, Language::ENGLISH, Language::PORTUGUESE);
-            }
+            let pairs = [
+                ("A house.".to_owned(), "Uma casa.".to_owned()),
+                (String::new(), TEXTS[3].to_owned()),
+            ];
+            kiwi.is_ok_and(|kiwi| {
+                kiwi.estimate(&pairs, Language::ENGLISH, Language::PORTUGUESE)
+                    .is_ok()
+            })
         },
     }
     .fuzz();
