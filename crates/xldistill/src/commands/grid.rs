@@ -56,11 +56,7 @@ pub fn run(arguments: &GridArguments, terminal: &Terminal) -> Result<()> {
 }
 
 fn of<'r>(planned: &'r GridRun, terminal: &'r Terminal) -> Run<'r, Config> {
-    Run {
-        config: &planned.config,
-        shard: Shard::WHOLE,
-        progress: terminal,
-    }
+    Run::new(&planned.config, Shard::WHOLE, terminal)
 }
 
 fn print(folder: &GridFolder<'_>) -> Result<()> {
