@@ -13,6 +13,7 @@ use models::generation::{GenerationOptions, generate};
 
 use crate::arguments::{ExportArguments, ExportFormat};
 use crate::config_file::ConfigError;
+use crate::run_folder::model_name;
 
 /// Texts whose token ids must be the same in both formats: words, case, digits, spaces, line ends,
 /// scripts, combining marks, symbols.
@@ -77,7 +78,7 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     };
     let model = LanguageModel::load(&arguments.model, &Device::flex())?;
     let output = &arguments.output;
-    let name = name_of(&arguments.model);
+    let name = model_name(&arguments.model);
     let (written, exact) = match (numbers, stored, base) {
         (Some(numbers), ..) => {
             let file = format!("{name}-{numbers}.gguf");
@@ -132,20 +133,6 @@ fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// A name for the file: that of the model's folder, and of the folder above if it says nothing.
-fn name_of(path: &Path) -> String {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let part = |path: &Path| {
-        path.file_stem()
-            .map(|stem| stem.to_string_lossy().into_owned())
-    };
-    let own = part(&path).unwrap_or_else(|| "model".into());
-    match (own.as_str(), path.parent().and_then(part)) {
-        ("model" | "adapter" | "model-merged", Some(run)) => run,
-        _ => own,
-    }
-}
-
 /// Fails if the model at `written` has other token ids, or, if it is `exact`, other answers; returns
 /// how many answers are equal.
 fn compare(model: &LanguageModel, written: &Path, exact: bool) -> Result<usize> {
@@ -184,16 +171,4 @@ fn compare(model: &LanguageModel, written: &Path, exact: bool) -> Result<usize> 
         );
     }
     Ok(equal)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_named_after_the_run() {
-        assert_eq!(name_of(Path::new("/runs/por/model")), "por");
-        assert_eq!(name_of(Path::new("/models/SmolLM2")), "SmolLM2");
-        assert_eq!(name_of(Path::new("/models/a.Q4_1.gguf")), "a.Q4_1");
-    }
 }
