@@ -7,6 +7,7 @@ use std::ops::Deref;
 use std::path::{Component, Path, PathBuf};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 thread_local! {
@@ -77,7 +78,12 @@ fn tidy(path: &Path) -> PathBuf {
 
 impl<'de> Deserialize<'de> for FilePath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        PathBuf::deserialize(deserializer).map(|path| Self(resolve(&path)))
+        let path = PathBuf::deserialize(deserializer)?;
+        // It would mean the folder of the config.
+        if path.as_os_str().is_empty() {
+            return Err(D::Error::custom("found an empty text, expected a path"));
+        }
+        Ok(Self(resolve(&path)))
     }
 }
 

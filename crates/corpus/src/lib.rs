@@ -21,6 +21,7 @@ pub mod labelled;
 pub mod language;
 pub mod language_check;
 pub mod mix;
+pub mod nearest;
 pub mod plain_words;
 pub mod progress;
 pub mod record;

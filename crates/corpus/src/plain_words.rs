@@ -23,7 +23,7 @@ const PHRASES: [(&str, &str); 21] = [
         "expected a sequence",
         "expected a list, e.g. [\"one\", \"two\"]",
     ),
-    ("expected a map", "expected a table"),
+    ("expected a map", "expected an object"),
     ("EOF while parsing", "the text ends within"),
     (
         "trailing characters",
@@ -31,10 +31,10 @@ const PHRASES: [(&str, &str); 21] = [
     ),
 ];
 
-/// `message` without names of Rust types.
+/// `message` without names of Rust types and numbers of errors.
 pub fn in_plain_words(message: &str) -> String {
     let phrases = PHRASES.iter();
-    let plain = phrases.fold(message.to_owned(), |text, (rust, plain)| {
+    let plain = phrases.fold(without_numbers(message), |text, (rust, plain)| {
         text.replace(rust, plain)
     });
     match plain.find("expected struct ") {
@@ -47,6 +47,20 @@ pub fn in_plain_words(message: &str) -> String {
         }
         None => plain,
     }
+}
+
+/// `message` without the numbers of the operating system's errors, ` (os error 2)`.
+fn without_numbers(message: &str) -> String {
+    const NUMBER: &str = " (os error ";
+    let mut parts = message.split(NUMBER);
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|b| b.is_ascii_digit()) => plain += rest,
+            _ => plain = plain + NUMBER + part,
+        }
+    }
+    plain
 }
 
 /// A message of serde_json about a single line, without its position in that line.
@@ -66,6 +80,17 @@ mod tests {
     struct Row {
         question: String,
         count: usize,
+    }
+
+    #[test]
+    fn errors_of_the_system_are_told_without_their_numbers() {
+        let error = std::io::Error::from_raw_os_error(2);
+        let told = in_plain_words(&format!("cannot read a.txt: {error}; is it (here)?"));
+        assert_eq!(
+            told,
+            "cannot read a.txt: No such file or directory; is it (here)?"
+        );
+        assert_eq!(in_plain_words("x (os error y)"), "x (os error y)");
     }
 
     #[test]

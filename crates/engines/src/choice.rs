@@ -144,7 +144,7 @@ pub trait EngineSection: Sized {
                 ),
                 (false, Some(_)) => {
                     tracing::warn!(
-                        "{section}.{key} is ignored: the engine is {name}, not {others}"
+                        "{section}.{key} is ignored: the engine {name} does not take it ({others} would)"
                     );
                     keys.remove(&key);
                     continue;

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use corpus::plain_words::in_plain_words;
 use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{HeaderMap, StatusCode, header};
@@ -266,8 +267,8 @@ impl JsonEndpoint {
             ),
             error => Failure::new(
                 format!(
-                    "{url} cannot be reached: {}; is the server running there?",
-                    self.without_key(&error.to_string())
+                    "{url} cannot be reached: {}; check that the server is running there",
+                    in_plain_words(&self.without_key(&error.to_string()))
                 ),
                 true,
             ),

@@ -41,9 +41,13 @@ impl ModelRef {
                 download(name)
             ));
         }
+        // A folder that is there belongs to the user, not to the Hub.
+        let is_local = || self.path.parent().is_some_and(Path::is_dir);
         let hint = match self.written.split_once('/') {
             Some((organisation, name))
-                if !name.contains('/') && !["", ".", "..", "models"].contains(&organisation) =>
+                if !name.contains('/')
+                    && !["", ".", "..", "models"].contains(&organisation)
+                    && !is_local() =>
             {
                 format!(
                     "; if it is a model on the Hugging Face Hub, run `{}` and name the folder",

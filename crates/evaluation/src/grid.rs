@@ -166,6 +166,9 @@ impl GridTable {
         if !self.measure.is_empty() {
             title = format!("{title}, {}", self.measure);
         }
+        if self.higher_is_better == Some(false) {
+            title.push_str(", lower is better");
+        }
         match &self.model {
             Some(model) => format!("{title} ({model})"),
             None => title,

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use corpus::labelled::LabelledError;
 use corpus::language::Language;
-use corpus::source::SourceError;
+use corpus::source::{NumberedLine, SourceError};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Share of unusable lines above which a file is an error.
 pub(crate) const TOLERATED: f64 = 0.1;
@@ -105,10 +106,42 @@ pub enum MaterialError {
 pub(crate) fn read<T>(
     path: &Path,
     skipped: &mut Vec<SkippedLine>,
+    parse: impl FnMut(&str) -> Result<T, String>,
+) -> Result<Vec<T>, MaterialError> {
+    parsed(corpus::source::all_lines(path)?, path, skipped, parse)
+}
+
+/// Parses every line of JSON, or every element if the file is one array of them.
+pub(crate) fn read_json<T>(
+    path: &Path,
+    skipped: &mut Vec<SkippedLine>,
+    parse: impl FnMut(&str) -> Result<T, String>,
+) -> Result<Vec<T>, MaterialError> {
+    let lines = corpus::source::all_lines(path)?;
+    let texts = || lines.iter().filter_map(|(_, line)| line.as_deref().ok());
+    let begins = texts().find(|line| !line.trim().is_empty());
+    let is_array = begins.is_some_and(|line| line.trim_start().starts_with('['));
+    let array = is_array.then(|| texts().collect::<Vec<_>>().join("\n"));
+    let elements: Option<Vec<Value>> = array.and_then(|text| serde_json::from_str(&text).ok());
+    let rows = match elements {
+        Some(elements) => (1..)
+            .zip(elements)
+            .map(|(number, element)| (number, Ok(element.to_string())))
+            .collect(),
+        None => lines,
+    };
+    parsed(rows, path, skipped, parse)
+}
+
+/// Parses numbered `lines` of the file `path`.
+fn parsed<T>(
+    lines: Vec<NumberedLine>,
+    path: &Path,
+    skipped: &mut Vec<SkippedLine>,
     mut parse: impl FnMut(&str) -> Result<T, String>,
 ) -> Result<Vec<T>, MaterialError> {
     let (mut parsed, mut bad) = (Vec::new(), Vec::new());
-    for (number, line) in corpus::source::all_lines(path)? {
+    for (number, line) in lines {
         let outcome = match line {
             Ok(line) if line.trim().is_empty() => continue,
             Ok(line) => parse(&line),

@@ -191,6 +191,38 @@ fn losses_alone_do_not_make_a_model_better_at_answering() {
 }
 
 #[test]
+fn the_languages_named_are_those_that_got_better() {
+    let loss = |task: &str, language: &str, p| score(task, "loss", language, "loss", [3.0, 2.0], p);
+    let english = loss("held_out_loss_eng_Latn", "eng_Latn", 0.001);
+    let verdict = verdict_on(std::slice::from_ref(&english));
+    assert!(
+        verdict.summary.starts_with("English text became"),
+        "{verdict:?}"
+    );
+    let portuguese = loss("held_out_loss_por_Latn", "por_Latn", 0.001);
+    let verdict = verdict_on(&[english.clone(), portuguese]);
+    assert!(
+        verdict.summary.starts_with("Portuguese text became"),
+        "{verdict:?}"
+    );
+    // A fault of the English answers beside it.
+    let fault = score(
+        "off_target_eng_Latn",
+        "empty",
+        "eng_Latn",
+        "empty",
+        [40.0, 41.0],
+        0.5,
+    );
+    let verdict = verdict_on(&[english, fault]);
+    assert_eq!(verdict.outcome, Outcome::Mixed);
+    assert!(
+        verdict.summary.contains("better at English, with"),
+        "{verdict:?}"
+    );
+}
+
+#[test]
 fn the_course_of_training_advises() {
     let same = [score(
         OFF_TARGET,

@@ -2,6 +2,7 @@
 //! `adapter_model.bin` of older versions.
 
 use std::collections::HashSet;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use burn::Tensor;
@@ -25,6 +26,14 @@ pub(crate) const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
 const PYTORCH_WEIGHTS: &str = "adapter_model.bin";
 /// Prefix that PEFT adds to the names of the base model's modules.
 pub(crate) const PREFIX: &str = "base_model.model.";
+
+/// Whether the file at `path` is one of safetensors, whatever its name: the length of a header and
+/// its first brace.
+fn is_safetensors(path: &Path) -> bool {
+    let mut begins = [0; 9];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut begins));
+    read.is_ok() && begins[8] == b'{'
+}
 
 /// Error returned when an adapter cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -237,6 +246,9 @@ impl AdapterFile {
     fn of(written: Written, directory: &Path) -> Result<Self, AdapterError> {
         let files = [ADAPTER_WEIGHTS, PYTORCH_WEIGHTS].map(|name| directory.join(name));
         let weights: Box<dyn Checkpoint> = match files.each_ref().map(|file| file.is_file()) {
+            [false, true] if is_safetensors(&files[1]) => {
+                Box::new(SafetensorsCheckpoint::open_files(directory, &files[1..])?)
+            }
             [false, true] => Box::new(PytorchCheckpoint::open(directory, &files[1..], None)?),
             _ => Box::new(SafetensorsCheckpoint::open_files(directory, &files[..1])?),
         };

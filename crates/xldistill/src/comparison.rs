@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::Run;
 use crate::system::SystemConfig;
-use crate::tasks::Tasks;
+use crate::tasks::{self, Tasks};
 
 /// `[evaluate]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -68,13 +68,16 @@ pub fn evaluate<C: SystemConfig>(
     settings: &Evaluate,
     title: String,
     contenders: Vec<Contender<'_>>,
-    tasks: &Tasks,
+    configs: &Tasks,
     data: &Data,
     folder: &Path,
 ) -> Result<String> {
     let mut sets = Vec::new();
     for (name, data) in data {
-        let task = &tasks[name];
+        for leak in tasks::leaks(data) {
+            run.progress.note(&format!("warning: tasks.{name}: {leak}"));
+        }
+        let task = &configs[name];
         let set = task.test_data.as_ref().or(task.data.as_ref());
         let set = set.unwrap_or(name);
         sets.extend(
@@ -114,15 +117,6 @@ pub fn key(data: &Data) -> String {
         (name, sets.collect::<Vec<_>>())
     });
     Key::of(&tests.collect::<Vec<_>>()).to_string()
-}
-
-/// The name of the model at `path`, for titles.
-pub fn name_of(path: &Path) -> String {
-    let name = path
-        .file_stem()
-        .filter(|_| path.is_file())
-        .or(path.file_name());
-    name.unwrap_or(path.as_os_str()).display().to_string()
 }
 
 /// The language of the training data: that of the first task.

@@ -1,5 +1,8 @@
 //! Reading of a TOML config, with overrides and with errors that say what to change.
 
+mod fault;
+
+use std::io::ErrorKind;
 use std::{fs, path::Path};
 
 use serde::de::DeserializeOwned;
@@ -17,27 +20,112 @@ type Result<T> = std::result::Result<T, ConfigError>;
 ///
 /// # Errors
 /// Unreadable or malformed files, unknown keys (with the nearest known one) and wrong types, with
-/// the line and column in the file, or with the override.
+/// the line in the file, or with the override.
 pub fn read<T: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<(T, Table)> {
-    let shown = path.display();
-    let text = fs::read_to_string(path)
-        .map_err(|error| ConfigError(format!("cannot read the config {shown}: {error}")))?;
-    let in_file = |error| explain(&shown.to_string(), Some(&text), &error);
-    let mut table: Table = toml::from_str(&text).map_err(in_file)?;
-    if overrides.is_empty() {
-        return Ok((toml::from_str(&text).map_err(in_file)?, table));
-    }
+    let (text, mut table) = table(path)?;
     for assignment in overrides {
         apply(&mut table, assignment)?;
     }
     // An override may correct the file, so only the result is checked.
     match T::deserialize(table.clone()) {
         Ok(value) => Ok((value, table)),
-        Err(error) => Err(match toml::from_str::<T>(&text) {
-            Err(error) => in_file(error),
-            Ok(_) => explain(&format!("overrides {}", overrides.join(" ")), None, &error),
-        }),
+        // A second reading would repeat the warnings of the first.
+        Err(error) => Err(tracing::subscriber::with_default(
+            tracing::subscriber::NoSubscriber::new(),
+            || explain::<T>(path, &text, overrides, &error),
+        )),
     }
+}
+
+/// The text of the file `path`, and its keys.
+fn table(path: &Path) -> Result<(String, Table)> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).map_err(|error| {
+        ConfigError(match error.kind() {
+            ErrorKind::NotFound => format!("the config {shown} does not exist"),
+            ErrorKind::IsADirectory => format!("{shown} is a folder; name the config file in it"),
+            _ => format!("cannot read the config {shown}: {error}"),
+        })
+    })?;
+    match toml::from_str(&text) {
+        Ok(table) => Ok((text, table)),
+        Err(error) => Err(ConfigError(fault::in_file(
+            &shown.to_string(),
+            &text,
+            &error,
+        ))),
+    }
+}
+
+/// `error` of the config with all `overrides`, in words: that of the file, or of the override that is
+/// to blame.
+fn explain<T: DeserializeOwned>(
+    path: &Path,
+    text: &str,
+    overrides: &[String],
+    error: &toml::de::Error,
+) -> ConfigError {
+    let message = |table: &Table| {
+        let error = T::deserialize(table.clone()).err();
+        error.map(|error| error.message().to_owned())
+    };
+    let mut table: Table = toml::from_str(text).unwrap_or_default();
+    let mut before = message(&table);
+    let mut blamed = None;
+    for assignment in overrides {
+        if apply(&mut table, assignment).is_err() {
+            break;
+        }
+        let after = message(&table);
+        if after != before {
+            blamed = Some(assignment);
+        }
+        before = after;
+    }
+    let fault = match (blamed, toml::from_str::<T>(text)) {
+        (None, Err(error)) => fault::in_file(&path.display().to_string(), text, &error),
+        (Some(assignment), _) => format!("override {assignment}: {}", fault::in_override(error)),
+        (None, Ok(_)) => format!("{}: {}", path.display(), fault::in_override(error)),
+    };
+    let found = sections_with::<T>(error, &table);
+    ConfigError(match found.as_slice() {
+        [] => fault,
+        [only] => format!("{fault}\ndid you mean `{only}`?"),
+        several => format!(
+            "{fault}\nthe key belongs in a section: `{}`",
+            several.join("`, `")
+        ),
+    })
+}
+
+/// The whole names, such as `train.epochs`, of the key that `error` says is unknown at the top of
+/// `table`. Only the parser knows the keys of a section, so it is asked for each.
+fn sections_with<T: DeserializeOwned>(error: &toml::de::Error, table: &Table) -> Vec<String> {
+    let Some((key, sections)) = fault::unknown_at_top(error) else {
+        return Vec::new();
+    };
+    let mut table = table.clone();
+    let Some(value) = table.remove(key) else {
+        return Vec::new();
+    };
+    let name = |section: &&str| format!("{section}.{key}");
+    let has_it = |section: &&str| {
+        let mut table = table.clone();
+        let of = table
+            .entry(*section)
+            .or_insert_with(|| Table::new().into())
+            .as_table_mut();
+        let Some(of) = of else {
+            return false;
+        };
+        of.insert(key.to_owned(), value.clone());
+        T::deserialize(table).map_or_else(|error| fault::is_at(&error, &name(section)), |_| true)
+    };
+    sections
+        .into_iter()
+        .filter(has_it)
+        .map(|section| name(&section))
+        .collect()
 }
 
 /// Fails if `key` is an empty text, which as a path would mean the folder of the config.
@@ -94,60 +182,6 @@ pub fn flat(table: &Table) -> Vec<(String, String)> {
     let mut keys = Vec::new();
     add("", table, &mut keys);
     keys
-}
-
-/// The parser's message, with the position and, for unknown keys, "did you mean".
-fn explain(place: &str, text: Option<&str>, error: &toml::de::Error) -> ConfigError {
-    let message = error.message();
-    let line = text.zip(error.span()).and_then(|(text, section)| {
-        // An engine's section is read as a whole, so the line of the key is searched in it.
-        let key = key_of(message)?;
-        let before = text[..section.start].matches('\n').count();
-        let lines = text[section.start..].lines();
-        let is_key = |line: &str| {
-            let rest = line.trim_start().strip_prefix(key).map(str::trim_start);
-            rest.is_some_and(|rest| rest.starts_with(['=', '.']))
-        };
-        let (number, line) = lines.enumerate().find(|(_, line)| is_key(line))?;
-        Some(format!(
-            "line {}\n  | {line}\n{message}",
-            before + number + 1
-        ))
-    });
-    let shown = line.unwrap_or_else(|| error.to_string().trim_end().to_owned());
-    let mut message = format!("{place}: {}", corpus::plain_words::in_plain_words(&shown));
-    if let Some(suggestion) = did_you_mean(error.message()) {
-        message.push_str(&format!("\ndid you mean `{suggestion}`?"));
-    }
-    ConfigError(message)
-}
-
-/// The key in a message of `engines::choice`: that of "section.key: …", or the unknown one.
-fn key_of(message: &str) -> Option<&str> {
-    if let Some(rest) = message.strip_prefix("unknown field `") {
-        return rest.split('`').next();
-    }
-    if message.starts_with("unknown variant") {
-        return message.contains(".engine").then_some("engine");
-    }
-    let (path, _) = message.split_once(": ")?;
-    let (section, key) = path.split_once('.')?;
-    let is_name = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-    (is_name(section) && is_name(key)).then_some(key)
-}
-
-/// The known name nearest to the unknown one in serde's "unknown field `a`, expected one of …".
-fn did_you_mean(message: &str) -> Option<&str> {
-    if !message.starts_with("unknown field") && !message.starts_with("unknown variant") {
-        return None;
-    }
-    let mut names = message.split('`').skip(1).step_by(2);
-    let unknown = names.next()?;
-    names
-        .map(|name| (strsim::jaro_winkler(unknown, name), name))
-        .filter(|(similarity, _)| *similarity > 0.8)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, name)| name)
 }
 
 #[cfg(test)]
@@ -222,6 +256,9 @@ mod tests {
         let error = read_text("[train]\nepochs = 4", &[])
             .unwrap_err()
             .to_string();
-        assert!(error.contains("missing field `method`"), "{error}");
+        assert!(
+            error.contains("line 1: the key `method` is missing"),
+            "{error}"
+        );
     }
 }

@@ -30,23 +30,41 @@ mod system;
 mod systems;
 mod tasks;
 mod terminal;
+mod wrapping;
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     process::ExitCode,
 };
 
 use arguments::{Command, ConfigArguments, ModelToEvaluate, Output, RunArguments};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, FromArgMatches};
 use config_file::ConfigError;
 use terminal::Terminal;
+use tracing::Level;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Exit code for invalid arguments and configs, that of clap.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let matches = arguments::command().get_matches();
+    let matches = match arguments::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            if let Some(key) = override_with_dashes(&error) {
+                terminal::line(&format!(
+                    "error: unexpected argument --{key}; keys of the config are overridden without \
+                     dashes: {key}=VALUE"
+                ));
+                return ExitCode::from(USAGE);
+            }
+            error.exit()
+        }
+    };
     let output = read::<Output>(&matches);
     log(&output);
     match run(&matches, &Terminal::new(output.quiet)) {
@@ -64,6 +82,15 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// The key of the config that was given as an option, as in `--train.epochs 2`.
+fn override_with_dashes(error: &clap::Error) -> Option<&str> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let key = argument.strip_prefix("--")?.split('=').next()?;
+    (error.kind() == ErrorKind::UnknownArgument && key.contains('.')).then_some(key)
 }
 
 fn run(matches: &ArgMatches, terminal: &Terminal) -> anyhow::Result<()> {
@@ -163,7 +190,7 @@ fn describe(error: &anyhow::Error) -> String {
             message = format!("{message}: {cause}");
         }
     }
-    message
+    corpus::plain_words::in_plain_words(&message)
 }
 
 /// Log lines go to standard error; `RUST_LOG` filters more finely than -v.
@@ -182,10 +209,36 @@ fn log(output: &Output) {
         .with_env_filter(filter)
         // The error of a writer would be printed, which panics if nobody reads standard error.
         .log_internal_errors(false)
+        .event_format(WordsOnly)
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .without_time()
         .init();
+}
+
+/// Log lines as notes of the program, `warning: …`, without the names of modules.
+struct WordsOnly;
+
+impl<S, N> FormatEvent<S, N> for WordsOnly
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> std::fmt::Result {
+        let mut fields = String::new();
+        context.format_fields(Writer::new(&mut fields), event)?;
+        let level = event.metadata().level();
+        let line = match *level {
+            Level::ERROR => format!("error: {fields}"),
+            Level::WARN => format!("warning: {fields}"),
+            Level::INFO => fields,
+            _ => format!("{}: {fields}", event.metadata().target()),
+        };
+        writeln!(writer, "{}", terminal::fitting(&line))
+    }
 }
 
 /// Whether a reader such as `head` closed the pipe, which is no failure.

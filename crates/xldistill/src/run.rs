@@ -1,10 +1,11 @@
 //! A run of a config: its folders, and how its stages run.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use artefacts::{ArtefactError, Place};
+use artefacts::{ArtefactError, Key, Place};
 use corpus::file_path;
 use corpus::progress::Progress;
 use corpus::stage::{self, Inputs, Manifest, RowStage, Shard, StageOptions};
@@ -20,12 +21,50 @@ pub struct Run<'a, C> {
     pub shard: Shard,
     /// Progress of the work.
     pub progress: &'a dyn Progress,
+    /// Results of stages that the store has and the run does not link to yet, for those who only
+    /// look.
+    in_store: BTreeMap<&'static str, PathBuf>,
 }
 
-impl<C: SystemConfig> Run<'_, C> {
+impl<'a, C: SystemConfig> Run<'a, C> {
+    /// A run of `config`.
+    pub fn new(config: &'a C, shard: Shard, progress: &'a dyn Progress) -> Self {
+        Self {
+            config,
+            shard,
+            progress,
+            in_store: BTreeMap::new(),
+        }
+    }
+
+    /// The same run for looking only, in which results in the store can be [found](Self::find).
+    pub fn looking(&self) -> Run<'a, C> {
+        Run::new(self.config, self.shard, self.progress)
+    }
+
+    /// From now on, takes the folder of the stage `name` to be that in the store of the result with
+    /// `key`; returns whether the store has it.
+    pub fn find(&mut self, name: &'static str, key: &Key) -> bool {
+        if self.config.store().is_none() {
+            return false;
+        }
+        let key = || Ok::<_, ArtefactError>(key.clone());
+        let folder = self.place_to_look().folder(name, key);
+        match folder.ok().filter(|folder| folder.is_dir()) {
+            Some(folder) => self.in_store.insert(name, folder).is_none(),
+            None => false,
+        }
+    }
+
+    /// No longer takes the folder of the stage `name` to be in the store.
+    pub fn forget(&mut self, name: &str) {
+        self.in_store.remove(name);
+    }
+
     /// The folder of the stage `name`.
     pub fn folder(&self, name: &str) -> PathBuf {
-        self.config.output().join(name)
+        let own = || self.config.output().join(name);
+        self.in_store.get(name).cloned().unwrap_or_else(own)
     }
 
     /// The location of the run's artefacts.
@@ -96,13 +135,13 @@ pub fn summary(manifest: &Manifest) -> String {
             .map(|(reason, count)| format!("{reason} {count}"))
             .collect();
         let reasons = reasons.join(", ");
-        line.push_str(&format!(", {rejections} texts rejected ({reasons})"));
+        let texts = if rejections == 1 { "text" } else { "texts" };
+        line.push_str(&format!(", {rejections} {texts} rejected ({reasons})"));
     }
     if counts.rejected_at_source > 0 {
-        line.push_str(&format!(
-            ", {} malformed rows set aside",
-            counts.rejected_at_source
-        ));
+        let malformed = counts.rejected_at_source;
+        let rows = if malformed == 1 { "row" } else { "rows" };
+        line.push_str(&format!(", {malformed} malformed {rows} set aside"));
     }
     line
 }

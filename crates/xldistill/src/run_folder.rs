@@ -154,6 +154,26 @@ fn same_run(recorded: &toml::Table, config: &toml::Table, output: &Path) -> Resu
     Ok(())
 }
 
+/// A name for the model at `path`: that of its file or folder, or of the folder above if that says
+/// nothing.
+pub fn model_name(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let is_file = path
+        .extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("gguf"));
+    let own = if is_file {
+        path.file_stem()
+    } else {
+        path.file_name()
+    };
+    let own = own.map_or("model".into(), |name| name.to_string_lossy());
+    let above = path.parent().and_then(Path::file_name);
+    match (&*own, above) {
+        ("model" | "adapter" | "model-merged", Some(run)) => run.to_string_lossy().into_owned(),
+        _ => own.into_owned(),
+    }
+}
+
 /// Whether two models have the same files. One that cannot be read any more may have been moved.
 fn is_same_model(was: &Path, is: &Path) -> bool {
     if was.canonicalize().ok() == is.canonicalize().ok() {
@@ -193,6 +213,13 @@ mod tests {
         let written = folder.join("run/model");
         let hit: Vec<bool> = found.iter().map(|input| lies_at(input, &written)).collect();
         assert_eq!(hit.iter().filter(|hit| **hit).count(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn a_model_is_named_after_its_run() {
+        assert_eq!(model_name(Path::new("/runs/por/model")), "por");
+        assert_eq!(model_name(Path::new("/models/SmolLM2.5")), "SmolLM2.5");
+        assert_eq!(model_name(Path::new("/models/a.Q4_1.gguf")), "a.Q4_1");
     }
 
     #[test]

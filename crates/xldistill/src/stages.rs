@@ -102,11 +102,13 @@ pub fn standings<C: SystemConfig>(
     stages: &[&dyn Stage<C>],
 ) -> BTreeMap<&'static str, Standing> {
     let mut standings = BTreeMap::<&'static str, Standing>::new();
+    let mut looking = run.looking();
     for stage in stages {
         let of = |name: &&&'static str| standings.get(**name);
         let mut before = stage.depends_on().iter().filter_map(|name| of(&name));
-        let ready = before.all(|before| matches!(before.state, State::Finished(_)));
-        let key = ready.then(|| stage.key(run).ok()).flatten();
+        let is_there = |state| matches!(state, State::Finished(_) | State::InStore(_));
+        let ready = before.all(|before| is_there(before.state));
+        let key = ready.then(|| stage.key(&looking).ok()).flatten();
         let state = match stage.finished(run) {
             // On a machine without the models, what is there is taken as it is.
             Some(finished) if ready && key.as_ref().is_none_or(|key| *key == finished.key) => {
@@ -116,9 +118,30 @@ pub fn standings<C: SystemConfig>(
             None if run.folder(stage.name()).exists() => State::Unfinished,
             None => State::ToDo,
         };
+        let state = match (state, &key) {
+            (State::Finished(_), _) | (_, None) => state,
+            (_, Some(key)) => in_store(&mut looking, *stage, key).unwrap_or(state),
+        };
         standings.insert(stage.name(), Standing { state, key });
     }
     standings
+}
+
+/// The state of a stage whose finished result with `key` the store has; `looking` then finds it there.
+fn in_store<C: SystemConfig>(
+    looking: &mut Run<'_, C>,
+    stage: &dyn Stage<C>,
+    key: &Key,
+) -> Option<State> {
+    let name = stage.name();
+    if !looking.find(name, key) {
+        return None;
+    }
+    let finished = stage.finished(looking).filter(|found| found.key == *key);
+    if finished.is_none() {
+        looking.forget(name);
+    }
+    finished.map(|finished| State::InStore(finished.rows))
 }
 
 /// The state of a stage.
@@ -132,6 +155,8 @@ pub enum State {
     Outdated,
     /// Finished, with the number of its rows, if it has rows.
     Finished(Option<u64>),
+    /// Finished by another run, in the store; this run will link to it.
+    InStore(Option<u64>),
 }
 
 impl State {
@@ -142,6 +167,7 @@ impl State {
             State::Unfinished => "unfinished",
             State::Outdated => "outdated",
             State::Finished(_) => "finished",
+            State::InStore(_) => "in-store",
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The tasks of a config, `[tasks.NAME]`: their data, and what can be said about them before work
 //! starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Result, bail};
 use artefacts::Key;
-use corpus::labelled::{DataLanguage, TaskConfig, TaskData};
+use corpus::labelled::{DataLanguage, LabelledRow, TaskConfig, TaskData, TestSet};
 use models::model_directory::CardFacts;
 use training::Task;
 
@@ -128,7 +128,30 @@ fn describe(data: &TaskData) -> String {
             text.push_str(&format!(" ({} set aside)", test.set.rejected.len()));
         }
     }
+    for leak in leaks(data) {
+        text.push_str(&format!("; WARNING: {leak}"));
+    }
     text
+}
+
+/// What is wrong with test files whose rows are trained on, a sentence each.
+pub fn leaks(data: &TaskData) -> Vec<String> {
+    let text = |row: &LabelledRow| Key::of(&row.input);
+    let trained = data.train.rows.iter().chain(&data.validation.rows);
+    let trained: HashSet<Key> = trained.map(text).collect();
+    let leak = |test: &TestSet| {
+        let rows = &test.set.rows;
+        let leaked = rows.iter().filter(|row| trained.contains(&text(row)));
+        let (leaked, all) = (leaked.count(), rows.len());
+        let code = &test.language.code;
+        (leaked > 0).then(|| {
+            format!(
+                "{leaked} of {all} test rows in {code} are training or validation rows, too: \
+                 accuracy in {code} is too high"
+            )
+        })
+    };
+    data.tests.iter().filter_map(leak).collect()
 }
 
 /// What a model card says about the training data.

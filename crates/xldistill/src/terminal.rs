@@ -11,16 +11,30 @@ use corpus::progress::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::interruption;
+use crate::wrapping::wrapped;
 
 /// Time between lines if standard error is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
 /// Columns of a terminal that does not tell.
 const WIDTH: usize = 80;
 
-/// Writes a line to standard error. Nobody may be reading it, or its disk may be full; that is no
-/// reason to end the work (`eprintln!` panics).
+/// Writes a line to standard error, broken between words on a terminal. Nobody may be reading it, or
+/// its disk may be full; that is no reason to end the work (`eprintln!` panics).
 pub fn line(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", fitting(text));
+}
+
+/// `text` as standard output shows it: broken between words on a terminal.
+pub fn printed(text: &str) -> String {
+    columns().map_or_else(|| text.to_owned(), |columns| wrapped(text, columns.into()))
+}
+
+/// `text` as standard error shows it.
+pub fn fitting(text: &str) -> String {
+    match Term::stderr().size_checked() {
+        Some((_, columns)) => wrapped(text, usize::from(columns)),
+        None => text.to_owned(),
+    }
 }
 
 /// Shows progress on standard error.
@@ -37,6 +51,8 @@ struct Work {
     bar: ProgressBar,
     status: Arc<Mutex<String>>,
     has_line: bool,
+    /// Whether the last line was printed with all units done.
+    line_is_last: bool,
 }
 
 /// Where a task stands.
@@ -206,6 +222,7 @@ impl Progress for Terminal {
             bar,
             status,
             has_line: false,
+            line_is_last: false,
         };
         *lock(&self.current) = Some(work);
     }
@@ -219,6 +236,7 @@ impl Progress for Terminal {
             }
             *last_line = Instant::now();
             work.has_line = true;
+            work.line_is_last = Some(work.bar.position()) == work.bar.length();
             Some(work.line())
         });
         if let Some(Some(text)) = line
@@ -242,7 +260,7 @@ impl Progress for Terminal {
         // Above the bar, so that the bar does not overwrite the line.
         let shown = self.with(|work| {
             if self.interactive {
-                work.bar.println(text);
+                work.bar.println(fitting(text));
             }
         });
         if shown.is_none() || !self.interactive {
@@ -262,7 +280,8 @@ impl Progress for Terminal {
         if let Some(work) = lock(&self.current).take() {
             let text = work.line();
             work.bar.finish_and_clear();
-            if !self.quiet && work.has_line && !self.interactive {
+            // The last line may have said it all.
+            if !self.quiet && work.has_line && !self.interactive && !work.line_is_last {
                 line(&text);
             }
         }

@@ -206,13 +206,19 @@ fn read(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
     fs::read(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))
 }
 
-/// Fails if two files name different directions in their names.
+/// Fails if two files name different directions in their names. The two directions of a pair may share
+/// a vocabulary, which is then named after one of them (`vocab.bgen.spm` beside `model.enbg.…`).
 fn one_direction<'n>(folder: &Path, names: impl Iterator<Item = &'n str>) -> Result<(), String> {
     let mut stated = names.filter_map(|name| Some((name, name.split('.').find_map(two_codes)?)));
     let Some((first, direction)) = stated.next() else {
         return Ok(());
     };
-    match stated.find(|(_, other)| *other != direction) {
+    let reverse = Direction {
+        from: direction.to,
+        to: direction.from,
+    };
+    let is_shared = |name: &str, other| name.contains("vocab") && other == reverse;
+    match stated.find(|(name, other)| *other != direction && !is_shared(name, *other)) {
         None => Ok(()),
         Some((other, _)) => Err(format!(
             "{}: {first} and {other} belong to models of different directions; keep the files of one \
@@ -305,6 +311,10 @@ mod tests {
             check(&["model.bin", "vocab.spm", "lex.50.50.enpt.s2t.bin"]),
             Ok(())
         );
+        // As published: the vocabulary of the pair, named after its other direction.
+        let named_after_the_other = ["model.enbg.bin", "vocab.bgen.spm", "lex.50.50.enbg.s2t.bin"];
+        assert_eq!(check(&named_after_the_other), Ok(()));
+        assert!(check(&["model.enbg.bin", "vocab.fren.spm"]).is_err());
         let error = check(&[shared[0], shared[1], "lex.50.50.pten.s2t.bin"]).expect_err("two");
         assert!(
             error.starts_with("m: model.enpt.intgemm.alphas.bin and lex.50.50.pten.s2t.bin belong"),

@@ -206,7 +206,7 @@ fn no_server_at_all() {
         .expect_err("nobody")
         .to_string();
     assert!(
-        error.contains(&url) && error.contains("is the server running"),
+        error.contains(&url) && error.contains("check that the server is running"),
         "{error}"
     );
     let error = HttpTranslator::new("localhost:8000", options())

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use corpus::file_path::FilePath;
 use corpus::language::Language;
+use corpus::nearest::nearest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -181,7 +182,9 @@ impl BenchmarkConfig {
         let known = ALL.iter().find(|known| known.name == self.name);
         known.copied().ok_or_else(|| {
             let names: Vec<&str> = ALL.iter().map(|known| known.name).collect();
-            self.error(format!("unknown; there are {}", names.join(", ")))
+            let meant = nearest(&self.name, &names);
+            let meant = meant.map_or(String::new(), |name| format!("; did you mean {name}?"));
+            self.error(format!("unknown; there are {}{meant}", names.join(", ")))
         })
     }
 

@@ -4,10 +4,12 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{Cell, GridTable, LEGEND};
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:75em;padding:0 1em}\
+const STYLE: &str = ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:75em;padding:0 1em}\
     table{border-collapse:collapse;margin:1em 0}th,td{padding:.2em .7em;text-align:right}\
     th:first-child,td:first-child{text-align:left}thead,tfoot{border-top:2px solid;border-bottom:2px solid}\
-    .block td{text-align:center;font-style:italic;border-top:1px solid #999}small{color:#777;display:block}";
+    .block td{text-align:center;font-style:italic;border-top:1px solid #999}small{color:color-mix(in srgb,currentColor 70%,transparent);\
+    display:block}.wide{overflow-x:auto}\
+    @media print{.wide{overflow:visible}tr{break-inside:avoid}h2{break-after:avoid}}";
 
 /// All tables. The best score of a column is bold, the second best underlined.
 pub fn render(title: &str, tables: &[GridTable]) -> String {
@@ -37,7 +39,7 @@ fn one(table: &GridTable) -> Markup {
     let headings = table.headings();
     html! {
         h2 { (table.title()) }
-        table title=(table.signature) {
+        div.wide { table title=(table.signature) {
             thead { tr { th {} @for heading in &headings { th { (heading) } } } }
             tbody {
                 @for block in &table.blocks {
@@ -52,7 +54,7 @@ fn one(table: &GridTable) -> Markup {
                     }
                 }
             }
-        }
+        } }
     }
 }
 

@@ -6,9 +6,9 @@ use super::Inside;
 
 const SIZE: f64 = 420.0;
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:60em;padding:0 1em}\
-    figure{display:inline-block;margin:1em}svg{border:1px solid #ccc;width:420px}.s{fill:#c0392b}.t{fill:#2471a3}\
-    line{stroke:#bbb;stroke-width:.6}table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:right}\
+const STYLE: &str = ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:60em;padding:0 1em}\
+    figure{display:inline-block;margin:1em;max-width:calc(100% - 2em)}svg{border:1px solid #8888;width:420px;max-width:100%}.s{fill:#d4503f}.t{fill:#3d8fd1}\
+    line{stroke:#8888;stroke-width:.6}table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:right}\
     th:first-child{text-align:left}";
 
 /// A map per model, and the numbers. `languages` are the names of source and target.
@@ -19,6 +19,7 @@ pub fn render(languages: [&str; 2], models: &[Inside]) -> String {
         html lang="en" {
             head {
                 meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
                 title { "Representations of " (source) " and " (target) " sentences" }
                 style { (PreEscaped(STYLE)) }
             }

@@ -17,7 +17,7 @@ pub(super) fn questions(
     skipped: &mut Vec<SkippedLine>,
 ) -> Result<Vec<Question>, MaterialError> {
     let mut seen = HashSet::new();
-    rows::read(path, skipped, |line| {
+    rows::read_json(path, skipped, |line| {
         let question = question(line, seen.len())?;
         if !seen.insert(question.id.clone()) {
             return Err(format!("the id {:?} appears twice", question.id));
@@ -106,7 +106,7 @@ pub(super) fn examples(
     path: &Path,
     skipped: &mut Vec<SkippedLine>,
 ) -> Result<Vec<Example>, MaterialError> {
-    rows::read(path, skipped, json)
+    rows::read_json(path, skipped, json)
 }
 
 fn json<T: DeserializeOwned>(line: &str) -> Result<T, String> {
@@ -211,6 +211,16 @@ mod tests {
         assert_eq!(
             read(dolly),
             Ok(question("1", "Resuma.\nUm texto.", "Texto."))
+        );
+        let array = format!("[\n{ours},\n {{\"question\":\n\"Onde?\"}}]");
+        let (_folder, path) = file(array.as_bytes());
+        let rows = questions(&path, &mut Vec::new()).expect("an array of questions");
+        let expected = [question("a", "Quem?", "Ana."), question("2", "Onde?", "")];
+        assert_eq!(rows, expected);
+        let error = read("[1]").expect_err("no object");
+        assert!(
+            error.contains("found the number `1`, expected an object"),
+            "{error}"
         );
         let error = read(r#"{"prompt": "Quem?"}"#).expect_err("another field");
         assert!(

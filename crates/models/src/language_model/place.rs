@@ -44,6 +44,9 @@ impl<'p> Place<'p> {
             [first, ..] if first.to_string_lossy().contains("-00001-of-") => {
                 Ok(Self::Gguf(first.clone()))
             }
+            [] if path.join("model").is_dir() => Err(not_a_model(
+                "is the folder of a run, not a model; name the folder model in it",
+            )),
             [] => Err(not_a_model(
                 "contains no model: no config.json, adapter_config.json or .gguf file",
             )),

@@ -37,6 +37,17 @@ fn an_adapter_in_the_older_format_is_the_same_adapter() {
 }
 
 #[test]
+fn safetensors_with_the_name_of_the_older_format_are_read() {
+    let base = reference("mt_llm/llama");
+    let new = adapter("mt_llm/llama_adapter/adapter_model.safetensors", &base);
+    let expected = hidden(&load(new.path()).unwrap());
+    let [from, to] =
+        ["safetensors", "bin"].map(|end| new.path().join(format!("adapter_model.{end}")));
+    fs::rename(from, to).unwrap();
+    assert_eq!(hidden(&load(new.path()).unwrap()), expected);
+}
+
+#[test]
 fn adapters_that_lead_nowhere_name_the_remedy() {
     let base = reference("mt_llm/llama");
     let weights = "mt_llm/llama_adapter/adapter_model.safetensors";

@@ -23,8 +23,8 @@ pub struct ChatArguments {
     #[arg(long, default_value_t = 0.9)]
     pub top_p: f32,
     /// Maximum number of tokens in an answer
-    #[arg(long, default_value_t = 512)]
-    pub max_tokens: usize,
+    #[arg(long, alias = "max-tokens", default_value_t = 512)]
+    pub max_new_tokens: usize,
     /// Seed of the sampling
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

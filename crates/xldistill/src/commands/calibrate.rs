@@ -28,11 +28,7 @@ pub fn run(arguments: &CalibrateArguments, terminal: &Terminal) -> Result<()> {
         )
         .into());
     }
-    let run = Run {
-        config: &config,
-        shard: Shard::WHOLE,
-        progress: terminal,
-    };
+    let run = Run::new(&config, Shard::WHOLE, terminal);
     let Some(estimator) = run.estimator()? else {
         bail!("estimate_quality.engine = \"none\": there are no scores to calibrate");
     };

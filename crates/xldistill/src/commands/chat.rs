@@ -20,7 +20,8 @@ const HELP: &str = "\
 /reset          forget the conversation
 /system TEXT    set the system message and forget the conversation
 /quit           leave (or Ctrl-D)
-A line that ends with \\ goes on in the next one; \"\"\" begins and ends a text of several lines.
+A line that ends with \\ goes on in the next one;
+\"\"\" begins and ends a text of several lines.
 Ctrl-C stops an answer.";
 
 /// Talks until the input ends.
@@ -68,7 +69,7 @@ pub fn run(arguments: &ChatArguments) -> Result<()> {
             }
             _ => {
                 turns.push(Message::user(text));
-                let Some(ids) = fit(&mut turns, arguments.max_tokens, &model, |turns| {
+                let Some(ids) = fit(&mut turns, arguments.max_new_tokens, &model, |turns| {
                     prompt(template, &model, system.as_deref(), turns)
                 })?
                 else {
@@ -76,7 +77,7 @@ pub fn run(arguments: &ChatArguments) -> Result<()> {
                     continue;
                 };
                 let options = GenerationOptions {
-                    max_new_tokens: arguments.max_tokens,
+                    max_new_tokens: arguments.max_new_tokens,
                     sampling: sampling(arguments),
                     seed: arguments.seed + answers,
                     ..GenerationOptions::default()
@@ -191,7 +192,7 @@ fn answer(
         eprintln!("(stopped)");
     } else if generated.finish_reason == FinishReason::Length {
         eprintln!(
-            "(cut off after {} tokens; --max-tokens sets the limit)",
+            "(cut off after {} tokens; --max-new-tokens sets the limit)",
             generated.ids.len()
         );
     }

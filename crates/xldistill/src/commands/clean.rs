@@ -58,6 +58,7 @@ pub fn run(arguments: &CleanArguments) -> Result<()> {
     }
     let (count, size) = (found.files.len(), readable(bytes));
     match arguments.dry_run {
+        _ if count == 0 => eprintln!("nothing to delete"),
         true => eprintln!("{count} files, {size}; without --dry-run they are deleted"),
         false => eprintln!("{count} files deleted, {size} freed"),
     }

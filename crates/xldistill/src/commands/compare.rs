@@ -111,7 +111,10 @@ fn scores(names: &[&str], comparisons: &[Comparison]) -> String {
         .map(|name| name.chars().count())
         .max()
         .unwrap_or(0);
-    let mut text = String::new();
+    let mut text = String::from(
+        "Scores, differences from the first run, and p-values on the same documents:\n\
+         approximate randomisation, then paired bootstrap.\n\n",
+    );
     let mut task = "";
     for comparison in comparisons {
         if comparison.task != task {
@@ -138,8 +141,7 @@ fn line(compared: &Compared, unit: &str) -> String {
     let score = format!("{:8.2}", scale * compared.score);
     match (compared.randomisation_p, compared.bootstrap_p) {
         (Some(randomisation), Some(bootstrap)) => format!(
-            "{score}  {:+8.2}  p = {randomisation:.4} (approximate randomisation), {bootstrap:.4} (paired \
-             bootstrap)",
+            "{score}  {:+8.2}  p = {randomisation:.4}, {bootstrap:.4}",
             scale * compared.difference
         ),
         _ if compared.difference != 0.0 => format!(

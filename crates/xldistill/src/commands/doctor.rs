@@ -8,7 +8,7 @@ use corpus::{progress::Silent, stage::Shard};
 
 use crate::{
     arguments::ConfigArguments, checks::Checks, describe, run::Run, run_folder,
-    system::SystemConfig, systems::with_config,
+    system::SystemConfig, systems::with_config, terminal::printed,
 };
 
 /// Prints a line per check; fails if a check failed.
@@ -22,21 +22,17 @@ pub fn run(config: Option<&ConfigArguments>) -> Result<()> {
 fn check<C: SystemConfig>(config: Option<&C>) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let mut show = |what: &str, outcome: &Result<String>| {
-        match outcome {
-            Ok(detail) if detail.is_empty() => writeln!(out, "ok      {what}"),
-            Ok(detail) => writeln!(out, "ok      {what}: {detail}"),
-            Err(error) => writeln!(out, "FAILED  {what}: {}", describe(error)),
-        }?;
-        Ok(())
+        let line = match outcome {
+            Ok(detail) if detail.is_empty() => format!("ok      {what}"),
+            Ok(detail) => format!("ok      {what}: {detail}"),
+            Err(error) => format!("FAILED  {what}: {}", describe(error)),
+        };
+        Ok(writeln!(out, "{}", printed(&line))?)
     };
     let mut checks = Checks::new(true, &mut show);
     checks.add("CPU", Ok(cpu()))?;
     if let Some(config) = config {
-        let run = Run {
-            config,
-            shard: Shard::WHOLE,
-            progress: &Silent,
-        };
+        let run = Run::new(config, Shard::WHOLE, &Silent);
         for stage in C::stages() {
             stage.check(&run, &mut checks)?;
         }

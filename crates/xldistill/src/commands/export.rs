@@ -14,6 +14,7 @@ use models::generation::{GenerationOptions, generate};
 
 use crate::arguments::{ExportArguments, ExportFormat};
 use crate::config_file::ConfigError;
+use crate::run_folder::model_name;
 
 /// Texts whose token ids must be the same in both formats: words, case, digits, spaces, line ends,
 /// scripts, combining marks, symbols.
@@ -80,7 +81,7 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     // Whole or not at all: a killed export must not look like a finished one, nor block the next.
     let folder = AtomicFolder::create(&std::path::absolute(&arguments.output)?)?;
     let output = folder.files();
-    let name = name_of(&arguments.model);
+    let name = model_name(&arguments.model);
     let (file, exact) = match (numbers, stored, base) {
         (Some(numbers), ..) => {
             let file = format!("{name}-{numbers}.gguf");
@@ -135,20 +136,6 @@ fn stored_by_name(name: &str) -> Result<StoredFormat> {
     }
 }
 
-/// A name for the file: that of the model's folder, and of the folder above if it says nothing.
-fn name_of(path: &Path) -> String {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let part = |path: &Path| {
-        path.file_stem()
-            .map(|stem| stem.to_string_lossy().into_owned())
-    };
-    let own = part(&path).unwrap_or_else(|| "model".into());
-    match (own.as_str(), path.parent().and_then(part)) {
-        ("model" | "adapter" | "model-merged", Some(run)) => run,
-        _ => own,
-    }
-}
-
 /// Fails if the model at `path`, which will be `written`, has other token ids, or, if it is `exact`,
 /// other answers; returns how many answers are equal.
 fn compare(model: &LanguageModel, path: &Path, written: &Path, exact: bool) -> Result<usize> {
@@ -187,16 +174,4 @@ fn compare(model: &LanguageModel, path: &Path, written: &Path, exact: bool) -> R
         );
     }
     Ok(equal)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_named_after_the_run() {
-        assert_eq!(name_of(Path::new("/runs/por/model")), "por");
-        assert_eq!(name_of(Path::new("/models/SmolLM2")), "SmolLM2");
-        assert_eq!(name_of(Path::new("/models/a.Q4_1.gguf")), "a.Q4_1");
-    }
 }

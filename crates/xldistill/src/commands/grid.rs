@@ -64,12 +64,8 @@ fn of_system<C: SystemConfig>(arguments: &GridArguments, terminal: &Terminal) ->
     }
 }
 
-fn of<'r, C>(planned: &'r GridRun<C>, terminal: &'r Terminal) -> Run<'r, C> {
-    Run {
-        config: &planned.config,
-        shard: Shard::WHOLE,
-        progress: terminal,
-    }
+fn of<'r, C: SystemConfig>(planned: &'r GridRun<C>, terminal: &'r Terminal) -> Run<'r, C> {
+    Run::new(&planned.config, Shard::WHOLE, terminal)
 }
 
 fn print<C: SystemConfig>(folder: &GridFolder<'_, C>) -> Result<()> {

@@ -19,7 +19,9 @@ pub fn run(arguments: IdentifyArguments) -> Result<()> {
     engine.check().map_err(wrong)?;
     let identifier = engine.open()?;
     let mut out = BufWriter::new(std::io::stdout().lock());
+    let (mut lines, mut unsure) = (0, 0);
     for line in lines::of_standard_input()? {
+        lines += 1;
         let (code, probability) = if arguments.native_codes {
             match identifier.native_label(&line) {
                 Some(native) => (native.label, Some(native.probability)),
@@ -31,7 +33,10 @@ pub fn run(arguments: IdentifyArguments) -> Result<()> {
                     language,
                     probability,
                 } => (language.code(), Some(probability)),
-                Identification::Abstained => (ABSTAINED, None),
+                Identification::Abstained => {
+                    unsure += 1;
+                    (ABSTAINED, None)
+                }
             }
         };
         if arguments.json {
@@ -42,5 +47,11 @@ pub fn run(arguments: IdentifyArguments) -> Result<()> {
         }
     }
     out.flush()?;
+    if unsure > 0 {
+        tracing::warn!(
+            "{unsure} of {lines} lines are too short or too unclear to be sure ({ABSTAINED}); \
+             --native-codes prints the engine's guess for every line"
+        );
+    }
     Ok(())
 }

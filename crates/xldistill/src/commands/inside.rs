@@ -23,11 +23,7 @@ use crate::terminal::Terminal;
 /// A run that has not trained a model yet, and one without pairs.
 pub fn run(arguments: &InsideArguments, terminal: &Terminal) -> Result<()> {
     let config: Config = arguments.config.read()?;
-    let run = Run {
-        config: &config,
-        shard: Shard::WHOLE,
-        progress: terminal,
-    };
+    let run = Run::new(&config, Shard::WHOLE, terminal);
     let trained = run.model();
     if !trained.exists() {
         bail!(

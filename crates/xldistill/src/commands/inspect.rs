@@ -17,11 +17,7 @@ use crate::{
 /// between ⟦ and ⟧ elsewhere.
 pub fn run(arguments: &ConfigArguments) -> Result<()> {
     let config: Config = arguments.read()?;
-    let run = Run {
-        config: &config,
-        shard: Shard::WHOLE,
-        progress: &Silent,
-    };
+    let run = Run::new(&config, Shard::WHOLE, &Silent);
     let examples = mix::transfer_set(&run)?;
     let model = run.language_model(&Device::flex(), WeightForm::Parameters)?;
     let mut out = std::io::stdout().lock();

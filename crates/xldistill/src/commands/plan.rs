@@ -13,6 +13,7 @@ use crate::{
     stages::{self, Stage},
     system::SystemConfig,
     systems::with_config,
+    terminal::printed,
 };
 
 /// A run, for a scheduler.
@@ -52,7 +53,7 @@ pub fn run(arguments: &PlanArguments) -> Result<()> {
         return Ok(());
     }
     if let Some(note) = &plan.note {
-        writeln!(out, "{note}")?;
+        writeln!(out, "{}", printed(note))?;
     }
     for step in &plan.stages {
         let after = match step.depends_on {
@@ -68,11 +69,7 @@ pub fn run(arguments: &PlanArguments) -> Result<()> {
 }
 
 fn plan<C: SystemConfig>(arguments: &PlanArguments, config: &C) -> Plan {
-    let run = Run {
-        config,
-        shard: Shard::WHOLE,
-        progress: &Silent,
-    };
+    let run = Run::new(config, Shard::WHOLE, &Silent);
     let given = &arguments.config;
     let mut words = vec![given.config.display().to_string()];
     words.extend(given.overrides.iter().cloned());

@@ -54,11 +54,7 @@ fn chosen<C: SystemConfig>(
             .map_err(|error| ConfigError(format!("--shard: {error}")))?,
         None => Shard::WHOLE,
     };
-    let run = Run {
-        config,
-        shard,
-        progress: terminal,
-    };
+    let run = Run::new(config, shard, terminal);
     let chosen = &C::stages()[first..=last];
     // A stage's own command says nothing of others: a scheduler may run them elsewhere.
     let later = match from.is_some() && from == until {
@@ -109,9 +105,10 @@ fn check<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<
         .try_for_each(|stage| stage.check(run, &mut checks))?;
     match failures.len() {
         0 => Ok(()),
+        1 => Err(Error::msg(format!("nothing was started: {}", failures[0]))),
         _ => Err(Error::msg(format!(
-            "nothing was started: {}",
-            failures.join("\n  ")
+            "nothing was started:\n  - {}",
+            failures.join("\n  - ")
         ))),
     }
 }
@@ -151,6 +148,10 @@ fn show<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<(
             State::Finished(None) => format!("finished in {folder}"),
             State::Finished(Some(rows)) => {
                 format!("finished in {folder}: {rows} rows")
+            }
+            State::InStore(None) => "finished in the store, by another run".to_owned(),
+            State::InStore(Some(rows)) => {
+                format!("finished in the store, by another run: {rows} rows")
             }
         };
         writeln!(out, "# {:<12} {state}", stage.name())?;

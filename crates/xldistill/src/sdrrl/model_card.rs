@@ -9,6 +9,7 @@ use training::fine_tune::{Method, merged_directory};
 
 use super::config::Config;
 use crate::run::Run;
+use crate::run_folder::model_name;
 
 /// The file.
 const FILE: &str = "README.md";
@@ -35,7 +36,7 @@ pub fn write(run: &Run<'_, Config>, scores: Option<[&Results; 2]>) -> Result<()>
 }
 
 fn card(config: &Config, base: &ModelIdentity, scores: Option<[&Results; 2]>) -> String {
-    let name = file_name(&base.path);
+    let name = model_name(&base.path);
     let mut card = String::from("---\n");
     let mut line = |text: &str| {
         card.push_str(text);

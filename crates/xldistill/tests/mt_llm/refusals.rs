@@ -102,6 +102,10 @@ fn what_is_missing_is_found_before_the_first_stage() {
         report.contains("ok      tasks.topics: 14 training and 8 validation rows"),
         "{report}"
     );
+    let output = run.output(&["doctor", "tasks.topics.test.deu_Latn=train.tsv"]);
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    let leak = "WARNING: 14 of 14 test rows in deu_Latn are training or validation rows, too";
+    assert!(report.contains(leak), "{report}");
 }
 
 #[test]

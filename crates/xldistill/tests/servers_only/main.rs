@@ -6,6 +6,7 @@ mod methods;
 mod refusals;
 mod reuse;
 mod transfer_set;
+mod typos;
 
 use std::fs;
 use std::path::Path;

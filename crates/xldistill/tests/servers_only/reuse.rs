@@ -72,6 +72,24 @@ fn runs_share_what_a_store_has() {
     run.succeed(&["run", "--until", "mix", "store=store", &output("first")]);
     let requests = run.server.requests().len();
     let first = manifests(&run.path("first"));
+    // A run that has nothing yet knows what the store has for it, and what it has not.
+    let planned = |overrides: &[&str]| {
+        let plan = run.xldistill(&[&["plan", "store=store", "--json"], overrides].concat());
+        let plan: Value = serde_json::from_slice(&plan.stdout).expect("JSON");
+        let stages = plan["stages"].as_array().expect("stages").iter();
+        let states = stages.map(|stage| stage["state"].as_str().expect("a state").to_owned());
+        states.collect::<Vec<_>>()
+    };
+    let states = planned(&[&output("second")]);
+    assert_eq!(states[..5], ["in-store"; 5], "{states:?}");
+    assert_eq!(states[5], "to-do");
+    let states = planned(&[&output("second"), "filter.max_length_ratio=1.5"]);
+    assert_eq!(
+        states[..4],
+        ["in-store", "in-store", "to-do", "to-do"],
+        "{states:?}"
+    );
+    assert!(!run.path("second").exists(), "planning makes nothing");
     run.succeed(&["run", "--until", "mix", "store=store", &output("second")]);
     assert_eq!(run.server.requests().len(), requests);
     assert!(manifests(&run.path("second")) == first);

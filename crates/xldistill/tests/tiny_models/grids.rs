@@ -154,7 +154,11 @@ fn a_grid_makes_its_runs_over_one_store_and_compares_them_in_tables() {
     let compared = done(&folder, &["compare", runs[0], runs[1]]);
     assert!(compared.contains("chrF2++, higher is better"), "{compared}");
     assert!(
-        compared.contains("(approximate randomisation)"),
+        compared.contains("approximate randomisation, then"),
+        "{compared}"
+    );
+    assert!(
+        compared.lines().all(|line| line.chars().count() <= 80),
         "{compared}"
     );
     assert!(

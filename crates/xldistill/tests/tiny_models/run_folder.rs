@@ -267,3 +267,27 @@ fn what_later_stages_lack_is_a_warning() {
     let (success, said) = run(&["run", "config.toml"]);
     assert!(!success && said.contains("nothing was started"), "{said}");
 }
+
+#[test]
+fn a_run_with_nothing_to_evaluate_trains_and_says_so() {
+    let folder = crate::shared::folder();
+    let nothing = [
+        "evaluate.questions={}",
+        "evaluate.pairs={}",
+        "mix.test_fraction=0",
+    ];
+    let (_, said) = folder.xldistill("run", &nothing);
+    assert!(
+        said.contains("warning: nothing will be evaluated"),
+        "{said}"
+    );
+    let warned = said.find("nothing will be evaluated");
+    assert!(
+        warned < said.find("       train  "),
+        "before training: {said}"
+    );
+    assert!(folder.path("run/report.html").is_file());
+    assert!(folder.path("run/model").is_dir());
+    let (plan, _) = folder.xldistill("plan", &nothing);
+    assert_eq!(plan.matches("(finished").count(), 8, "{plan}");
+}

@@ -105,7 +105,18 @@ fn runs_share_training_and_evaluations_and_the_plan_knows_what_is_done() {
     ];
     let times = files.map(|file| written(&folder, file));
 
-    // Another run with the same settings does none of it again …
+    // Another run with the same settings does none of it again, and knows that …
+    let plan = states(&folder, &["output=second"]);
+    for stage in [
+        "answer",
+        "translate",
+        "filter",
+        "code_switch",
+        "mix",
+        "train",
+    ] {
+        assert_eq!(state(&plan, stage), "in-store", "{plan:?}");
+    }
     folder.xldistill("run", &["output=second"]);
     assert_eq!(files.map(|file| written(&folder, file)), times);
     for name in [

@@ -50,7 +50,7 @@ fn stage_row(stage: &FunnelStage, widest: u64) -> Markup {
                 span.small {
                     (titles::count(stage.rows)) " in, " (titles::count(stage.outputs)) " out"
                     @if stage.dropped > 0 { ", " (titles::count(stage.dropped)) " rejected" }
-                    @if stage.reduced > 0 { ", " (titles::count(stage.reduced)) " reduced" }
+                    @if stage.reduced > 0 { ", " (titles::count(stage.reduced)) " in part" }
                 }
             }
             @if let Some(subsets) = subsets(stage) {

@@ -8,6 +8,8 @@
 //!    better losses.
 //! 4. Whatever is worse in the source language is what teaching cost.
 
+use corpus::language::Language;
+
 use super::{Finding, Outcome, RunVerdict};
 use crate::report::scores::{ScoreRow, Verdict};
 use crate::report::{Report, titles};
@@ -179,12 +181,18 @@ fn summary(
             share(row.after)
         );
     }
-    let languages: Vec<String> = report
-        .targets
+    let languages = match outcome {
+        Outcome::Better | Outcome::Mixed => gained(report, better),
+        _ => report.targets.clone(),
+    };
+    let languages: Vec<String> = languages
         .iter()
         .map(|language| language.everyday_name().to_owned())
         .collect();
-    let languages = super::listed(&languages);
+    let languages = match languages.is_empty() {
+        true => "the other languages".to_owned(),
+        false => super::listed(&languages),
+    };
     let only_likelihood = better.iter().all(|row| is_likelihood(row));
     match outcome {
         Outcome::Better if only_likelihood => format!(
@@ -204,6 +212,20 @@ fn summary(
         Outcome::NoDifference => {
             "No measure changed by more than chance would change it.".to_owned()
         }
+    }
+}
+
+/// The languages that got better: the source language only if no other did.
+fn gained(report: &Report, better: &[&ScoreRow]) -> Vec<Language> {
+    let mut languages: Vec<Language> = Vec::new();
+    for row in better {
+        let language = Language::parse(&row.language).ok();
+        languages.extend(language.filter(|language| !languages.contains(language)));
+    }
+    let others = |language: &&Language| Some(**language) != report.source;
+    match languages.iter().any(|language| others(&language)) {
+        true => languages.iter().filter(others).copied().collect(),
+        false => languages,
     }
 }
 

@@ -82,9 +82,12 @@ pub fn warning(model: &Shape, config: &TrainConfig, available: u64) -> Option<St
     ))
 }
 
-/// A number of bytes in gigabytes, e.g. `16.2 GB`.
+/// A number of bytes in gigabytes, e.g. `16.2 GB`; in megabytes if it is small.
 pub fn gigabytes(bytes: u64) -> String {
-    format!("{:.1} GB", bytes as f64 / 1e9)
+    match bytes {
+        0..100_000_000 => format!("{:.0} MB", (bytes as f64 / 1e6).ceil()),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::classify::MODEL;
 use crate::classify::config::Config;
 use crate::comparison;
 use crate::run::Run;
+use crate::run_folder::model_name;
 use crate::stage_record;
 use crate::stages::{Finished, Stage};
 use crate::tasks;
@@ -52,7 +53,7 @@ impl Stage<Config> for Evaluate {
         let data = tasks::load(&run.config.tasks, run.config.seed)?;
         stage_record::once(run, provenance(run, &data)?, &[], |folder| {
             let model = evaluate.open(&run.folder(MODEL), *device)?;
-            let title = comparison::name_of(&run.config.model);
+            let title = model_name(&run.config.model);
             let contenders = vec![Contender::new(&CLASSIFIER, model)];
             let tasks = &run.config.tasks;
             comparison::evaluate(run, evaluate, title, contenders, tasks, &data, folder)

@@ -18,6 +18,7 @@ use crate::comparison::{self, Data, NAME};
 use crate::mt_llm::MODEL;
 use crate::mt_llm::config::Config;
 use crate::run::Run;
+use crate::run_folder::model_name;
 use crate::stage_record;
 use crate::stages::{Finished, Stage};
 use crate::tasks;
@@ -68,10 +69,7 @@ impl Stage<Config> for Evaluate {
         } = run.config;
         let data = tasks::load(tasks, *seed)?;
         stage_record::once(run, provenance(run, &data)?, &[], |folder| {
-            let (llm, under) = (
-                comparison::name_of(model),
-                comparison::name_of(&encoder.path),
-            );
+            let (llm, under) = (model_name(model), model_name(&encoder.path));
             let title = format!("{llm} on {under}");
             let contenders = contenders(run, &data)?;
             comparison::evaluate(run, evaluate, title, contenders, tasks, &data, folder)

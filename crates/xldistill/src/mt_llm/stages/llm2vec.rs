@@ -92,7 +92,10 @@ impl Stage<Config> for MakeLlm2Vec {
                 .iter()
                 .map(|source| source.files())
                 .collect::<Result<_, _>>()?;
-            Ok(format!("{} files", files.concat().len()))
+            Ok(match files.concat().len() {
+                1 => "1 file".to_owned(),
+                files => format!("{files} files"),
+            })
         };
         checks.add("text", first())
     }

@@ -17,6 +17,9 @@ impl Config {
         if self.data.instructions.is_empty() {
             return Err("data.instructions: name at least one file".into());
         }
+        if self.data.limit == Some(0) {
+            return Err("data.limit = 0: must be at least 1; leave it out to use all rows".into());
+        }
         self.check_languages()?;
         for benchmark in &self.evaluate.benchmarks {
             let checked = benchmark.check(&self.languages());

@@ -94,6 +94,14 @@ impl Evaluate {
         }
     }
 
+    /// Whether no material is named: then only the held-out part of the transfer set is evaluated.
+    pub fn names_nothing(&self) -> bool {
+        self.questions.is_empty()
+            && self.pairs.is_empty()
+            && self.texts.is_empty()
+            && self.benchmarks.is_empty()
+    }
+
     /// The files of the held-out material; `source` is the first language of the pairs.
     pub fn material(&self, source: Language) -> MaterialPaths {
         MaterialPaths {

@@ -51,6 +51,10 @@ impl Stage<Config> for Answer {
             format!("{rows} rows, {rejected} malformed{}", left_out(&loaded))
         });
         checks.add("instructions", counted)?;
+        if let Some(template) = &run.config.template {
+            let readable = template.source().map(|_| String::new());
+            checks.add("chat template", readable.map_err(anyhow::Error::msg))?;
+        }
         let answer = &run.config.answer;
         // Training needs the template that a local LLM answers with, a server only its answers.
         if matches!(answer, AnswerEngine::OpenAi(_)) && !is_needed(run.config) {

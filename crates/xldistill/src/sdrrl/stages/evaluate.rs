@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use artefacts::Key;
 use evaluation::material::{EvaluationMaterial, MaterialPaths};
 use evaluation::metric::tokenizer::Tokenizer;
@@ -64,6 +64,9 @@ impl Stage<Config> for Evaluate {
 
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
         let mut keys = Vec::new();
+        if mix::lacks_tests(run) {
+            return Ok(Key::of(&keys));
+        }
         each(run, |_, subject, material, config| {
             keys.push(suite::key(subject, run.config.source, material, config)?);
             Ok(())
@@ -72,6 +75,10 @@ impl Stage<Config> for Evaluate {
     }
 
     fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
+        if mix::lacks_tests(run) {
+            let key = Key::of(&Vec::<Key>::new());
+            return Some(Finished { key, rows: None });
+        }
         let key = |which| Results::read(&run.folder(NAME).join(which))?.key();
         let keys: Option<Vec<Key>> = WHICH.into_iter().map(key).collect();
         let key = Key::of(&keys?);
@@ -79,6 +86,9 @@ impl Stage<Config> for Evaluate {
     }
 
     fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+        if mix::lacks_tests(run) {
+            return Ok(mix::NO_TESTS.to_owned());
+        }
         let (source, place, mut both) = (run.config.source, run.place()?, Vec::new());
         each(run, |which, subject, material, config| {
             let key = || suite::key(subject, source, material, config);
@@ -108,7 +118,14 @@ fn each(
     mut action: impl FnMut(&str, &Subject<'_>, &EvaluationMaterial, &EvaluateConfig) -> Result<()>,
 ) -> Result<()> {
     let config = run.config.evaluate.tasks();
-    let material = EvaluationMaterial::load(&material(run, mix::test_file(run)))?;
+    let examples = mix::test_file(run);
+    for (stage, needed) in [("mix", examples.clone()), ("train", Some(run.model()))] {
+        ensure!(
+            needed.is_none_or(|needed| needed.exists()),
+            "the stage {stage} is not finished: run `xldistill {stage}` with this config first"
+        );
+    }
+    let material = EvaluationMaterial::load(&material(run, examples))?;
     let own = run.config.evaluate.identify.as_ref();
     let identifier = own.unwrap_or(&run.config.identify).open()?;
     let models = [run.config.model.to_path_buf(), run.model()];

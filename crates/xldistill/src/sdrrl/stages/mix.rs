@@ -83,9 +83,21 @@ impl Stage<Config> for Mix {
             if let Some(warning) = own_answers_warning(run, &manifest)? {
                 run.progress.note(&format!("warning: {warning}"));
             }
+            if lacks_tests(run) {
+                run.progress.note(&format!("warning: {NO_TESTS}"));
+            }
             Ok(summary(&manifest))
         })
     }
+}
+
+/// What a run says that has nothing to evaluate.
+pub const NO_TESTS: &str = "nothing will be evaluated: so few rows leave none for \
+     tests, and [evaluate] names no questions, pairs, texts or benchmarks";
+
+/// Whether there is nothing to evaluate, neither in the config nor in the finished transfer set.
+pub fn lacks_tests(run: &Run<'_, Config>) -> bool {
+    run.config.evaluate.names_nothing() && test_file(run).is_none()
 }
 
 /// Does something with the inputs of the transfer set and its config.

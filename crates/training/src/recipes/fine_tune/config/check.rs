@@ -20,13 +20,11 @@ impl TrainConfig {
             LearningRate::Auto | LearningRate::Rule(_) => 1.0,
             LearningRate::Value(rate) => rate,
         };
-        let expected = "\"auto\", the name of another rule, or a number above 0";
-        ranges.check(
-            "learning_rate",
-            rate,
-            rate.is_finite() && rate > 0.0,
-            expected,
-        )?;
+        // AdamW moves every weight by about the rate in each step, so 1 is far beyond any use.
+        let expected =
+            "\"auto\", the name of another rule, or a number above 0 and at most 1, e.g. 2e-4";
+        let within = rate > 0.0 && rate <= 1.0;
+        ranges.check("learning_rate", rate, within, expected)?;
         let floor = self.final_learning_rate;
         let within = (0.0..=1.0).contains(&floor);
         ranges.check("final_learning_rate", floor, within, "between 0 and 1")?;

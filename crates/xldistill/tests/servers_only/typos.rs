@@ -1,0 +1,207 @@
+//! A mistyped config: every kind of mistake is told with its place and what to write instead, and
+//! without the words of the parser.
+
+use std::fs;
+
+use crate::Run;
+
+/// What is said about the config with `overrides`, which is refused as invalid.
+fn refusal(run: &Run, overrides: &[&str]) -> String {
+    let output = run.xldistill(&[&["run", "--dry-run"], overrides].concat());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let code = output.status.code();
+    assert!(
+        matches!(code, Some(1 | 2)),
+        "{overrides:?}: {code:?} {said}"
+    );
+    for word in [
+        "TOML parse error",
+        "unknown field",
+        "unknown variant",
+        "expected one of",
+        "invalid type",
+        "usize",
+        " struct ",
+        "(os error",
+        "panicked",
+    ] {
+        assert!(!said.contains(word), "{overrides:?}: {word:?} in {said}");
+    }
+    said
+}
+
+#[test]
+fn a_wrong_override_is_named_alone_with_what_was_meant() {
+    let run = Run::new();
+    for (given, expected) in [
+        (
+            "train.epoch=2",
+            "unknown key `epoch`; did you mean `epochs`?",
+        ),
+        (
+            "trian.epochs=2",
+            "unknown key `trian`; did you mean `train`?",
+        ),
+        ("epochs=2", "did you mean `train.epochs`?"),
+        ("batch_size=2", "`evaluate.batch_size`"),
+        (
+            "train.foo=2",
+            "unknown key `foo`; docs/config.md lists the keys of [train]",
+        ),
+        (
+            "train.method=lorra",
+            "unknown value `lorra`; did you mean `lora`? Else use `full` or `lora`",
+        ),
+        (
+            "answer.engine=vllm",
+            "unknown value `vllm` for answer.engine; use `local` or `openai`",
+        ),
+        (
+            "translate.modles=x",
+            "unknown key `modles` for the engine http",
+        ),
+        (
+            "train.epochs=two",
+            "found the text \"two\", expected a whole number",
+        ),
+        ("train=3", "found the number `3`, expected a table of keys"),
+        (
+            "data.instructions=x.jsonl",
+            "expected a list, e.g. [\"one\", \"two\"]",
+        ),
+        (
+            "targets=[\"Portugese\"]",
+            "did you mean Portuguese (por_Latn)?",
+        ),
+        ("store=", "found an empty text, expected a path"),
+        ("train.epochs.x=1", "`epochs` is a value, not a section"),
+    ] {
+        let base = ["seed=3", "train.epochs=2", given];
+        let said = refusal(&run, &base);
+        assert!(said.contains(expected), "{given}: {said}");
+        let place = format!("override {given}: ");
+        assert!(
+            said.contains(&place) || said.contains(&format!("override `{given}`")),
+            "{said}"
+        );
+        assert!(!said.contains("seed=3"), "{given}: {said}");
+    }
+    for (given, expected) in [
+        (
+            "train.learning_rate=50",
+            "train.learning_rate = 50: must be",
+        ),
+        (
+            "code_switch.probability=1.5",
+            "code_switch.probability: 1.5 is not between 0 and 1",
+        ),
+        ("data.limit=0", "data.limit = 0: must be at least 1"),
+        ("output=", "output is empty; name a folder"),
+        (
+            "evaluate.benchmarks=[{name=\"beleble\",path=\"x\"}]",
+            "did you mean belebele?",
+        ),
+        (
+            "evaluate.questions.fin_Latn=x.jsonl",
+            "fin_Latn is neither the source nor one of the targets",
+        ),
+        ("device=cuba", "`cuba` is no device: cpu, "),
+        (
+            "data.instructions=[\"frist.jsonl\"]",
+            "frist.jsonl does not exist",
+        ),
+        (
+            "template=alpacca",
+            "alpacca: No such file or directory; name a Jinja file or one of alpaca",
+        ),
+        (
+            "evaluate.bleu_tokenizer=14a",
+            "unknown tokenizer \"14a\"; use auto",
+        ),
+    ] {
+        let said = refusal(&run, &[given]);
+        assert!(said.contains(expected), "{given}: {said}");
+    }
+}
+
+#[test]
+fn a_wrong_line_of_the_file_is_shown_with_its_number() {
+    let run = Run::new();
+    let path = run.path("config.toml");
+    let config = fs::read_to_string(&path).expect("the config");
+    let line = |part: &str| {
+        1 + config
+            .lines()
+            .position(|line| line.contains(part))
+            .expect("a line")
+    };
+    for (from, to, expected) in [
+        (
+            "[identify]",
+            "[idetify]",
+            "unknown key `idetify`; did you mean `identify`?",
+        ),
+        (
+            "in_flight = 4",
+            "in_flght = 4",
+            "unknown key `in_flght` for the engine openai",
+        ),
+        (
+            "engine = \"whatlang\"",
+            "engine = \"watlang\"",
+            "unknown value `watlang` for identify.engine; did you mean `whatlang`?",
+        ),
+        (
+            "probability = 0",
+            "probability = \"0\"",
+            "found the text \"0\", expected a number",
+        ),
+        ("probability = 0", "probability = ", "expected"),
+        (
+            "targets = [\"por_Latn\"]",
+            "targets = [por_Latn]",
+            "must be quoted",
+        ),
+    ] {
+        fs::write(&path, config.replacen(from, to, 1)).expect("writes");
+        let said = refusal(&run, &[]);
+        assert!(said.contains(expected), "{to}: {said}");
+        let place = format!("config.toml, line {}: ", line(from));
+        assert!(
+            said.contains(&place) && said.contains(&format!("  | {to}")),
+            "{to}: {said}"
+        );
+        // An override that is right is not to blame.
+        let said = refusal(&run, &["seed=3"]);
+        assert!(
+            said.contains(&place) && !said.contains("seed=3"),
+            "{to}: {said}"
+        );
+    }
+    fs::write(&path, config.replacen("model = ", "# model = ", 1)).expect("writes");
+    let said = refusal(&run, &[]);
+    assert!(
+        said.contains("config.toml: the key `model` is missing"),
+        "{said}"
+    );
+    // The override corrects it.
+    let corrected = run.xldistill(&["plan", "model=unused.gguf"]);
+    assert!(corrected.status.success());
+}
+
+#[test]
+fn what_is_no_config_is_named() {
+    let run = Run::new();
+    let path = run.path("config.toml");
+    fs::remove_file(&path).expect("removes");
+    assert!(refusal(&run, &[]).contains("config.toml does not exist"));
+    fs::create_dir(&path).expect("a folder");
+    assert!(refusal(&run, &[]).contains("is a folder; name the config file in it"));
+    let dashed = run.xldistill(&["run", "--train.epochs", "2"]);
+    let said = String::from_utf8_lossy(&dashed.stderr).into_owned();
+    assert_eq!(dashed.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("without dashes: train.epochs=VALUE"),
+        "{said}"
+    );
+}
