@@ -39,4 +39,4 @@ pub use lock::Lock;
 pub use manifest::{MANIFEST_FILE, Manifest};
 pub use place::Place;
 pub use provenance::Provenance;
-pub use store::{Store, earlier};
+pub use store::{Store, beside, earlier, is_store};

@@ -97,6 +97,19 @@ impl Store {
     }
 }
 
+/// Whether `folder` is a store.
+pub fn is_store(folder: &Path) -> bool {
+    folder.join(MARK).is_file()
+}
+
+/// The artefact of `stage` with the same key as `artefact`, in the same store: there, the model is
+/// beside its training. `None` if `artefact` is not in a store.
+pub fn beside(artefact: &Path, stage: &str) -> Option<PathBuf> {
+    let store = artefact.parent().filter(|store| is_store(store))?;
+    let (_, key) = artefact.file_name()?.to_str()?.rsplit_once('-')?;
+    Some(store.join(format!("{stage}-{key}")))
+}
+
 /// The first part of a stage's folder in the run: the name of its artefacts.
 fn first_part(stage: &str) -> &str {
     stage.split('/').next().unwrap_or(stage)
@@ -147,11 +160,7 @@ pub fn earlier(folder: &Path) -> Vec<PathBuf> {
 /// Whether `folder`, or the target of that link, is an artefact of a store.
 pub(crate) fn is_shared(folder: &Path) -> bool {
     let folder = folder.canonicalize();
-    folder.is_ok_and(|folder| {
-        folder
-            .parent()
-            .is_some_and(|store| store.join(MARK).exists())
-    })
+    folder.is_ok_and(|folder| folder.parent().is_some_and(is_store))
 }
 
 fn remember(artefact: &Path, before: &Path) -> Result<(), ArtefactError> {

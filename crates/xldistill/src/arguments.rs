@@ -73,7 +73,7 @@ pub enum Command {
     Chat(ChatArguments),
     /// Write a trained model for other programs: GGUF, a merged model, a PEFT adapter
     Export(ExportArguments),
-    /// Delete the checkpoints of a finished run, and what killed processes left behind
+    /// Delete the checkpoints of finished trainings, and what killed processes left behind
     Clean(CleanArguments),
     /// Perplexity of each line of standard input
     Perplexity(PerplexityArguments),

@@ -5,4 +5,4 @@ mod definition;
 mod folder;
 
 pub use definition::{Grid, GridRun, system};
-pub use folder::GridFolder;
+pub use folder::{GridFolder, runs_in};

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -194,6 +195,68 @@ fn prompts_are_answered_as_they_come() {
 fn write(path: PathBuf, text: &str) {
     fs::create_dir_all(path.parent().expect("a folder")).expect("made");
     fs::write(path, text).expect("written");
+}
+
+#[test]
+fn runs_of_a_grid_and_a_store_are_cleaned() {
+    for by_store in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |path: &str| folder.path().join(path);
+        write(at("store/.store"), "");
+        write(at("elsewhere/checkpoint-8/trainer_state.json"), "{}");
+        for (key, finished) in [("0a1b", true), ("2c3d", false)] {
+            let train = format!("store/train-{key}");
+            write(
+                at(&format!("{train}/checkpoint-8/model.safetensors")),
+                "0123456789",
+            );
+            write(
+                at(&format!("{train}/checkpoint-8/trainer_state.json")),
+                r#"{"files": {"model.safetensors": "x"}}"#,
+            );
+            let run = at(&format!("grid/runs/{key}"));
+            write(run.join("config.toml"), "");
+            symlink(at(&train), run.join("train")).expect("a link");
+            symlink(at("elsewhere"), run.join("mine")).expect("a link");
+            if finished {
+                write(at(&format!("{train}/manifest.json")), "{}");
+                write(
+                    at(&format!("store/model-{key}/model.safetensors")),
+                    "the model",
+                );
+            }
+        }
+        let runs = ["0a1b", "2c3d"].map(|key| {
+            let folder = at(&format!("grid/runs/{key}"));
+            format!(
+                r#"{{"name": "{key}", "folder": {folder:?}, "overrides": [], "state": "finished"}}"#
+            )
+        });
+        write(
+            at("grid/grid.json"),
+            &format!(r#"{{"grid": "grid.toml", "runs": [{}]}}"#, runs.join(", ")),
+        );
+
+        let cleaned = match by_store {
+            true => at("store"),
+            false => at("grid"),
+        };
+        let output = output(&["clean", &cleaned.display().to_string()], "");
+        assert!(output.status.success(), "{}", said(&output));
+        assert!(
+            said(&output).contains("2 files deleted"),
+            "{}",
+            said(&output)
+        );
+        assert!(!at("store/train-0a1b/checkpoint-8").exists());
+        assert!(at("store/model-0a1b/model.safetensors").exists());
+        assert!(at("store/train-2c3d/checkpoint-8/model.safetensors").exists());
+        assert!(at("elsewhere/checkpoint-8/trainer_state.json").exists());
+        assert!(
+            said(&output)
+                .contains("train-2c3d: the checkpoints stay, since the training is not finished")
+        );
+    }
 }
 
 #[test]

@@ -64,8 +64,8 @@ pub struct ExportArguments {
 /// `xldistill clean`
 #[derive(Debug, Args)]
 pub struct CleanArguments {
-    /// Folder of a run (`output` in its config)
-    pub run: PathBuf,
+    /// Folder of a run or a grid (its `output`), or a store
+    pub folder: PathBuf,
     /// Show what would be deleted without deleting it
     #[arg(long)]
     pub dry_run: bool,

@@ -1,6 +1,6 @@
 //! `xldistill clean`: deletes what a finished run no longer needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::arguments::CleanArguments;
+use crate::grid;
 
 /// The part of a checkpoint's `trainer_state.json` that names its files.
 #[derive(Deserialize)]
@@ -20,23 +21,15 @@ struct StateFile {
 const STATE_FILE: &str = "trainer_state.json";
 
 /// Deletes, or shows, the checkpoints of finished trainings and the files that killed processes
-/// left behind. Files that the program did not write stay.
+/// left behind, in a run, in all runs of a grid, or in a store. Files that the program did not write
+/// stay.
 pub fn run(arguments: &CleanArguments) -> Result<()> {
-    let run = &arguments.run;
-    if !run.join("config.toml").is_file() {
-        bail!(
-            "{} is not the folder of a run: it has no config.toml",
-            run.display()
-        );
-    }
-    let mut found = Found::default();
-    find(run, run, &mut found)?;
+    let found = found(&arguments.folder)?;
     // Nobody works in these folders while files disappear from them.
     let locks = found.folders.iter().map(|folder| Lock::whole(folder));
     let _locks = locks.collect::<Result<Vec<_>, _>>()?;
-    let mut bytes = 0;
+    let bytes = found.bytes();
     for file in &found.files {
-        bytes += fs::symlink_metadata(file).map_or(0, |data| data.len());
         println!("{}", file.display());
         if !arguments.dry_run {
             let removed = fs::remove_file(file);
@@ -65,19 +58,54 @@ pub fn run(arguments: &CleanArguments) -> Result<()> {
     Ok(())
 }
 
-#[derive(Default)]
-struct Found {
-    /// Files to delete.
-    files: Vec<PathBuf>,
-    /// Folders that are empty then, innermost first.
-    emptied: Vec<PathBuf>,
-    /// Folders in which processes work.
-    folders: Vec<PathBuf>,
-    /// What stays, and why.
-    kept: Vec<String>,
+/// What there is to delete in the folder of a run or a grid, or in a store.
+fn found(folder: &Path) -> Result<Found> {
+    let mut found = Found::default();
+    if folder.join("config.toml").is_file() {
+        find(folder, folder, &mut found)?;
+    } else if let Some(runs) = grid::runs_in(folder) {
+        for run in runs.iter().filter(|run| run.is_dir()) {
+            find(run, run, &mut found)?;
+        }
+    } else if artefacts::is_store(folder) {
+        find(folder, folder, &mut found)?;
+    } else {
+        bail!(
+            "{} is not the folder of a run, of a grid or of a store: it has no config.toml, grid.json \
+             or .store",
+            folder.display()
+        );
+    }
+    Ok(found)
 }
 
-/// Looks through `folder`; links are not followed, since they lead out of the run.
+/// Size of what `clean` would delete in the folder of a run or a grid; `None` if that is nothing.
+pub fn deletable(folder: &Path) -> Option<String> {
+    let bytes = found(folder).ok()?.bytes();
+    (bytes > 0).then(|| readable(bytes))
+}
+
+#[derive(Default)]
+struct Found {
+    /// Files to delete; runs may share a store, so each is here once.
+    files: BTreeSet<PathBuf>,
+    /// Folders that are empty then; none is inside another.
+    emptied: BTreeSet<PathBuf>,
+    /// Folders in which processes work.
+    folders: BTreeSet<PathBuf>,
+    /// What stays, and why.
+    kept: BTreeSet<String>,
+}
+
+impl Found {
+    fn bytes(&self) -> u64 {
+        let sizes = self.files.iter().map(fs::symlink_metadata);
+        sizes.flatten().map(|data| data.len()).sum()
+    }
+}
+
+/// Looks through `folder`. Links are followed into a store alone: a finished training needs no
+/// checkpoints, whichever runs share it. Others lead out of what the program wrote.
 fn find(run: &Path, folder: &Path, found: &mut Found) -> Result<()> {
     let entries =
         fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
@@ -89,14 +117,14 @@ fn find(run: &Path, folder: &Path, found: &mut Found) -> Result<()> {
     paths.sort_by(|(a, _), (b, _)| a.cmp(b));
     let has_checkpoints = paths.iter().any(|(path, _)| is_checkpoint(path));
     let is_finished = folder.join(MANIFEST_FILE).is_file()
-        && [folder, run]
-            .iter()
-            .any(|place| place.join("model").is_dir());
+        && (folder.join("model").is_dir()
+            || run.join("model").is_dir()
+            || artefacts::beside(folder, "model").is_some_and(|model| model.is_dir()));
     if folder.join(".lock").exists() {
-        found.folders.push(folder.to_owned());
+        found.folders.insert(folder.to_owned());
     }
     if has_checkpoints && !is_finished {
-        found.kept.push(format!(
+        found.kept.insert(format!(
             "{}: the checkpoints stay, since the training is not finished",
             folder.display()
         ));
@@ -110,9 +138,15 @@ fn find(run: &Path, folder: &Path, found: &mut Found) -> Result<()> {
         } else if is_left_over(kind.is_file(), &name)
             || kind.is_symlink() && name == "best" && has_checkpoints && is_finished
         {
-            found.files.push(path);
+            found.files.insert(path);
         } else if kind.is_dir() {
             find(run, &path, found)?;
+        } else if kind.is_symlink()
+            && let Ok(target) = path.canonicalize()
+            && target.is_dir()
+            && target.parent().is_some_and(artefacts::is_store)
+        {
+            find(run, &target, found)?;
         }
     }
     Ok(())
@@ -135,7 +169,7 @@ fn checkpoint(folder: &Path, found: &mut Found) -> Result<()> {
     let text = fs::read(&state).ok();
     let listed = text.and_then(|text| serde_json::from_slice::<StateFile>(&text).ok());
     let Some(StateFile { files }) = listed else {
-        found.kept.push(format!(
+        found.kept.insert(format!(
             "{} stays: {STATE_FILE}, which lists its files, cannot be read",
             folder.display()
         ));
@@ -148,8 +182,8 @@ fn checkpoint(folder: &Path, found: &mut Found) -> Result<()> {
         .map(|name| folder.join(name))
         .filter(|path| path.is_file());
     found.files.extend(own);
-    found.files.push(state);
-    found.emptied.push(folder.to_owned());
+    found.files.insert(state);
+    found.emptied.insert(folder.to_owned());
     Ok(())
 }
 

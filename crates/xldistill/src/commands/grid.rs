@@ -54,6 +54,13 @@ fn of_system<C: SystemConfig>(arguments: &GridArguments, terminal: &Terminal) ->
         folder.record(at, outcome)?;
     }
     print(&folder)?;
+    let output = &grid.output;
+    if let Some(size) = commands::clean::deletable(output) {
+        terminal.note(&format!(
+            "checkpoints of finished trainings take {size}; `xldistill clean {}` deletes them",
+            output.display()
+        ));
+    }
     match failed.len() {
         0 => Ok(()),
         count => bail!(

@@ -137,6 +137,13 @@ impl<'g, C: SystemConfig> GridFolder<'g, C> {
     }
 }
 
+/// The folders of a grid's runs, if `folder` is the grid's.
+pub fn runs_in(folder: &Path) -> Option<Vec<PathBuf>> {
+    let record = std::fs::read(folder.join(FILE)).ok()?;
+    let record: Record = serde_json::from_slice(&record).ok()?;
+    Some(record.runs.into_iter().map(|run| run.folder).collect())
+}
+
 /// The evaluations of the runs: of the trained models, of each untrained model once per choice of
 /// target languages, and of classifiers.
 fn entries<C: SystemConfig>(grid: &Grid<C>) -> Vec<Entry> {
