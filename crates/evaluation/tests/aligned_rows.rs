@@ -31,7 +31,7 @@ fn rows_with_the_same_id_are_drawn_together_in_any_order() {
     let others: Vec<&str> = others.iter().map(String::as_str).collect();
     let backwards: Vec<&str> = names.iter().rev().copied().collect();
 
-    let alone = half_width(&[names.clone()], &[&easy_or_hard]);
+    let alone = half_width(std::slice::from_ref(&names), &[&easy_or_hard]);
     let shared = half_width(&[names.clone(), backwards], &[&easy_or_hard, &reversed]);
     assert!((shared - alone).abs() < 1e-12, "{shared} and {alone}");
     let independent = half_width(&[names, others], &[&easy_or_hard, &easy_or_hard]);

@@ -1,7 +1,5 @@
 //! A model as named by the user: a path, and everything that belongs to the model at that path.
 
-mod place;
-
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -19,8 +17,8 @@ use crate::identity::{self, ModelIdentity};
 use crate::layers::NamedLinears;
 use crate::layers::{Linear, MapLayer, Parts, WeightForm};
 use crate::m2m100::TranslationTokenizerError;
+use crate::model_place::Place;
 use crate::tokenizer::{SpecialTokens, Tokenizer, TokenizerError};
-use place::Place;
 
 /// Error returned when a model cannot be loaded.
 #[derive(Debug, thiserror::Error)]

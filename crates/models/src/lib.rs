@@ -16,6 +16,7 @@ mod config_error;
 mod identity;
 mod language_model;
 mod last_states;
+mod model_place;
 mod panic_boundary;
 mod parameter_path;
 mod random_weights;

@@ -13,7 +13,7 @@ use crate::results::MeasuredScore;
 /// All scores of the finished evaluations of classifiers, by test set and measure.
 pub fn scores(entries: &[Entry]) -> Vec<SeriesScores> {
     let single = is_single(entries);
-    let mut all: Vec<((Option<String>, String, String, String), SeriesScores)> = Vec::new();
+    let (mut places, mut all) = (Vec::new(), Vec::<SeriesScores>::new());
     for (entry, results) in evaluated(entries) {
         for set in &results.sets {
             for (number, system) in results.systems.iter().enumerate() {
@@ -23,15 +23,13 @@ pub fn scores(entries: &[Entry]) -> Vec<SeriesScores> {
                 let rows = set.predictions(&entry.folder, &system.name);
                 let method = row(&entry.method, number, &system.title, single);
                 for measured in &scores.measures {
-                    let key = (
-                        entry.model.clone(),
-                        set.task.clone(),
-                        set.name.clone(),
-                        measured.measure.key.clone(),
-                    );
-                    let at = all.iter().position(|(known, _)| *known == key);
+                    let key = &measured.measure.key;
+                    let place = [&set.task, &set.name, key].map(String::clone);
+                    let place = (entry.model.clone(), place);
+                    let at = places.iter().position(|known| *known == place);
                     let at = at.unwrap_or_else(|| {
-                        all.push((key, series(entry, &results, set, measured)));
+                        places.push(place);
+                        all.push(series(entry, &results, set, measured));
                         all.len() - 1
                     });
                     let column = Column {
@@ -39,13 +37,13 @@ pub fn scores(entries: &[Entry]) -> Vec<SeriesScores> {
                         code: set.language.code.clone(),
                     };
                     let cell = (Side::Both, column, method.clone());
-                    let seeds = all[at].1.scores.entry(cell).or_default();
+                    let seeds = all[at].scores.entry(cell).or_default();
                     seeds.push(scored(set, measured, &rows));
                 }
             }
         }
     }
-    all.into_iter().map(|(_, series)| series).collect()
+    all
 }
 
 fn series(

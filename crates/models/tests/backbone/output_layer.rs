@@ -90,7 +90,7 @@ fn an_llm_that_was_trained_without_its_output_layer_is_written_with_it() {
     assert_eq!(output(&merged), expected);
 
     save(network, "whole", true);
-    let description = ModelDirectory::open(&place.path().join("whole")).unwrap();
+    let description = ModelDirectory::open(place.path().join("whole")).unwrap();
     let llm = description.description().llm.as_ref().unwrap().path.clone();
     assert_eq!(output(&place.path().join("whole").join(llm)), expected);
 }

@@ -3,12 +3,12 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::LoadError;
 use crate::adapter_directory::ADAPTER_CONFIG;
 use crate::checkpoint::CheckpointError;
+use crate::language_model::LoadError;
 
 /// The kinds of model that a path can lead to.
-pub(super) enum Place<'p> {
+pub(crate) enum Place<'p> {
     Gguf(PathBuf),
     Directory(&'p Path),
     Adapter(&'p Path),
