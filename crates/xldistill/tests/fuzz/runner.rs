@@ -35,6 +35,9 @@ pub struct Reader<'a> {
 /// template that is given up ten seconds of an idle machine.
 const HANGS: Duration = Duration::from_secs(180);
 
+/// Largest file of an input, in bytes.
+const LARGEST_FILE: usize = 1 << 20;
+
 /// Most failures that are collected.
 const FAILURES: usize = 10;
 
@@ -121,6 +124,10 @@ impl Reader<'_> {
         let mut files = chance.of(&self.seeds).clone();
         let other = chance.of(&self.seeds);
         (self.change)(chance, &mut files, other);
+        // Repeated repetitions can make gigabytes, whose reading would say nothing of proportion.
+        files
+            .values_mut()
+            .for_each(|content| content.truncate(LARGEST_FILE));
         files
     }
 
