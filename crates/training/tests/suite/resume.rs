@@ -305,10 +305,11 @@ fn training_learns_and_keeps_the_best() {
 }
 
 #[test]
-fn a_learning_rate_that_explodes_is_reported() {
+fn training_that_diverges_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let config = TrainConfig {
-        learning_rate: LearningRate::Value(1e30),
+        learning_rate: LearningRate::Value(1.0),
+        weight_decay: 1e30,
         max_grad_norm: 0.0,
         ..tiny::config()
     };
