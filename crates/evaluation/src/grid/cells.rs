@@ -1,6 +1,6 @@
 //! From scores to a table: means over seeds, intervals, ranks and tests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::collect::{Scored, SeriesScores, percent};
 use super::column::{Column, headings};
@@ -54,6 +54,8 @@ fn block(series: &SeriesScores, roles: &Roles, side: Side, columns: &[Column]) -
         series.scores.get(&key).filter(|scores| !scores.is_empty())
     };
     let mut rows: Vec<Row> = Vec::new();
+    // Resampled once for the interval of the average and for its test.
+    let mut resampled = BTreeMap::<&str, MeanScores>::new();
     for method in &roles.methods {
         let scores = columns.iter().map(|column| of(method, column));
         let mut cells: Vec<Option<Cell>> = scores
@@ -61,7 +63,16 @@ fn block(series: &SeriesScores, roles: &Roles, side: Side, columns: &[Column]) -
             .collect();
         if let Some(first) = averaged(columns) {
             let scores = columns[first..].iter().map(|column| of(method, column));
-            cells.push(average(mean(&cells[first..]), scores.collect(), series));
+            let scores: Vec<_> = scores.collect();
+            let mean = mean(&cells[first..]);
+            cells.push(match means(scores.clone(), series) {
+                Some(means) => {
+                    let own = average(mean, &scores, &means, series);
+                    resampled.insert(method, means);
+                    own
+                }
+                None => mean,
+            });
         }
         if cells.iter().any(Option::is_some) {
             let method = method.clone();
@@ -80,13 +91,10 @@ fn block(series: &SeriesScores, roles: &Roles, side: Side, columns: &[Column]) -
                 ))
             });
         }
-        if let Some(first) = averaged(columns) {
+        if averaged(columns).is_some() {
             test(&mut rows, columns.len(), roles, higher, |ours, best| {
-                let scores = |method| {
-                    let scores = columns[first..].iter().map(|column| of(method, column));
-                    means(scores.collect(), series)
-                };
-                let interval = scores(ours)?.confidence_beyond(&scores(best)?);
+                let [ours, best] = [ours, best].map(|method| resampled.get(method));
+                let interval = ours?.confidence_beyond(best?);
                 let is_better = (interval.low > 0.0) == higher;
                 let is_significant = interval.low > 0.0 || interval.high < 0.0;
                 Some((None, is_significant.then_some(is_better)))
@@ -128,18 +136,15 @@ pub fn mean(cells: &[Option<Cell>]) -> Option<Cell> {
     Some(Cell::of(scores.iter().sum::<f64>() / scores.len() as f64))
 }
 
-/// The `mean` over languages, with its interval and its deviation over seeds if the languages' rows
-/// are known.
+/// The `mean` over languages, with its interval and its deviation over seeds.
 fn average(
     mean: Option<Cell>,
-    scores: Vec<Option<&Vec<Scored>>>,
+    scores: &[Option<&Vec<Scored>>],
+    resampled: &MeanScores,
     series: &SeriesScores,
 ) -> Option<Cell> {
     let mean = mean?;
-    let Some(resampled) = means(scores.clone(), series) else {
-        return Some(mean);
-    };
-    let languages: Vec<&Vec<Scored>> = scores.into_iter().flatten().collect();
+    let languages: Vec<&Vec<Scored>> = scores.iter().copied().flatten().collect();
     let seeds = languages[0].len();
     let of_seed = |seed: usize| {
         let scores = languages.iter().map(|scores| scores[seed].score);
