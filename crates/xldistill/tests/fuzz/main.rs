@@ -14,3 +14,5 @@ mod memory;
 mod readers;
 mod runner;
 mod text;
+#[path = "../tiny_run/mod.rs"]
+mod tiny_run;

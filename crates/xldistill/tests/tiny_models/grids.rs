@@ -5,8 +5,9 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::json_of;
 use crate::shared::folder;
-use crate::{Folder, json_of};
+use crate::tiny_run::Folder;
 
 const GRID: &str = r#"
 config = "config.toml"

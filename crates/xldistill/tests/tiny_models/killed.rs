@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::Folder;
 use crate::run_folder::folder;
+use crate::tiny_run::Folder;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_xldistill");
 

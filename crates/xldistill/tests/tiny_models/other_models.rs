@@ -6,31 +6,15 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{Folder, json_of, row};
+use crate::json_of;
+use crate::tiny_run::{Folder, UP_TO_FILTER, row};
 
-const CONFIG: &str = r#"
-model = "{{MODEL}}"
+const RUN: &str = r#"model = "{{MODEL}}"
 targets = ["por_Latn"]
 output = "run"
-[data]
-instructions = ["instructions.jsonl"]
-parallel.por_Latn = "pairs.tsv"
-[answer]
-max_new_tokens = 4
-[translate]
-engine = "nllb"
-model = "{{m2m100/tiny}}"
-beam_size = 1
-max_new_tokens = 4
-[estimate_quality]
-engine = "none"
-[filter]
-max_length_ratio = 1e9
-max_sentence_ratio = 1e9
-max_word_length = 1000000
-min_script_share = 0
-min_language_probability = 1.1
-[mix]
+"#;
+
+const LATER: &str = r#"[mix]
 subsets = ["LL", "mt"]
 held_out_fraction = 0.3
 test_fraction = 0.15
@@ -48,7 +32,8 @@ max_new_tokens = 4
 fn folder(model: &str, answer: &str) -> Folder {
     let question = |n| row(n, &format!("What is number {n} of them?"), answer);
     let rows = (0..12).map(question).collect();
-    Folder::new(rows, &CONFIG.replace("MODEL", model))
+    let config = format!("{RUN}{UP_TO_FILTER}{LATER}");
+    Folder::new(rows, &config.replace("MODEL", model))
 }
 
 #[test]

@@ -3,7 +3,8 @@
 
 use std::fs;
 
-use crate::{Folder, json_of, row};
+use crate::json_of;
+use crate::tiny_run::{Folder, row};
 
 const CONFIG: &str = r#"
 model = "{{gguf/bpe.gguf}}"

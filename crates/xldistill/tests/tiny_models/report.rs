@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 use evaluation::report::{Report, ReportError, ScoreRow, terminal};
 use serde_json::{Value, json};
 
-use crate::{Folder, json_of, row};
+use crate::json_of;
+use crate::tiny_run::{Folder, row};
 
 /// A run and the report that was written when only its first stage was done.
 struct Run {

@@ -5,33 +5,17 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use crate::{Folder, json_of, row};
+use crate::json_of;
+use crate::tiny_run::{Folder, UP_TO_FILTER, twelve_rows};
 
 /// Without translation: what is shared and planned here comes after the transfer set.
-const CONFIG: &str = r#"
-model = "{{gguf/bpe.gguf}}"
+const RUN: &str = r#"model = "{{gguf/bpe.gguf}}"
 targets = ["por_Latn"]
 output = "run"
 store = "store"
-[data]
-instructions = ["instructions.jsonl"]
-parallel.por_Latn = "pairs.tsv"
-[answer]
-max_new_tokens = 4
-[translate]
-engine = "nllb"
-model = "{{m2m100/tiny}}"
-beam_size = 1
-max_new_tokens = 4
-[estimate_quality]
-engine = "none"
-[filter]
-max_length_ratio = 1e9
-max_sentence_ratio = 1e9
-max_word_length = 1000000
-min_script_share = 0
-min_language_probability = 1.1
-[mix]
+"#;
+
+const LATER: &str = r#"[mix]
 held_out_fraction = 0.3
 test_fraction = 0.15
 [train]
@@ -47,14 +31,7 @@ max_new_tokens = 4
 "#;
 
 pub fn folder() -> Folder {
-    let question = |n| {
-        row(
-            n,
-            &format!("What is number {n} of them?"),
-            "It is a number.",
-        )
-    };
-    Folder::new((0..12).map(question).collect(), CONFIG)
+    Folder::new(twelve_rows(), &format!("{RUN}{UP_TO_FILTER}{LATER}"))
 }
 
 /// The states of all stages, by name.

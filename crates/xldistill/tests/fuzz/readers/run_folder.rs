@@ -14,6 +14,7 @@ use super::config::program;
 use crate::bytes::damage;
 use crate::chance::Chance;
 use crate::runner::{Files, Reader, any, written};
+use crate::tiny_run::{Folder, UP_TO_FILTER, twelve_rows};
 use crate::{formats, json, text};
 
 /// Journal, index, manifest and metrics, without the program around them.
@@ -87,29 +88,12 @@ fn journal() {
     .fuzz();
 }
 
-const CONFIG: &str = r#"
-model = "MODEL"
+const RUN: &str = r#"model = "{{gguf/bpe.gguf}}"
 targets = ["por_Latn"]
 output = "run"
-[data]
-instructions = ["instructions.jsonl"]
-parallel.por_Latn = "pairs.tsv"
-[answer]
-max_new_tokens = 4
-[translate]
-engine = "nllb"
-model = "NLLB"
-beam_size = 1
-max_new_tokens = 4
-[estimate_quality]
-engine = "none"
-[filter]
-max_length_ratio = 1e9
-max_sentence_ratio = 1e9
-max_word_length = 1000000
-min_script_share = 0
-min_language_probability = 1.1
-[mix]
+"#;
+
+const LATER: &str = r#"[mix]
 held_out_fraction = 0.3
 [train]
 method = "lora"
@@ -181,36 +165,7 @@ fn change(chance: &mut Chance, files: &mut Files) {
 /// The program on a folder of its own that is damaged, and on one whose end was killed.
 #[test]
 fn run_folder() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let question = |n| {
-        format!(
-            "{{\"id\": \"{n}\", \"question\": \"What is number {n} of them?\", \"answer\": \"It is a number.\"}}\n"
-        )
-    };
-    let model = fixtures::reference("gguf/bpe.gguf")
-        .canonicalize()
-        .expect("a fixture");
-    let nllb = fixtures::reference("m2m100/tiny")
-        .canonicalize()
-        .expect("a fixture");
-    let config = CONFIG
-        .replace("MODEL", &model.display().to_string())
-        .replace("NLLB", &nllb.display().to_string());
-    let inputs = [
-        ("config.toml", config),
-        ("instructions.jsonl", (0..12).map(question).collect()),
-        (
-            "pairs.tsv",
-            "One house.\tUma casa.\nTwo houses.\tDuas casas.\n".into(),
-        ),
-        (
-            "held_out.tsv",
-            "The sea is blue.\tO mar é azul.\nThe house is small.\tA casa é pequena.\n".into(),
-        ),
-    ];
-    for (name, text) in &inputs {
-        fs::write(folder.path().join(name), text).expect("writable");
-    }
+    let Folder(folder) = Folder::new(twelve_rows(), &format!("{RUN}{UP_TO_FILTER}{LATER}"));
     let mut run = Command::new(env!("CARGO_BIN_EXE_xldistill"));
     let output = run
         .args(["--quiet", "run", "config.toml"])
