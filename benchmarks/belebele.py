@@ -7,12 +7,12 @@ import argparse
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
 
 import programs
+import rounds
 
 here = pathlib.Path(__file__).resolve().parent
 parser = argparse.ArgumentParser()
@@ -64,30 +64,14 @@ limit = {options.limit}
 
 def peer(dtype, *more):
     command = [sys.executable, str(here / "peers" / "belebele.py"), str(gguf), str(folder / f"{options.code}.jsonl"), "--dtype", dtype, "--limit", str(options.limit)]
-    output = subprocess.run([*command, *more], check=True, capture_output=True, text=True).stdout
-    return json.loads(output.strip().splitlines()[-1])
+    return rounds.last_line([*command, *more])
 
 
 contenders = {
     "xldistill f32": lambda: ours("f32"), "Transformers f32": lambda: peer("float32"), "Transformers f32, cached": lambda: peer("float32", "--cached"),
     "xldistill bf16": lambda: ours("bf16"), "Transformers bf16": lambda: peer("bfloat16"), "Transformers bf16, cached": lambda: peer("bfloat16", "--cached"),
 }
-runs = {name: [] for name in contenders}
-for _ in range(options.repeat):  # in turn, so that a slow minute hits everyone
-    for name, run in contenders.items():
-        runs[name].append(run())
-exact = runs["Transformers f32"][0]["labels"]
-print(f"{'':26}{'questions/s':>12}{'spread':>8}{'peak GB':>9}{'same choice':>13}")
-medians = {}
-for name, results in runs.items():
-    speeds = [result["questions_per_second"] for result in results]
-    medians[name] = statistics.median(speeds)
-    peak = max(result["peak_bytes"] for result in results)
-    agreement = sum(a == b for a, b in zip(results[0]["labels"], exact, strict=True)) / len(exact)
-    print(f"{name:26}{medians[name]:12.2f}{(max(speeds) - min(speeds)) / medians[name]:8.0%}{peak / 1e9:9.2f}{agreement:13.1%}")
-for own in (name for name in medians if name.startswith("xldistill")):
-    for name, median in medians.items():
-        if name.startswith("Transformers"):
-            print(f"  {own} is {medians[own] / median:.2f} x {name}")
+runs = rounds.in_turn(contenders, options.repeat)
+rounds.show(runs, "questions_per_second", "questions/s", "same choice", rounds.same_labels(runs["Transformers f32"][0]))
 if options.output:
     options.output.write_text(json.dumps(runs, indent=1) + "\n")

@@ -6,15 +6,16 @@ Needs a Python with torch and transformers; the Rust examples are built first.
 """
 
 import argparse
+import functools
 import json
 import pathlib
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 
 import programs
+import rounds
 
 here = pathlib.Path(__file__).resolve().parent
 parser = argparse.ArgumentParser()
@@ -135,11 +136,7 @@ for work, contenders in works.items():
         continue
     measure = ("supervised_tokens_per_second" if "supervised" in work else
                "sentences_per_second" if work.startswith("translate") else "tokens_per_second")
-    runs = {name: [] for name in contenders}
-    for _ in range(options.repeat):  # in turn, so that a slow minute hits everyone
-        for name, command in contenders.items():
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            runs[name].append(json.loads(output.strip().splitlines()[-1]))
+    runs = rounds.in_turn({name: functools.partial(rounds.last_line, command) for name, command in contenders.items()}, options.repeat)
     print(f"\n{work}\n{'':32}{'a second':>10}{'spread':>10}{'peak GB':>10}   version")
     report["works"][work] = {}
     for name, results in runs.items():

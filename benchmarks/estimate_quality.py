@@ -4,13 +4,13 @@ usage: estimate_quality.py DIR [--repeat 3] [--output results.json]      (DIR: w
 """
 
 import argparse
+import functools
 import json
 import pathlib
-import statistics
-import subprocess
 import sys
 
 import programs
+import rounds
 
 here = pathlib.Path(__file__).resolve().parent
 parser = argparse.ArgumentParser()
@@ -29,23 +29,14 @@ contenders = {
     "xldistill bf16": [str(example), str(folder), str(folder / "pairs.tsv"), "bf16"],
     "unbabel-comet bf16, bare": peer + ["--dtype", "bfloat16"],
 }
-runs = {name: [] for name in contenders}
-for _ in range(options.repeat):  # in turn, so that a slow minute hits everyone
-    for name, command in contenders.items():
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        runs[name].append(json.loads(output.strip().splitlines()[-1]))
+runs = rounds.in_turn({name: functools.partial(rounds.last_line, command) for name, command in contenders.items()}, options.repeat)
 exact = runs["unbabel-comet f32"][0]["scores"]
-print(f"{'':26}{'segments/s':>11}{'spread':>8}{'peak GB':>9}{'largest difference':>20}")
-medians = {}
-for name, results in runs.items():
-    speeds = [result["segments_per_second"] for result in results]
-    medians[name] = statistics.median(speeds)
-    peak = max(result["peak_bytes"] for result in results)
-    difference = max(abs(a - b) for a, b in zip(results[0]["scores"], exact))
-    print(f"{name:26}{medians[name]:11.2f}{(max(speeds) - min(speeds)) / medians[name]:8.0%}{peak / 1e9:9.2f}{difference:20.1e}")
-for own in ("xldistill f32", "xldistill bf16"):
-    for name, median in medians.items():
-        if not name.startswith("xldistill"):
-            print(f"  {own} is {medians[own] / median:.2f} x {name}")
+
+
+def difference(result):
+    return f"{max(abs(a - b) for a, b in zip(result['scores'], exact)):.1e}"
+
+
+rounds.show(runs, "segments_per_second", "segments/s", "largest difference", difference)
 if options.output:
     options.output.write_text(json.dumps(runs, indent=1) + "\n")

@@ -7,7 +7,6 @@ it (see reference/cld3/export.py). The Python that runs this needs `fasttext-whe
 """
 
 import argparse
-import json
 import os
 import pathlib
 import statistics
@@ -16,6 +15,7 @@ import sys
 import tempfile
 
 import programs
+import rounds
 
 here = pathlib.Path(__file__).resolve().parent
 root = here.parent
@@ -28,10 +28,6 @@ options = parser.parse_args()
 work = pathlib.Path(tempfile.mkdtemp())
 
 ours = programs.build() / "identify"
-
-
-def last_line(command):
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().splitlines()[-1])
 
 
 def cld3_reference(output):
@@ -60,11 +56,11 @@ if options.cld3:
     contenders.append(("cld3", options.cld3 / "lang_id_nn_params.cc", cld3_reference))
 if options.fasttext:
     peer = [sys.executable, str(here / "peers/fasttext_predict.py"), str(options.fasttext), str(options.texts)]
-    contenders.append(("fasttext", options.fasttext, lambda output: last_line([*peer, str(output)])))
+    contenders.append(("fasttext", options.fasttext, lambda output: rounds.last_line([*peer, str(output)])))
 for engine, model, reference in contenders:
     runs = {"xldistill": [], "reference": []}
     for _ in range(options.repeat):  # in turn, so that a slow minute hits both
-        runs["xldistill"].append(last_line([str(ours), engine, str(model), str(options.texts), str(work / "own.tsv")]))
+        runs["xldistill"].append(rounds.last_line([str(ours), engine, str(model), str(options.texts), str(work / "own.tsv")]))
         runs["reference"].append(reference(work / "reference.tsv"))
     same, total, difference = agreement(work / "own.tsv", work / "reference.tsv")
     print(f"\n{engine}: same label on {same} of {total} texts ({same / total:.2%}), probabilities differ by at most {difference:.1e}")

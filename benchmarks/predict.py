@@ -7,13 +7,13 @@ import argparse
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
 import programs
+import rounds
 
 here = pathlib.Path(__file__).resolve().parent
 parser = argparse.ArgumentParser()
@@ -49,9 +49,7 @@ def ours(precision):
 
 
 def peer(dtype):
-    command = [sys.executable, str(here / "peers" / "predict.py"), str(model), str(texts), "--dtype", dtype]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return json.loads(output.strip().splitlines()[-1])
+    return rounds.last_line([sys.executable, str(here / "peers" / "predict.py"), str(model), str(texts), "--dtype", dtype])
 
 
 contenders = {
@@ -59,22 +57,7 @@ contenders = {
     "xldistill bf16": lambda: ours("bf16"), "Transformers bf16": lambda: peer("bfloat16"),
     "xldistill int8": lambda: ours("int8"),
 }
-runs = {name: [] for name in contenders}
-for _ in range(options.repeat):  # in turn, so that a slow minute hits everyone
-    for name, run in contenders.items():
-        runs[name].append(run())
-exact = runs["Transformers f32"][0]["labels"]
-print(f"{'':20}{'sentences/s':>12}{'spread':>8}{'peak GB':>9}{'same labels':>13}")
-medians = {}
-for name, results in runs.items():
-    speeds = [result["sentences_per_second"] for result in results]
-    medians[name] = statistics.median(speeds)
-    peak = max(result["peak_bytes"] for result in results)
-    agreement = sum(a == b for a, b in zip(results[0]["labels"], exact, strict=True)) / count
-    print(f"{name:20}{medians[name]:12.2f}{(max(speeds) - min(speeds)) / medians[name]:8.0%}{peak / 1e9:9.2f}{agreement:13.1%}")
-for own in (name for name in medians if name.startswith("xldistill")):
-    for name, median in medians.items():
-        if name.startswith("Transformers"):
-            print(f"  {own} is {medians[own] / median:.2f} x {name}")
+runs = rounds.in_turn(contenders, options.repeat)
+rounds.show(runs, "sentences_per_second", "sentences/s", "same labels", rounds.same_labels(runs["Transformers f32"][0]))
 if options.output:
     options.output.write_text(json.dumps(runs, indent=1) + "\n")
