@@ -1,11 +1,12 @@
 //! Results on disk.
 //!
 //! A run keeps its results as artefacts. An artefact is a folder that one process works in at a
-//! time ([`Lock`]); its files appear whole or not at all ([`AtomicFile`]), as does a folder that is handed over ([`AtomicFolder`]). Its [`Provenance`] lists
-//! everything that determines its content and is hashed to its [`Key`]; its [`Manifest`] is written
-//! last. Unfinished work is kept in a [`Journal`], entry by entry, so that a killed process loses
-//! next to nothing. Runs can share artefacts in a [`Store`]. This crate knows no stage, model or
-//! text; [`training`] defines records that one crate writes and another reads.
+//! time ([`Lock`]); its files appear whole or not at all ([`AtomicFile`]), as does a folder
+//! that is handed over ([`AtomicFolder`]). Its [`Provenance`] lists everything that determines
+//! its content and is hashed to its [`Key`]; its [`Manifest`] is written last. Unfinished work
+//! is kept in a [`Journal`], entry by entry, so that a killed process loses next to nothing.
+//! Runs can share artefacts in a [`Store`]. This crate knows no stage, model or text;
+//! [`training`] defines records that one crate writes and another reads.
 
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]

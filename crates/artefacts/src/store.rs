@@ -107,7 +107,7 @@ pub fn is_store(folder: &Path) -> bool {
 pub fn beside(artefact: &Path, stage: &str) -> Option<PathBuf> {
     let store = artefact.parent().filter(|store| is_store(store))?;
     let (_, key) = artefact.file_name()?.to_str()?.rsplit_once('-')?;
-    Some(store.join(format!("{stage}-{key}")))
+    Some(store.join(named(stage, key)))
 }
 
 /// The first part of a stage's folder in the run: the name of its artefacts.
@@ -117,7 +117,11 @@ fn first_part(stage: &str) -> &str {
 
 /// Name of the artefact of `stage` with `key` in a store.
 pub(crate) fn artefact_name(stage: &str, key: &Key) -> String {
-    format!("{}-{}", first_part(stage), key.short())
+    named(first_part(stage), key.short())
+}
+
+fn named(stage: &str, short_key: &str) -> String {
+    format!("{stage}-{short_key}")
 }
 
 /// The folder of `stage` in a run without a store ([`crate::Place::folder`]).

@@ -9,9 +9,8 @@ use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::{Device, Distribution};
 use kernels::Segments;
-use models::NamedLinears;
 use models::export::{StoredFormat, save_huggingface, save_peft_adapter};
-use models::{LanguageModel, LoraConfig};
+use models::{LanguageModel, LoraConfig, NamedLinears};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);

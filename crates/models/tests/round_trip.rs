@@ -6,10 +6,9 @@ use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::Device;
 use kernels::{Precision, Segments};
-use models::NamedLinears;
 use models::decoders::Config;
 use models::export::{ExportError, StoredFormat, save_huggingface, save_peft_adapter};
-use models::{LanguageModel, LoraConfig, LoraTargetError, Network, WeightForm};
+use models::{LanguageModel, LoraConfig, LoraTargetError, NamedLinears, Network, WeightForm};
 
 fn reference(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -21,11 +21,11 @@ use burn::Tensor;
 use burn::module::Module;
 use burn::tensor::Device;
 use kernels::{Precision, Segments};
-use models::NamedLinears;
 use models::decoders::llama::LlamaConfig;
 use models::encoders::{EncoderConfig, EncoderNetwork};
 use models::{
-    Attention, BackboneNetwork, Network, Pooling, Shape, SourceStates, StackNetwork, WeightForm,
+    Attention, BackboneNetwork, NamedLinears, Network, Pooling, Shape, SourceStates, StackNetwork,
+    WeightForm,
 };
 use training::general_adaptation::AdaptConfig;
 use training::optimizer::AdamW;

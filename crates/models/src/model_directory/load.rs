@@ -19,8 +19,7 @@ use crate::encoders::EncoderModel;
 use crate::huggingface::SafetensorsCheckpoint;
 use crate::identity::ModelIdentity;
 use crate::language_model::{LanguageModel, LoadError};
-use crate::layers::NamedLinears;
-use crate::layers::{Linear, Parts, WeightForm};
+use crate::layers::{Linear, NamedLinears, Parts, WeightForm};
 use crate::stacks::{LanguageShifts, StackNetwork};
 
 /// The backbone of `directory`.

@@ -6,11 +6,10 @@ use std::path::Path;
 use burn::Tensor;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Device;
-use models::NamedLinears;
 use models::export::StoredFormat;
 use models::{
     Backbone, BackboneNetwork, Classifier, Head, HeadKind, LanguageModel, ModelDirectory,
-    SaveOptions, TextInput, WeightForm,
+    NamedLinears, SaveOptions, TextInput, WeightForm,
 };
 
 use crate::fixture::{STACKS, Texts, encoder, folder, llm, pooled, settings, stack};

@@ -7,13 +7,12 @@ use std::sync::LazyLock;
 use burn::Tensor;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, TensorData};
-use models::NamedLinears;
 use models::checkpoint::Checkpoint;
 use models::encoders::EncoderModel;
 use models::huggingface::SafetensorsCheckpoint;
 use models::{
     Attention, Backbone, BackboneNetwork, BackboneSettings, EncodedText, LanguageModel, Linear,
-    Network, Pooling, StackNetwork, TextInput, WeightForm,
+    NamedLinears, Network, Pooling, StackNetwork, TextInput, WeightForm,
 };
 use serde::Deserialize;
 

@@ -2,8 +2,7 @@
 
 use burn::tensor::Device;
 use fixtures::assert_close;
-use models::NamedLinears;
-use models::{EncodedText, Pooling, Precision, TextInput, WeightForm};
+use models::{EncodedText, NamedLinears, Pooling, Precision, TextInput, WeightForm};
 
 use crate::fixture::{STACKS, Tensors, Texts, encoded, llm, pooled, stack, stack_pooling};
 use crate::tensors::values;

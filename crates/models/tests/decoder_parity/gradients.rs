@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use fixtures::assert_close;
-use models::NamedLinears;
-use models::{LoraConfig, Network};
+use models::{LoraConfig, NamedLinears, Network};
 
 use crate::Beside::Adapter;
 use crate::fixture::Fixture;

@@ -3,8 +3,7 @@
 use burn::tensor::Device;
 use fixtures::assert_close;
 use kernels::{Precision, Segments};
-use models::NamedLinears;
-use models::{LoraConfig, WeightForm};
+use models::{LoraConfig, NamedLinears, WeightForm};
 
 use crate::all;
 use crate::fixture::Fixture;

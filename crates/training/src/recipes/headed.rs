@@ -2,10 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
-use models::NamedLinears;
 use models::{
     Backbone, BackboneNetwork, BackboneSettings, Classifier, Head, LoraConfig, LoraTargetError,
-    ModelDirectory, ModelDirectoryError, WeightForm,
+    ModelDirectory, ModelDirectoryError, NamedLinears, WeightForm,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -7,9 +7,8 @@ use std::path::Path;
 use artefacts::training::{Export, TrainSummary};
 use artefacts::{Lock, Provenance};
 use corpus::progress::Progress;
-use models::NamedLinears;
 use models::export::StoredFormat;
-use models::{LanguageModel, Network};
+use models::{LanguageModel, NamedLinears, Network};
 
 use super::fine_tune::{Method, SavedModel};
 use super::loop_config::{LoopConfig, LoopDefaults};

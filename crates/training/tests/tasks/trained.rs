@@ -1,7 +1,6 @@
 //! Exactly what is to be trained gets a gradient.
 
-use models::NamedLinears;
-use models::{Head, HeadKind};
+use models::{Head, HeadKind, NamedLinears};
 use training::optimizer::trainable;
 use training::{HeadedNetwork, Preparation, Start, TrainedPart};
 

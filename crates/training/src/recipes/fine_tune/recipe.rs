@@ -4,8 +4,7 @@ use std::path::Path;
 
 use artefacts::training::HeldOutLoss;
 use burn::module::Module;
-use models::NamedLinears;
-use models::{LoraConfig, LoraTargetError, Network, WeightForm};
+use models::{LoraConfig, LoraTargetError, NamedLinears, Network, WeightForm};
 
 use super::config::{ChooseBy, Method, TrainConfig};
 use super::error::TrainError;

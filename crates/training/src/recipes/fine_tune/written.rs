@@ -7,9 +7,8 @@ use corpus::chrf::{BETA, CHAR_ORDER, ChrfStatistics, WORD_ORDER_PLUS_PLUS};
 use corpus::language::Language;
 use corpus::record::{Example, Subset};
 use corpus::seam::{Identification, LanguageIdentifier};
-use models::NamedLinears;
 use models::generation::{GenerationOptions, Prompt, generate_each};
-use models::{LanguageModel, Precision};
+use models::{LanguageModel, NamedLinears, Precision};
 
 use super::config::ChooseBy;
 use super::encode::Encoded;

@@ -6,11 +6,10 @@ use artefacts::Provenance;
 use burn::module::Module;
 use corpus::progress::Progress;
 use corpus::source::plain_text::documents;
-use models::NamedLinears;
 use models::encoders::EncoderModel;
 use models::{
-    Backbone, BackboneNetwork, BackboneSettings, LanguageModel, ModelIdentity, StackNetwork,
-    WeightForm,
+    Backbone, BackboneNetwork, BackboneSettings, LanguageModel, ModelIdentity, NamedLinears,
+    StackNetwork, WeightForm,
 };
 use serde_json::json;
 
