@@ -82,8 +82,7 @@ impl<T: Serialize + DeserializeOwned> RowFile<T> {
 
     /// Renames the file to its final name.
     pub fn finish(self) -> Result<Finished<T>, ArtefactError> {
-        let content: String = self.rows.iter().map(line).collect();
-        let hash = artefacts::write(&self.path, content.as_bytes())?;
+        let hash = write(&self.path, &self.rows)?;
         artefacts::remove(&self.unfinished)?;
         Ok(Finished {
             hash,
@@ -91,6 +90,12 @@ impl<T: Serialize + DeserializeOwned> RowFile<T> {
             seconds: self.seconds,
         })
     }
+}
+
+/// Writes a finished file; returns its hash.
+pub(crate) fn write<T: Serialize>(path: &Path, rows: &[T]) -> Result<String, ArtefactError> {
+    let content: String = rows.iter().map(line).collect();
+    artefacts::write(path, content.as_bytes())
 }
 
 /// The rows of whole batches in an unfinished file of the same key.

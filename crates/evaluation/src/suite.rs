@@ -3,10 +3,11 @@
 //! Documents are evaluated in fixed consecutive batches. Each batch is appended to the samples'
 //! file at once, and each finished task is added to `results.json`. A killed evaluation resumes at
 //! the interrupted batch and ends with the same files; results of an unchanged model on unchanged
-//! material are reused.
+//! material are reused. If only the scoring has changed, saved outputs are scored again.
 
 mod config;
 mod error;
+mod rescoring;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use crate::metric::SegmentStatistics;
 use crate::metric::bleu::Bleu;
 use crate::metric::tokenizer::Tokenizer;
 use crate::results::{self, MeasuredScore, Results, TaskEntry, TaskRecord};
-use crate::row_file::{self, RowFile};
+use crate::row_file::{self, Finished, RowFile};
 use crate::rows::Pairs;
 use crate::significance::{self, Resampling};
 use crate::task::held_out_loss::HeldOutLoss;
@@ -33,6 +34,7 @@ use crate::task::{Sample, Subject, Task};
 
 pub use config::EvaluateConfig;
 pub use error::EvaluateError;
+pub use rescoring::Absent;
 
 /// Evaluates `subject` on `material`; `results.json` and `samples_<task>.jsonl` go to `folder`.
 ///
@@ -86,15 +88,23 @@ pub fn evaluate(
         }
     }
     // Nothing to do: the file must not change by a byte.
-    if let Some((_, last)) = earlier.into_iter().find(|(place, _)| place == folder)
+    let last = earlier.iter().find(|(place, _)| place == folder);
+    if let Some((_, last)) = last
         && unfinished.is_empty()
         && last.xldistill.complete
         && last.xldistill.tasks == results.xldistill.tasks
     {
-        return Ok(last);
+        return Ok(last.clone());
     }
     for (task, entry, key, path) in unfinished {
-        let record = run(task, subject, config, key, &path, progress)?;
+        let saved = rescoring::scored_again(task, &key, subject, config.batch_size, &earlier);
+        let record = match saved {
+            Some((samples, seconds)) => {
+                let samples_hash = row_file::write(&path, &samples)?;
+                record(task, key, &samples, samples_hash, seconds, config)
+            }
+            None => run(task, subject, config, key, &path, progress)?,
+        };
         results.insert(&task.name(), entry, record);
         results.end_time = now();
         write(folder, &results)?;
@@ -283,16 +293,32 @@ fn run(
         file.append(samples, started.elapsed().as_secs_f64())?;
     }
     progress.end();
-    let finished = file.finish()?;
-    Ok(TaskRecord {
+    let Finished {
+        rows,
+        seconds,
+        hash,
+    } = file.finish()?;
+    Ok(record(task, key, &rows, hash, seconds, config))
+}
+
+/// The scores of all `samples` of a task, whose file has the hash `samples_hash`.
+fn record(
+    task: &dyn Task,
+    key: String,
+    samples: &[Sample],
+    samples_hash: String,
+    seconds: f64,
+    config: &EvaluateConfig,
+) -> TaskRecord {
+    TaskRecord {
         key,
         language: task.language(),
         presentation: task.presentation(),
-        seconds: finished.seconds,
-        measures: measure(task, &finished.rows, &config.resampling),
-        histogram: task.histogram(&finished.rows),
-        samples_hash: finished.hash,
-    })
+        seconds,
+        measures: measure(task, samples, &config.resampling),
+        histogram: task.histogram(samples),
+        samples_hash,
+    }
 }
 
 fn measure(task: &dyn Task, samples: &[Sample], resampling: &Resampling) -> Vec<MeasuredScore> {

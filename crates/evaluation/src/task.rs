@@ -18,12 +18,13 @@ use std::ops::Range;
 
 use corpus::language::Language;
 use corpus::seam::{
-    Answer, Answerer, EngineError, LanguageIdentifier, Request, TextScorer, TokenScores,
+    Answer, Answerer, EngineError, FinishReason, LanguageIdentifier, Request, TextScorer,
+    TokenScores,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use copying::overlap;
+pub use copying::{overlap, repeats};
 pub use presentation::{Averaged, Headline, Presentation, Series, Skill};
 
 use crate::metric::{Aggregate, IMPLEMENTATION};
@@ -127,17 +128,41 @@ pub struct Sample {
     pub observed: Map<String, Value>,
 }
 
+impl Sample {
+    /// The model's answer; `None` if the document has not exactly one.
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        let [answers] = &self.resps[..] else {
+            return None;
+        };
+        let [text] = &answers[..] else { return None };
+        Some(Answer {
+            text: text.clone(),
+            finish_reason: FinishReason::deserialize(self.observed.get("finish_reason")?).ok()?,
+            tokens: self.observed.get("tokens")?.as_u64()? as usize,
+        })
+    }
+}
+
 /// A task that a model is evaluated on.
 pub trait Task: Sync {
     /// Name in `results.json` and in the name of the samples' file.
     fn name(&self) -> String;
     /// Raised with every change of the code that changes results.
     fn version(&self) -> u32;
+    /// The first version that asked the model the same as this one: outputs made since then can be
+    /// scored again.
+    fn asks_since_version(&self) -> u32 {
+        self.version()
+    }
     /// The language that is evaluated.
     fn language(&self) -> Language;
     /// Everything besides the model and the documents that affects the result, and the number of
     /// documents. These are hashed from [`Task::document`].
     fn configuration(&self) -> Value;
+    /// The keys of the configuration that affect how answers are scored, not what is asked.
+    fn scoring(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// Number of documents.
     fn len(&self) -> usize;
     /// Whether there is no document.

@@ -138,7 +138,7 @@ pub fn command() -> clap::Command {
             false => ConfigArguments::augment_args(command),
         };
         let command = match stage.command {
-            "evaluate" => ModelToEvaluate::augment_args(command),
+            "evaluate" => EvaluateArguments::augment_args(command),
             _ => command,
         };
         command.about(format!("Run one stage: {}", stage.about.join("; ")))
@@ -192,13 +192,16 @@ impl ConfigArguments {
     }
 }
 
-/// The additional argument of `xldistill evaluate`.
+/// The additional arguments of `xldistill evaluate`.
 #[derive(Debug, Args)]
-pub struct ModelToEvaluate {
+pub struct EvaluateArguments {
     /// Evaluate this model instead of those of the run: Hugging Face directory, PEFT adapter or GGUF
     /// file
     #[arg(long, value_name = "PATH")]
     pub model: Option<ModelRef>,
+    /// Score the saved outputs again, without the models, e.g. by other metrics
+    #[arg(long, conflicts_with = "model")]
+    pub rescore: bool,
 }
 
 /// A config and the shard to run.

@@ -18,6 +18,7 @@ pub mod inspect;
 pub mod perplexity;
 pub mod plan;
 pub mod predict;
+pub mod rescore;
 pub mod run;
 pub mod score;
 pub mod translate_text;

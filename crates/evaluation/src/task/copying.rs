@@ -5,6 +5,22 @@ use std::collections::HashSet;
 /// Length of a run that counts as copied: longer than most stems, shorter than most phrases.
 const RUN: usize = 6;
 
+/// Share of a question that is most of it.
+const MOST: f64 = 0.5;
+
+/// Whether `answer` repeats `question`: at least `share` of the answer is copied from the question,
+/// and that is most of the question. A short answer that takes up the question's words is none.
+///
+/// ```
+/// use evaluation::task::repeats;
+/// let question = "Qual é o valor de f(2) se f(x) = 2x + 1? Explique o seu raciocínio.";
+/// assert!(repeats("Qual é o valor de f(2) se f(x) = 2x + 1?", question, 0.8));
+/// assert!(!repeats("O valor de f(2) é 5.", question, 0.8));
+/// ```
+pub fn repeats(answer: &str, question: &str, share: f64) -> bool {
+    overlap(answer, question) >= share && overlap(question, answer) >= MOST
+}
+
 /// The share, 0 to 1, of an answer's letters and digits that belong to runs of at least six that
 /// also occur in the question, in any order.
 ///
@@ -53,6 +69,19 @@ mod tests {
             "Qual é a capital do Brasil?",
         );
         assert!((0.5..0.8).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn an_answer_in_the_words_of_a_long_question_does_not_repeat_it() {
+        let question =
+            "Quantas vezes uma pessoa pisca os olhos por dia? Explique sua resposta passo a passo.";
+        let short = "A resposta é: 1.";
+        assert!(overlap(short, question) > 0.8);
+        assert!(!repeats(short, question, 0.8));
+        let half = "Quantas vezes uma pessoa pisca os olhos por dia?";
+        assert!(repeats(half, question, 0.8));
+        assert!(!repeats("Sim", "Sim ou não?", 0.8));
+        assert!(!repeats("", question, 0.8));
     }
 
     #[test]

@@ -158,6 +158,10 @@ impl Task for Generation {
         Value::Object(configuration)
     }
 
+    fn scoring(&self) -> &'static [&'static str] {
+        &["answer_part", "metrics"]
+    }
+
     fn len(&self) -> usize {
         self.questions.len()
     }

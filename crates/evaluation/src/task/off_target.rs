@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Headline, IMPLEMENTATION, Measure, Presentation, Sample, Series, Subject, Task, object, overlap,
+    Headline, IMPLEMENTATION, Measure, Presentation, Sample, Series, Subject, Task, object,
+    overlap, repeats,
 };
 use crate::metric::{Aggregate, Signature};
 use crate::rows::Question;
@@ -59,9 +60,9 @@ pub struct OffTarget<'a> {
 }
 
 impl<'a> OffTarget<'a> {
-    /// Questions in `language`. An answer of which at least `copied_share` occurs in the question
-    /// ([`overlap`]) is a copy, unless that is also true of the reference answer (the question asks
-    /// to correct, complete or repeat a text).
+    /// Questions in `language`. An answer that [`repeats`] the question to at least `copied_share` is a
+    /// copy, unless the reference answer does so, too (the question asks to correct, complete or
+    /// repeat a text).
     pub fn new(
         language: Language,
         questions: &'a [Question],
@@ -95,7 +96,7 @@ impl<'a> OffTarget<'a> {
             }
             _ => None,
         };
-        let copies = |text: &str| overlap(text, &question.question) >= self.copied_share;
+        let copies = |text: &str| repeats(text, &question.question, self.copied_share);
         let verdict = if repetition::looping(answer).is_some() {
             Verdict::Looped
         } else if copies(answer) && !copies(&question.answer) {
@@ -143,7 +144,11 @@ impl Task for OffTarget<'_> {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
+    }
+
+    fn asks_since_version(&self) -> u32 {
+        1
     }
 
     fn language(&self) -> Language {
@@ -152,6 +157,10 @@ impl Task for OffTarget<'_> {
 
     fn configuration(&self) -> Value {
         json!({ "language": self.language.code(), "copied_share": self.copied_share })
+    }
+
+    fn scoring(&self) -> &'static [&'static str] {
+        &["copied_share"]
     }
 
     fn len(&self) -> usize {

@@ -1,6 +1,7 @@
 //! The evaluation suite with small deterministic models: numbers, files, resuming, reuse.
 
 mod numbers;
+mod rescoring;
 mod resuming;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@ mod killed;
 mod other_models;
 mod paper_engines;
 mod report;
+mod rescoring;
 mod run_folder;
 mod shared;
 #[path = "../tiny_run/mod.rs"]
@@ -21,12 +22,28 @@ use tiny_run::Folder;
 impl Folder {
     /// Runs a command on the config; returns its standard output and error.
     fn xldistill(&self, command: &str, arguments: &[&str]) -> (String, String) {
+        let (succeeded, printed, log) = self.outcome(command, arguments);
+        assert!(succeeded, "{command} {arguments:?}: {log}");
+        (printed, log)
+    }
+
+    /// Runs a command that fails; returns its standard error.
+    fn fails(&self, command: &str, arguments: &[&str]) -> String {
+        let (succeeded, _, log) = self.outcome(command, arguments);
+        assert!(!succeeded, "{command} {arguments:?} succeeded: {log}");
+        log
+    }
+
+    fn outcome(&self, command: &str, arguments: &[&str]) -> (bool, String, String) {
         let mut program = Command::new(env!("CARGO_BIN_EXE_xldistill"));
         program.args([command, "config.toml"]).args(arguments);
         let output = program.current_dir(&self.0).output().expect("starts");
-        let log = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{command} {arguments:?}: {log}");
-        (String::from_utf8_lossy(&output.stdout).into_owned(), log)
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.success(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use artefacts::Key;
+use corpus::seam::LanguageIdentifier;
 use evaluation::material::{EvaluationMaterial, MaterialPaths};
 use evaluation::metric::tokenizer::Tokenizer;
 use evaluation::results::Results;
-use evaluation::suite::{self, EvaluateConfig};
+use evaluation::suite::{self, Absent, EvaluateConfig};
 use evaluation::task::Subject;
 
 use super::{mix, train};
@@ -126,8 +127,7 @@ fn each(
         );
     }
     let material = EvaluationMaterial::load(&material(run, examples))?;
-    let own = run.config.evaluate.identify.as_ref();
-    let identifier = own.unwrap_or(&run.config.identify).open()?;
+    let identifier = identifier(run)?;
     let models = [run.config.model.to_path_buf(), run.model()];
     for (which, model) in WHICH.into_iter().zip(models) {
         let llm = run.evaluated(&model)?;
@@ -148,7 +148,7 @@ pub fn evaluate_model(run: &Run<'_, Config>, model: &Path) -> Result<(PathBuf, R
     let config = run.config.evaluate.tasks();
     let examples = mix::test_file(run).filter(|file| file.is_file());
     let material = EvaluationMaterial::load(&material(run, examples))?;
-    let identifier = run.config.identify.open()?;
+    let identifier = identifier(run)?;
     let llm = run.evaluated(model)?;
     let subject = Subject {
         answerer: &llm,
@@ -161,6 +161,42 @@ pub fn evaluate_model(run: &Run<'_, Config>, model: &Path) -> Result<(PathBuf, R
     let folder = place.folder(&format!("{NAME}/{}", folder_name(model)), key)?;
     let results = suite::evaluate(&subject, source, &material, &config, &folder, run.progress)?;
     Ok((folder, results))
+}
+
+/// Scores the saved outputs of both evaluations again, without the models; returns the results.
+///
+/// # Errors
+/// Evaluations that are not finished, and outputs made for other documents or settings.
+pub fn rescore(run: &Run<'_, Config>) -> Result<[Results; 2]> {
+    let config = run.config.evaluate.tasks();
+    let examples = mix::test_file(run).filter(|file| file.is_file());
+    let material = EvaluationMaterial::load(&material(run, examples))?;
+    let identifier = identifier(run)?;
+    let (source, place) = (run.config.source, run.place()?);
+    let again = |which| {
+        let folder = run.folder(NAME).join(which);
+        let saved = Results::read(&folder).filter(|results| results.xldistill.complete);
+        let saved = saved.with_context(|| {
+            format!(
+                "{}: no finished evaluation to score again",
+                folder.display()
+            )
+        })?;
+        let model = Absent::of(&saved);
+        let subject = model.subject(identifier.as_ref());
+        let key = || suite::key(&subject, source, &material, &config);
+        let folder = place.folder(&format!("{NAME}/{which}"), key)?;
+        let results = suite::evaluate(&subject, source, &material, &config, &folder, run.progress);
+        results.with_context(|| format!("scoring the outputs in {NAME}/{which} again"))
+    };
+    let [before, after] = WHICH;
+    Ok([again(before)?, again(after)?])
+}
+
+/// The judge of the answers' languages.
+fn identifier(run: &Run<'_, Config>) -> Result<Box<dyn LanguageIdentifier>> {
+    let own = run.config.evaluate.identify.as_ref();
+    Ok(own.unwrap_or(&run.config.identify).open()?)
 }
 
 /// The last two parts of the model's path, so that the models of two runs differ.
