@@ -22,6 +22,7 @@ mod parameter_path;
 mod random_weights;
 mod translation_model;
 
+pub mod allowance;
 pub mod backbone;
 pub mod beam_search;
 pub mod chat_template;

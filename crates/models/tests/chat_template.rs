@@ -246,6 +246,33 @@ fn excess(source: &str) -> String {
         .unwrap_or_default()
 }
 
+#[global_allocator]
+static ALLOCATOR: models::allowance::Metered = models::allowance::Metered;
+
+/// Memory of this process in bytes.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// A thread cannot be stopped, but it must not go on to take the machine's memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_template_that_is_given_up_takes_no_more() {
+    let doubled = "{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(999) %}\
+                   {% set ns.x = ns.x ~ ns.x %}{% endfor %}";
+    let begun = resident();
+    let replaced = "{{ ('a' * 99999)|replace('a', 'b' * 9999) }}";
+    for source in [doubled, replaced] {
+        let said = excess(source);
+        assert!(said.contains("more than 128 MB of memory"), "{said}");
+    }
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let grown = resident().saturating_sub(begun);
+    assert!(grown < 512 << 20, "{} MB", grown >> 20);
+}
+
 #[test]
 fn a_template_cannot_run_for_ever_or_take_all_memory() {
     let loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";

@@ -7,6 +7,10 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]
 
+/// Keeps chat templates, which come with models, within their memory.
+#[global_allocator]
+static ALLOCATOR: models::allowance::Metered = models::allowance::Metered;
+
 mod adapter_keys;
 mod arguments;
 mod backbone_source;
@@ -37,7 +41,7 @@ use std::{
     process::ExitCode,
 };
 
-use arguments::{Command, ConfigArguments, ModelToEvaluate, Output, RunArguments};
+use arguments::{Command, ConfigArguments, EvaluateArguments, Output, RunArguments};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, FromArgMatches};
 use config_file::ConfigError;
@@ -106,10 +110,18 @@ fn run(matches: &ArgMatches, terminal: &Terminal) -> anyhow::Result<()> {
                 shard: None,
             },
         };
-        if command == "evaluate"
-            && let Some(model) = read::<ModelToEvaluate>(matches).model
-        {
-            return commands::evaluate_model::run(&arguments.config, &model, terminal);
+        if command == "evaluate" {
+            match read::<EvaluateArguments>(matches) {
+                EvaluateArguments { rescore: true, .. } => {
+                    return commands::rescore::run(&arguments.config, terminal);
+                }
+                EvaluateArguments {
+                    model: Some(model), ..
+                } => {
+                    return commands::evaluate_model::run(&arguments.config, &model, terminal);
+                }
+                _ => {}
+            }
         }
         return commands::run::stages(&arguments, Some(command), Some(command), false, terminal);
     }

@@ -5,13 +5,15 @@
 //! a thread of its own.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use minijinja::{Environment, Error, ErrorKind, Value};
 
 use super::{ChatTemplateError, environment};
+use crate::allowance;
 use crate::panic_boundary::guarded;
 
 /// Why a template cannot be used.
@@ -44,9 +46,9 @@ const DEPTH: usize = 100;
 const OUTPUT: usize = 256 << 20;
 /// Stack of the thread that compiles: enough for operators nested as deep as the source is long.
 const STACK: usize = 1 << 30;
-/// Maximum time and growth of the process's memory, in bytes, while a template is tried.
+/// Maximum time and memory, in bytes, of a trial.
 const TIME: Duration = Duration::from_secs(10);
-const MEMORY: usize = 512 << 20;
+const MEMORY: usize = 128 << 20;
 
 /// Compiles a template and tries it, on a thread that is watched.
 pub(super) fn compile<T: Send + 'static>(
@@ -98,44 +100,39 @@ pub(super) fn render(environment: &Environment<'static>, context: Value) -> Resu
 }
 
 /// Runs `work` on a thread of its own until it ends, or takes too long or too much memory. A thread
-/// cannot be stopped: what is given up here goes on until the program ends with the error.
+/// cannot be stopped: what takes too long goes on until its fuel is used up.
 fn watched<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
+    // A thread that sleeps for good keeps it, so it has to live as long.
+    let exceeded: &'static AtomicBool = Box::leak(Box::default());
     let (sender, receiver) = mpsc::channel();
     let thread = thread::Builder::new().stack_size(STACK).spawn(move || {
+        allowance::limit(MEMORY, exceeded);
         let result = guarded(work);
         // Nobody waits any more if the work was given up.
         let _ = sender.send(result);
     });
     thread.map_err(|error| Fault::Render(error.to_string()))?;
-    let before = resident();
-    let mut waited = Duration::ZERO;
-    let interval = Duration::from_millis(2);
+    let begun = Instant::now();
     loop {
-        match receiver.recv_timeout(interval) {
+        match receiver.recv_timeout(Duration::from_millis(2)) {
             Ok(Ok(result)) => return result,
             Ok(Err(panic)) => return Err(Fault::Syntax(panic)),
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Fault::Syntax("the template engine stopped".into()));
             }
-            Err(RecvTimeoutError::Timeout) => waited += interval,
+            Err(RecvTimeoutError::Timeout) => {}
         }
-        let taken = resident().saturating_sub(before);
         let excess = match () {
-            () if taken > MEMORY => format!("takes more than {} MB of memory", MEMORY >> 20),
-            () if waited > TIME => format!("takes more than {} s", TIME.as_secs()),
+            () if exceeded.load(Ordering::Acquire) => {
+                format!("takes more than {} MB of memory", MEMORY >> 20)
+            }
+            () if begun.elapsed() > TIME => format!("takes more than {} s", TIME.as_secs()),
             () => continue,
         };
         return Err(Fault::Excessive(excess));
     }
-}
-
-/// Memory of this process in bytes; 0 on systems that do not tell.
-fn resident() -> usize {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = pages.split(' ').nth(1).and_then(|pages| pages.parse().ok());
-    pages.unwrap_or(0) * 4096
 }
 
 /// Text of limited length.

@@ -1,5 +1,7 @@
 //! Pseudo-random choices that a seed repeats.
 
+use crate::runner::LARGEST_FILE;
+
 /// SplitMix64 (Steele et al. 2014).
 pub struct Chance(pub u64);
 
@@ -38,5 +40,12 @@ impl Chance {
             place = self.below(place + 1);
         }
         place
+    }
+
+    /// A number of copies of something with `size` bytes, at least one: at most `most`, and not many
+    /// more than fit into a file.
+    pub fn copies(&mut self, most: usize, size: usize) -> usize {
+        let room = LARGEST_FILE / size.max(1);
+        (1 + self.place(most)).min(1 + room)
     }
 }

@@ -121,7 +121,7 @@ pub fn change_value(chance: &mut Chance, value: &mut Value) {
             }
             (1, Value::Array(values)) if !values.is_empty() => {
                 let value = chance.of(values).clone();
-                for _ in 0..1 + chance.place(300) {
+                for _ in 0..chance.copies(300, value.to_string().len()) {
                     values.push(value.clone());
                 }
             }

@@ -1,9 +1,11 @@
 //! An allocator that remembers the largest request.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The system's allocator, which remembers the largest request.
+use models::allowance::Metered;
+
+/// The program's allocator, which remembers the largest request.
 struct Watched;
 
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
@@ -13,29 +15,29 @@ pub fn take_largest() -> usize {
     LARGEST.swap(0, Ordering::Relaxed)
 }
 
-// SAFETY: every call is handed on to the system's allocator.
+// SAFETY: every call is handed on to the program's allocator.
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of the same method of the system's allocator.
-        unsafe { System.alloc(layout) }
+        // SAFETY: the caller keeps the contract of the same method of the program's allocator.
+        unsafe { Metered.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of the same method of the system's allocator.
-        unsafe { System.alloc_zeroed(layout) }
+        // SAFETY: the caller keeps the contract of the same method of the program's allocator.
+        unsafe { Metered.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of the same method of the system's allocator.
-        unsafe { System.dealloc(at, layout) }
+        // SAFETY: the caller keeps the contract of the same method of the program's allocator.
+        unsafe { Metered.dealloc(at, layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         LARGEST.fetch_max(size, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of the same method of the system's allocator.
-        unsafe { System.realloc(at, layout, size) }
+        // SAFETY: the caller keeps the contract of the same method of the program's allocator.
+        unsafe { Metered.realloc(at, layout, size) }
     }
 }
 

@@ -36,7 +36,10 @@ pub struct Reader<'a> {
 const HANGS: Duration = Duration::from_secs(180);
 
 /// Largest file of an input, in bytes.
-const LARGEST_FILE: usize = 1 << 20;
+pub const LARGEST_FILE: usize = 1 << 20;
+
+/// Seconds for each reader, instead of a number of inputs.
+pub const SECONDS: &str = "XLDISTILL_FUZZ_SECONDS";
 
 /// Most failures that are collected.
 const FAILURES: usize = 10;
@@ -50,6 +53,17 @@ static READING: AtomicBool = AtomicBool::new(false);
 /// Readers take turns, since memory is counted for the whole process.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// The value of [`SECONDS`].
+pub fn seconds() -> Option<u64> {
+    setting(SECONDS)
+}
+
+fn setting(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    let number = value.parse();
+    Some(number.unwrap_or_else(|_| panic!("{name}: not a number")))
+}
+
 impl Reader<'_> {
     /// Tries the seeds as they are, then changed ones.
     ///
@@ -58,15 +72,7 @@ impl Reader<'_> {
     pub fn fuzz(&self) {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         note_panics();
-        let setting = |name: &str| {
-            let value = std::env::var(name).ok()?;
-            Some(
-                value
-                    .parse::<u64>()
-                    .unwrap_or_else(|_| panic!("{name}: not a number")),
-            )
-        };
-        let seconds = setting("XLDISTILL_FUZZ_SECONDS");
+        let seconds = seconds();
         let clock = || {
             std::time::UNIX_EPOCH
                 .elapsed()

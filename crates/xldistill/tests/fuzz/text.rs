@@ -15,7 +15,7 @@ pub fn change(chance: &mut Chance, content: &mut Vec<u8>, pieces: &[&str]) {
         match chance.below(10) {
             0 if !lines.is_empty() => {
                 let repeated = lines[line].clone();
-                let times = 1 + chance.place(400);
+                let times = chance.copies(400, repeated.len());
                 lines.splice(line..line, std::iter::repeat_n(repeated, times));
                 *content = lines.concat();
             }

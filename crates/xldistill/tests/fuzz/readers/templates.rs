@@ -6,7 +6,7 @@ use std::{env, fs};
 use models::chat_template::{ChatTemplate, Message};
 use models::tokenizer::SpecialTokens;
 
-use crate::runner::{Reader, any, file, written};
+use crate::runner::{Reader, SECONDS, any, file, seconds, written};
 use crate::text;
 
 const PIECES: [&str; 44] = [
@@ -59,23 +59,32 @@ const PIECES: [&str; 44] = [
 /// Set in the process that this test starts for itself.
 const OWN_PROCESS: &str = "XLDISTILL_FUZZ_OWN_PROCESS";
 
-/// In a process of its own: templates that are given up go on in their threads, whose memory would
-/// count as that of the next reader.
+/// In processes of their own, of a minute each: a template that takes too much keeps what it has.
 #[test]
 fn chat_template() {
     if env::var_os(OWN_PROCESS).is_some() {
         return fuzz();
     }
-    let status = Command::new(env::current_exe().expect("this program"))
-        .args([
-            "--exact",
-            "readers::templates::chat_template",
-            "--nocapture",
-        ])
-        .env(OWN_PROCESS, "1")
-        .status()
-        .expect("starts");
-    assert!(status.success(), "{status}");
+    let mut left = seconds();
+    loop {
+        let mut process = Command::new(env::current_exe().expect("this program"));
+        process
+            .args([
+                "--exact",
+                "readers::templates::chat_template",
+                "--nocapture",
+            ])
+            .env(OWN_PROCESS, "1");
+        if let Some(left) = left {
+            process.env(SECONDS, left.min(60).to_string());
+        }
+        let status = process.status().expect("starts");
+        assert!(status.success(), "{status}");
+        left = left.map(|left| left.saturating_sub(60));
+        if left.unwrap_or(0) == 0 {
+            break;
+        }
+    }
 }
 
 fn fuzz() {
