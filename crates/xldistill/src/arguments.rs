@@ -27,14 +27,17 @@ pub use texts::{
     EstimateQualityArguments, IdentifyArguments, ScoreCommand, ScoreFiles, TranslateTextArguments,
 };
 
+/// Place in the help of options that every command has.
+const LAST: usize = 900;
+
 /// Verbosity of standard error.
 #[derive(Debug, Args)]
 pub struct Output {
     /// More on standard error: -v for progress, -vv for every detail
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, display_order = LAST, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Only errors on standard error
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, display_order = LAST, conflicts_with = "verbose")]
     pub quiet: bool,
 }
 
@@ -81,7 +84,7 @@ pub enum Command {
     TranslateText(TranslateTextArguments),
     /// Identify the language of each line of standard input: code TAB probability
     Identify(IdentifyArguments),
-    /// Classify standard input with a trained classifier or stack: a JSON line per line
+    /// Classify the lines of standard input with a trained classifier or stack: one JSON line each
     Predict(PredictArguments),
     /// Write what the LLM of a stack reads for each line of standard input, and the merged LLM
     ExportEmbeddings(ExportEmbeddingsArguments),
