@@ -88,7 +88,8 @@ pub fn fine_tune(
         return Ok(summary);
     }
     let mut data = Data::encode(&model, examples, held_out, config)?;
-    let peak = data.peak_learning_rate(config);
+    let width = model.network.config().shape().hidden_size;
+    let peak = data.peak_learning_rate(config, width);
     data.warnings.extend(learning_rate_warning(config, peak));
     for warning in &data.warnings {
         progress.note(&format!("warning: {warning}"));
@@ -220,7 +221,7 @@ impl Data {
         })
     }
 
-    fn peak_learning_rate(&self, config: &TrainConfig) -> f64 {
+    fn peak_learning_rate(&self, config: &TrainConfig, width: usize) -> f64 {
         let examples = &self.train.examples;
         let steps = steps::steps(examples, config, 0).len();
         let examples_per_step = examples.len() as f64 / steps as f64;
@@ -228,7 +229,8 @@ impl Data {
         let tokens = objective.answer_tokens_per_step(examples_per_step, examples);
         let answer_tokens: usize = examples.iter().map(Encoded::answer_tokens).sum();
         let all_tokens: usize = examples.iter().map(|example| example.ids.len()).sum();
-        config.peak_learning_rate(tokens, answer_tokens as f64 / all_tokens as f64)
+        let share = answer_tokens as f64 / all_tokens as f64;
+        config.peak_learning_rate(tokens, share, width)
     }
 
     /// The held-out questions to be answered, if the checkpoint is chosen by the answers.

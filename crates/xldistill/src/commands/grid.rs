@@ -12,7 +12,8 @@ use crate::commands;
 use crate::grid::{self, Grid, GridFolder, GridRun};
 use crate::run::Run;
 use crate::system::{SystemConfig, SystemName};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, columns};
+use crate::wrapping::wrapped;
 use crate::{classify, mt_llm, sdrrl};
 
 /// Makes the runs that are not finished and prints the tables.
@@ -77,7 +78,9 @@ fn of<'r, C: SystemConfig>(planned: &'r GridRun<C>, terminal: &'r Terminal) -> R
 
 fn print<C: SystemConfig>(folder: &GridFolder<'_, C>) -> Result<()> {
     let tables = folder.write_tables()?;
-    write!(std::io::stdout().lock(), "{}", terminal(&tables))?;
+    let text = terminal(&tables);
+    let text = columns().map_or(text.clone(), |width| wrapped(&text, usize::from(width)));
+    write!(std::io::stdout().lock(), "{text}")?;
     Ok(())
 }
 

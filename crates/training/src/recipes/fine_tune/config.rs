@@ -119,8 +119,8 @@ pub struct TrainConfig {
     pub max_steps: usize,
     /// Peak learning rate: a number, or a rule. `openchat` is 3e-4·√(supervised tokens per step /
     /// 4,000,000); `llama-factory` counts examples padded to `max_length`; `openchat-mistral` and
-    /// `llama-factory-mistral` are a sixth of these. `auto` is `openchat` within 1e-5 to 1e-4, and
-    /// for LoRA ten times that.
+    /// `llama-factory-mistral` are a sixth of these. `auto` is `openchat` within 1e-5 to 1e-4; for
+    /// LoRA, it is 2e-4·√(4,096 / width of the model) within 1e-4 to 1e-3.
     pub learning_rate: LearningRate,
     /// The schedule's floor as a fraction of the peak.
     pub final_learning_rate: f64,

@@ -47,7 +47,7 @@ pub fn model_warnings(
 const fn usual_rates(method: Method) -> &'static str {
     match method {
         Method::Full => "full fine-tuning usually takes 1e-5 to 1e-4",
-        Method::Lora => "LoRA usually takes 1e-4 to 2e-4",
+        Method::Lora => "LoRA usually takes 1e-4 to 1e-3",
     }
 }
 
@@ -124,12 +124,12 @@ mod tests {
                 learning_rate,
                 ..TrainConfig::default()
             };
-            learning_rate_warning(&config, config.peak_learning_rate(tokens, 0.3))
+            learning_rate_warning(&config, config.peak_learning_rate(tokens, 0.3, 4096))
         };
         let openchat = LearningRate::Rule(Rule::Openchat);
         let low = warning(Method::Lora, openchat, 700.0).expect("4e-6 is too low");
         assert!(
-            low.contains("4.0e-6 (by its rule") && low.contains("2e-4"),
+            low.contains("4.0e-6 (by its rule") && low.contains("1e-4 to 1e-3"),
             "{low}"
         );
         assert!(warning(Method::Full, openchat, 480.0).is_some());
