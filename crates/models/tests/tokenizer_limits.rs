@@ -69,3 +69,35 @@ fn a_piece_as_long_as_a_book_is_refused() {
         );
     }
 }
+
+/// Truncation keeps what it cuts, and the library lays out every combination of such parts: a
+/// template with a text forty times took all memory.
+#[test]
+fn a_layout_that_repeats_a_text_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokenizer.json");
+    let text = |id: &str| json!({ "Sequence": { "id": id, "type_id": 0 } });
+    let tokenizer = |pair: Vec<serde_json::Value>| {
+        let json = json!({
+            "version": "1.0",
+            "added_tokens": [],
+            "normalizer": null,
+            "pre_tokenizer": { "type": "WhitespaceSplit" },
+            "post_processor": {
+                "type": "TemplateProcessing", "single": [text("A")], "pair": pair, "special_tokens": {},
+            },
+            "decoder": null,
+            "model": { "type": "WordLevel", "vocab": { "a": 0, "b": 1, "u": 2 }, "unk_token": "u" },
+        });
+        fs::write(&file, json.to_string()).unwrap();
+        Tokenizer::from_file(&file, SpecialTokens::default()).unwrap()
+    };
+    let long = "a ".repeat(100);
+    let twice = tokenizer(vec![text("A"), text("B")]);
+    let laid_out = twice.lay_out(&long, Some("b"), 16).unwrap();
+    assert_eq!(laid_out.ids, [&[0; 15][..], &[1]].concat());
+    assert!(laid_out.truncated);
+    let forty = tokenizer([vec![text("A"); 40], vec![text("B")]].concat());
+    let error = forty.lay_out(&long, Some("b"), 16).unwrap_err().to_string();
+    assert!(error.contains("repeats a text"), "{error}");
+}

@@ -44,8 +44,18 @@ impl Tokenizer {
             max_length: room,
             ..TruncationParams::default()
         };
-        let (first, second) = truncate_encodings(first, second, &truncation).map_err(failed)?;
+        let (mut first, mut second) =
+            truncate_encodings(first, second, &truncation).map_err(failed)?;
+        // The rest is kept beside each text, and the post-processor would lay out every part of the
+        // one with every part of the other: exponentially many if its template repeats a text.
+        first.take_overflowing();
+        second.as_mut().map(tokenizers::Encoding::take_overflowing);
         let encoding = self.guard(|| self.inner.post_process(first, second, true))?;
+        if encoding.len() > limit {
+            return Err(TokenizerError::Failed(
+                "its post_processor repeats a text, which no known encoder reads".into(),
+            ));
+        }
         Ok(LaidOut {
             ids: encoding.get_ids().to_vec(),
             types: encoding.get_type_ids().to_vec(),
