@@ -6,7 +6,7 @@ use std::collections::HashSet;
 const RUN: usize = 6;
 
 /// Share of a question that is most of it.
-const MOST: f64 = 0.5;
+pub(super) const MOST: f64 = 0.5;
 
 /// Whether `answer` repeats `question`: at least `share` of the answer is copied from the question,
 /// and that is most of the question. A short answer that takes up the question's words is none.

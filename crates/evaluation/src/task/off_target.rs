@@ -13,6 +13,7 @@ use corpus::seam::{EngineError, Identification, LanguageIdentifier, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::copying::MOST;
 use super::{
     Headline, IMPLEMENTATION, Measure, Presentation, Sample, Series, Subject, Task, object,
     overlap, repeats,
@@ -183,7 +184,7 @@ impl Task for OffTarget<'_> {
     fn measures(&self) -> Vec<Measure> {
         let signature = Signature::without_references()
             .with("lid", &self.identifier)
-            .with("copy", self.copied_share)
+            .with("copy", format!("{}/{}", self.copied_share, MOST))
             .with("impl", IMPLEMENTATION)
             .to_string();
         let measure = |key: &str, name: String, higher_is_better| Measure {
