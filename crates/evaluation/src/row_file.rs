@@ -80,9 +80,23 @@ impl<T: Serialize + DeserializeOwned> RowFile<T> {
         Ok(())
     }
 
+    /// Seconds of work so far, those before an interruption included.
+    pub fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// The hash that the file will have.
+    pub fn hash(&self) -> String {
+        artefacts::hash_of(self.content().as_bytes())
+    }
+
+    fn content(&self) -> String {
+        self.rows.iter().map(line).collect()
+    }
+
     /// Renames the file to its final name.
     pub fn finish(self) -> Result<Finished<T>, ArtefactError> {
-        let content: String = self.rows.iter().map(line).collect();
+        let content = self.content();
         let hash = artefacts::write(&self.path, content.as_bytes())?;
         artefacts::remove(&self.unfinished)?;
         Ok(Finished {

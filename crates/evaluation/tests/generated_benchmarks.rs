@@ -93,6 +93,7 @@ fn run(benchmark: BenchmarkConfig, task: &str) -> (Results, Vec<Sample>) {
         answerer: &Echo,
         scorer: Some(&Echo),
         identifier: &Echo,
+        metric: None,
     };
     let folder = tempfile::tempdir().expect("a folder");
     let config = EvaluateConfig::default();
