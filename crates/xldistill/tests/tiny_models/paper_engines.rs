@@ -46,7 +46,10 @@ max_word_length = 1000000
 max_lost_numbers = 1
 min_script_share = 0
 min_language_probability = 1.1
+[mix]
+held_out_fraction = 0.3
 [train]
+measure = ["off-target"]
 method = "lora"
 precision = "bf16"
 epochs = 1
@@ -97,6 +100,13 @@ fn a_config_names_the_papers_engines() {
             .as_array()
             .is_some_and(|scores| !scores.is_empty())
     );
+    let measured = &report["training"]["measured"][0];
+    let title = measured["title"].as_str().expect("what was measured");
+    assert!(title.contains("another language"), "{measured}");
+    let points = measured["held_out"]["all"].as_array().expect("a curve");
+    assert_eq!(points.len(), 2, "before and after the epoch: {measured}");
+    assert_eq!(points[0][0], 0);
+    assert!(measured["intervals"]["all"][1][1]["answers"].is_number());
     let comet = report["scores"].as_array().into_iter().flatten();
     let comet: Vec<_> = comet.filter(|row| row["key"] == "comet").collect();
     assert_eq!(comet.len(), 2, "a row a direction");
