@@ -110,9 +110,13 @@ fn trainings_are_shown_in_the_order_of_their_beginning_with_what_they_measured()
     assert_eq!(page.matches("<figure class=\"chart\">").count(), 8);
     assert!(!page.contains("por_Latn"), "languages have names");
     assert!(!page.contains("NaN"));
-    let json = serde_json::to_string(&report).expect("plain data");
+    is_kept_whole(&report);
+}
+
+fn is_kept_whole(report: &Report) {
+    let json = serde_json::to_string(report).expect("plain data");
     assert_eq!(
-        serde_json::from_str::<Report>(&json).expect("a report"),
+        &serde_json::from_str::<Report>(&json).expect("a report"),
         report
     );
 }
@@ -157,9 +161,46 @@ fn shares_of_answers_are_drawn_over_steps_with_their_intervals() {
     assert!(page.contains("Over 40 answers at each step"), "{page}");
     assert_eq!(page.matches("<line class=\"interval s-").count(), 2);
     assert!(page.contains("73.9 to 94.5"), "in per cent");
-    let json = serde_json::to_string(&report).expect("plain data");
+    is_kept_whole(&report);
+}
+
+#[test]
+fn several_languages_have_a_curve_each() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path();
+    let interval = |answers| Interval {
+        answers,
+        low: 0.1,
+        high: 0.9,
+    };
+    let names = ["off_target", "por_Latn.off_target", "tha_Thai.off_target"];
+    let intervals = names.iter().zip([30, 20, 10]);
+    let measured = Metric::Evaluation {
+        step: 0,
+        epoch: 0.0,
+        loss: 1.5,
+        losses: parts(&[(names[0], 0.5), (names[1], 0.25), (names[2], 0.75)]),
+        intervals: intervals
+            .map(|(name, answers)| ((*name).to_owned(), interval(answers)))
+            .collect(),
+        time: 1.0,
+    };
+    write(&run.join("train"), &[measured]);
+    let report = Report::gather(run).expect("a run");
+    let curves = &report.training.as_ref().expect("a training").measured[0];
+    assert_eq!(curves.held_out["tha_Thai"], [(0, 0.75)]);
+    let page = html::page(&report);
+    for text in [
+        "Portuguese",
+        "Thai",
+        "Over 30 answers, 10 to 20 in each language,",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
     assert_eq!(
-        serde_json::from_str::<Report>(&json).expect("a report"),
-        report
+        page.matches("<line class=\"interval s-").count(),
+        1,
+        "of all"
     );
+    is_kept_whole(&report);
 }

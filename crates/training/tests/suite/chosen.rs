@@ -41,8 +41,17 @@ fn train_in(
     config: &TrainConfig,
     held_out: &[Subset],
 ) -> Result<TrainSummary, TrainError> {
+    train_on(folder, tiny::examples(), config, held_out)
+}
+
+fn train_on(
+    folder: &Path,
+    examples: Vec<Example>,
+    config: &TrainConfig,
+    held_out: &[Subset],
+) -> Result<TrainSummary, TrainError> {
     let is_held_out = |example: &Example| held_out.contains(&example.subset);
-    let (held_out, train): (Vec<_>, Vec<_>) = tiny::examples().into_iter().partition(is_held_out);
+    let (held_out, train): (Vec<_>, Vec<_>) = examples.into_iter().partition(is_held_out);
     let places = Places {
         folder,
         teacher: folder,
@@ -143,6 +152,29 @@ fn translations_are_asked_for_chrf_alone() {
     assert_eq!(answers(&BOTH[..1], "chrf++"), None);
     assert_eq!(answers(&BOTH, "chrf++"), Some(7));
     assert_eq!(answers(&BOTH, "off_target"), Some(2));
+}
+
+#[test]
+fn several_languages_are_measured_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let german = Language::parse("deu_Latn").unwrap();
+    let mut examples = tiny::examples();
+    let is_open = |example: &&mut Example| example.subset == Subset::TT;
+    examples.iter_mut().find(is_open).unwrap().answer_language = german;
+    let config = config(ChooseBy::Loss, &BOTH[..1]);
+    train_on(folder.path(), examples, &config, &[Subset::TT]).unwrap();
+    for (name, answers) in [
+        ("off_target", 2),
+        ("deu_Latn.off_target", 1),
+        ("por_Latn.off_target", 1),
+    ] {
+        let values = measured(folder.path(), name);
+        assert_eq!(values.len(), 6, "{name}");
+        assert_eq!(values[0].2.unwrap().answers, answers, "{name}");
+    }
+    // The identifier takes everything for Portuguese or English.
+    let german = measured(folder.path(), "deu_Latn.off_target");
+    assert!(german.iter().all(|(_, share, _)| *share == 1.0));
 }
 
 #[test]

@@ -133,7 +133,10 @@ fn curves(
         .filter(|(_, name)| !(only_part && *name == ALL))
         .filter_map(|(index, name)| {
             let points = smooth(curves.get(name)?, window, scale);
-            let whiskers = intervals.get(name).into_iter().flatten();
+            // Those of several languages would hide each other.
+            let is_shown = name == ALL || intervals.len() == 1;
+            let whiskers = intervals.get(name).filter(|_| is_shown);
+            let whiskers = whiskers.into_iter().flatten();
             let whiskers = whiskers.map(|(step, interval)| {
                 (*step as f64, scale * interval.low, scale * interval.high)
             });
@@ -157,14 +160,24 @@ fn curves(
 
 /// Says what the intervals are, and over how many answers.
 fn answers(intervals: &Intervals) -> Option<String> {
-    let counts = intervals.values().flatten().map(|(_, one)| one.answers);
-    let (fewest, most) = (counts.clone().min()?, counts.max()?);
-    let answers = match fewest == most {
-        true => fewest.to_string(),
-        false => format!("{fewest} to {most}"),
+    let counts = |name: &str| {
+        let counts = intervals.get(name).into_iter().flatten();
+        counts.map(|(_, one)| one.answers)
+    };
+    let all = counts(ALL).max()?;
+    let each = || intervals.keys().filter(|name| *name != ALL);
+    let of_each = || each().flat_map(|name| counts(name));
+    let answers = match (of_each().min(), of_each().max()) {
+        (Some(fewest), Some(most)) if fewest == most => {
+            format!("{all} answers, {most} in each language,")
+        }
+        (Some(fewest), Some(most)) => {
+            format!("{all} answers, {fewest} to {most} in each language,")
+        }
+        _ => format!("{all} answers"),
     };
     Some(format!(
-        "Over {answers} answers at each step; step 0 is the model before training. Bars are 95 % intervals."
+        "Over {answers} at each step; step 0 is the model before training. Bars are 95 % intervals."
     ))
 }
 

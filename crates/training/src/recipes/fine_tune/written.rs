@@ -1,7 +1,7 @@
 //! What the model under training writes: answers to held-out questions, to see what it learns or to
 //! choose the checkpoint by.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artefacts::training::{HeldOutLoss, Interval};
 use corpus::chrf::{BETA, CHAR_ORDER, ChrfStatistics, WORD_ORDER_PLUS_PLUS};
@@ -11,11 +11,12 @@ use corpus::seam::{Identification, LanguageIdentifier};
 use models::generation::{GenerationOptions, Prompt, generate_each};
 use models::{LanguageModel, NamedLinears, Precision};
 
-use super::config::{TrainConfig, WrittenMeasure};
+use super::config::{ChooseBy, TrainConfig, WrittenMeasure};
 use super::encode::Encoded;
 use super::intervals;
 
-/// Maximum number of questions that are answered at an evaluation.
+/// Maximum number of questions that are answered at an evaluation: of all languages together if the
+/// checkpoint is chosen by the answers, otherwise of each.
 const QUESTIONS: usize = 48;
 
 /// Tokens that an answer may have beyond twice those of the given one.
@@ -72,9 +73,17 @@ impl<'a> Written<'a> {
                 open: example.subset == Subset::TT,
             })
         });
+        let is_apart = config.choose_by == ChooseBy::Loss;
+        let mut counts = BTreeMap::<Option<Language>, usize>::new();
+        let questions = questions.filter(|question| {
+            let own = is_apart.then_some(question.language);
+            let count = counts.entry(own).or_default();
+            *count += 1;
+            *count <= QUESTIONS
+        });
         let measures_language = config.measures(WrittenMeasure::OffTarget);
         Self {
-            questions: questions.take(QUESTIONS).collect(),
+            questions: questions.collect(),
             measures_chrf,
             identifier: identifier.filter(|_| measures_language),
         }
@@ -96,8 +105,8 @@ impl<'a> Written<'a> {
     }
 
     /// Adds to `held_out` what is measured: the mean chrF++ of the model's answers against the given
-    /// ones, and the share of answers to open questions that are in another language. Without
-    /// questions, nothing.
+    /// ones, and the share of answers to open questions that are in another language; of several
+    /// languages, for each, too. Without questions, nothing.
     pub fn measure(&self, model: &LanguageModel, held_out: &mut HeldOutLoss) {
         let prompts: Vec<Prompt> = self.questions.iter().map(|q| q.prompt.clone()).collect();
         if prompts.is_empty() {
@@ -109,40 +118,59 @@ impl<'a> Written<'a> {
         };
         let model = packed.as_ref().unwrap_or(model);
         let generated = generate_each(model, &prompts, &GenerationOptions::default(), &mut |_| {});
-        let mut chrf = Vec::new();
-        let mut off_target = Vec::new();
+        let mut chrf = Values::new();
+        let mut off_target = Values::new();
         for (question, generated) in self.questions.iter().zip(generated) {
             // What cannot be decoded is no answer.
             let written = model.tokenizer.decode(&generated.ids).unwrap_or_default();
             let written = written.trim();
+            let language = question.language;
             if self.measures_chrf {
-                let statistics = ChrfStatistics::new(
-                    written,
-                    &question.answer,
-                    CHAR_ORDER,
-                    WORD_ORDER_PLUS_PLUS,
-                );
-                chrf.push(statistics.score(BETA));
+                let reference = &question.answer;
+                let statistics =
+                    ChrfStatistics::new(written, reference, CHAR_ORDER, WORD_ORDER_PLUS_PLUS);
+                chrf.push((language, statistics.score(BETA)));
             }
             if let Some(identifier) = self.judge(question) {
-                let language = question.language;
-                off_target.push(f64::from(is_elsewhere(identifier, written, language)));
+                let is_elsewhere = is_elsewhere(identifier, written, language);
+                off_target.push((language, f64::from(is_elsewhere)));
             }
         }
-        let mut add = |measure: WrittenMeasure, values: &[f64], interval: Option<Interval>| {
-            if values.is_empty() {
-                return;
-            }
-            let name = measure.key().to_owned();
-            held_out.losses.insert(name.clone(), mean(values));
-            if let Some(interval) = interval {
-                held_out.intervals.insert(name, interval);
-            }
+        add(held_out, WrittenMeasure::Chrf, &chrf, intervals::of_mean);
+        add(held_out, WrittenMeasure::OffTarget, &off_target, |values| {
+            intervals::of_share(mean(values), values.len())
+        });
+    }
+}
+
+/// The value of each answer, with its language.
+type Values = Vec<(Language, f64)>;
+
+/// Adds the mean of `values` and its interval to `held_out`; of several languages, those of each,
+/// too, with its code before the measure's name.
+fn add(
+    held_out: &mut HeldOutLoss,
+    measure: WrittenMeasure,
+    values: &Values,
+    interval: impl Fn(&[f64]) -> Option<Interval>,
+) {
+    let languages: BTreeSet<Language> = values.iter().map(|(language, _)| *language).collect();
+    let each = languages.iter().copied().map(Some);
+    for one in each.filter(|_| languages.len() > 1).chain([None]) {
+        let own = values.iter();
+        let own = own.filter(|(language, _)| one.is_none_or(|one| one == *language));
+        let own: Vec<f64> = own.map(|(_, value)| *value).collect();
+        if own.is_empty() {
+            continue;
+        }
+        let name = match one {
+            Some(language) => format!("{}.{}", language.code(), measure.key()),
+            None => measure.key().to_owned(),
         };
-        let interval = intervals::of_mean(&chrf);
-        add(WrittenMeasure::Chrf, &chrf, interval);
-        let interval = intervals::of_share(mean(&off_target), off_target.len());
-        add(WrittenMeasure::OffTarget, &off_target, interval);
+        if let Some(interval) = interval(&own) {
+            held_out.intervals.insert(name.clone(), interval);
+        }
+        held_out.losses.insert(name, mean(&own));
     }
 }
 
