@@ -40,7 +40,11 @@ pub fn try_translator(run: &Run<'_, Config>) -> Result<String> {
         let translations = translator.translate(&questions, source, target)?;
         let written = translations.iter().find(|text| !text.trim().is_empty());
         let Some(written) = written else {
-            bail!("the translations into {target} are empty: this engine cannot translate");
+            bail!(
+                "all {} translations into {target} are empty: this engine cannot translate (an \
+                 LLM's translation counts as empty if it has no end within max_new_tokens)",
+                questions.len()
+            );
         };
         said.push(format!("{target}: {written:?}"));
         let judge = Judge {
