@@ -39,7 +39,7 @@ impl<T: Serialize + DeserializeOwned> RowFile<T> {
     /// Opens the whole batches of an interrupted run with the same key, or starts afresh. `path`
     /// ends in `.jsonl`.
     pub fn open(path: &Path, key: &str, batch: usize) -> Result<Self, ArtefactError> {
-        let unfinished = path.with_extension("jsonl.unfinished");
+        let unfinished = unfinished(path);
         let (rows, seconds) = recover(&unfinished, key, batch);
         let mut content = mark(key, seconds);
         for row in &rows {
@@ -105,6 +105,16 @@ impl<T: Serialize + DeserializeOwned> RowFile<T> {
             seconds: self.seconds,
         })
     }
+}
+
+/// The unfinished file that becomes `path`.
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension("jsonl.unfinished")
+}
+
+/// Removes what a kill has left beside the finished file at `path`.
+pub(crate) fn clear(path: &Path) -> Result<(), ArtefactError> {
+    artefacts::remove(&unfinished(path))
 }
 
 /// The rows of whole batches in an unfinished file of the same key.

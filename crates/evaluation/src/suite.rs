@@ -101,6 +101,8 @@ fn work(
         let path = folder.join(Results::samples_file(&planned.task.name()));
         match earlier.known(&planned, &path)? {
             Some(Known::Scored(record)) => {
+                // The record is written before the samples are moved.
+                row_file::clear(&path)?;
                 results.insert(&planned.task.name(), planned.entry, record);
             }
             Some(Known::Outputs(record)) => unscored.push((planned, record, path)),

@@ -264,6 +264,12 @@ fn a_killed_scoring_loses_no_outputs() {
     assert_eq!(again.results, results.results);
     assert_eq!(std::fs::read(&file).expect("scored outputs"), scored);
 
+    // A kill after that, before the samples' file of the scoring was removed.
+    let left = file.with_extension("jsonl.unfinished");
+    std::fs::write(&left, &scored).expect("writable");
+    run(&silent, Some(&metric), path).expect("is there");
+    assert!(!left.exists() && asked(&silent) == 0);
+
     // Outputs that somebody edited are made again.
     std::fs::write(&file, "").expect("writable");
     run(&silent, Some(&metric), path).expect("evaluates");
