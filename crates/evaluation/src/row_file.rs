@@ -39,7 +39,7 @@ impl<T: Serialize + DeserializeOwned> RowFile<T> {
     /// Opens the whole batches of an interrupted run with the same key, or starts afresh. `path`
     /// ends in `.jsonl`.
     pub fn open(path: &Path, key: &str, batch: usize) -> Result<Self, ArtefactError> {
-        let unfinished = path.with_extension("jsonl.unfinished");
+        let unfinished = unfinished(path);
         let (rows, seconds) = recover(&unfinished, key, batch);
         let mut content = mark(key, seconds);
         for row in &rows {
@@ -80,6 +80,16 @@ impl<T: Serialize + DeserializeOwned> RowFile<T> {
         Ok(())
     }
 
+    /// Seconds of work so far, those before an interruption included.
+    pub fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// The hash that the file will have.
+    pub fn hash(&self) -> String {
+        artefacts::hash_of(content(&self.rows).as_bytes())
+    }
+
     /// Renames the file to its final name.
     pub fn finish(self) -> Result<Finished<T>, ArtefactError> {
         let hash = write(&self.path, &self.rows)?;
@@ -94,8 +104,21 @@ impl<T: Serialize + DeserializeOwned> RowFile<T> {
 
 /// Writes a finished file; returns its hash.
 pub(crate) fn write<T: Serialize>(path: &Path, rows: &[T]) -> Result<String, ArtefactError> {
-    let content: String = rows.iter().map(line).collect();
-    artefacts::write(path, content.as_bytes())
+    artefacts::write(path, content(rows).as_bytes())
+}
+
+fn content<T: Serialize>(rows: &[T]) -> String {
+    rows.iter().map(line).collect()
+}
+
+/// The unfinished file that becomes `path`.
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension("jsonl.unfinished")
+}
+
+/// Removes what a kill has left beside the finished file at `path`.
+pub(crate) fn clear(path: &Path) -> Result<(), ArtefactError> {
+    artefacts::remove(&unfinished(path))
 }
 
 /// The rows of whole batches in an unfinished file of the same key.

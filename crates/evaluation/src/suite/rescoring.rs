@@ -1,14 +1,14 @@
 //! Saved outputs that are scored again: a change of the scoring asks no model.
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 
 use corpus::seam::{
-    Answer, Answerer, EngineError, EngineIdentity, LanguageIdentifier, Request, TextScorer,
-    TokenScores,
+    Answer, Answerer, EngineError, EngineIdentity, Request, TextScorer, TokenScores,
 };
 use serde_json::Value;
 
+use super::earlier::Earlier;
+use super::plan::Planned;
 use super::read_samples;
 use crate::results::Results;
 use crate::task::{Sample, Subject, Task};
@@ -25,15 +25,6 @@ impl Absent {
     pub fn of(results: &Results) -> Self {
         let identity = results.xldistill.model.clone();
         Self { identity }
-    }
-
-    /// The model as the subject of an evaluation.
-    pub fn subject<'a>(&'a self, identifier: &'a dyn LanguageIdentifier) -> Subject<'a> {
-        Subject {
-            answerer: self,
-            scorer: Some(self),
-            identifier,
-        }
     }
 
     fn error(&self) -> EngineError {
@@ -79,18 +70,18 @@ impl Answerer for Replay {
     }
 }
 
-/// Samples of `task` scored anew from outputs in `earlier` results, and the seconds that the outputs
+/// Samples of a task scored anew from outputs in `earlier` results, and the seconds that the outputs
 /// took. `None` if there are none that the same model would write to the same questions.
-pub(super) fn scored_again(
-    task: &dyn Task,
-    key: &str,
+pub fn scored_again(
+    planned: &Planned<'_>,
     subject: &Subject<'_>,
     batch_size: usize,
-    earlier: &[(PathBuf, Results)],
+    earlier: &Earlier,
 ) -> Option<(Vec<Sample>, f64)> {
+    let task = planned.task;
     let identity = subject.answerer.identity();
     let name = task.name();
-    earlier.iter().find_map(|(folder, results)| {
+    earlier.all().find_map(|(folder, results)| {
         let record = results.xldistill.tasks.get(&name)?;
         let versions = task.asks_since_version()..=task.version();
         let asked_the_same = results.xldistill.model.key() == identity.key()
@@ -114,14 +105,20 @@ pub(super) fn scored_again(
         let subject = Subject {
             answerer: &replay,
             scorer: None,
-            identifier: subject.identifier,
+            ..*subject
         };
         // A task that needs more than its answers fails here, and is evaluated.
         let again = task.evaluate(&subject, 0..task.len()).ok()?;
-        let intact = artefacts::hash_file(&path).is_ok_and(|hash| hash == record.samples_hash);
+        let own = record.outputs.as_ref();
+        let (key, seconds) = match own {
+            Some(own) => (&own.key, own.seconds),
+            None => (&record.key, record.seconds),
+        };
+        let hash = artefacts::hash_file(&path).ok()?;
+        let intact = hash == record.samples_hash || own.is_some_and(|own| hash == own.samples_hash);
         // A kill between the samples and their results leaves what is to be written.
-        let written = record.key != key && again == samples;
-        (intact || written).then_some((again, record.seconds))
+        let written = *key != planned.outputs && again == samples;
+        (intact || written).then_some((again, seconds))
     })
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use corpus::progress::Silent;
+use corpus::seam::{Answerer, TextScorer};
 use evaluation::results::Results;
 use evaluation::suite::{Absent, EvaluateConfig, EvaluateError, evaluate};
 use evaluation::task::Subject;
@@ -34,11 +35,12 @@ fn again(subject: &Subject<'_>, folder: &Path) -> Result<Results, EvaluateError>
     )
 }
 
-fn scripted(model: &Scripted) -> Subject<'_> {
+fn subject<M: Answerer + TextScorer>(model: &M) -> Subject<'_> {
     Subject {
         answerer: model,
         scorer: Some(model),
         identifier: &Accents,
+        metric: None,
     }
 }
 
@@ -47,7 +49,7 @@ fn another_scoring_asks_no_model_and_equals_a_new_evaluation() {
     let folder = tempfile::tempdir().expect("a folder");
     let before = run(&Scripted::new("1", usize::MAX), folder.path()).expect("evaluates");
     let model = Scripted::new("1", 0);
-    let results = again(&scripted(&model), folder.path()).expect("scores again");
+    let results = again(&subject(&model), folder.path()).expect("scores again");
     assert_eq!(model.calls.load(Ordering::SeqCst), 0);
     let copied = |results| number(results, OFF_TARGET, "copied");
     assert!(copied(&before) > 16.0);
@@ -55,7 +57,7 @@ fn another_scoring_asks_no_model_and_equals_a_new_evaluation() {
 
     let afresh = tempfile::tempdir().expect("a folder");
     let whole = Scripted::new("1", usize::MAX);
-    let expected = again(&scripted(&whole), afresh.path()).expect("evaluates");
+    let expected = again(&subject(&whole), afresh.path()).expect("evaluates");
     assert_eq!(results.results, expected.results);
     assert_eq!(samples(folder.path()), samples(afresh.path()));
 }
@@ -65,11 +67,11 @@ fn the_model_need_not_be_there() {
     let folder = tempfile::tempdir().expect("a folder");
     let saved = run(&Scripted::new("1", usize::MAX), folder.path()).expect("evaluates");
     let model = Absent::of(&saved);
-    let results = again(&model.subject(&Accents), folder.path()).expect("scores again");
+    let results = again(&subject(&model), folder.path()).expect("scores again");
     assert_eq!(number(&results, OFF_TARGET, "copied"), 0.0);
     let key = results.key().expect("complete");
     let whole = Scripted::new("1", 0);
-    let same = again(&scripted(&whole), folder.path()).expect("is finished");
+    let same = again(&subject(&whole), folder.path()).expect("is finished");
     assert_eq!(same.key(), Some(key));
 }
 
@@ -84,8 +86,8 @@ fn outputs_of_another_model_or_for_other_documents_are_not_taken() {
     });
     let model = Absent::of(&saved);
     let config = other_scoring();
-    let subject = model.subject(&Accents);
-    let error = evaluate(&subject, ENGLISH, &other, &config, folder.path(), &Silent);
+    let absent = subject(&model);
+    let error = evaluate(&absent, ENGLISH, &other, &config, folder.path(), &Silent);
     let error = error.expect_err("the question is new");
     let said = format!(
         "{error}: {}",
@@ -97,7 +99,7 @@ fn outputs_of_another_model_or_for_other_documents_are_not_taken() {
     );
 
     let trained = Scripted::new("2", 0);
-    again(&scripted(&trained), folder.path()).expect_err("has to be asked");
+    again(&subject(&trained), folder.path()).expect_err("has to be asked");
     assert!(trained.calls.load(Ordering::SeqCst) > 0);
 }
 
@@ -107,9 +109,9 @@ fn a_kill_between_the_samples_and_their_results_loses_nothing() {
     let saved = run(&Scripted::new("1", usize::MAX), folder.path()).expect("evaluates");
     let old = std::fs::read(folder.path().join(Results::FILE)).expect("results");
     let model = Absent::of(&saved);
-    let expected = again(&model.subject(&Accents), folder.path()).expect("scores again");
+    let expected = again(&subject(&model), folder.path()).expect("scores again");
     std::fs::write(folder.path().join(Results::FILE), old).expect("writes");
-    let results = again(&model.subject(&Accents), folder.path()).expect("scores again");
+    let results = again(&subject(&model), folder.path()).expect("scores again");
     assert_eq!(results.results, expected.results);
     // Edited outputs are not the model's.
     let path = folder.path().join(Results::samples_file(OFF_TARGET));
@@ -120,6 +122,6 @@ fn a_kill_between_the_samples_and_their_results_loses_nothing() {
     )
     .expect("writes");
     let model = Scripted::new("1", usize::MAX);
-    again(&scripted(&model), folder.path()).expect("evaluates");
+    again(&subject(&model), folder.path()).expect("evaluates");
     assert_eq!(model.calls.load(Ordering::SeqCst), 3);
 }
