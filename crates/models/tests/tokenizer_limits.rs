@@ -101,3 +101,37 @@ fn a_layout_that_repeats_a_text_is_refused() {
     let error = forty.lay_out(&long, Some("b"), 16).unwrap_err().to_string();
     assert!(error.contains("repeats a text"), "{error}");
 }
+
+/// The library counts all numbers up to the highest id, and makes room for as many characters as a
+/// table says it has.
+#[test]
+fn numbers_that_ask_for_gigabytes_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokenizer.json");
+    let refusal = |added: serde_json::Value, normalizer: serde_json::Value, id: u64| {
+        let json = json!({
+            "version": "1.0",
+            "added_tokens": added,
+            "normalizer": normalizer,
+            "model": { "type": "WordLevel", "vocab": { "u": 0, "a": id }, "unk_token": "u" },
+        });
+        fs::write(&file, json.to_string()).unwrap();
+        let read = Tokenizer::from_file(&file, SpecialTokens::default());
+        read.err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
+    };
+    let none = || json!([]);
+    assert_eq!(refusal(none(), json!(null), 1), "");
+    let said = refusal(none(), json!(null), u64::from(u32::MAX) - 1);
+    assert!(said.contains("a token has the id 4294967294"), "{said}");
+    let token = json!([{
+        "id": 1 << 30, "content": "b", "single_word": false, "lstrip": false, "rstrip": false,
+        "normalized": false, "special": true,
+    }]);
+    let said = refusal(token, json!(null), 1);
+    assert!(said.contains("a token has the id 1073741824"), "{said}");
+    let table = json!({ "type": "Precompiled", "precompiled_charsmap": "////f////38=" });
+    let said = refusal(none(), table, 1);
+    assert!(said.contains("its trie has 2147483647"), "{said}");
+}

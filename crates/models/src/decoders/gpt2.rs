@@ -44,11 +44,16 @@ impl Architecture for Gpt2Config {
             ("scale_attn_by_inverse_layer_idx", json!(false), plain),
             ("add_cross_attention", json!(false), plain),
         ])?;
-        let (width, heads) = (json.required("n_embd")?, json.required("n_head")?);
+        let (width, heads): (usize, usize) = (json.required("n_embd")?, json.required("n_head")?);
+        if !width.is_multiple_of(heads.max(1)) {
+            return Err(ConfigError::Inconsistent(format!(
+                "`n_embd` ({width}) is not a multiple of `n_head` ({heads})"
+            )));
+        }
         let shape = Shape {
             vocab_size: json.required("vocab_size")?,
             hidden_size: width,
-            intermediate_size: json.or("n_inner", 4 * width)?,
+            intermediate_size: json.or("n_inner", width.saturating_mul(4))?,
             num_hidden_layers: json.required("n_layer")?,
             num_attention_heads: heads,
             num_key_value_heads: heads,

@@ -4,6 +4,8 @@ use std::ffi::c_ulong;
 use std::fmt;
 use std::sync::Once;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -16,6 +18,9 @@ const TEXT: usize = 4096;
 const STEPS: usize = 24;
 /// The one long text, a table of characters that SentencePiece compiles, and its maximum length.
 const CHARSMAP: (&str, usize) = ("precompiled_charsmap", 4 << 20);
+/// Maximum id of a token: the library counts all numbers up to it. Published vocabularies have less
+/// than 300,000 tokens.
+const ID: u64 = 1 << 24;
 
 /// Maximum number of steps back of a regular expression in one search, a few seconds. Oniguruma has
 /// such a limit, 10 million, for the matches at one place of a text, but none for all its places
@@ -31,11 +36,11 @@ pub(super) fn limit_searches() {
     });
 }
 
-/// A `tokenizer.json`, with the length of the longest text in its model.
+/// A `tokenizer.json`, with the extremes of its model.
 #[derive(Deserialize)]
 struct Parts {
     #[serde(default)]
-    model: Longest,
+    model: Extremes,
     #[serde(default)]
     added_tokens: Vec<Added>,
     #[serde(default)]
@@ -49,60 +54,75 @@ struct Parts {
 #[derive(Deserialize)]
 struct Added {
     content: String,
+    id: u64,
 }
 
-/// The length of the longest text in a JSON value, keys included; nothing is kept of it, since
-/// vocabularies are large.
+/// The length of the longest text in a JSON value, keys included, and its highest whole number.
+/// Nothing else is kept of it, since vocabularies are large.
 #[derive(Default)]
-struct Longest(usize);
+struct Extremes {
+    text: usize,
+    number: u64,
+}
 
-impl<'de> Deserialize<'de> for Longest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Longest, D::Error> {
-        deserializer.deserialize_any(Longest(0))
+impl Extremes {
+    fn with(&mut self, other: &Extremes) {
+        self.text = self.text.max(other.text);
+        self.number = self.number.max(other.number);
     }
 }
 
-impl<'de> Visitor<'de> for Longest {
-    type Value = Longest;
+impl<'de> Deserialize<'de> for Extremes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Extremes, D::Error> {
+        deserializer.deserialize_any(Extremes::default())
+    }
+}
+
+impl<'de> Visitor<'de> for Extremes {
+    type Value = Extremes;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("any value")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Longest, E> {
-        Ok(Longest(text.len()))
+    fn visit_str<E>(self, text: &str) -> Result<Extremes, E> {
+        Ok(Extremes {
+            text: text.len(),
+            ..self
+        })
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Longest, E> {
+    fn visit_bool<E>(self, _: bool) -> Result<Extremes, E> {
         Ok(self)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Longest, E> {
+    fn visit_u64<E>(self, number: u64) -> Result<Extremes, E> {
+        Ok(Extremes { number, ..self })
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Extremes, E> {
         Ok(self)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Longest, E> {
+    fn visit_f64<E>(self, _: f64) -> Result<Extremes, E> {
         Ok(self)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Longest, E> {
+    fn visit_unit<E>(self) -> Result<Extremes, E> {
         Ok(self)
     }
 
-    fn visit_unit<E>(self) -> Result<Longest, E> {
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut values: A) -> Result<Longest, A::Error> {
-        while let Some(value) = values.next_element::<Longest>()? {
-            self.0 = self.0.max(value.0);
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut values: A) -> Result<Extremes, A::Error> {
+        while let Some(value) = values.next_element::<Extremes>()? {
+            self.with(&value);
         }
         Ok(self)
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Longest, A::Error> {
-        while let Some((key, value)) = entries.next_entry::<Longest, Longest>()? {
-            self.0 = self.0.max(key.0).max(value.0);
+    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Extremes, A::Error> {
+        while let Some((key, value)) = entries.next_entry::<Extremes, Extremes>()? {
+            self.with(&key);
+            self.with(&value);
         }
         Ok(self)
     }
@@ -114,8 +134,8 @@ pub(super) fn check(json: &[u8]) -> Result<(), String> {
         return Ok(());
     };
     // The library drops its tree of letters by recursion, as deep as the longest piece.
-    if parts.model.0 > TEXT {
-        let length = parts.model.0;
+    if parts.model.text > TEXT {
+        let length = parts.model.text;
         return Err(format!(
             "a piece of the vocabulary has {length} bytes, and {TEXT} are allowed"
         ));
@@ -126,6 +146,10 @@ pub(super) fn check(json: &[u8]) -> Result<(), String> {
         return Err(format!(
             "an added token has {length} bytes, and {TEXT} are allowed"
         ));
+    }
+    let added = parts.added_tokens.iter().map(|token| token.id);
+    if let Some(id) = added.chain([parts.model.number]).find(|id| *id > ID) {
+        return Err(format!("a token has the id {id}, and {ID} is the maximum"));
     }
     let sections = [
         ("normalizer", &parts.normalizer),
@@ -153,6 +177,7 @@ fn walk(key: &str, value: &Value, steps: &mut usize) -> Result<(), String> {
                     "`{key}` has {} bytes, and {limit} are allowed",
                     text.len()
                 )),
+                false if key == CHARSMAP.0 => whole_charsmap(text),
                 false => Ok(()),
             }
         }
@@ -164,5 +189,27 @@ fn walk(key: &str, value: &Value, steps: &mut usize) -> Result<(), String> {
                 .try_for_each(|(key, value)| walk(key, value, steps))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}
+
+/// Fails if the table is shorter than it says: the library makes room for it before it reads it.
+/// Its first four bytes are the size of the trie that follows.
+fn whole_charsmap(text: &str) -> Result<(), String> {
+    let head = text
+        .get(..8)
+        .and_then(|head| BASE64_STANDARD.decode(head).ok());
+    let Some(&[a, b, c, d, ..]) = head.as_deref() else {
+        return Ok(());
+    };
+    let (trie, bytes) = (
+        u32::from_le_bytes([a, b, c, d]) as usize,
+        text.len() / 4 * 3,
+    );
+    match trie > bytes {
+        true => Err(format!(
+            "`{}` has {bytes} bytes and says that its trie has {trie}",
+            CHARSMAP.0
+        )),
+        false => Ok(()),
     }
 }

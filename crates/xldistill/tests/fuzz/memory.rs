@@ -1,4 +1,4 @@
-//! An allocator that remembers the largest request.
+//! An allocator that remembers the largest request that was granted.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,15 +18,17 @@ pub fn take_largest() -> usize {
 // SAFETY: every call is handed on to the program's allocator.
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller keeps the contract of the same method of the program's allocator.
-        unsafe { Metered.alloc(layout) }
+        let granted = unsafe { Metered.alloc(layout) };
+        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        granted
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller keeps the contract of the same method of the program's allocator.
-        unsafe { Metered.alloc_zeroed(layout) }
+        let granted = unsafe { Metered.alloc_zeroed(layout) };
+        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        granted
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
@@ -35,9 +37,10 @@ unsafe impl GlobalAlloc for Watched {
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        LARGEST.fetch_max(size, Ordering::Relaxed);
         // SAFETY: the caller keeps the contract of the same method of the program's allocator.
-        unsafe { Metered.realloc(at, layout, size) }
+        let granted = unsafe { Metered.realloc(at, layout, size) };
+        LARGEST.fetch_max(size, Ordering::Relaxed);
+        granted
     }
 }
 
