@@ -10,6 +10,7 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod answer;
+mod asking;
 pub mod calibration;
 pub mod chrf;
 pub mod code_switch;
@@ -34,3 +35,4 @@ pub mod stage;
 pub mod template;
 pub mod text;
 pub mod translate;
+pub mod translation;
