@@ -1,4 +1,4 @@
-//! The transfer set: LL, TL, LT, TT, mt and comp (sections 3.2.1 to 3.2.4).
+//! The transfer set: LL, TL, LT, TT, mt and comp (sections 3.2.1 to 3.2.4), and native text.
 //!
 //! Every question takes its given answer y or the LLM's own ŷ; the subsets whose question and
 //! answer differ in language say so in the question ([`answer_in`]); sentence pairs become
@@ -12,6 +12,7 @@ mod config;
 mod contamination;
 mod directive;
 mod drafts;
+mod native;
 mod sentences;
 mod split;
 mod write;
@@ -37,7 +38,7 @@ use split::Part;
 use crate::decontamination::EvaluationIndex;
 use crate::language::Language;
 use crate::progress::Progress;
-use crate::record::{CodeSwitched, Example};
+use crate::record::{CodeSwitched, Example, Translated};
 use crate::rejected::Rejected;
 use crate::stage::{Inputs, Manifest, StageError};
 
@@ -52,6 +53,9 @@ pub struct MixInputs<'a> {
     pub pairs: &'a [TargetPairs],
     /// Text in the target languages alone, for further completion tasks.
     pub monolingual: &'a [TargetSentences],
+    /// Native text with its instructions: the rows of the stage
+    /// [`native`](crate::reverse_instructions::NativeStage), if there is one.
+    pub native: Option<Inputs<'a, Translated>>,
     /// Lines of the corpora that were rejected while reading: they head `rejected.jsonl`.
     pub rejected: &'a [Rejected],
     /// The evaluation sets; what shares text with them is rejected.
@@ -117,7 +121,7 @@ fn transfer_set(
             let (mut drafts, mut contaminated) = (Vec::new(), Vec::new());
             let mut answers = AnswerCounts::default();
             for row in rows {
-                if let Some(rejected) = contamination::of_row(inputs.evaluation, row) {
+                if let Some(rejected) = contamination::of_row(inputs.evaluation, &row.row) {
                     contaminated.push(rejected);
                     continue;
                 }
@@ -140,7 +144,7 @@ fn transfer_set(
         }
         progress.advance(rows.len() as u64);
     }
-    let tasks = SentenceTasks::of(inputs, config);
+    let tasks = SentenceTasks::of(inputs, config)?;
     for mixed in tasks.examples {
         set.add(Draft::of(mixed, None, config.seed)?);
     }
@@ -168,7 +172,7 @@ struct Mixed {
     generated: bool,
 }
 
-/// Examples out of sentences, and the sentences that gave none.
+/// Examples out of natural text, and the text that gave none.
 #[derive(Default)]
 struct SentenceTasks {
     examples: Vec<Mixed>,
@@ -176,7 +180,7 @@ struct SentenceTasks {
 }
 
 impl SentenceTasks {
-    fn of(inputs: &MixInputs<'_>, config: &MixConfig) -> SentenceTasks {
+    fn of(inputs: &MixInputs<'_>, config: &MixConfig) -> Result<SentenceTasks, StageError> {
         let mut tasks = SentenceTasks::default();
         let mut taken = FxHashMap::default();
         for pairs in inputs.pairs {
@@ -188,6 +192,7 @@ impl SentenceTasks {
             let taken = taken.remove(&sentences.target).unwrap_or_default();
             sentences::add_monolingual(&mut tasks, sentences, taken, inputs.evaluation, config);
         }
-        tasks
+        native::add(&mut tasks, inputs, config)?;
+        Ok(tasks)
     }
 }

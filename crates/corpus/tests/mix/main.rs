@@ -96,6 +96,7 @@ fn mix_of(rows: &[CodeSwitched], pairs: &[TargetPairs], config: &MixConfig) -> M
         source: ENGLISH,
         pairs,
         monolingual: &[],
+        native: None,
         rejected: &[],
         evaluation: None,
     };

@@ -93,7 +93,16 @@ pub(super) fn gather(run: &Path) -> Vec<FunnelStage> {
             Some(stage(&folder, stage::manifest(&folder).ok()?))
         })
         .collect();
-    let order = ["answer", "translate", "filter", "code_switch", "mix"];
+    let order = [
+        "answer",
+        "translate",
+        "filter",
+        "code_switch",
+        "passages",
+        "instruct",
+        "native",
+        "mix",
+    ];
     stages.sort_by_key(|stage| {
         let position = order.iter().position(|name| *name == stage.stage);
         (

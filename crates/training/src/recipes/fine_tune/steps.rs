@@ -74,7 +74,7 @@ fn question(example: &Encoded) -> &str {
         Some(id.rsplit_once('/')?.0)
     };
     match example.subset {
-        Subset::Mt | Subset::Comp => &example.id,
+        Subset::Mt | Subset::Comp | Subset::Native => &example.id,
         _ => question().unwrap_or(&example.id),
     }
 }

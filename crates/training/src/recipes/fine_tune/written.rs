@@ -45,7 +45,7 @@ impl<'a> Written<'a> {
         examples: &[Example],
         identifier: Option<&'a dyn LanguageIdentifier>,
     ) -> Self {
-        let answered_in_target = [Subset::LT, Subset::TT, Subset::Comp];
+        let answered_in_target = [Subset::LT, Subset::TT, Subset::Comp, Subset::Native];
         let targets: BTreeSet<Language> = examples
             .iter()
             .filter(|example| answered_in_target.contains(&example.subset))

@@ -1,0 +1,69 @@
+//! Native text as the answer of an instruction made backwards
+//! ([`crate::reverse_instructions`]).
+
+use rustc_hash::FxHashSet;
+
+use super::config::MixConfig;
+use super::split::Part;
+use super::{MixInputs, Mixed, SentenceTasks, contamination};
+use crate::record::{Example, Subset};
+use crate::rejected::Rejected;
+use crate::stage::StageError;
+
+/// Adds an example for each row: the translated instruction is the question, the passage the answer.
+///
+/// An instruction that an earlier row has, too, is passed over: weak LLMs write the same for many
+/// passages, and a question has one answer.
+pub(super) fn add(
+    set: &mut SentenceTasks,
+    inputs: &MixInputs<'_>,
+    config: &MixConfig,
+) -> Result<(), StageError> {
+    let Some(rows) = inputs
+        .native
+        .as_ref()
+        .filter(|_| config.wants(Subset::Native))
+    else {
+        return Ok(());
+    };
+    let mut seen = FxHashSet::default();
+    for row in rows.iter()? {
+        let row = row?;
+        if let Some(rejected) = contamination::of_row(inputs.evaluation, &row) {
+            set.rejected.push(rejected);
+            continue;
+        }
+        let (Some(question), Some(passage)) = (&row.question.translation, &row.answer.translation)
+        else {
+            continue;
+        };
+        if !seen.insert((row.target, question.clone())) {
+            set.rejected.push(Rejected {
+                id: row.id.clone(),
+                stage: "mix".into(),
+                field: "question".into(),
+                reason: "repeated_question".into(),
+                detail: "an earlier passage has the same instruction".into(),
+                row: serde_json::to_value(&row).unwrap_or_default(),
+            });
+            continue;
+        }
+        let example = Example {
+            id: format!("{}/{}", row.id, Subset::Native.name()),
+            subset: Subset::Native,
+            question_language: row.target,
+            answer_language: row.target,
+            question: question.clone(),
+            answer: passage.clone(),
+            teacher_question: None,
+        };
+        // As for comp, so that a passage of both is in one part.
+        let part = Part::of(passage, config);
+        set.examples.push(Mixed {
+            example,
+            part,
+            generated: false,
+        });
+    }
+    Ok(())
+}
