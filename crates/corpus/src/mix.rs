@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use artefacts::Key;
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use choice::AnswerCounts;
 pub use config::{AnswerDirective, MixConfig, PairSelection, Sampling};
@@ -183,8 +183,10 @@ impl SentenceTasks {
     fn of(inputs: &MixInputs<'_>, config: &MixConfig) -> Result<SentenceTasks, StageError> {
         let mut tasks = SentenceTasks::default();
         let mut taken = FxHashMap::default();
+        let mut of_pairs = FxHashSet::default();
         for pairs in inputs.pairs {
             let sentences = sentences::add_pairs(&mut tasks, pairs, inputs, config);
+            of_pairs.extend(sentences.iter().map(|sentence| (pairs.target, *sentence)));
             taken.insert(pairs.target, sentences);
         }
         for sentences in inputs.monolingual {
@@ -192,7 +194,7 @@ impl SentenceTasks {
             let taken = taken.remove(&sentences.target).unwrap_or_default();
             sentences::add_monolingual(&mut tasks, sentences, taken, inputs.evaluation, config);
         }
-        native::add(&mut tasks, inputs, config)?;
+        native::add(&mut tasks, inputs, &of_pairs, config)?;
         Ok(tasks)
     }
 }

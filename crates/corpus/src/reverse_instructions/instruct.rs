@@ -31,7 +31,7 @@ pub struct SolvedExample {
 }
 
 impl SolvedExample {
-    /// A story, an explanation and a description, in English. Without examples, an LLM of 135 million
+    /// A story, an explanation, a report and a description, in English. Without examples, an LLM of 135 million
     /// parameters sums texts up or copies them; with these, it writes instructions. It imitates the
     /// last one most, so that is of the most frequent kind.
     pub fn defaults() -> Vec<SolvedExample> {
@@ -51,6 +51,12 @@ impl SolvedExample {
                  flowers. Cover the leaves loosely with a plastic bag and leave the glass at room \
                  temperature, away from the sun. Change the water every two days.",
                 "Explain how to keep fresh basil from wilting.",
+            ),
+            example(
+                "The council voted on Tuesday to close the old bridge to lorries from next month. \
+                 Engineers had found cracks in two of its pillars in March. Repairs are expected to \
+                 take a year and to cost four million pounds.",
+                "Report on the council's decision to close the old bridge to lorries.",
             ),
             example(
                 "The Lighthouse of Alexandria was built on the island of Pharos in the third century \

@@ -1,6 +1,7 @@
 //! The transfer set: what is in which subset, and in which language.
 
 mod answers;
+mod native;
 mod runs;
 mod sentences;
 mod separation;

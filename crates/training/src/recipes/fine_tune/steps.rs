@@ -200,4 +200,10 @@ mod tests {
         assert_eq!(steps.len(), 30);
         assert!(steps.iter().all(|step| step.len() == 4));
     }
+    #[test]
+    fn a_native_text_is_no_form_of_another() {
+        let [one, other] =
+            [1, 2].map(|n| example(format!("native/por_Latn/{n}/native"), Subset::Native));
+        assert_ne!(question(&one), question(&other));
+    }
 }

@@ -32,7 +32,7 @@ pub struct ReverseInstructions {
     /// Solved examples, shown to the LLM as earlier turns of the conversation: tables
     /// `[[reverse_instructions.examples]]` with `text` and `instruction`, in the source language.
     /// Small LLMs need them, and imitate the last one most.
-    #[schemars(extend("default-text" = "three, in English"))]
+    #[schemars(extend("default-text" = "four, in English"))]
     pub examples: Vec<SolvedExample>,
     /// Maximum number of tokens of an instruction.
     pub max_new_tokens: usize,
