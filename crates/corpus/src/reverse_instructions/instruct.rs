@@ -31,7 +31,7 @@ pub struct SolvedExample {
 }
 
 impl SolvedExample {
-    /// A story, an explanation, a report and a description, in English. Without examples, an LLM of 135 million
+    /// A story, an explanation, a news item and a description, in English. Without examples, an LLM of 135 million
     /// parameters sums texts up or copies them; with these, it writes instructions. It imitates the
     /// last one most, so that is of the most frequent kind.
     pub fn defaults() -> Vec<SolvedExample> {
@@ -56,7 +56,7 @@ impl SolvedExample {
                 "The council voted on Tuesday to close the old bridge to lorries from next month. \
                  Engineers had found cracks in two of its pillars in March. Repairs are expected to \
                  take a year and to cost four million pounds.",
-                "Report on the council's decision to close the old bridge to lorries.",
+                "Write a news item about the council's decision to close the old bridge to lorries.",
             ),
             example(
                 "The Lighthouse of Alexandria was built on the island of Pharos in the third century \

@@ -175,6 +175,14 @@ fn a_run_without_native_text_is_what_it_was() {
     assert_eq!(manifest(&run.path("run/mix"))["key"], key);
     assert!(row_files(&run.path("run/mix")) == before);
     assert!(!run.path("run/passages").exists());
+    // Nor does it once it is gone.
+    run.succeed_with(&["run", "--until", "mix"], &[]);
+    assert_ne!(manifest(&run.path("run/mix"))["key"], key);
+    run.succeed(&["run", "--until", "mix", NATIVE[2]]);
+    assert_eq!(manifest(&run.path("run/mix"))["key"], key);
+    run.succeed(&["report"]);
+    let report = fs::read_to_string(run.path("run/report.json")).expect("a report");
+    assert!(!report.contains(r#""stage":"passages""#), "{report}");
     let sft = names(&[&NATIVE[..], &["method=sft"]].concat());
     assert_eq!(of(&sft, "native"), None);
 }
