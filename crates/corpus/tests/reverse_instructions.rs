@@ -158,7 +158,6 @@ fn writing() -> Writing {
             text: "Trim the stems.".into(),
             instruction: "Explain how to keep basil.".into(),
         }],
-        max_new_tokens: 17,
         max_copied_words: 4,
     }
 }
@@ -221,7 +220,7 @@ fn the_llm_is_shown_solved_examples_and_its_instructions_are_judged() {
     let question = "For which instruction? 0: The River runs slowly to the sea.";
     assert_eq!(
         told.asked.lock().unwrap()[0],
-        Request::few_shot([solved], question).with_budget(17)
+        Request::few_shot([solved], question)
     );
 }
 

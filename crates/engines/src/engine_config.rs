@@ -30,8 +30,20 @@ pub trait AnswererConfig {
     /// Number of questions between two commits of the answer stage, whose answers a kill may lose.
     fn questions_at_once(&self) -> usize;
 
+    /// Maximum number of tokens of an answer.
+    fn max_new_tokens(&self) -> usize;
+
     /// The engine.
-    fn open(&self, opening: &Opening<'_>) -> Result<Box<dyn Answerer>, EngineError>;
+    fn open(&self, opening: &Opening<'_>) -> Result<Box<dyn Answerer>, EngineError> {
+        self.open_with(opening, self.max_new_tokens())
+    }
+
+    /// The engine, with answers of at most `max_new_tokens` tokens.
+    fn open_with(
+        &self,
+        opening: &Opening<'_>,
+        max_new_tokens: usize,
+    ) -> Result<Box<dyn Answerer>, EngineError>;
 }
 
 /// The translators of a run.

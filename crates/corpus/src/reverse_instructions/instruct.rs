@@ -76,8 +76,6 @@ pub struct Writing {
     pub prompt: String,
     /// Texts with their instructions, shown as earlier turns of the conversation.
     pub examples: Vec<SolvedExample>,
-    /// Maximum number of tokens of an instruction.
-    pub max_new_tokens: usize,
     /// Maximum number of consecutive words that an instruction may share with its text.
     pub max_copied_words: usize,
 }
@@ -115,7 +113,7 @@ impl<'a> InstructStage<'a> {
         let prompt = |text: &str| self.writing.prompt.replace(TEXT, text);
         let solved = self.writing.examples.iter();
         let solved = solved.map(|example| (prompt(&example.text), example.instruction.clone()));
-        Request::few_shot(solved, prompt(&row.translation)).with_budget(self.writing.max_new_tokens)
+        Request::few_shot(solved, prompt(&row.translation))
     }
 
     fn outcome(

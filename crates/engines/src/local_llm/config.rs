@@ -93,9 +93,17 @@ impl AnswererConfig for LocalAnswerConfig {
         BATCHES_AT_ONCE * self.batch_size
     }
 
-    fn open(&self, opening: &Opening<'_>) -> Result<Box<dyn Answerer>, EngineError> {
+    fn max_new_tokens(&self) -> usize {
+        self.max_new_tokens
+    }
+
+    fn open_with(
+        &self,
+        opening: &Opening<'_>,
+        max_new_tokens: usize,
+    ) -> Result<Box<dyn Answerer>, EngineError> {
         let options = LocalLlmOptions {
-            max_new_tokens: self.max_new_tokens,
+            max_new_tokens,
             batch_size: self.batch_size,
             system_prompt: self.system.clone(),
             template: template_of(opening)?,

@@ -92,10 +92,18 @@ impl AnswererConfig for OpenAiAnswerConfig {
         REQUESTS_AT_ONCE * self.in_flight
     }
 
-    fn open(&self, opening: &Opening<'_>) -> Result<Box<dyn Answerer>, EngineError> {
+    fn max_new_tokens(&self) -> usize {
+        self.max_new_tokens
+    }
+
+    fn open_with(
+        &self,
+        opening: &Opening<'_>,
+        max_new_tokens: usize,
+    ) -> Result<Box<dyn Answerer>, EngineError> {
         let options = OpenAiOptions {
             model: self.server_model.clone().unwrap_or_default(),
-            max_new_tokens: self.max_new_tokens,
+            max_new_tokens,
             system_prompt: self.system.clone(),
             temperature: self.temperature,
             top_p: self.top_p,

@@ -116,6 +116,22 @@ fn native_text_becomes_answers_as_it_is() {
     let source = kept["question"]["source"].as_str().expect("a text");
     assert!(source.starts_with("Explain"), "{source}");
     let requests = run.server.requests().len();
+    let longer = run.xldistill(
+        &[
+            &["plan", "--json"],
+            &NATIVE[..],
+            &["answer.max_new_tokens=9"],
+        ]
+        .concat(),
+    );
+    let plan: Value = serde_json::from_slice(&longer.stdout).expect("JSON");
+    let states = plan["stages"].as_array().expect("stages").iter();
+    let states: Vec<&Value> = states.map(|stage| &stage["state"]).collect();
+    assert_eq!(states[0], "outdated", "answers may be longer");
+    assert!(
+        states[4..7].iter().all(|state| *state == "finished"),
+        "{states:?}"
+    );
     run.succeed_with(&["run", "--until", "mix"], &[]);
     assert_eq!(run.server.requests().len(), requests, "nothing is repeated");
     run.succeed_with(&["report"], &[]);

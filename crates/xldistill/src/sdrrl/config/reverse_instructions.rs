@@ -34,7 +34,8 @@ pub struct ReverseInstructions {
     /// Small LLMs need them, and imitate the last one most.
     #[schemars(extend("default-text" = "four, in English"))]
     pub examples: Vec<SolvedExample>,
-    /// Maximum number of tokens of an instruction.
+    /// Maximum number of tokens of an instruction. The engine and its other settings are those of
+    /// `[answer]`.
     pub max_new_tokens: usize,
     /// Maximum number of consecutive words that an instruction may share with its passage.
     pub max_copied_words: usize,
@@ -61,7 +62,6 @@ impl ReverseInstructions {
         Writing {
             prompt: self.prompt.clone(),
             examples: self.examples.clone(),
-            max_new_tokens: self.max_new_tokens,
             max_copied_words: self.max_copied_words,
         }
     }

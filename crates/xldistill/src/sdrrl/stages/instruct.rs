@@ -63,13 +63,12 @@ fn prepared<T>(
     action: impl FnOnce(&InstructStage<'_>, &Inputs<'_, BackTranslated>) -> Result<T>,
 ) -> Result<T> {
     let section = run.config.native_text();
-    let writing = section
-        .context("the config has no [reverse_instructions]")?
-        .writing();
+    let section = section.context("the config has no [reverse_instructions]")?;
     let inputs = Inputs::stage(&run.folder(passages::NAME))?;
     let answer = &run.config.answer;
-    let answerer = answer.open(&run.config.opening())?;
+    // Another budget for answers makes no other instructions.
+    let answerer = answer.open_with(&run.config.opening(), section.max_new_tokens)?;
     let (at_once, source) = (answer.questions_at_once(), run.config.source);
-    let stage = InstructStage::new(answerer.as_ref(), at_once, source, writing);
+    let stage = InstructStage::new(answerer.as_ref(), at_once, source, section.writing());
     action(&stage, &inputs)
 }
