@@ -278,9 +278,9 @@ fn a_row_with_a_fault_in_either_pair_does_not_go_on() {
         reasons(&outcomes),
         [
             None,
-            Some(("question.translation", "empty_translation")),
-            Some(("question.translation", "source_copied")),
-            Some(("answer.translation", "wrong_language")),
+            Some(("instruction.translation", "empty_translation")),
+            Some(("instruction.translation", "source_copied")),
+            Some(("passage", "wrong_language")),
             None
         ]
     );

@@ -10,6 +10,20 @@ use crate::stage::{Outcome, RowStage, StageError};
 use crate::text::segment::Segmenter;
 use crate::translation::{NO_REPEAT_NGRAM_SIZE, translate_texts};
 
+/// The fields of rejections.
+const INSTRUCTION: &str = "instruction.translation";
+const PASSAGE: &str = "passage";
+
+/// A rejection of the filter, with the field called as in the row that came in.
+fn renamed(rejection: Rejection) -> Rejection {
+    let field = match rejection.field {
+        "question.translation" => INSTRUCTION,
+        "answer.translation" => PASSAGE,
+        other => other,
+    };
+    Rejection { field, ..rejection }
+}
+
 /// Translates instructions, and has a filter judge them beside their passages.
 ///
 /// A row that goes on has the instruction and its translation as question, and as answer the
@@ -106,7 +120,7 @@ impl<F: RowStage<Input = Translated, Output = Translated>> RowStage for NativeSt
         let outcomes = translated.into_iter().map(|translated| {
             if translated.is_none() {
                 let detail = "nothing came back for one of its sentences";
-                let rejection = Rejection::new("question.translation", "empty_translation", detail);
+                let rejection = Rejection::new(INSTRUCTION, "empty_translation", detail);
                 return Outcome::rejected(rejection);
             }
             let judged = judged.next().expect("an outcome for each row");
@@ -114,7 +128,7 @@ impl<F: RowStage<Input = Translated, Output = Translated>> RowStage for NativeSt
                 true => judged,
                 false => Outcome {
                     outputs: Vec::new(),
-                    rejections: judged.rejections,
+                    rejections: judged.rejections.into_iter().map(renamed).collect(),
                 },
             }
         });

@@ -304,6 +304,10 @@ fn what_native_text_lacks_is_said_before_the_first_stage() {
         &[r#"mix.subsets=["LL","native"]"#],
         "native needs texts; name them under [reverse_instructions.texts]",
     );
+    refused(
+        &with("source=fra_Latn"),
+        "the default prompt and examples are in English; write both in French",
+    );
     let one_way = [
         "translate={engine = \"firefox\", models = {por_Latn = \"en-pt\"}}",
         "estimate_quality.engine=none",

@@ -109,6 +109,15 @@ impl ReverseInstructions {
                 "prompt: {TEXT} is missing, the place of the passage"
             ));
         }
+        let defaults = Self::default();
+        let in_english = self.prompt == defaults.prompt || self.examples == defaults.examples;
+        if in_english && source != Language::ENGLISH {
+            return error(format!(
+                "prompt: the default prompt and examples are in English; write both in {}, so that \
+                 the instructions are, too",
+                source.everyday_name()
+            ));
+        }
         let empty = |example: &SolvedExample| {
             example.text.trim().is_empty() || example.instruction.trim().is_empty()
         };
