@@ -194,7 +194,7 @@ impl Row for BackTranslated {
 }
 
 /// A passage with the instruction that it answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Instructed {
     /// That of the passage.
     pub id: String,
@@ -206,6 +206,10 @@ pub struct Instructed {
     pub translation: String,
     /// The instruction, in the source language.
     pub instruction: String,
+    /// How much more probable the instruction makes the translation, in nats per token
+    /// ([`Fit`](crate::reverse_instructions::Fit)); `None` if the LLM cannot tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<f64>,
 }
 
 impl Row for Instructed {

@@ -9,10 +9,12 @@
 //!
 //! [`PassageStage`], [`InstructStage`] and [`NativeStage`] follow each other.
 
+mod fit;
 mod instruct;
 mod native;
 mod passages;
 
+pub use fit::Fit;
 pub use instruct::{DEFAULT_PROMPT, InstructStage, SolvedExample, TEXT, Writing};
 pub use native::NativeStage;
 pub use passages::PassageStage;

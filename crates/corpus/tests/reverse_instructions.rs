@@ -7,11 +7,11 @@ use corpus::language::Language;
 use corpus::progress::Silent;
 use corpus::record::{BackTranslated, Instructed, Passage, Translated};
 use corpus::reverse_instructions::{
-    DEFAULT_PROMPT, InstructStage, NativeStage, PassageStage, SolvedExample, Writing,
+    DEFAULT_PROMPT, Fit, InstructStage, NativeStage, PassageStage, SolvedExample, Writing,
 };
 use corpus::seam::{
     Answer, Answerer, EngineError, EngineIdentity, FinishReason, Identification,
-    LanguageIdentifier, Request, Translator,
+    LanguageIdentifier, Request, TextScorer, TokenScores, Translator,
 };
 use corpus::stage::{Inputs, Outcome, RowStage, StageOptions, run};
 
@@ -211,6 +211,7 @@ fn the_llm_is_shown_solved_examples_and_its_instructions_are_judged() {
             passage: rows[0].passage.clone(),
             translation: rows[0].translation.clone(),
             instruction: "Describe the river.".into(),
+            fit: None,
         }]
     );
     let solved = (
@@ -222,6 +223,61 @@ fn the_llm_is_shown_solved_examples_and_its_instructions_are_judged() {
         told.asked.lock().unwrap()[0],
         Request::few_shot([solved], question)
     );
+}
+
+/// Gives each token of a text a log-probability of -2, and of -1.5 if the question has a word of it.
+struct Knowing;
+
+impl TextScorer for Knowing {
+    fn score(&self, requests: &[Request]) -> Result<Vec<Vec<TokenScores>>, EngineError> {
+        let score = |request: &Request| {
+            let text = &request.continuations[0];
+            let mut words = request
+                .last()
+                .split([' ', '.'])
+                .filter(|word| word.len() > 4);
+            let each = match words.any(|word| text.contains(word)) {
+                true => -1.5,
+                false => -2.0,
+            };
+            let log_probabilities = text.split(' ').map(|_| each).collect();
+            vec![TokenScores { log_probabilities }]
+        };
+        Ok(requests.iter().map(score).collect())
+    }
+}
+
+#[test]
+fn an_instruction_that_makes_its_text_no_more_probable_does_not_fit() {
+    let told = Told::new(&[
+        ("Describe the river.", FinishReason::Stop),
+        ("Describe the moon.", FinishReason::Stop),
+        ("", FinishReason::Stop),
+    ]);
+    let rows: Vec<BackTranslated> = (0..3)
+        .map(|n| back_translated(&format!("{n}: A river runs slowly to the sea.")))
+        .collect();
+    let stage = |min| {
+        let fit = Fit::new(&Knowing, "Write a text.".into(), min);
+        InstructStage::new(&told, 4, ENGLISH, writing()).with_fit(fit)
+    };
+    let outcomes = stage(0.05).process(&rows).unwrap();
+    assert_eq!(
+        reasons(&outcomes),
+        [
+            None,
+            Some(("instruction", "poor_fit")),
+            Some(("instruction", "empty"))
+        ]
+    );
+    assert_eq!(outcomes[0].outputs[0].fit, Some(0.5));
+    assert_eq!(
+        outcomes[1].rejections[0].detail,
+        "0 is below 0.05: Describe the moon."
+    );
+    let lenient = stage(-10.0).process(&rows).unwrap();
+    assert_eq!(lenient[1].outputs[0].fit, Some(0.0));
+    assert_ne!(stage(0.05).parameters(), stage(-10.0).parameters());
 }
 
 #[test]
@@ -252,6 +308,7 @@ fn instructed(instruction: &str, passage: &str) -> Instructed {
         passage: passage.into(),
         translation: "It runs to the sea.".into(),
         instruction: instruction.into(),
+        fit: None,
     }
 }
 

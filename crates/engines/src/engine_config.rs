@@ -6,13 +6,22 @@
 use std::sync::Arc;
 
 use corpus::language::Language;
-use corpus::seam::{Answerer, EngineError, QualityEstimator, Translator};
+use corpus::seam::{Answerer, EngineError, QualityEstimator, TextScorer, Translator};
 use models::ComputeDevice;
 
 use crate::choice::KeyError;
 use crate::native_label::NativeLabels;
 use crate::opening::Opening;
 use crate::translation_cache::Cache;
+
+/// An LLM that answers.
+#[derive(Clone)]
+pub struct Llm {
+    /// What answers.
+    pub answerer: Arc<dyn Answerer>,
+    /// What says how probable texts are: the same LLM, if it is on this machine.
+    pub scorer: Option<Arc<dyn TextScorer>>,
+}
 
 /// The config of an [`Answerer`].
 pub trait AnswererConfig {
@@ -33,17 +42,8 @@ pub trait AnswererConfig {
     /// Maximum number of tokens of an answer.
     fn max_new_tokens(&self) -> usize;
 
-    /// The engine.
-    fn open(&self, opening: &Opening<'_>) -> Result<Box<dyn Answerer>, EngineError> {
-        self.open_with(opening, self.max_new_tokens())
-    }
-
     /// The engine, with answers of at most `max_new_tokens` tokens.
-    fn open_with(
-        &self,
-        opening: &Opening<'_>,
-        max_new_tokens: usize,
-    ) -> Result<Box<dyn Answerer>, EngineError>;
+    fn open(&self, opening: &Opening<'_>, max_new_tokens: usize) -> Result<Llm, EngineError>;
 }
 
 /// The translators of a run.

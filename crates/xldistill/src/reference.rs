@@ -323,6 +323,7 @@ mod tests {
             "prefix",
             "reverse_instructions.examples.instruction",
             "reverse_instructions.examples.text",
+            "reverse_instructions.generic_instruction",
             "reverse_instructions.prompt",
             "reverse_instructions.texts.fields",
             "tasks.columns.choices",

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::fit::Fit;
 use crate::asking::{self, Unusable};
 use crate::language::Language;
 use crate::record::{BackTranslated, Instructed};
@@ -56,7 +57,7 @@ impl SolvedExample {
                 "The council voted on Tuesday to close the old bridge to lorries from next month. \
                  Engineers had found cracks in two of its pillars in March. Repairs are expected to \
                  take a year and to cost four million pounds.",
-                "Write a news item about the council's decision to close the old bridge to lorries.",
+                "Describe the council's decision to close the old bridge to lorries and its reasons.",
             ),
             example(
                 "The Lighthouse of Alexandria was built on the island of Pharos in the third century \
@@ -83,13 +84,14 @@ pub struct Writing {
 /// Has an LLM write the instruction that each translated passage answers.
 ///
 /// A row whose instruction is unusable as an answer would be
-/// ([`AnswerStage`](crate::answer::AnswerStage)), quotes its text (`copied_stretch`) or is that of an
-/// example (`copied_example`) does not go on.
+/// ([`AnswerStage`](crate::answer::AnswerStage)), quotes its text (`copied_stretch`), is that of an
+/// example (`copied_example`) or does not fit its text (`poor_fit`) does not go on.
 pub struct InstructStage<'a> {
     answerer: &'a dyn Answerer,
     rows_at_once: usize,
     words: WordFinder,
     writing: Writing,
+    fit: Option<Fit<'a>>,
 }
 
 impl<'a> InstructStage<'a> {
@@ -106,6 +108,15 @@ impl<'a> InstructStage<'a> {
             rows_at_once,
             words: WordFinder::new(source),
             writing,
+            fit: None,
+        }
+    }
+
+    /// Rejects instructions that do not fit their texts, too.
+    pub fn with_fit(self, fit: Fit<'a>) -> Self {
+        Self {
+            fit: Some(fit),
+            ..self
         }
     }
 
@@ -146,6 +157,7 @@ impl<'a> InstructStage<'a> {
             passage: row.passage.clone(),
             translation: row.translation.clone(),
             instruction,
+            fit: None,
         })
     }
 
@@ -194,7 +206,7 @@ impl RowStage for InstructStage<'_> {
     }
 
     fn parameters(&self) -> Value {
-        json!(self.writing)
+        json!({ "writing": self.writing, "fit": self.fit.as_ref().map(Fit::parameters) })
     }
 
     fn engines(&self) -> Vec<EngineIdentity> {
@@ -210,13 +222,21 @@ impl RowStage for InstructStage<'_> {
     }
 
     fn process_partly(&self, rows: &[BackTranslated]) -> Partial<Instructed> {
-        asking::ask(
+        let mut partial = asking::ask(
             self.name(),
             self.answerer,
             rows,
             |row| self.request(row),
             |row, answer| self.outcome(row, answer),
-        )
+        );
+        let judged = self
+            .fit
+            .as_ref()
+            .map(|fit| fit.judge(&mut partial.outcomes));
+        match judged {
+            Some(Err(error)) => Partial::stopped(error.into()),
+            _ => partial,
+        }
     }
 }
 

@@ -306,7 +306,7 @@ fn what_native_text_lacks_is_said_before_the_first_stage() {
     );
     refused(
         &with("source=fra_Latn"),
-        "the default prompt and examples are in English; write both in French",
+        "are in English; write all three in French",
     );
     let one_way = [
         "translate={engine = \"firefox\", models = {por_Latn = \"en-pt\"}}",

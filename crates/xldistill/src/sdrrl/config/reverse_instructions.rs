@@ -39,6 +39,15 @@ pub struct ReverseInstructions {
     pub max_new_tokens: usize,
     /// Maximum number of consecutive words that an instruction may share with its passage.
     pub max_copied_words: usize,
+    /// Minimum fit of an instruction: how much more probable it makes the translated passage than
+    /// `generic_instruction` does, in nats per token. The LLM itself tells; behind a server it cannot.
+    /// -10 lets all instructions pass.
+    ///
+    /// With SmolLM2-135M-Instruct, good instructions have 0.1 to 0.5, those of other passages -0.1.
+    /// `fit` in the rows of the stage `instruct` shows it.
+    pub min_fit: f64,
+    /// An instruction that fits any text, in the source language.
+    pub generic_instruction: String,
 }
 
 impl Default for ReverseInstructions {
@@ -52,6 +61,8 @@ impl Default for ReverseInstructions {
             examples: SolvedExample::defaults(),
             max_new_tokens: 64,
             max_copied_words: 8,
+            min_fit: 0.05,
+            generic_instruction: "Write a text.".to_owned(),
         }
     }
 }
@@ -98,6 +109,9 @@ impl ReverseInstructions {
                 return error(format!("{key} = 0: must be at least 1"));
             }
         }
+        if !self.min_fit.is_finite() {
+            return error(format!("min_fit = {} is not a number", self.min_fit));
+        }
         if self.min_characters > self.max_characters {
             return error(format!(
                 "min_characters = {} is more than max_characters = {}",
@@ -110,11 +124,13 @@ impl ReverseInstructions {
             ));
         }
         let defaults = Self::default();
-        let in_english = self.prompt == defaults.prompt || self.examples == defaults.examples;
+        let in_english = self.prompt == defaults.prompt
+            || self.examples == defaults.examples
+            || self.generic_instruction == defaults.generic_instruction;
         if in_english && source != Language::ENGLISH {
             return error(format!(
-                "prompt: the default prompt and examples are in English; write both in {}, so that \
-                 the instructions are, too",
+                "prompt: the default prompt, examples and generic_instruction are in English; write \
+                 all three in {}, so that the instructions are, too",
                 source.everyday_name()
             ));
         }

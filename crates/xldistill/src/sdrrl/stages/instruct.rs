@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use artefacts::Key;
 use corpus::record::BackTranslated;
-use corpus::reverse_instructions::InstructStage;
+use corpus::reverse_instructions::{Fit, InstructStage};
 use corpus::stage::{self, Inputs, StageOptions};
 
 use super::passages;
@@ -67,8 +67,15 @@ fn prepared<T>(
     let inputs = Inputs::stage(&run.folder(passages::NAME))?;
     let answer = &run.config.answer;
     // Another budget for answers makes no other instructions.
-    let answerer = answer.open_with(&run.config.opening(), section.max_new_tokens)?;
+    let llm = answer.open(&run.config.opening(), section.max_new_tokens)?;
     let (at_once, source) = (answer.questions_at_once(), run.config.source);
-    let stage = InstructStage::new(answerer.as_ref(), at_once, source, section.writing());
+    let stage = InstructStage::new(llm.answerer.as_ref(), at_once, source, section.writing());
+    let stage = match &llm.scorer {
+        Some(scorer) => {
+            let generic = section.generic_instruction.clone();
+            stage.with_fit(Fit::new(scorer.as_ref(), generic, section.min_fit))
+        }
+        None => stage,
+    };
     action(&stage, &inputs)
 }
