@@ -113,9 +113,10 @@ pub struct Config {
     /// Without this section there is no such text. With it, the methods `sdrrl` and `self-distil` have
     /// a seventh subset, `native`, of the same weight in training as the others; `mix.subsets` decides
     /// for other methods. The translation engine must translate from the target languages, too
-    /// (`translate.reverse_models` of Firefox). `[filter]` judges an instruction beside its
-    /// translation, and a passage beside its own; a passage with a fault in either is left out. How
-    /// good the instructions are depends on the LLM: read some in `native/part-00000-of-00001.jsonl`.
+    /// (`translate.reverse_models` of Firefox). The LLM judges whether an instruction fits its passage
+    /// (`min_fit`); `[filter]` judges an instruction beside its translation, and a passage beside its
+    /// own. A passage with a fault in any of them is left out. How good the instructions are depends
+    /// on the LLM: read some in `native/part-00000-of-00001.jsonl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reverse_instructions: Option<ReverseInstructions>,
     /// Removal of evaluation texts from the transfer set.
