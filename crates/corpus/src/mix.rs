@@ -53,8 +53,7 @@ pub struct MixInputs<'a> {
     pub pairs: &'a [TargetPairs],
     /// Text in the target languages alone, for further completion tasks.
     pub monolingual: &'a [TargetSentences],
-    /// Native text with its instructions: the rows of the stage
-    /// [`native`](crate::reverse_instructions::NativeStage), if there is one.
+    /// Native text with its instructions: the rows of the stage `native`, if there is one.
     pub native: Option<Inputs<'a, Translated>>,
     /// Lines of the corpora that were rejected while reading: they head `rejected.jsonl`.
     pub rejected: &'a [Rejected],

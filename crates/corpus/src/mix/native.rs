@@ -1,5 +1,4 @@
-//! Native text as the answer of an instruction made backwards
-//! ([`crate::reverse_instructions`]).
+//! Native text as the answer of an instruction made backwards.
 
 use rustc_hash::FxHashSet;
 

@@ -83,9 +83,9 @@ pub struct Writing {
 
 /// Has an LLM write the instruction that each translated passage answers.
 ///
-/// A row whose instruction is unusable as an answer would be
-/// ([`AnswerStage`](crate::answer::AnswerStage)), quotes its text (`copied_stretch`), is that of an
-/// example (`copied_example`) or does not fit its text (`poor_fit`) does not go on.
+/// A row whose instruction is unusable as an answer would be (`empty`, `cut_off`, `looping`, …),
+/// quotes its text (`copied_stretch`), is that of an example (`copied_example`) or does not fit its
+/// text (`poor_fit`) does not go on.
 pub struct InstructStage<'a> {
     answerer: &'a dyn Answerer,
     rows_at_once: usize,
@@ -96,7 +96,7 @@ pub struct InstructStage<'a> {
 
 impl<'a> InstructStage<'a> {
     /// A stage in which `answerer` writes in `source`, the language of the translations.
-    /// `rows_at_once` as in [`AnswerStage::new`](crate::answer::AnswerStage::new).
+    /// `rows_at_once` are handed to the LLM together, and are the work that a kill costs at most.
     pub fn new(
         answerer: &'a dyn Answerer,
         rows_at_once: usize,

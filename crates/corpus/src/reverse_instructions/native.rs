@@ -41,7 +41,7 @@ pub struct NativeStage<'a, F> {
 
 impl<'a, F: RowStage<Input = Translated, Output = Translated>> NativeStage<'a, F> {
     /// A stage that translates from `source`; sentences longer than `max_pieces` subword pieces are
-    /// cut. `filter` judges the pairs: [`FilterStage`](crate::filter::FilterStage).
+    /// cut. `filter` judges the pairs: the stage of that name.
     pub fn new(
         translator: &'a dyn Translator,
         source: Language,

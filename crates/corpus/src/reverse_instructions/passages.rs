@@ -25,7 +25,7 @@ pub struct PassageStage<'a> {
 
 impl<'a> PassageStage<'a> {
     /// A stage that translates into `source`. Sentences longer than `max_pieces` subword pieces are
-    /// cut, as in [`TranslateStage`](crate::translate::TranslateStage).
+    /// cut, as in the stage `translate`.
     pub fn new(translator: &'a dyn Translator, source: Language, max_pieces: usize) -> Self {
         Self {
             translator,
