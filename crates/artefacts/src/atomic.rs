@@ -89,6 +89,11 @@ pub fn hash_file(path: &Path) -> Result<String, ArtefactError> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
+/// The hash that [`write`] returns for this content.
+pub fn hash_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
 /// Makes renames and removals in `folder` survive a power failure. Errors are ignored, because not
 /// every file system can open a folder.
 pub fn sync_folder(folder: &Path) {

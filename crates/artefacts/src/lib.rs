@@ -27,7 +27,7 @@ mod provenance;
 mod store;
 pub mod training;
 
-pub use atomic::{AtomicFile, hash_file, remove, sync_folder, write};
+pub use atomic::{AtomicFile, hash_file, hash_of, remove, sync_folder, write};
 pub use atomic_folder::AtomicFolder;
 pub use clock::now;
 pub use engine::{EngineIdentity, EngineKey};

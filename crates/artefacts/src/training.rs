@@ -21,6 +21,20 @@ pub const METRICS_FILE: &str = "metrics.jsonl";
 /// The parts of a loss by name. In fine-tuning, the mean of each subset in nats per answer token.
 pub type Losses = BTreeMap<String, f64>;
 
+/// A 95 % confidence interval of a mean over answers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Number of answers.
+    pub answers: usize,
+    /// Its lower end.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+}
+
+/// Intervals by the name of what was measured.
+pub type Intervals = BTreeMap<String, Interval>;
+
 /// A line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
@@ -54,8 +68,11 @@ pub enum Metric {
         epoch: f64,
         /// The objective on all held-out items.
         loss: f64,
-        /// Its parts, unweighted.
+        /// Its parts, unweighted, and what else was measured.
         losses: Losses,
+        /// Intervals of measures of what the model wrote.
+        #[serde(default, skip_serializing_if = "Intervals::is_empty")]
+        intervals: Intervals,
         /// Seconds since 1970-01-01T00:00:00Z.
         time: f64,
     },
@@ -98,8 +115,11 @@ impl Metric {
 pub struct HeldOutLoss {
     /// The objective, which early stopping compares.
     pub loss: f64,
-    /// Its parts, unweighted.
+    /// Its parts, unweighted, and what else was measured.
     pub losses: Losses,
+    /// Intervals of measures of what the model wrote.
+    #[serde(default, skip_serializing_if = "Intervals::is_empty")]
+    pub intervals: Intervals,
 }
 
 /// Summary of a finished training.
@@ -198,6 +218,7 @@ mod tests {
             epoch: 0.5,
             loss: 2.0,
             losses: Losses::from([("mt".to_owned(), 2.5)]),
+            intervals: Intervals::new(),
             time: 10.0,
         };
         let line = |step| serde_json::to_vec(&metric(step)).unwrap();

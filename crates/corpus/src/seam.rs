@@ -4,12 +4,14 @@
 
 mod request;
 mod text_classifier;
+mod translation_metric;
 
 use serde::{Deserialize, Serialize};
 
 pub use artefacts::{EngineIdentity, EngineKey};
 pub use request::{Prompt, Request, Speaker, Turn};
 pub use text_classifier::TextClassifier;
+pub use translation_metric::{ScoredTranslation, TranslationMetric};
 
 use crate::language::Language;
 

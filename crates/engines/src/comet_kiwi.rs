@@ -4,6 +4,7 @@
 //! score is the mean of these, weighted by the number of pieces of the translation.
 
 mod config;
+mod metric;
 mod parts;
 
 use std::path::Path;
@@ -14,6 +15,7 @@ use models::comet::{CometModel, CometOptions, EncodedSample, MetricClass, Sample
 use models::{ComputeDevice, ModelIdentity, Precision};
 
 pub use self::config::CometKiwiConfig;
+pub use self::metric::CometMetric;
 
 use self::parts::Parts;
 

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use corpus::language::Language;
-use corpus::seam::QualityEstimator;
-use engines::comet_kiwi::CometKiwi;
+use corpus::seam::{QualityEstimator, ScoredTranslation, TranslationMetric};
+use engines::comet_kiwi::{CometKiwi, CometKiwiConfig};
 use models::ComputeDevice;
 use models::comet::{CometOptions, Sample};
 use serde_json::Value;
@@ -164,4 +164,44 @@ fn the_identity_says_what_scores_depend_on() {
         identity.parameters
     );
     assert_eq!(estimator.default_threshold(), 0.8);
+}
+
+#[test]
+fn a_metric_of_an_evaluation_scores_as_unbabel_comet() {
+    for (variant, engine, reads_references) in [
+        ("comet", "comet", true),
+        ("unified_reference", "comet", true),
+        ("kiwi", "cometkiwi", false),
+        ("referenceless_max", "cometkiwi", false),
+    ] {
+        let config = CometKiwiConfig {
+            model: Some(folder(variant).into()),
+            ..CometKiwiConfig::default()
+        };
+        let metric = config.metric(ComputeDevice::Cpu).unwrap();
+        assert_eq!(metric.identity().engine, engine);
+        assert_eq!(metric.compares_with_references(), reads_references);
+        let text = std::fs::read_to_string(folder(variant).join("expected.json")).unwrap();
+        let expected: Value = serde_json::from_str(&text).unwrap();
+        let samples = expected["samples"].as_array().unwrap();
+        let translations: Vec<_> = samples
+            .iter()
+            .map(|sample| ScoredTranslation {
+                source: sample["src"].as_str().unwrap(),
+                translation: sample["mt"].as_str().unwrap(),
+                reference: sample["ref"].as_str().unwrap(),
+            })
+            .collect();
+        let (from, to) = (Language::ENGLISH, Language::PORTUGUESE);
+        let scores = metric.score(&translations, from, to).unwrap();
+        let expected = expected["scores"].as_array().unwrap();
+        assert_eq!(scores.len(), expected.len());
+        for (score, expected) in scores.iter().zip(expected) {
+            let expected = expected.as_f64().unwrap();
+            assert!(
+                (score - expected).abs() < 1e-5,
+                "{variant}: {score} instead of {expected}"
+            );
+        }
+    }
 }

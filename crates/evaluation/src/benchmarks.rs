@@ -232,6 +232,7 @@ pub(crate) fn generated(
         name: source.labelled(name),
         version: 1,
         language: source.language,
+        translated_from: None,
         configuration: Map::new(),
         solved: Vec::new(),
         questions: Vec::new(),

@@ -173,7 +173,10 @@ impl Report {
                 &format!("evaluate {which}"),
                 &results.xldistill.model,
             );
-            note_model(&mut models, "evaluate", &results.xldistill.identifier);
+            let judges = std::iter::once(&results.xldistill.identifier);
+            for judge in judges.chain(&results.xldistill.metric) {
+                note_model(&mut models, "evaluate", judge);
+            }
             finished_at = finished_at.max(results.end_time as u64);
         }
         if let Some(results) = &classification {

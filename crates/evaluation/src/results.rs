@@ -78,6 +78,9 @@ pub struct Details {
     pub model: EngineIdentity,
     /// The language identifier.
     pub identifier: EngineIdentity,
+    /// The learned metric of translations, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<EngineIdentity>,
     /// Per task.
     pub tasks: BTreeMap<String, TaskRecord>,
     /// Lines of the material that could not be used.
@@ -107,6 +110,22 @@ pub struct TaskRecord {
     pub histogram: BTreeMap<String, u64>,
     /// Hash of the samples' file.
     pub samples_hash: String,
+    /// The model's outputs, if a learned metric has scored them: `key` and `samples_hash` then are
+    /// those of the outputs with its scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Outputs>,
+}
+
+/// The outputs of a task without the scores of a learned metric. As long as their key does not
+/// change, another metric can score them without the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outputs {
+    /// Hash of the model, the documents, the configuration and the engines but the metric.
+    pub key: String,
+    /// Hash of the samples' file without the metric's scores.
+    pub samples_hash: String,
+    /// Seconds of work.
+    pub seconds: f64,
 }
 
 /// A score with its confidence interval.
@@ -180,6 +199,7 @@ impl Results {
                 source,
                 model,
                 identifier,
+                metric: None,
                 tasks: BTreeMap::new(),
                 skipped_lines: Vec::new(),
                 complete: false,
@@ -200,7 +220,7 @@ impl Results {
         self.xldistill.complete.then(|| key(keys))
     }
 
-    /// Adds a task.
+    /// Adds a task, or replaces it.
     pub(crate) fn insert(&mut self, name: &str, entry: TaskEntry, record: TaskRecord) {
         let mut numbers = Map::new();
         numbers.insert("alias".to_owned(), name.into());
@@ -232,8 +252,9 @@ impl Results {
         };
         self.samples.insert(name.to_owned(), count);
         self.task_hashes.insert(name.to_owned(), entry.hash);
-        self.total_evaluation_time_seconds += record.seconds;
         self.xldistill.tasks.insert(name.to_owned(), record);
+        let seconds = self.xldistill.tasks.values().map(|task| task.seconds);
+        self.total_evaluation_time_seconds = seconds.sum();
     }
 }
 
@@ -243,7 +264,7 @@ pub(crate) fn key<'k>(tasks: impl Iterator<Item = (String, &'k str)>) -> Key {
 }
 
 /// Data of a task besides its scores.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TaskEntry {
     pub configuration: Value,
     pub version: u32,

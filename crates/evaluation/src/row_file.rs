@@ -39,7 +39,7 @@ impl<T: Serialize + DeserializeOwned> RowFile<T> {
     /// Opens the whole batches of an interrupted run with the same key, or starts afresh. `path`
     /// ends in `.jsonl`.
     pub fn open(path: &Path, key: &str, batch: usize) -> Result<Self, ArtefactError> {
-        let unfinished = path.with_extension("jsonl.unfinished");
+        let unfinished = unfinished(path);
         let (rows, seconds) = recover(&unfinished, key, batch);
         let mut content = mark(key, seconds);
         for row in &rows {
@@ -80,9 +80,23 @@ impl<T: Serialize + DeserializeOwned> RowFile<T> {
         Ok(())
     }
 
+    /// Seconds of work so far, those before an interruption included.
+    pub fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// The hash that the file will have.
+    pub fn hash(&self) -> String {
+        artefacts::hash_of(self.content().as_bytes())
+    }
+
+    fn content(&self) -> String {
+        self.rows.iter().map(line).collect()
+    }
+
     /// Renames the file to its final name.
     pub fn finish(self) -> Result<Finished<T>, ArtefactError> {
-        let content: String = self.rows.iter().map(line).collect();
+        let content = self.content();
         let hash = artefacts::write(&self.path, content.as_bytes())?;
         artefacts::remove(&self.unfinished)?;
         Ok(Finished {
@@ -91,6 +105,16 @@ impl<T: Serialize + DeserializeOwned> RowFile<T> {
             seconds: self.seconds,
         })
     }
+}
+
+/// The unfinished file that becomes `path`.
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension("jsonl.unfinished")
+}
+
+/// Removes what a kill has left beside the finished file at `path`.
+pub(crate) fn clear(path: &Path) -> Result<(), ArtefactError> {
+    artefacts::remove(&unfinished(path))
 }
 
 /// The rows of whole batches in an unfinished file of the same key.

@@ -6,30 +6,28 @@
 //! material are reused.
 
 mod config;
+mod earlier;
 mod error;
+mod learned;
+mod plan;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
-use artefacts::{ArtefactError, Key, KeyBuilder, Lock, now};
+use artefacts::{ArtefactError, Key, Lock, now};
 use corpus::language::Language;
 use corpus::progress::{Progress, Silent};
-use serde_json::json;
 
 use crate::material::EvaluationMaterial;
 use crate::metric::SegmentStatistics;
-use crate::metric::bleu::Bleu;
-use crate::metric::tokenizer::Tokenizer;
-use crate::results::{self, MeasuredScore, Results, TaskEntry, TaskRecord};
+use crate::results::{self, MeasuredScore, Results, TaskRecord};
 use crate::row_file::{self, RowFile};
-use crate::rows::Pairs;
 use crate::significance::{self, Resampling};
-use crate::task::held_out_loss::HeldOutLoss;
-use crate::task::off_target::OffTarget;
-use crate::task::perplexity::Perplexity;
-use crate::task::translation::translation;
 use crate::task::{Sample, Subject, Task};
+
+use earlier::{Earlier, Known};
+use learned::Learned;
+use plan::{Planned, planned, tasks};
 
 pub use config::EvaluateConfig;
 pub use error::EvaluateError;
@@ -38,7 +36,8 @@ pub use error::EvaluateError;
 ///
 /// Tasks: off-target answers per language of questions, translation in both directions per pair
 /// of languages, perplexity per language of text, the loss of reference answers per language
-/// and of held-out examples per subset, and the benchmarks.
+/// and of held-out examples per subset, and the benchmarks. At the end, the learned metric of the
+/// subject, if it has one, scores all translations.
 pub fn evaluate(
     subject: &Subject<'_>,
     source: Language,
@@ -47,10 +46,37 @@ pub fn evaluate(
     folder: &Path,
     progress: &dyn Progress,
 ) -> Result<Results, EvaluateError> {
+    work(subject, source, material, config, folder, progress, true)
+}
+
+/// As [`evaluate`], but without the scores of the learned metric, so that the model can be dropped
+/// before the metric is loaded: [`evaluate`] then adds them and does not ask the model again. Until
+/// then, the results are not complete.
+pub fn outputs(
+    subject: &Subject<'_>,
+    source: Language,
+    material: &EvaluationMaterial,
+    config: &EvaluateConfig,
+    folder: &Path,
+    progress: &dyn Progress,
+) -> Result<Results, EvaluateError> {
+    work(subject, source, material, config, folder, progress, false)
+}
+
+fn work(
+    subject: &Subject<'_>,
+    source: Language,
+    material: &EvaluationMaterial,
+    config: &EvaluateConfig,
+    folder: &Path,
+    progress: &dyn Progress,
+    scores_translations: bool,
+) -> Result<Results, EvaluateError> {
     std::fs::create_dir_all(folder).map_err(ArtefactError::io("create", folder))?;
     let _lock = Lock::whole(folder)?;
     let own = tasks(subject, source, material, config)?;
-    let planned = planned(&own, subject, material, config, progress)?;
+    let learned = subject.metric.map(Learned::new);
+    let planned = planned(&own, subject, learned.as_ref(), material, config, progress)?;
     for line in &material.skipped {
         progress.note(&format!(
             "{}:{}: {}",
@@ -60,7 +86,7 @@ pub fn evaluate(
         ));
     }
 
-    let earlier = earlier(folder);
+    let earlier = Earlier::read(folder);
     let mut results = Results::new(
         source,
         subject.answerer.identity(),
@@ -68,38 +94,56 @@ pub fn evaluate(
         config.batch_size,
         now(),
     );
+    results.xldistill.metric = learned.as_ref().map(|learned| learned.identity().clone());
     results.xldistill.skipped_lines = material.skipped.clone();
-    let mut unfinished = Vec::new();
-    for Planned { task, entry, key } in planned {
-        let name = task.name();
-        let path = folder.join(Results::samples_file(&name));
-        match known(&earlier, &name, &key, &path)? {
-            Some(known) => {
-                let presentation = task.presentation();
-                let record = TaskRecord {
-                    presentation,
-                    ..known
-                };
-                results.insert(&name, entry, record);
+    let (mut unfinished, mut unscored) = (Vec::new(), Vec::new());
+    for planned in planned {
+        let path = folder.join(Results::samples_file(&planned.task.name()));
+        match earlier.known(&planned, &path)? {
+            Some(Known::Scored(record)) => {
+                // The record is written before the samples are moved.
+                row_file::clear(&path)?;
+                results.insert(&planned.task.name(), planned.entry, record);
             }
-            None => unfinished.push((task, entry, key, path)),
+            Some(Known::Outputs(record)) => unscored.push((planned, record, path)),
+            None => unfinished.push((planned, path)),
         }
     }
     // Nothing to do: the file must not change by a byte.
-    if let Some((_, last)) = earlier.into_iter().find(|(place, _)| place == folder)
-        && unfinished.is_empty()
+    if unfinished.is_empty()
+        && unscored.is_empty()
+        && let Some(last) = earlier.own(folder)
         && last.xldistill.complete
         && last.xldistill.tasks == results.xldistill.tasks
     {
         return Ok(last);
     }
-    for (task, entry, key, path) in unfinished {
-        let record = run(task, subject, config, key, &path, progress)?;
-        results.insert(&task.name(), entry, record);
+    for (planned, record, _) in &unscored {
+        results.insert(&planned.task.name(), planned.entry.clone(), record.clone());
+    }
+    for (planned, path) in unfinished {
+        let record = run(&planned, subject, config, &path, progress)?;
+        results.insert(&planned.task.name(), planned.entry.clone(), record.clone());
+        if planned.learned.is_some() {
+            unscored.push((planned, record, path));
+        }
         results.end_time = now();
         write(folder, &results)?;
     }
-    results.xldistill.complete = true;
+    let is_complete = scores_translations || unscored.is_empty();
+    for (planned, record, path) in unscored {
+        let Some(scoring) = planned.learned.filter(|_| scores_translations) else {
+            continue;
+        };
+        let (metric, direction, resampling) =
+            (scoring.metric, scoring.direction, &config.resampling);
+        let scored = metric.score(&planned, direction, record, resampling, &path, progress)?;
+        results.insert(&planned.task.name(), planned.entry, scored.record);
+        results.end_time = now();
+        write(folder, &results)?;
+        scored.samples.finish()?;
+    }
+    results.xldistill.complete = is_complete;
     write(folder, &results)?;
     Ok(results)
 }
@@ -112,158 +156,27 @@ pub fn key(
     config: &EvaluateConfig,
 ) -> Result<Key, EvaluateError> {
     let own = tasks(subject, source, material, config)?;
-    let planned = planned(&own, subject, material, config, &Silent)?;
-    let keys = planned.iter();
-    Ok(results::key(keys.map(|planned| {
-        (planned.task.name(), planned.key.as_str())
-    })))
-}
-
-/// A task that will be evaluated.
-struct Planned<'t> {
-    task: &'t dyn Task,
-    entry: TaskEntry,
-    key: String,
-}
-
-/// The `own` tasks and the benchmarks of `material`, except those that need a scorer if there is
-/// none.
-fn planned<'t>(
-    own: &'t [Box<dyn Task + 't>],
-    subject: &Subject<'_>,
-    material: &'t EvaluationMaterial,
-    config: &EvaluateConfig,
-    progress: &dyn Progress,
-) -> Result<Vec<Planned<'t>>, EvaluateError> {
-    let benchmarks = || {
-        let tasks = material.benchmarks.iter();
-        tasks.map(|task| -> &'t dyn Task { task.as_ref() })
-    };
-    let own = own.iter().map(|task| -> &'t dyn Task { task.as_ref() });
-    let unscored = |task: &dyn Task| task.needs_scorer() && subject.scorer.is_none();
-    // The config names the benchmark, so leaving it out would be wrong.
-    if let Some(task) = benchmarks().find(|task| unscored(*task)) {
-        return Err(EvaluateError::CannotScore {
-            task: task.name(),
-            engine: subject.answerer.identity().engine,
-        });
-    }
-    let (mut names, mut planned) = (BTreeSet::new(), Vec::new());
-    for task in own.chain(benchmarks()) {
-        let name = task.name();
-        if !names.insert(name.clone()) {
-            return Err(EvaluateError::Repeated { task: name });
-        }
-        if unscored(task) {
-            progress.note(&format!("{name}: left out, the model cannot score text"));
-            continue;
-        }
-        let (hash, key) = keys(task, subject, config);
-        let entry = TaskEntry {
-            configuration: task.configuration(),
-            version: task.version(),
-            shots: task.shots(),
-            documents: task.len(),
-            hash,
-        };
-        planned.push(Planned { task, entry, key });
-    }
-    match names.is_empty() {
-        true => Err(EvaluateError::NoMaterial),
-        false => Ok(planned),
-    }
-}
-
-/// Results in `folder`, and in the folders that a run with a store had in its place before.
-fn earlier(folder: &Path) -> Vec<(PathBuf, Results)> {
-    let folders = std::iter::once(folder.to_owned()).chain(artefacts::earlier(folder));
-    let read = |folder: PathBuf| Results::read(&folder).map(|results| (folder, results));
-    folders.filter_map(read).collect()
-}
-
-/// The scores of the finished task `name` with this `key`. Its samples are intact at `path`, or
-/// copied there from an earlier folder.
-fn known(
-    earlier: &[(PathBuf, Results)],
-    name: &str,
-    key: &str,
-    path: &Path,
-) -> Result<Option<TaskRecord>, ArtefactError> {
-    for (folder, results) in earlier {
-        let record = results.xldistill.tasks.get(name);
-        let Some(record) = record.filter(|record| record.key == key) else {
-            continue;
-        };
-        let samples = folder.join(Results::samples_file(name));
-        if artefacts::hash_file(&samples).is_ok_and(|hash| hash == record.samples_hash) {
-            if samples != path {
-                let content = std::fs::read(&samples);
-                let content = content.map_err(ArtefactError::io("read", &samples))?;
-                artefacts::write(path, &content)?;
-            }
-            return Ok(Some(record.clone()));
-        }
-    }
-    Ok(None)
-}
-
-/// The tasks for which there is material, in the order of a report.
-fn tasks<'a>(
-    subject: &Subject<'a>,
-    source: Language,
-    material: &'a EvaluationMaterial,
-    config: &EvaluateConfig,
-) -> Result<Vec<Box<dyn Task + 'a>>, EvaluateError> {
-    let mut tasks: Vec<Box<dyn Task + 'a>> = Vec::new();
-    for (&language, questions) in &material.questions {
-        let identifier = subject.identifier;
-        tasks.push(Box::new(OffTarget::new(
-            language,
-            questions,
-            config.copied_share,
-            identifier,
-        )));
-    }
-    for Pairs {
-        source,
-        target,
-        pairs,
-    } in &material.pairs
-    {
-        let forth: Vec<(&str, &str)> = pairs
-            .iter()
-            .map(|(one, other)| (one.as_str(), other.as_str()))
-            .collect();
-        let back = forth.iter().map(|&(one, other)| (other, one)).collect();
-        for (from, to, pairs) in [(*source, *target, forth), (*target, *source, back)] {
-            let model = config.bleu_tokenizer_model.as_deref();
-            let bleu = Bleu::new(Tokenizer::of_language(&config.bleu_tokenizer, model, to)?);
-            let part = config.translation_answer;
-            tasks.push(Box::new(translation(from, to, &pairs, part, bleu)));
-        }
-    }
-    for (&language, passages) in &material.texts {
-        tasks.push(Box::new(Perplexity::new(language, passages)));
-    }
-    for (&language, questions) in &material.questions {
-        tasks.push(Box::new(HeldOutLoss::of_questions(language, questions)));
-    }
-    for task in HeldOutLoss::of_examples(source, &material.examples) {
-        tasks.push(Box::new(task));
-    }
-    tasks.retain(|task| !task.is_empty());
-    Ok(tasks)
+    let learned = subject.metric.map(Learned::new);
+    let planned = planned(&own, subject, learned.as_ref(), material, config, &Silent)?;
+    let keys: Vec<_> = planned
+        .iter()
+        .map(|planned| (planned.task.name(), planned.key()))
+        .collect();
+    let keys = keys.iter();
+    Ok(results::key(
+        keys.map(|(name, key)| (name.clone(), key.as_str())),
+    ))
 }
 
 /// Evaluates every document of a task, or resumes an interrupted evaluation.
 fn run(
-    task: &dyn Task,
+    planned: &Planned<'_>,
     subject: &Subject<'_>,
     config: &EvaluateConfig,
-    key: String,
     path: &Path,
     progress: &dyn Progress,
 ) -> Result<TaskRecord, EvaluateError> {
+    let (task, key) = (planned.task, planned.outputs.clone());
     let name = task.name();
     let started = Instant::now();
     let batch = config.batch_size.max(1);
@@ -292,6 +205,7 @@ fn run(
         measures: measure(task, &finished.rows, &config.resampling),
         histogram: task.histogram(&finished.rows),
         samples_hash: finished.hash,
+        outputs: None,
     })
 }
 
@@ -320,26 +234,6 @@ pub(crate) fn statistics(samples: &[Sample], key: &str) -> SegmentStatistics {
         .iter()
         .map(|sample| sample.statistics.get(key).cloned().unwrap_or_default());
     SegmentStatistics::from_rows(rows.collect())
-}
-
-/// Hashes of a task: without the model, and with everything that determines its scores.
-fn keys(task: &dyn Task, subject: &Subject<'_>, config: &EvaluateConfig) -> (String, String) {
-    let mut key = KeyBuilder::default().with(&json!([
-        task.name(),
-        task.version(),
-        task.configuration(),
-        config.resampling
-    ]));
-    for index in 0..task.len() {
-        key.add(&task.document(index));
-    }
-    let hash = key.finish();
-    key.add(&subject.answerer.identity().key());
-    key.add(&config.batch_size);
-    if task.needs_identifier() {
-        key.add(&subject.identifier.identity().key());
-    }
-    (hash.to_string(), key.finish().to_string())
 }
 
 fn write(folder: &Path, results: &Results) -> Result<(), EvaluateError> {

@@ -19,6 +19,7 @@ use std::ops::Range;
 use corpus::language::Language;
 use corpus::seam::{
     Answer, Answerer, EngineError, LanguageIdentifier, Request, TextScorer, TokenScores,
+    TranslationMetric,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -28,7 +29,7 @@ pub use presentation::{Averaged, Headline, Presentation, Series, Skill};
 
 use crate::metric::{Aggregate, IMPLEMENTATION};
 
-/// The LLM to evaluate, and the identifier of its answers' languages.
+/// The LLM to evaluate, and the engines that judge its answers.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
     /// Answers requests.
@@ -38,6 +39,8 @@ pub struct Subject<'a> {
     pub scorer: Option<&'a dyn TextScorer>,
     /// Identifies the language of answers.
     pub identifier: &'a dyn LanguageIdentifier,
+    /// Scores its translations, once all tasks have been answered.
+    pub metric: Option<&'a dyn TranslationMetric>,
 }
 
 impl Subject<'_> {
@@ -127,6 +130,18 @@ pub struct Sample {
     pub observed: Map<String, Value>,
 }
 
+/// The languages of translations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Direction {
+    /// The language of the sentences.
+    pub from: Language,
+    /// The language of their translations.
+    pub to: Language,
+}
+
+/// Key of the sentence to be translated in the documents of tasks with a [`Direction`].
+pub const SENTENCE: &str = "sentence";
+
 /// A task that a model is evaluated on.
 pub trait Task: Sync {
     /// Name in `results.json` and in the name of the samples' file.
@@ -157,6 +172,10 @@ pub trait Task: Sync {
     /// Whether the model must score text for it.
     fn needs_scorer(&self) -> bool {
         false
+    }
+    /// The languages if its answers are translations, which a learned metric can score, too.
+    fn direction(&self) -> Option<Direction> {
+        None
     }
     /// Whether it uses the language identifier.
     fn needs_identifier(&self) -> bool {

@@ -73,6 +73,7 @@ fn run(benchmarks: Vec<BenchmarkConfig>) -> Result<(Results, tempfile::TempDir),
         answerer: &Second,
         scorer: None,
         identifier: &Second,
+        metric: None,
     };
     let folder = tempfile::tempdir().expect("a folder");
     let config = EvaluateConfig::default();

@@ -10,6 +10,7 @@ use corpus::seam::{
 };
 use evaluation::benchmarks::BenchmarkConfig;
 use evaluation::material::{EvaluationMaterial, MaterialPaths};
+use evaluation::report::{Report, html, terminal};
 use evaluation::results::Results;
 use evaluation::suite::{EvaluateConfig, evaluate, read_samples};
 use evaluation::task::{Sample, Subject};
@@ -93,6 +94,7 @@ fn run(benchmark: BenchmarkConfig, task: &str) -> (Results, Vec<Sample>) {
         answerer: &Echo,
         scorer: Some(&Echo),
         identifier: &Echo,
+        metric: None,
     };
     let folder = tempfile::tempdir().expect("a folder");
     let config = EvaluateConfig::default();
@@ -344,4 +346,40 @@ mod with_data {
         let xnli = load_from("xnli", dev, languages.to_vec());
         assert_eq!(xnli, codes.map(|code| named(&format!("xnli_{code}"), 2490)));
     }
+}
+
+#[test]
+fn a_report_says_by_which_tokenizer_bleu_was_computed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "devtest/eng_Latn.devtest", ENGLISH);
+    let chinese = "大海是蓝色的。\n房子很旧。\n火车今天又晚点了。\n";
+    write(folder.path(), "devtest/zho_Hans.devtest", chinese);
+    let benchmark = BenchmarkConfig {
+        languages: vec![Language::parse("zho_Hans").expect("a language")],
+        ..BenchmarkConfig::new("flores", folder.path().to_owned())
+    };
+    let material = EvaluationMaterial::load(&paths(benchmark)).expect("the files load");
+    let subject = Subject {
+        answerer: &Echo,
+        scorer: Some(&Echo),
+        identifier: &Echo,
+        metric: None,
+    };
+    let (english, config) = (Language::ENGLISH, EvaluateConfig::default());
+    let run = folder.path().join("run");
+    for which in ["evaluate/before", "evaluate/after"] {
+        let path = run.join(which);
+        evaluate(&subject, english, &material, &config, &path, &Silent).expect("evaluates");
+    }
+    let report = Report::gather(&run).expect("a run");
+    let printed = terminal::render(&report, Some(100));
+    let lines = printed.lines().filter(|line| line.contains("BLEU"));
+    let names: Vec<_> = lines
+        .map(|line| line.trim_start().split("  ").next())
+        .collect();
+    assert_eq!(names, [Some("BLEU (tok:zh)"), Some("BLEU")], "{printed}");
+    let page = html::page(&report);
+    let shown = "FLORES, English → Simplified Chinese, BLEU: nrefs:1|case:mixed|eff:no|tok:zh|";
+    assert!(page.contains(shown), "{page}");
+    assert!(page.contains("FLORES, Simplified Chinese → English, chrF2++: nrefs:1|"));
 }

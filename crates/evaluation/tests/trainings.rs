@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use artefacts::training::{METRICS_FILE, Metric};
+use artefacts::training::{Interval, METRICS_FILE, Metric};
 use evaluation::report::{Report, ReportError, html};
 
 fn write(folder: &Path, metrics: &[Metric]) {
@@ -40,6 +40,7 @@ fn evaluation(step: usize, losses: &[(&str, f64)], time: f64) -> Metric {
         epoch: 0.1,
         loss: 1.5,
         losses: parts(losses),
+        intervals: BTreeMap::new(),
         time,
     }
 }
@@ -109,9 +110,97 @@ fn trainings_are_shown_in_the_order_of_their_beginning_with_what_they_measured()
     assert_eq!(page.matches("<figure class=\"chart\">").count(), 8);
     assert!(!page.contains("por_Latn"), "languages have names");
     assert!(!page.contains("NaN"));
-    let json = serde_json::to_string(&report).expect("plain data");
+    is_kept_whole(&report);
+}
+
+fn is_kept_whole(report: &Report) {
+    let json = serde_json::to_string(report).expect("plain data");
     assert_eq!(
-        serde_json::from_str::<Report>(&json).expect("a report"),
+        &serde_json::from_str::<Report>(&json).expect("a report"),
         report
     );
+}
+
+#[test]
+fn shares_of_answers_are_drawn_over_steps_with_their_intervals() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path();
+    let measured = |step: usize, share: f64, [low, high]: [f64; 2], time| {
+        let answers = 40;
+        let interval = Interval { answers, low, high };
+        Metric::Evaluation {
+            step,
+            epoch: 0.1,
+            loss: 1.5,
+            losses: parts(&[("TT", 1.5), ("off_target", share)]),
+            intervals: [("off_target".to_owned(), interval)].into(),
+            time,
+        }
+    };
+    write(
+        &run.join("train"),
+        &[
+            measured(0, 0.875, [0.739, 0.945], 10.0),
+            step(1, &[("TT", 2.0)], 11.0),
+            measured(1, 0.25, [0.142, 0.402], 12.0),
+        ],
+    );
+    let report = Report::gather(run).expect("a run");
+    let training = report.training.as_ref().expect("a training");
+    assert!(!training.held_out.contains_key("off_target"), "no loss");
+    let [shares] = &training.measured[..] else {
+        panic!("{:?}", training.measured);
+    };
+    assert_eq!(shares.held_out["all"], [(0, 0.875), (1, 0.25)]);
+    let ends = shares.intervals["all"].iter();
+    let ends: Vec<_> = ends.map(|(at, one)| (*at, one.low, one.high)).collect();
+    assert_eq!(ends, [(0, 0.739, 0.945), (1, 0.142, 0.402)]);
+
+    let page = html::page(&report);
+    assert!(page.contains("Held-out questions answered in another language"));
+    assert!(page.contains("Over 40 answers at each step"), "{page}");
+    assert_eq!(page.matches("<line class=\"interval s-").count(), 2);
+    assert!(page.contains("73.9 to 94.5"), "in per cent");
+    is_kept_whole(&report);
+}
+
+#[test]
+fn several_languages_have_a_curve_each() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path();
+    let interval = |answers| Interval {
+        answers,
+        low: 0.1,
+        high: 0.9,
+    };
+    let names = ["off_target", "por_Latn.off_target", "tha_Thai.off_target"];
+    let intervals = names.iter().zip([30, 20, 10]);
+    let measured = Metric::Evaluation {
+        step: 0,
+        epoch: 0.0,
+        loss: 1.5,
+        losses: parts(&[(names[0], 0.5), (names[1], 0.25), (names[2], 0.75)]),
+        intervals: intervals
+            .map(|(name, answers)| ((*name).to_owned(), interval(answers)))
+            .collect(),
+        time: 1.0,
+    };
+    write(&run.join("train"), &[measured]);
+    let report = Report::gather(run).expect("a run");
+    let curves = &report.training.as_ref().expect("a training").measured[0];
+    assert_eq!(curves.held_out["tha_Thai"], [(0, 0.75)]);
+    let page = html::page(&report);
+    for text in [
+        "Portuguese",
+        "Thai",
+        "Over 30 answers, 10 to 20 in each language,",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    assert_eq!(
+        page.matches("<line class=\"interval s-").count(),
+        1,
+        "of all"
+    );
+    is_kept_whole(&report);
 }

@@ -7,6 +7,7 @@ use corpus::labelled::{Columns, TaskConfig};
 use corpus::mix::MixConfig;
 use engines::answerer::AnswerEngine;
 use engines::choice::{EngineKeys, EngineSection, inlined};
+use engines::comet_kiwi::CometKiwiConfig;
 use engines::estimator::EstimateEngine;
 use engines::field_names::field_names;
 use engines::identifier::IdentifyEngine;
@@ -193,6 +194,7 @@ fn section_fields(section: &str) -> Option<&'static [&'static str]> {
         "mix" => field_names::<MixConfig>(),
         "train" => field_names::<TrainConfig>(),
         "evaluate" => field_names::<Evaluate>(),
+        "evaluate.comet" => field_names::<CometKiwiConfig>(),
         "report" => field_names::<ReportConfig>(),
         _ => return None,
     })

@@ -42,6 +42,7 @@ fn run(
         answerer: &llm,
         scorer: Some(&llm),
         identifier: &identifier,
+        metric: None,
     };
     let folder = tempfile::tempdir().expect("a folder");
     let config = EvaluateConfig::default();

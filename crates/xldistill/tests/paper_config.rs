@@ -37,6 +37,7 @@ fn the_example_has_the_settings_of_the_paper() {
         ("mix.parallel_pairs", 1000.into()),
         ("mix.answer_directive", "none".into()),
         ("train.epochs", 4.into()),
+        ("train.measure", vec!["off-target"].into()),
         ("evaluate.bleu_tokenizer", "flores200".into()),
     ] {
         assert_eq!(value(key), expected, "{key}");
@@ -61,6 +62,7 @@ fn doctor_says_which_of_its_files_are_missing() {
         "llama-2-7b",
         "nllb-200-3.3B",
         "wmt22-cometkiwi-da",
+        "wmt22-comet-da",
         "lang_id_nn_params.cc",
         "opus.en-id-train.en",
         "en-id.txt",

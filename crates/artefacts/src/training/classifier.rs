@@ -72,11 +72,16 @@ impl Evaluation {
                 epoch,
                 loss,
                 losses,
+                intervals,
                 ..
             } => Some(Evaluation {
                 step,
                 epoch,
-                held_out: HeldOutLoss { loss, losses },
+                held_out: HeldOutLoss {
+                    loss,
+                    losses,
+                    intervals,
+                },
             }),
             Metric::Train { .. } => None,
         };

@@ -3,7 +3,7 @@
 use corpus::file_path::FilePath;
 use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, QualityEstimator};
-use models::comet::{CometModel, CometOptions};
+use models::comet::{CometDescription, CometModel, CometOptions};
 use models::{ComputeDevice, Precision};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::model_ref::{ModelRef, existing, require};
 
 /// CometKiwi or another reference-free COMET model, as in the paper.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(deny_unknown_fields, default)]
 pub struct CometKiwiConfig {
     /// The model's folder as published (`hparams.yaml`, `checkpoints/model.ckpt`), or its
     /// checkpoint.
@@ -24,8 +24,8 @@ pub struct CometKiwiConfig {
     pub model: Option<ModelRef>,
     /// Folder with the encoder's `tokenizer.json` and `config.json`.
     ///
-    /// wmt22-cometkiwi-da is published without the tokenizer of its encoder, InfoXLM, which is that
-    /// of XLM-R: `hf download xlm-roberta-large tokenizer.json --local-dir MODEL`. A copy in the
+    /// The models of WMT22 are published without the tokenizer of their encoders, which is that of
+    /// XLM-R: `hf download xlm-roberta-large tokenizer.json --local-dir MODEL`. A copy in the
     /// cache of the Hugging Face tools is found there. Without `config.json` the encoder's shape is
     /// read from its weights.
     #[schemars(extend("default-text" = "the model's folder"))]
@@ -37,7 +37,7 @@ pub struct CometKiwiConfig {
 impl CometKiwiConfig {
     /// The model.
     pub fn model(&self) -> Result<&ModelRef, KeyError> {
-        let what = "the folder of the CometKiwi model (hparams.yaml and checkpoints/model.ckpt)";
+        let what = "the model's folder (hparams.yaml and checkpoints/model.ckpt)";
         require(&self.model, what)
     }
 
@@ -47,6 +47,24 @@ impl CometKiwiConfig {
             encoder: self.encoder.clone().map(Into::into),
             weights: self.precision,
         }
+    }
+
+    /// The model, described and ready to be loaded.
+    pub(super) fn lazy(
+        &self,
+        device: ComputeDevice,
+    ) -> Result<(CometDescription, Lazy<CometKiwi>), EngineError> {
+        let model = existing(ENGINE, self.model())?.clone();
+        let options = self.options();
+        let metric = CometModel::describe(&model, &options).map_err(failed)?;
+        let identity = identity(
+            &metric.identity,
+            metric.class(),
+            metric.transformation(),
+            options.weights,
+        );
+        let load = move || CometKiwi::load(&model, &options, device);
+        Ok((metric, Lazy::new(identity, load)))
     }
 }
 
@@ -64,18 +82,9 @@ impl EstimatorConfig for CometKiwiConfig {
         device: ComputeDevice,
         _: &dyn Fn() -> Result<Translators, EngineError>,
     ) -> Result<Option<Box<dyn QualityEstimator>>, EngineError> {
-        let model = existing(ENGINE, self.model())?.clone();
-        let options = self.options();
-        let metric = CometModel::describe(&model, &options).map_err(failed)?;
-        refuse_references(&model, metric.needs_reference())?;
-        let identity = identity(
-            &metric.identity,
-            metric.class(),
-            metric.transformation(),
-            options.weights,
-        );
-        let load = move || CometKiwi::load(&model, &options, device);
-        Ok(Some(Box::new(Lazy::new(identity, load))))
+        let (description, metric) = self.lazy(device)?;
+        refuse_references(&description.identity.path, description.needs_reference())?;
+        Ok(Some(Box::new(metric)))
     }
 }
 

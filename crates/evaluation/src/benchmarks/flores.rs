@@ -17,7 +17,7 @@ use crate::metric::chrf::Chrf;
 use crate::metric::tokenizer::Tokenizer;
 use crate::rows::MaterialError;
 use crate::task::generation::{AnswerPart, Generation, Question};
-use crate::task::{Series, Skill, Task};
+use crate::task::{SENTENCE, Series, Skill, Task};
 
 /// See the module.
 pub const FLORES: Benchmark = Benchmark {
@@ -73,7 +73,7 @@ fn load(source: &mut Source<'_>) -> Tasks {
         let question = |(one, other): &(String, String)| {
             let (sentence, reference) = if forth { (one, other) } else { (other, one) };
             Question {
-                doc: json!({ "sentence": sentence })
+                doc: json!({ SENTENCE: sentence })
                     .as_object()
                     .cloned()
                     .unwrap_or_default(),
@@ -94,6 +94,7 @@ fn load(source: &mut Source<'_>) -> Tasks {
         tasks.push(Box::new(Generation {
             version: 1,
             language: to,
+            translated_from: Some(from),
             configuration: json!({ "prompt": prompt("{sentence}") })
                 .as_object()
                 .cloned()

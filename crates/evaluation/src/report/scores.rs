@@ -11,6 +11,9 @@ use crate::task::{Measure, SHARE, Sample};
 /// p-value below which a difference is significant.
 pub const LEVEL: f64 = 0.05;
 
+/// BLEU's tokenizer that need not be said.
+const USUAL_TOKENIZER: &str = "13a";
+
 /// Verdict on a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -84,6 +87,22 @@ impl ScoreRow {
     /// After minus before.
     pub fn difference(&self) -> Option<f64> {
         Some(self.after? - self.before?)
+    }
+
+    /// Its name under its heading, with the tokenizer of BLEU, if that is not the usual one.
+    pub fn titled(&self) -> String {
+        let mut parts = self.signature.split('|');
+        let tokenizer = parts.find_map(|part| part.strip_prefix("tok:"));
+        match tokenizer.filter(|tokenizer| *tokenizer != USUAL_TOKENIZER) {
+            Some(tokenizer) => format!("{} (tok:{tokenizer})", self.title),
+            None => self.title.clone(),
+        }
+    }
+
+    /// Whether the score can be reported with its signature: those of metrics, which compare with
+    /// references.
+    pub fn has_references(&self) -> bool {
+        self.signature.starts_with("nrefs:")
     }
 
     /// Whether both scores are exactly zero, which a table leaves out.

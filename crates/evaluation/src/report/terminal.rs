@@ -154,7 +154,7 @@ fn scores(report: &Report, width: usize) -> String {
         };
         let difference = row.difference();
         table.row([
-            format!("  {}", row.title),
+            format!("  {}", row.titled()),
             value(row.before),
             value(row.after),
             difference.map_or(String::new(), |d| titles::difference(d, &row.unit)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use artefacts::training::{Metric, TrainRecord, TrainSummary};
+use artefacts::training::{Interval, Metric, TrainRecord, TrainSummary};
 use artefacts::{MANIFEST_FILE, Manifest};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,9 @@ pub struct MeasuredCurves {
     pub train: BTreeMap<String, Vec<(u64, f64)>>,
     /// Curves on held-out items.
     pub held_out: BTreeMap<String, Vec<(u64, f64)>>,
+    /// 95 % intervals of some of the latter.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub intervals: BTreeMap<String, Vec<(u64, Interval)>>,
 }
 
 /// The quantities that are no losses: their names among the parts of a metric, titles and units. A
@@ -66,7 +69,11 @@ const MEASURES: [(&str, &str, &str); 7] = [
     ("accuracy", "Accuracy", SHARE),
     ("macro_f1", "Macro-F1", SHARE),
     ("chrf++", "chrF++ of held-out answers", ""),
-    ("off_target", "Answers in another language", SHARE),
+    (
+        "off_target",
+        "Held-out questions answered in another language",
+        SHARE,
+    ),
     ("divergence", "Divergence from the teacher (KL)", "nats"),
     ("fvu", "Fraction of variance unexplained (FVU)", ""),
     ("retrieval", "Retrieval of translations", SHARE),
@@ -170,12 +177,13 @@ fn summarise(measurements: &[Metric]) -> Option<TrainingSummary> {
         unit: unit.to_owned(),
         train: BTreeMap::new(),
         held_out: BTreeMap::new(),
+        intervals: BTreeMap::new(),
     });
     let mut speeds = Vec::new();
     for measurement in measurements {
         let step = measurement.step() as u64;
         let is_step = matches!(measurement, Metric::Train { .. });
-        let (loss, losses, curves) = match measurement {
+        let (loss, losses, curves, intervals) = match measurement {
             Metric::Train {
                 epoch,
                 loss,
@@ -192,15 +200,20 @@ fn summarise(measurements: &[Metric]) -> Option<TrainingSummary> {
                     summary.seconds += (summary.tokens - before) as f64 / tokens_per_second;
                     speeds.push(*tokens_per_second);
                 }
-                (*loss, losses, &mut summary.train)
+                (*loss, losses, &mut summary.train, None)
             }
-            Metric::Evaluation { loss, losses, .. } if loss.is_finite() => {
+            Metric::Evaluation {
+                loss,
+                losses,
+                intervals,
+                ..
+            } if loss.is_finite() => {
                 summary.first_held_out_loss.get_or_insert(*loss);
                 let best = summary.best_held_out_loss;
                 if best.is_none_or(|(_, best)| *loss < best) {
                     summary.best_held_out_loss = Some((step, *loss));
                 }
-                (*loss, losses, &mut summary.held_out)
+                (*loss, losses, &mut summary.held_out, Some(intervals))
             }
             _ => continue,
         };
@@ -213,6 +226,13 @@ fn summarise(measurements: &[Metric]) -> Option<TrainingSummary> {
             };
             let curve = curves.entry(name.to_owned()).or_default();
             curve.push((step, value));
+        }
+        for (name, interval) in intervals.into_iter().flatten() {
+            if let Some((owner, place)) = measure(name) {
+                let curves = &mut measured[place].intervals;
+                let curve = curves.entry(owner.to_owned()).or_default();
+                curve.push((step, *interval));
+            }
         }
     }
     let is_there =

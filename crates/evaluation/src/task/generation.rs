@@ -9,7 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{IMPLEMENTATION, Measure, Presentation, SHARE, Sample, Subject, Task, object};
+use super::{
+    Direction, IMPLEMENTATION, Measure, Presentation, SHARE, Sample, Subject, Task, object,
+};
 use crate::metric::{Aggregate, Metric, Signature};
 
 /// The part of an answer that is scored.
@@ -57,6 +59,8 @@ pub struct Generation {
     pub version: u32,
     /// Language of the answers.
     pub language: Language,
+    /// The language of the questions' sentences if the answers are translations of these.
+    pub translated_from: Option<Language>,
     /// What else determines the result, e.g. the template of the prompts.
     pub configuration: Map<String, Value>,
     /// Solved examples shown before each question.
@@ -203,6 +207,11 @@ impl Task for Generation {
 
     fn shots(&self) -> u32 {
         self.solved.len() as u32
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        let to = self.language;
+        self.translated_from.map(|from| Direction { from, to })
     }
 
     fn evaluate(

@@ -6,7 +6,7 @@ use corpus::template;
 use serde_json::json;
 
 use super::generation::{AnswerPart, Generation, Question};
-use super::{Headline, Presentation, Series, object};
+use super::{Headline, Presentation, SENTENCE, Series, object};
 use crate::metric::bleu::Bleu;
 use crate::metric::chrf::Chrf;
 
@@ -33,12 +33,12 @@ pub fn translation(
             "chrf++",
             format!("chrF++ into {}", to.everyday_name()),
         )),
-        asked: Some("sentence".to_owned()),
+        asked: Some(SENTENCE.to_owned()),
         series: Some(series),
         ..Presentation::default()
     };
     let question = |&(sentence, reference): &(&str, &str)| Question {
-        doc: object([("sentence", sentence.into())]),
+        doc: object([(SENTENCE, sentence.into())]),
         prompt: template::translation(sentence, from, to),
         references: vec![reference.to_owned()],
     };
@@ -46,6 +46,7 @@ pub fn translation(
         name: format!("translation_{}-{}", from.code(), to.code()),
         version: 2,
         language: to,
+        translated_from: Some(from),
         configuration: object([
             ("from", from.code().into()),
             ("to", to.code().into()),

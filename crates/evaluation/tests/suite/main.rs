@@ -1,5 +1,6 @@
 //! The evaluation suite with small deterministic models: numbers, files, resuming, reuse.
 
+mod learned;
 mod numbers;
 mod resuming;
 
@@ -187,6 +188,7 @@ fn run(model: &Scripted, folder: &Path) -> Result<Results, EvaluateError> {
         answerer: model,
         scorer: Some(model),
         identifier: &Accents,
+        metric: None,
     };
     let config = EvaluateConfig {
         batch_size: 2,

@@ -83,6 +83,7 @@ fn a_model_that_cannot_score_is_evaluated_on_its_answers() {
         answerer: &model,
         scorer: None,
         identifier: &Accents,
+        metric: None,
     };
     let config = EvaluateConfig::default();
     let results = evaluate(
@@ -126,6 +127,7 @@ fn an_identifier_has_no_say_in_a_language_it_does_not_know() {
         answerer: &model,
         scorer: None,
         identifier: &KnowsOnlyEnglish,
+        metric: None,
     };
     let config = EvaluateConfig::default();
     let results = evaluate(

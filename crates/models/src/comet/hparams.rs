@@ -114,6 +114,15 @@ impl Hparams {
         }
     }
 
+    /// Whether the metric reads a reference, if there is one.
+    pub fn reads_reference(&self) -> bool {
+        match self.class {
+            MetricClass::Unified => self.inputs.reference,
+            MetricClass::Regression => true,
+            MetricClass::Referenceless => false,
+        }
+    }
+
     /// Reads `hparams.yaml` at `path` and what the checkpoint itself stores, which counts first as
     /// in unbabel-comet.
     pub fn read(path: &Path, stored: Option<Value>) -> Result<Self, CometError> {

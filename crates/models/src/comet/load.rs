@@ -59,6 +59,11 @@ impl CometDescription {
     pub fn needs_reference(&self) -> bool {
         self.hparams.needs_reference()
     }
+
+    /// Whether it reads a reference, if there is one.
+    pub fn reads_reference(&self) -> bool {
+        self.hparams.reads_reference()
+    }
 }
 
 impl CometModel {

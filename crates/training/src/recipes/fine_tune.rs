@@ -11,6 +11,7 @@ mod encode;
 mod error;
 mod inspect;
 mod interpolation;
+mod intervals;
 pub mod memory;
 mod objective;
 mod preflight;
@@ -42,7 +43,7 @@ use crate::run::{TrainerState, train};
 pub use batch::Batch;
 pub use config::{
     Balance, ChooseBy, ConfigError, ExcessLength, Interpolate, LearningRate, Method, Reduction,
-    Rule, Together, TrainConfig,
+    Rule, Together, TrainConfig, WrittenMeasure,
 };
 use encode::max_length;
 pub use encode::{EncodeError, Encoded, EncodedSet, Encoder};
@@ -52,7 +53,7 @@ use interpolation::Ends;
 pub use objective::Objective;
 pub use preflight::model_warnings;
 use preflight::{learning_rate_warning, length_warnings};
-pub use product::{finished, model_key, provenance};
+pub use product::{finished, model_key, provenance, unmeasured};
 pub use recipe::{FineTune, prepare};
 pub use saved_model::{SaveError, SavedModel, merged_directory};
 pub use supervised_set::SupervisedSet;
@@ -90,6 +91,7 @@ pub fn fine_tune(
     let mut data = Data::encode(&model, examples, held_out, config)?;
     let peak = data.peak_learning_rate(config);
     data.warnings.extend(learning_rate_warning(config, peak));
+    let written = data.written(held_out, config, identifier)?;
     for warning in &data.warnings {
         progress.note(&format!("warning: {warning}"));
     }
@@ -114,7 +116,6 @@ pub fn fine_tune(
     let (model, network) = SavedModel::part(model, config.method);
     let network = prepare(network, config)?;
     let settings = config.settings(peak);
-    let written = data.written(held_out, config, identifier)?;
     let (mut recipe, counts) = data.into_recipe(model, taught, config);
     recipe.written = written;
 
@@ -231,23 +232,33 @@ impl Data {
         config.peak_learning_rate(tokens, answer_tokens as f64 / all_tokens as f64)
     }
 
-    /// The held-out questions to be answered, if the checkpoint is chosen by the answers.
+    /// The held-out questions to be answered, if answers are measured. Warns of measures that there
+    /// are no questions for.
     fn written<'a>(
-        &self,
+        &mut self,
         held_out: &[Example],
         config: &TrainConfig,
         identifier: Option<&'a dyn LanguageIdentifier>,
     ) -> Result<Option<Written<'a>>, TrainError> {
-        let (name, identifier) = match config.choose_by {
-            ChooseBy::Loss => return Ok(None),
-            ChooseBy::Chrf => ("chrf++", None),
-            ChooseBy::OffTarget => ("off-target", identifier),
-        };
-        let written = Written::new(&self.held_out.examples, held_out, identifier);
-        match written.can_be_measured(config.choose_by) {
-            true => Ok(Some(written)),
-            false => Err(TrainError::NothingToChooseBy(name)),
+        let chosen = config.choose_by.measure();
+        if chosen.is_none() && config.measure.is_empty() {
+            return Ok(None);
         }
+        let written = Written::new(&self.held_out.examples, held_out, config, identifier);
+        let lacking = |measure: &WrittenMeasure| !written.can_be_measured(*measure);
+        if let Some(measure) = chosen.filter(lacking) {
+            return Err(TrainError::NothingToChooseBy(measure.name()));
+        }
+        let lacking = config.measure.iter().filter(|measure| lacking(measure));
+        self.warnings.extend(lacking.map(|measure| {
+            format!(
+                "{UNMEASURED} {} is not measured: there are no held-out questions to be answered \
+                 in a target language that [identify] knows (see mix.subsets and \
+                 mix.held_out_fraction)",
+                measure.name()
+            )
+        }));
+        Ok(Some(written))
     }
 
     /// The recipe for the examples, and their counts for the summary.
@@ -274,6 +285,9 @@ impl Data {
         (recipe, counts)
     }
 }
+
+/// Beginning of a warning of a measure that there are no questions for.
+const UNMEASURED: &str = "train.measure:";
 
 /// Counts of the examples for a summary.
 struct Counts {

@@ -197,6 +197,7 @@ impl Recipe for Mntp<'_> {
         Ok(Some(HeldOutLoss {
             loss: sum / count,
             losses: Losses::from([("accuracy".to_owned(), correct as f64 / count)]),
+            ..HeldOutLoss::default()
         }))
     }
 }

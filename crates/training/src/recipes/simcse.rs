@@ -244,6 +244,7 @@ impl Recipe for Simcse<'_> {
         Ok(Some(HeldOutLoss {
             loss: loss.iter().sum::<f64>() / loss.len() as f64,
             losses: means.means(),
+            ..HeldOutLoss::default()
         }))
     }
 }

@@ -221,6 +221,7 @@ impl Measured {
         HeldOutLoss {
             loss: losses.remove("loss").unwrap_or(0.0),
             losses,
+            ..HeldOutLoss::default()
         }
     }
 }

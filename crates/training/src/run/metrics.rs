@@ -129,6 +129,7 @@ mod tests {
             epoch: 0.5,
             loss: 2.0,
             losses: Losses::from([("LL".to_owned(), 1.5), ("mt".to_owned(), 2.5)]),
+            intervals: Default::default(),
             time: 10.0,
         }
     }

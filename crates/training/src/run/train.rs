@@ -265,13 +265,19 @@ impl<'a, R: Recipe> Run<'a, R> {
     fn evaluate(&mut self) -> Result<Option<HeldOutLoss>, R::Error> {
         self.progress.status("measuring the held-out loss");
         let held_out = self.recipe.held_out(&self.network.valid())?;
-        if let Some(HeldOutLoss { loss, losses }) = &held_out {
+        if let Some(HeldOutLoss {
+            loss,
+            losses,
+            intervals,
+        }) = &held_out
+        {
             let step = self.state.global_step;
             let metric = Metric::Evaluation {
                 step,
                 epoch: self.state.epoch,
                 loss: *loss,
                 losses: losses.clone(),
+                intervals: intervals.clone(),
                 time: artefacts::now(),
             };
             self.metrics.append(&metric).map_err(RunError::from)?;

@@ -1,11 +1,16 @@
-//! The checkpoint that is chosen by what the model writes.
+//! What the model writes while it is trained: measured, and to choose the checkpoint by.
 
-use artefacts::training::Metric;
+use std::path::Path;
+
+use artefacts::training::{Interval, Metric, TrainSummary};
 use corpus::language::Language;
 use corpus::progress::Silent;
 use corpus::record::{Example, Subset};
 use corpus::seam::{EngineIdentity, Identification, LanguageIdentifier};
-use training::fine_tune::{ChooseBy, Method, Places, TrainConfig, TrainError, fine_tune};
+use training::fine_tune::{
+    ChooseBy, Method, Places, TrainConfig, TrainError, WrittenMeasure, fine_tune, provenance,
+    unmeasured,
+};
 
 use crate::resume::ten_steps;
 use crate::tiny;
@@ -30,42 +35,182 @@ impl LanguageIdentifier for Lisbon {
     }
 }
 
-/// Trains on the examples whose subset is not among `held_out`, and returns each evaluation's values
-/// of `measure`, and the step of the exported parameters.
+/// Trains in `folder` on the examples whose subset is not among `held_out`.
+fn train_in(
+    folder: &Path,
+    config: &TrainConfig,
+    held_out: &[Subset],
+) -> Result<TrainSummary, TrainError> {
+    train_on(folder, tiny::examples(), config, held_out)
+}
+
+fn train_on(
+    folder: &Path,
+    examples: Vec<Example>,
+    config: &TrainConfig,
+    held_out: &[Subset],
+) -> Result<TrainSummary, TrainError> {
+    let is_held_out = |example: &Example| held_out.contains(&example.subset);
+    let (held_out, train): (Vec<_>, Vec<_>) = examples.into_iter().partition(is_held_out);
+    let places = Places {
+        folder,
+        teacher: folder,
+        output: &folder.join("model"),
+    };
+    let identifier: &dyn LanguageIdentifier = &Lisbon;
+    fine_tune(
+        tiny::model(),
+        &train,
+        &held_out,
+        config,
+        &places,
+        Some(identifier),
+        &Silent,
+    )
+}
+
+/// An evaluation after every second step.
+fn config(choose_by: ChooseBy, measure: &[WrittenMeasure]) -> TrainConfig {
+    TrainConfig {
+        choose_by,
+        measure: measure.to_vec(),
+        evaluate_every: 2,
+        ..ten_steps(Method::Full)
+    }
+}
+
+/// Each evaluation's values of `measure`, with their intervals.
+fn measured(folder: &Path, measure: &str) -> Vec<(usize, f64, Option<Interval>)> {
+    let metrics = Metric::read_all(folder).unwrap();
+    let values = metrics.iter().filter_map(|metric| match metric {
+        Metric::Evaluation {
+            step,
+            losses,
+            intervals,
+            ..
+        } => {
+            let interval = intervals.get(measure).copied();
+            Some((*step, *losses.get(measure)?, interval))
+        }
+        Metric::Train { .. } => None,
+    });
+    values.collect()
+}
+
+/// Each evaluation's values of `measure`, and the step of the exported parameters.
 fn trained(
     choose_by: ChooseBy,
     held_out: &[Subset],
     measure: &str,
 ) -> Result<(Vec<(usize, f64)>, usize), TrainError> {
     let folder = tempfile::tempdir().unwrap();
-    let is_held_out = |example: &Example| held_out.contains(&example.subset);
-    let (held_out, train): (Vec<_>, Vec<_>) = tiny::examples().into_iter().partition(is_held_out);
-    let config = TrainConfig {
-        choose_by,
-        evaluate_every: 2,
-        ..ten_steps(Method::Full)
-    };
-    let places = Places {
-        folder: folder.path(),
-        teacher: folder.path(),
-        output: &folder.path().join("model"),
-    };
-    let identifier: &dyn LanguageIdentifier = &Lisbon;
-    let summary = fine_tune(
-        tiny::model(),
-        &train,
-        &held_out,
-        &config,
-        &places,
-        Some(identifier),
-        &Silent,
-    )?;
-    let metrics = Metric::read_all(folder.path()).unwrap();
-    let values = metrics.iter().filter_map(|metric| match metric {
-        Metric::Evaluation { step, losses, .. } => Some((*step, *losses.get(measure)?)),
-        Metric::Train { .. } => None,
-    });
+    let summary = train_in(folder.path(), &config(choose_by, &[]), held_out)?;
+    let values = measured(folder.path(), measure).into_iter();
+    let values = values.map(|(step, value, _)| (step, value));
     Ok((values.collect(), summary.best_step))
+}
+
+const BOTH: [WrittenMeasure; 2] = [WrittenMeasure::OffTarget, WrittenMeasure::Chrf];
+
+#[test]
+fn answers_are_measured_without_choosing_by_them() {
+    let [plain, curious] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let (plain, curious) = (plain.path(), curious.path());
+    let unchanged = train_in(plain, &config(ChooseBy::Loss, &[]), &[Subset::TT]).unwrap();
+    let summary = train_in(curious, &config(ChooseBy::Loss, &BOTH), &[Subset::TT]).unwrap();
+    assert_eq!(measured(plain, "off_target"), []);
+    let weights = |folder: &Path| std::fs::read(folder.join("model/model.safetensors")).unwrap();
+    assert_eq!(weights(plain), weights(curious), "nothing else is learnt");
+    assert_eq!(unchanged.best_step, summary.best_step);
+    for measure in ["off_target", "chrf++"] {
+        let values = measured(curious, measure);
+        let steps: Vec<usize> = values.iter().map(|(step, ..)| *step).collect();
+        assert_eq!(steps, [0, 2, 4, 6, 8, 10], "the model before training, too");
+        for (_, value, interval) in values {
+            let interval = interval.unwrap();
+            assert_eq!(interval.answers, 2);
+            assert!(interval.low <= value && value <= interval.high);
+        }
+    }
+    assert_eq!(summary.warnings, unchanged.warnings);
+}
+
+#[test]
+fn translations_are_asked_for_chrf_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let held_out = [Subset::TT, Subset::Mt];
+    let answers = |measure: &[WrittenMeasure], name| {
+        let config = config(ChooseBy::Loss, measure);
+        let folder = folder.path().join(measure.len().to_string());
+        train_in(&folder, &config, &held_out).unwrap();
+        let values = measured(&folder, name);
+        values
+            .first()
+            .map(|(_, _, interval)| interval.unwrap().answers)
+    };
+    assert_eq!(answers(&BOTH[..1], "off_target"), Some(2));
+    assert_eq!(answers(&BOTH[..1], "chrf++"), None);
+    assert_eq!(answers(&BOTH, "chrf++"), Some(7));
+    assert_eq!(answers(&BOTH, "off_target"), Some(2));
+}
+
+#[test]
+fn several_languages_are_measured_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let german = Language::parse("deu_Latn").unwrap();
+    let mut examples = tiny::examples();
+    let is_open = |example: &&mut Example| example.subset == Subset::TT;
+    examples.iter_mut().find(is_open).unwrap().answer_language = german;
+    let config = config(ChooseBy::Loss, &BOTH[..1]);
+    train_on(folder.path(), examples, &config, &[Subset::TT]).unwrap();
+    for (name, answers) in [
+        ("off_target", 2),
+        ("deu_Latn.off_target", 1),
+        ("por_Latn.off_target", 1),
+    ] {
+        let values = measured(folder.path(), name);
+        assert_eq!(values.len(), 6, "{name}");
+        assert_eq!(values[0].2.unwrap().answers, answers, "{name}");
+    }
+    // The identifier takes everything for Portuguese or English.
+    let german = measured(folder.path(), "deu_Latn.off_target");
+    assert!(german.iter().all(|(_, share, _)| *share == 1.0));
+}
+
+#[test]
+fn without_questions_a_measure_is_left_out_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(ChooseBy::Loss, &BOTH);
+    let summary = train_in(folder.path(), &config, &[Subset::LL]).unwrap();
+    let warnings = summary.warnings.join("\n");
+    for name in ["off-target", "chrf++"] {
+        let warning = format!("train.measure: {name} is not measured");
+        assert!(warnings.contains(&warning), "{warnings}");
+    }
+    assert_eq!(measured(folder.path(), "off_target"), []);
+    let note = unmeasured(folder.path(), &config, &summary).unwrap();
+    assert_eq!(note, None, "training again would not help");
+}
+
+#[test]
+fn a_finished_training_is_not_repeated_to_be_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, curious) = (config(ChooseBy::Loss, &[]), config(ChooseBy::Loss, &BOTH));
+    let key = |config| provenance(config, "revision", &[], &[]).key();
+    assert_eq!(key(&plain), key(&curious));
+    let summary = train_in(folder.path(), &plain, &[Subset::TT]).unwrap();
+    assert_eq!(
+        train_in(folder.path(), &curious, &[Subset::TT]).unwrap(),
+        summary
+    );
+    assert_eq!(measured(folder.path(), "off_target"), []);
+    let note = unmeasured(folder.path(), &curious, &summary).unwrap();
+    let note = note.unwrap();
+    assert!(
+        note.contains("without measuring off-target and chrf++"),
+        "{note}"
+    );
+    assert_eq!(unmeasured(folder.path(), &plain, &summary).unwrap(), None);
 }
 
 #[test]

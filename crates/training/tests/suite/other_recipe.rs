@@ -66,7 +66,11 @@ impl Recipe for Points {
     fn held_out(&self, network: &Line) -> Result<Option<HeldOutLoss>, RunError> {
         let loss = f64::from(Self::squared_error(network, 3).into_scalar::<f32>());
         let losses = Losses::from([("third".to_owned(), loss)]);
-        Ok(Some(HeldOutLoss { loss, losses }))
+        Ok(Some(HeldOutLoss {
+            loss,
+            losses,
+            ..HeldOutLoss::default()
+        }))
     }
 }
 

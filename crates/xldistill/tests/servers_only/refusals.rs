@@ -1,6 +1,9 @@
-//! A folder in use, and engines that lack something.
+//! A folder in use, engines that lack something, and a translator that does not translate.
 
 use std::fs::{self, File};
+
+use fixtures::server::{Server, ok};
+use serde_json::{Value, json};
 
 use crate::Run;
 
@@ -113,4 +116,37 @@ fn what_an_engine_lacks_is_named_before_anything_begins() {
         said.contains("http://127.0.0.1:9/v1/chat/completions cannot be reached"),
         "{said}"
     );
+}
+
+#[test]
+fn doctor_warns_of_a_translator_that_does_not_write_the_target_language() {
+    let translation = |run: &Run, arguments: &[&str]| {
+        let output = run.xldistill(&[&["doctor"], arguments].concat());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut lines = said.lines();
+        let line = lines.find(|line| line.contains("translation:"));
+        line.unwrap_or_else(|| panic!("{said}")).to_owned()
+    };
+    let turned = translation(&Run::new(), &[]);
+    assert!(
+        turned.starts_with("ok") && !turned.contains("WARNING"),
+        "{turned}"
+    );
+    assert!(
+        turned.contains("What does the first book say about number 0 of them?"),
+        "{turned}"
+    );
+
+    let careless = Server::start(|_, body| {
+        let request: Value = serde_json::from_str(body).expect("JSON");
+        let texts = request["texts"].as_array().expect("texts");
+        assert_eq!(texts.len(), 3);
+        let answer = "I am sorry, but I would rather answer this question in my own language.";
+        ok(json!({ "translations": [answer, texts[1], ""] }).to_string())
+    });
+    let url = format!("translate.url={}", careless.url);
+    let said = translation(&Run::new(), &[&url, "filter.min_language_probability=0.5"]);
+    let warning = "WARNING: 3 of 3 translations into por_Latn are unusable \
+                   (1 copied, 1 empty, 1 in English)";
+    assert!(said.contains(warning), "{said}");
 }

@@ -20,9 +20,11 @@ epochs = 2
 learning_rate = 1e-3
 examples_per_step = 8
 checkpoint_every = 2
+measure = ["off-target", "chrf++"]
 [evaluate]
 pairs.por_Latn = "held_out.tsv"
 max_new_tokens = 4
+comet.model = "{{comet/comet}}"
 "#;
 
 pub fn folder() -> Folder {

@@ -17,6 +17,8 @@ pub struct Series {
     pub class: String,
     /// Points (x, y) in the order of x.
     pub points: Vec<(f64, f64)>,
+    /// Intervals (x, low, high).
+    pub intervals: Vec<(f64, f64, f64)>,
 }
 
 /// Curves with common axes.
@@ -27,13 +29,17 @@ pub struct LineChart<'a> {
     pub series: Vec<Series>,
     /// Whether each point has a marker.
     pub markers: bool,
+    /// What else is to be said of the curves.
+    pub note: Option<String>,
 }
 
 impl LineChart<'_> {
     pub fn render(&self) -> Markup {
         let points = || self.series.iter().flat_map(|series| &series.points);
         let (x_low, x_high) = extent(points().map(|point| point.0));
-        let (low, high) = extent(points().map(|point| point.1));
+        let intervals = self.series.iter().flat_map(|series| &series.intervals);
+        let ends = intervals.flat_map(|(_, low, high)| [*low, *high]);
+        let (low, high) = extent(points().map(|point| point.1).chain(ends));
         let y_ticks = ticks(low, high, 5);
         let (y_low, y_high) = (
             low.min(y_ticks[0]),
@@ -68,6 +74,11 @@ impl LineChart<'_> {
                     line.axis x1=(LEFT) x2=(WIDTH - RIGHT) y1=(HEIGHT - BOTTOM) y2=(HEIGHT - BOTTOM) {}
                     text.name x=(LEFT + (WIDTH - LEFT - RIGHT) / 2.0) y=(HEIGHT - 6.0) text-anchor="middle" { (self.x_label) }
                     @for series in &self.series {
+                        @for &(at, low, high) in &series.intervals {
+                            line class={ "interval " (series.class) } x1=(fixed(x(at))) x2=(fixed(x(at))) y1=(fixed(y(low))) y2=(fixed(y(high))) {
+                                title { (series.name) ": " (format!("{low:.1} to {high:.1}")) " at " (at) }
+                            }
+                        }
                         polyline class=(series.class) points=(path(series)) { title { (series.name) } }
                         @if few(series) || series.points.len() == 1 {
                             @for &(px, py) in &series.points {
@@ -87,6 +98,7 @@ impl LineChart<'_> {
                         @if let Some((_, last)) = series.points.last() { span.small { (format!(" {last:.2}")) } }
                     }
                 } }
+                @if let Some(note) = &self.note { p.small { (note) } }
             }
         }
     }
@@ -156,6 +168,7 @@ mod tests {
             name: "LL".into(),
             class: "s-0".into(),
             points: vec![(0.0, 2.0)],
+            intervals: Vec::new(),
         }];
         let chart = LineChart {
             title: "t",
@@ -163,6 +176,7 @@ mod tests {
             y_label: "y",
             series,
             markers: true,
+            note: None,
         };
         let svg = chart.render().into_string();
         assert!(

@@ -36,7 +36,24 @@ pub fn render(report: &Report) -> Markup {
                 }
             }
         } }
+        (signatures(report))
         (subsets::key(report.before_and_after().filter_map(|row| row.title.split(' ').next())))
+    }
+}
+
+/// The signatures of metrics, by which others can compute the same scores.
+fn signatures(report: &Report) -> Markup {
+    let rows = report.before_and_after().filter(|row| row.has_references());
+    let lines: Vec<String> = rows
+        .map(|row| format!("{}, {}: {}", row.group, row.title, row.signature))
+        .collect();
+    html! {
+        @if !lines.is_empty() {
+            details.config {
+                summary { "Signatures of the metrics" }
+                pre { code { (lines.join("\n")) } }
+            }
+        }
     }
 }
 
@@ -53,7 +70,7 @@ fn line(row: &ScoreRow) -> Markup {
     html! {
         tr {
             th scope="row" title=(row.signature) {
-                (row.title)
+                (row.titled())
                 @if !hint.is_empty() { span.hint { (hint) } }
             }
             td.num { (value(row.before)) }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use artefacts::training::Interval;
 use corpus::language::Language;
 use corpus::record::Subset;
 use maud::{Markup, html};
@@ -32,6 +33,7 @@ const OPEN: usize = 3;
 
 fn render(training: &TrainingSummary, unit: &str) -> Markup {
     let window = (training.steps as usize / 40).max(1);
+    let none = Intervals::new();
     html! {
         p.facts {
             span {
@@ -48,11 +50,11 @@ fn render(training: &TrainingSummary, unit: &str) -> Markup {
         }
         @if let Some(finished) = &training.finished { (particulars(finished)) }
         div.charts {
-            (curves("Training loss", unit, &training.train, window))
-            (curves("Held-out loss", unit, &training.held_out, 1))
-            @for MeasuredCurves { title, unit, train, held_out } in &training.measured {
-                (curves(&format!("{title} in training"), unit, train, window))
-                (curves(title, unit, held_out, 1))
+            (curves("Training loss", unit, &training.train, &none, window))
+            (curves("Held-out loss", unit, &training.held_out, &none, 1))
+            @for MeasuredCurves { title, unit, train, held_out, intervals } in &training.measured {
+                (curves(&format!("{title} in training"), unit, train, &none, window))
+                (curves(title, unit, held_out, intervals, 1))
             }
         }
         (subsets::key(training.train.keys().chain(training.held_out.keys()).map(String::as_str)))
@@ -95,10 +97,14 @@ fn particulars(finished: &FinishedTraining) -> Markup {
     }
 }
 
+/// Intervals by curve: the step, and the interval.
+type Intervals = BTreeMap<String, Vec<(u64, Interval)>>;
+
 fn curves(
     title: &str,
     unit: &str,
     curves: &BTreeMap<String, Vec<(u64, f64)>>,
+    intervals: &Intervals,
     window: usize,
 ) -> Markup {
     // A whole of one part would hide it.
@@ -127,6 +133,13 @@ fn curves(
         .filter(|(_, name)| !(only_part && *name == ALL))
         .filter_map(|(index, name)| {
             let points = smooth(curves.get(name)?, window, scale);
+            // Those of several languages would hide each other.
+            let is_shown = name == ALL || intervals.len() == 1;
+            let whiskers = intervals.get(name).filter(|_| is_shown);
+            let whiskers = whiskers.into_iter().flatten();
+            let whiskers = whiskers.map(|(step, interval)| {
+                (*step as f64, scale * interval.low, scale * interval.high)
+            });
             let class = if name == ALL {
                 "s-all".to_owned()
             } else {
@@ -136,12 +149,36 @@ fn curves(
                 name: spelt_out(name).to_owned(),
                 class,
                 points,
+                intervals: whiskers.collect(),
             })
         })
         .collect();
     html! { @if !series.is_empty() {
-        (LineChart { title, x_label: "optimiser step", y_label: unit, series, markers: window == 1 }.render())
+        (LineChart { title, x_label: "optimiser step", y_label: unit, series, markers: window == 1, note: answers(intervals) }.render())
     } }
+}
+
+/// Says what the intervals are, and over how many answers.
+fn answers(intervals: &Intervals) -> Option<String> {
+    let counts = |name: &str| {
+        let counts = intervals.get(name).into_iter().flatten();
+        counts.map(|(_, one)| one.answers)
+    };
+    let all = counts(ALL).max()?;
+    let each = || intervals.keys().filter(|name| *name != ALL);
+    let of_each = || each().flat_map(|name| counts(name));
+    let answers = match (of_each().min(), of_each().max()) {
+        (Some(fewest), Some(most)) if fewest == most => {
+            format!("{all} answers, {most} in each language,")
+        }
+        (Some(fewest), Some(most)) => {
+            format!("{all} answers, {fewest} to {most} in each language,")
+        }
+        _ => format!("{all} answers"),
+    };
+    Some(format!(
+        "Over {answers} at each step; step 0 is the model before training. Bars are 95 % intervals."
+    ))
 }
 
 /// The name of a curve; for the code of a language, the language's name.

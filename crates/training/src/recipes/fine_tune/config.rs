@@ -4,6 +4,7 @@ mod check;
 mod deciding;
 mod interpolate;
 mod learning_rate;
+mod written_measure;
 
 use kernels::Precision;
 use models::WeightForm;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::recipes::ranges::ConfigError;
 pub use interpolate::Interpolate;
 pub use learning_rate::{LearningRate, Rule};
+pub use written_measure::WrittenMeasure;
 
 /// Which parameters are trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -190,6 +192,13 @@ pub struct TrainConfig {
     pub evaluate_every: usize,
     /// What the checkpoint is chosen by, and early stopping goes by.
     pub choose_by: ChooseBy,
+    /// What is measured beside the loss at every evaluation, and drawn in the report: `off-target`,
+    /// the share of answers to target-language questions that `[identify]` takes for another
+    /// language; `chrf++` of answers and translations into the target languages. The model answers
+    /// up to 48 held-out questions per language for it, or with another `choose_by` than `loss` in
+    /// all. What it learns does not depend on it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub measure: Vec<WrittenMeasure>,
     /// Number of evaluations in a row without improvement that ends training; 0 never does.
     pub early_stopping_patience: usize,
     /// Minimum decrease of the held-out loss that counts as an improvement.
@@ -243,6 +252,7 @@ impl Default for TrainConfig {
             seed: 0,
             evaluate_every: 0,
             choose_by: ChooseBy::Loss,
+            measure: Vec::new(),
             early_stopping_patience: 2,
             early_stopping_min_delta: 0.0,
             checkpoint_every: 0,

@@ -31,8 +31,8 @@ pub enum TrainError {
     Before(LoadError),
     /// There is nothing to choose the checkpoint by.
     #[error(
-        "train.choose_by = \"{0}\" needs held-out questions with answers in the target languages, and there are none: raise \
-         mix.held_out_fraction, or set choose_by = \"loss\""
+        "train.choose_by = \"{0}\" needs held-out questions with answers in target languages that \
+         [identify] knows, and there are none: raise mix.held_out_fraction, or set choose_by = \"loss\""
     )]
     NothingToChooseBy(&'static str),
     /// The loop failed.

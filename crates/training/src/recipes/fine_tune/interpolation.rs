@@ -148,6 +148,7 @@ mod tests {
                 .iter()
                 .map(|(name, loss)| (name.to_string(), *loss))
                 .collect(),
+            ..HeldOutLoss::default()
         };
         let before = loss(&[
             ("LL", 2.0),

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use artefacts::training::{Export, TrainSummary};
+use artefacts::training::{Export, Metric, TrainSummary};
 use artefacts::{ArtefactError, Key, Provenance};
 use corpus::record::Example;
 
+use super::UNMEASURED;
 use super::config::TrainConfig;
 use crate::recipes::product;
 
@@ -47,6 +48,38 @@ pub fn finished(
     provenance: &Provenance,
 ) -> Result<Option<TrainSummary>, ArtefactError> {
     product::finished_llm(folder, output, &export(config), provenance)
+}
+
+/// A note on measures that `config` asks for, if the finished training in `folder` was not measured
+/// by them: they change nothing in the model, so it is not trained again.
+pub fn unmeasured(
+    folder: &Path,
+    config: &TrainConfig,
+    summary: &TrainSummary,
+) -> Result<Option<String>, ArtefactError> {
+    let is_known = |warning: &String| warning.starts_with(UNMEASURED);
+    if config.measure.is_empty() || summary.warnings.iter().any(is_known) {
+        return Ok(None);
+    }
+    let metrics = Metric::read_all(folder)?;
+    let is_measured = |name: &str| {
+        metrics.iter().any(|metric| match metric {
+            Metric::Evaluation { losses, .. } => losses.contains_key(name),
+            Metric::Train { .. } => false,
+        })
+    };
+    let missing = config.measure.iter();
+    let missing = missing.filter(|measure| !is_measured(measure.key()));
+    let missing: Vec<&str> = missing.map(|measure| measure.name()).collect();
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    Ok((!missing.is_empty()).then(|| {
+        format!(
+            "{UNMEASURED} this training was finished without measuring {}, which changes nothing \
+             in the model; to measure, delete {} and train again",
+            missing.join(" and "),
+            folder.display()
+        )
+    }))
 }
 
 /// The form in which `config` exports the model.

@@ -6,11 +6,11 @@ use artefacts::training::HeldOutLoss;
 use burn::module::Module;
 use models::{LoraConfig, LoraTargetError, NamedLinears, Network, WeightForm};
 
-use super::config::{ChooseBy, Method, TrainConfig};
+use super::config::{ChooseBy, Method, TrainConfig, WrittenMeasure};
 use super::error::TrainError;
 use super::saved_model::SavedModel;
 use super::supervised_set::SupervisedSet;
-use super::written::{CHRF, OFF_TARGET, Written};
+use super::written::Written;
 use crate::run::{Loss, Place, Recipe, Settings};
 
 /// SDRRL and its baselines: the weighted cross-entropy of the answers of a transfer set and, with a
@@ -24,7 +24,7 @@ pub struct FineTune<'a> {
     pub model: SavedModel,
     /// What the checkpoint is chosen by.
     pub choose_by: ChooseBy,
-    /// Held-out questions that the model answers, unless the checkpoint is chosen by the loss.
+    /// Held-out questions that the model answers, if its answers are measured.
     pub written: Option<Written<'a>>,
 }
 
@@ -56,19 +56,20 @@ impl Recipe for FineTune<'_> {
         let mut held_out = self.held_out.held_out_loss(network)?;
         if let (Some(held_out), Some(written)) = (&mut held_out, &self.written) {
             let model = self.model.with(network);
-            held_out.losses.extend(written.measures(&model));
+            written.measure(&model, held_out);
         }
         Ok(held_out)
     }
 
     fn criterion(&self, held_out: &HeldOutLoss) -> f64 {
-        let measure = |name| held_out.losses.get(name).copied();
+        let measure = |measure: WrittenMeasure| held_out.losses.get(measure.key()).copied();
         match self.choose_by {
             ChooseBy::Loss => held_out.loss,
-            ChooseBy::Chrf => measure(CHRF).map_or(f64::NAN, |chrf| -chrf),
+            ChooseBy::Chrf => measure(WrittenMeasure::Chrf).map_or(f64::NAN, |chrf| -chrf),
             ChooseBy::OffTarget => {
                 // A share of at most 48 answers; the loss only decides between equal ones.
-                measure(OFF_TARGET).map_or(f64::NAN, |share| share + 1e-6 * held_out.loss)
+                measure(WrittenMeasure::OffTarget)
+                    .map_or(f64::NAN, |share| share + 1e-6 * held_out.loss)
             }
         }
     }

@@ -137,6 +137,7 @@ impl SupervisedSet {
         Ok(Some(HeldOutLoss {
             loss: weighted / weights,
             losses: parts.means(),
+            ..HeldOutLoss::default()
         }))
     }
 

@@ -1,8 +1,9 @@
-//! What the model under training writes: answers to held-out questions, to choose the checkpoint by.
+//! What the model under training writes: answers to held-out questions, to see what it learns or to
+//! choose the checkpoint by.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use artefacts::training::Losses;
+use artefacts::training::{HeldOutLoss, Interval};
 use corpus::chrf::{BETA, CHAR_ORDER, ChrfStatistics, WORD_ORDER_PLUS_PLUS};
 use corpus::language::Language;
 use corpus::record::{Example, Subset};
@@ -10,14 +11,12 @@ use corpus::seam::{Identification, LanguageIdentifier};
 use models::generation::{GenerationOptions, Prompt, generate_each};
 use models::{LanguageModel, NamedLinears, Precision};
 
-use super::config::ChooseBy;
+use super::config::{ChooseBy, TrainConfig, WrittenMeasure};
 use super::encode::Encoded;
+use super::intervals;
 
-/// Names of the measures among the held-out losses.
-pub const CHRF: &str = "chrf++";
-pub const OFF_TARGET: &str = "off_target";
-
-/// Maximum number of questions that are answered at an evaluation.
+/// Maximum number of questions that are answered at an evaluation: of all languages together if the
+/// checkpoint is chosen by the answers, otherwise of each.
 const QUESTIONS: usize = 48;
 
 /// Tokens that an answer may have beyond twice those of the given one.
@@ -26,6 +25,8 @@ const SPARE_TOKENS: usize = 16;
 /// Held-out questions to be answered in the target languages.
 pub struct Written<'a> {
     questions: Vec<Question>,
+    measures_chrf: bool,
+    /// `None` if the language of answers is not measured.
     identifier: Option<&'a dyn LanguageIdentifier>,
 }
 
@@ -38,13 +39,19 @@ struct Question {
 }
 
 impl<'a> Written<'a> {
-    /// The questions of TT and of translations into the target languages, the first of `encoded`,
-    /// which are the `examples` that fit.
+    /// The questions for what `config` measures: those of TT and, for chrF++, of translations into
+    /// the target languages, the first of `encoded`, which are the `examples` that fit.
     pub fn new(
         encoded: &[Encoded],
         examples: &[Example],
+        config: &TrainConfig,
         identifier: Option<&'a dyn LanguageIdentifier>,
     ) -> Self {
+        let measures_chrf = config.measures(WrittenMeasure::Chrf);
+        let asked: &[Subset] = match measures_chrf {
+            true => &[Subset::TT, Subset::Mt],
+            false => &[Subset::TT],
+        };
         let answered_in_target = [Subset::LT, Subset::TT, Subset::Comp, Subset::Native];
         let targets: BTreeSet<Language> = examples
             .iter()
@@ -54,7 +61,7 @@ impl<'a> Written<'a> {
         let mut examples = examples.iter();
         let questions = encoded.iter().filter_map(|encoded| {
             let example = examples.find(|example| example.id == encoded.id)?;
-            let written = [Subset::TT, Subset::Mt].contains(&example.subset);
+            let written = asked.contains(&example.subset);
             (written && targets.contains(&example.answer_language)).then(|| Question {
                 prompt: Prompt {
                     ids: encoded.ids[..encoded.answer_start].to_vec(),
@@ -66,56 +73,109 @@ impl<'a> Written<'a> {
                 open: example.subset == Subset::TT,
             })
         });
+        let is_apart = config.choose_by == ChooseBy::Loss;
+        let mut counts = BTreeMap::<Option<Language>, usize>::new();
+        let questions = questions.filter(|question| {
+            let own = is_apart.then_some(question.language);
+            let count = counts.entry(own).or_default();
+            *count += 1;
+            *count <= QUESTIONS
+        });
+        let measures_language = config.measures(WrittenMeasure::OffTarget);
         Self {
-            questions: questions.take(QUESTIONS).collect(),
-            identifier,
+            questions: questions.collect(),
+            measures_chrf,
+            identifier: identifier.filter(|_| measures_language),
         }
     }
 
-    /// Whether there are questions to choose a checkpoint by.
-    pub fn can_be_measured(&self, choose_by: ChooseBy) -> bool {
+    /// Whether there are questions for a measure.
+    pub fn can_be_measured(&self, measure: WrittenMeasure) -> bool {
         let mut questions = self.questions.iter();
-        match choose_by {
-            ChooseBy::Loss => true,
-            ChooseBy::Chrf => questions.next().is_some(),
-            ChooseBy::OffTarget => self.identifier.is_some() && questions.any(|q| q.open),
+        match measure {
+            WrittenMeasure::Chrf => self.measures_chrf && questions.next().is_some(),
+            WrittenMeasure::OffTarget => questions.any(|question| self.judge(question).is_some()),
         }
     }
 
-    /// The mean chrF++ of the model's answers against the given ones and, with an identifier, the
-    /// share of answers to open questions that are in another language. Without questions, none.
-    pub fn measures(&self, model: &LanguageModel) -> Losses {
+    /// The identifier, if the language of the answer to `question` counts.
+    fn judge(&self, question: &Question) -> Option<&'a dyn LanguageIdentifier> {
+        let knows = |judge: &&dyn LanguageIdentifier| judge.knows(question.language);
+        self.identifier.filter(|_| question.open).filter(knows)
+    }
+
+    /// Adds to `held_out` what is measured: the mean chrF++ of the model's answers against the given
+    /// ones, and the share of answers to open questions that are in another language; of several
+    /// languages, for each, too. Without questions, nothing.
+    pub fn measure(&self, model: &LanguageModel, held_out: &mut HeldOutLoss) {
         let prompts: Vec<Prompt> = self.questions.iter().map(|q| q.prompt.clone()).collect();
+        if prompts.is_empty() {
+            return;
+        }
         let packed = match model.network.is_packed() {
             true => None,
             false => Some(model.packed(Precision::Bf16)),
         };
         let model = packed.as_ref().unwrap_or(model);
         let generated = generate_each(model, &prompts, &GenerationOptions::default(), &mut |_| {});
-        let mut chrf = Vec::new();
-        let mut off_target = Vec::new();
+        let mut chrf = Values::new();
+        let mut off_target = Values::new();
         for (question, generated) in self.questions.iter().zip(generated) {
             // What cannot be decoded is no answer.
             let written = model.tokenizer.decode(&generated.ids).unwrap_or_default();
             let written = written.trim();
-            let statistics =
-                ChrfStatistics::new(written, &question.answer, CHAR_ORDER, WORD_ORDER_PLUS_PLUS);
-            chrf.push(statistics.score(BETA));
-            if let Some(identifier) = self.identifier.filter(|_| question.open) {
-                off_target.push(f64::from(is_elsewhere(
-                    identifier,
-                    written,
-                    question.language,
-                )));
+            let language = question.language;
+            if self.measures_chrf {
+                let reference = &question.answer;
+                let statistics =
+                    ChrfStatistics::new(written, reference, CHAR_ORDER, WORD_ORDER_PLUS_PLUS);
+                chrf.push((language, statistics.score(BETA)));
+            }
+            if let Some(identifier) = self.judge(question) {
+                let is_elsewhere = is_elsewhere(identifier, written, language);
+                off_target.push((language, f64::from(is_elsewhere)));
             }
         }
-        let mean = |name: &str, values: Vec<f64>| {
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
-            (!values.is_empty()).then(|| (name.to_owned(), mean))
-        };
-        let measures = [mean(CHRF, chrf), mean(OFF_TARGET, off_target)];
-        measures.into_iter().flatten().collect()
+        add(held_out, WrittenMeasure::Chrf, &chrf, intervals::of_mean);
+        add(held_out, WrittenMeasure::OffTarget, &off_target, |values| {
+            intervals::of_share(mean(values), values.len())
+        });
     }
+}
+
+/// The value of each answer, with its language.
+type Values = Vec<(Language, f64)>;
+
+/// Adds the mean of `values` and its interval to `held_out`; of several languages, those of each,
+/// too, with its code before the measure's name.
+fn add(
+    held_out: &mut HeldOutLoss,
+    measure: WrittenMeasure,
+    values: &Values,
+    interval: impl Fn(&[f64]) -> Option<Interval>,
+) {
+    let languages: BTreeSet<Language> = values.iter().map(|(language, _)| *language).collect();
+    let each = languages.iter().copied().map(Some);
+    for one in each.filter(|_| languages.len() > 1).chain([None]) {
+        let own = values.iter();
+        let own = own.filter(|(language, _)| one.is_none_or(|one| one == *language));
+        let own: Vec<f64> = own.map(|(_, value)| *value).collect();
+        if own.is_empty() {
+            continue;
+        }
+        let name = match one {
+            Some(language) => format!("{}.{}", language.code(), measure.key()),
+            None => measure.key().to_owned(),
+        };
+        if let Some(interval) = interval(&own) {
+            held_out.intervals.insert(name.clone(), interval);
+        }
+        held_out.losses.insert(name, mean(&own));
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
 }
 
 /// Whether a text is identified as another language.
@@ -125,10 +185,6 @@ fn is_elsewhere(identifier: &dyn LanguageIdentifier, text: &str, wanted: Languag
         Identification::Identified {
             language,
             probability,
-        } => {
-            language != wanted
-                && identifier.knows(wanted)
-                && probability >= identifier.default_min_probability()
-        }
+        } => language != wanted && probability >= identifier.default_min_probability(),
     }
 }

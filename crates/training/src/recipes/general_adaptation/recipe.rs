@@ -245,7 +245,11 @@ impl Recipe for GeneralAdaptation {
         if let Some(retrieval) = &self.retrieval {
             losses.extend(retrieval.measure((&self.stack, network)));
         }
-        Ok(Some(HeldOutLoss { loss, losses }))
+        Ok(Some(HeldOutLoss {
+            loss,
+            losses,
+            ..HeldOutLoss::default()
+        }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use corpus::{filter::MinQuality, language::Language};
 use engines::choice::KeyError;
+use engines::engine_config::EstimatorConfig;
 
 use super::Config;
 
@@ -70,6 +71,9 @@ impl Config {
         self.identify.check().map_err(of("identify"))?;
         if let Some(identify) = &self.evaluate.identify {
             identify.check().map_err(of("evaluate.identify"))?;
+        }
+        if let Some(comet) = &self.evaluate.comet {
+            comet.check().map_err(of("evaluate.comet"))?;
         }
         quality.check().map_err(of("estimate_quality"))?;
         let native = self.native_text().map(|section| section.texts.keys());

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use corpus::file_path::FilePath;
 use corpus::language::Language;
 use corpus::source::ParallelSource;
+use engines::comet_kiwi::CometKiwiConfig;
 use engines::identifier::IdentifyEngine;
 use evaluation::{
     benchmarks::BenchmarkConfig, material::MaterialPaths, suite::EvaluateConfig,
@@ -33,6 +34,14 @@ pub struct Evaluate {
     /// filter the training data is a better judge.
     #[schemars(extend("default-text" = "that of `[identify]`"))]
     pub identify: Option<IdentifyEngine>,
+    /// COMET as a measure of translations.
+    ///
+    /// Scores, times 100, of the translations of held-out pairs and FLORES, by wmt22-comet-da or
+    /// another COMET model. A reference-free one works, too, and is labelled as such. It is loaded
+    /// after the LLM has left memory. If only this section changes, finished translations are
+    /// scored without the LLM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comet: Option<CometKiwiConfig>,
     /// Maximum number of questions, pairs and passages of each file.
     pub limit: Option<usize>,
     /// Maximum number of tokens of an answer or translation.
@@ -69,6 +78,7 @@ impl Default for Evaluate {
             texts: BTreeMap::new(),
             benchmarks: Vec::new(),
             identify: None,
+            comet: None,
             limit: None,
             max_new_tokens: 96,
             precision: Precision::F32,

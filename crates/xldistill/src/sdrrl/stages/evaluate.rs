@@ -2,12 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use artefacts::Key;
+use corpus::language::Language;
+use corpus::progress::Progress;
+use corpus::seam::TranslationMetric;
+use engines::comet_kiwi::CometMetric;
+use engines::local_llm::LocalLlm;
+use engines::native_label::NativeLabels;
 use evaluation::material::{EvaluationMaterial, MaterialPaths};
 use evaluation::metric::tokenizer::Tokenizer;
 use evaluation::results::Results;
-use evaluation::suite::{self, EvaluateConfig};
+use evaluation::suite::{self, EvaluateConfig, EvaluateError};
 use evaluation::task::Subject;
 
 use super::{mix, train};
@@ -38,8 +44,13 @@ impl Stage<Config> for Evaluate {
     }
 
     fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
-        let material = EvaluationMaterial::load(&material(run, None)).map_err(Into::into);
-        let material = material.and_then(|material| {
+        let loaded = EvaluationMaterial::load(&material(run, None)).map_err(Error::from);
+        let comet = match &loaded {
+            Ok(material) => checked_comet(run, material),
+            // What is wrong with the material is said below.
+            Err(_) => comet(run).map(|_| String::new()),
+        };
+        let material = loaded.and_then(|material| {
             let texts = Texts::of(run);
             for pairs in &material.pairs {
                 if let Some(files) = run.config.evaluate.pairs.get(&pairs.target) {
@@ -59,7 +70,11 @@ impl Stage<Config> for Evaluate {
         let model = config.bleu_tokenizer_model.as_deref();
         let tokenizer = Tokenizer::of_language(&config.bleu_tokenizer, model, run.config.source);
         let tokenizer = tokenizer.map(|_| config.bleu_tokenizer.clone());
-        checks.add("BLEU's tokenizer", tokenizer.map_err(Into::into))
+        checks.add("BLEU's tokenizer", tokenizer.map_err(Into::into))?;
+        match run.config.evaluate.comet {
+            Some(_) => checks.add("COMET", comet),
+            None => Ok(()),
+        }
     }
 
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
@@ -67,10 +82,11 @@ impl Stage<Config> for Evaluate {
         if mix::lacks_tests(run) {
             return Ok(Key::of(&keys));
         }
-        each(run, |_, subject, material, config| {
-            keys.push(suite::key(subject, run.config.source, material, config)?);
-            Ok(())
-        })?;
+        let setting = Setting::of_run(run)?;
+        for (_, model) in both(run) {
+            let llm = run.evaluated(&model)?;
+            keys.push(setting.key(run, &setting.subject(&llm))?);
+        }
         Ok(Key::of(&keys))
     }
 
@@ -89,78 +105,146 @@ impl Stage<Config> for Evaluate {
         if mix::lacks_tests(run) {
             return Ok(mix::NO_TESTS.to_owned());
         }
-        let (source, place, mut both) = (run.config.source, run.place()?, Vec::new());
-        each(run, |which, subject, material, config| {
-            let key = || suite::key(subject, source, material, config);
-            let folder = place.folder(&format!("{NAME}/{which}"), key)?;
-            let results =
-                suite::evaluate(subject, source, material, config, &folder, run.progress)?;
-            both.push(results);
-            Ok(())
-        })?;
-        if let [before, after] = &both[..] {
+        let finished = evaluate(run, &Setting::of_run(run)?, &both(run))?;
+        if let [(_, before), (_, after)] = &finished[..] {
             model_card::write(run, Some([before, after]))?;
         }
-        let tasks: usize = both
-            .iter()
-            .map(|results| results.xldistill.tasks.len())
-            .sum();
-        Ok(format!("{tasks} tasks"))
+        let tasks = finished.iter().map(|(_, one)| one.xldistill.tasks.len());
+        Ok(format!("{} tasks", tasks.sum::<usize>()))
     }
 }
 
 /// The two evaluations: names of their folders.
 const WHICH: [&str; 2] = ["before", "after"];
 
-/// Does something with each of the two evaluations.
-fn each(
-    run: &Run<'_, Config>,
-    mut action: impl FnMut(&str, &Subject<'_>, &EvaluationMaterial, &EvaluateConfig) -> Result<()>,
-) -> Result<()> {
-    let config = run.config.evaluate.tasks();
-    let examples = mix::test_file(run);
-    for (stage, needed) in [("mix", examples.clone()), ("train", Some(run.model()))] {
-        ensure!(
-            needed.is_none_or(|needed| needed.exists()),
-            "the stage {stage} is not finished: run `xldistill {stage}` with this config first"
-        );
-    }
-    let material = EvaluationMaterial::load(&material(run, examples))?;
-    let own = run.config.evaluate.identify.as_ref();
-    let identifier = own.unwrap_or(&run.config.identify).open()?;
+/// The folders of both evaluations, and their models.
+fn both(run: &Run<'_, Config>) -> Vec<(String, PathBuf)> {
     let models = [run.config.model.to_path_buf(), run.model()];
-    for (which, model) in WHICH.into_iter().zip(models) {
-        let llm = run.evaluated(&model)?;
-        let subject = Subject {
-            answerer: &llm,
-            scorer: Some(&llm),
-            identifier: identifier.as_ref(),
-        };
-        action(which, &subject, &material, &config)?;
+    let folders = WHICH.iter().map(|which| format!("{NAME}/{which}"));
+    folders.zip(models).collect()
+}
+
+/// A part of an evaluation.
+type Part = fn(
+    &Subject<'_>,
+    Language,
+    &EvaluationMaterial,
+    &EvaluateConfig,
+    &Path,
+    &dyn Progress,
+) -> Result<Results, EvaluateError>;
+
+/// Evaluates models, each into a folder of the run; returns their folders and results. All models
+/// have been asked before COMET is loaded, and none is then in memory.
+fn evaluate(
+    run: &Run<'_, Config>,
+    setting: &Setting,
+    models: &[(String, PathBuf)],
+) -> Result<Vec<(PathBuf, Results)>> {
+    let parts: &[Part] = match setting.metric {
+        Some(_) => &[suite::outputs, suite::evaluate],
+        None => &[suite::evaluate],
+    };
+    let (source, place) = (run.config.source, run.place()?);
+    let mut finished = Vec::new();
+    for part in parts {
+        finished.clear();
+        for (name, model) in models {
+            let llm = run.evaluated(model)?;
+            let subject = setting.subject(&llm);
+            let folder = place.folder(name, || setting.key(run, &subject))?;
+            let (material, tasks) = (&setting.material, &setting.tasks);
+            let results = part(&subject, source, material, tasks, &folder, run.progress)?;
+            finished.push((folder, results));
+        }
     }
-    Ok(())
+    Ok(finished)
+}
+
+/// What the evaluations of a run share.
+struct Setting {
+    material: EvaluationMaterial,
+    tasks: EvaluateConfig,
+    identifier: Box<dyn NativeLabels>,
+    metric: Option<CometMetric>,
+}
+
+impl Setting {
+    /// Reads the material, the held-out `examples` included, and opens the engines that judge.
+    fn open(run: &Run<'_, Config>, examples: Option<PathBuf>) -> Result<Self> {
+        let config = &run.config.evaluate;
+        let identify = config.identify.as_ref().unwrap_or(&run.config.identify);
+        Ok(Self {
+            material: EvaluationMaterial::load(&material(run, examples))?,
+            tasks: config.tasks(),
+            identifier: identify.open()?,
+            metric: comet(run)?,
+        })
+    }
+
+    /// That of the run's two evaluations.
+    fn of_run(run: &Run<'_, Config>) -> Result<Self> {
+        let examples = mix::test_file(run);
+        for (stage, needed) in [("mix", examples.clone()), ("train", Some(run.model()))] {
+            ensure!(
+                needed.is_none_or(|needed| needed.exists()),
+                "the stage {stage} is not finished: run `xldistill {stage}` with this config first"
+            );
+        }
+        Self::open(run, examples)
+    }
+
+    /// The key of the results of an evaluation.
+    fn key(&self, run: &Run<'_, Config>, subject: &Subject<'_>) -> Result<Key> {
+        let source = run.config.source;
+        Ok(suite::key(subject, source, &self.material, &self.tasks)?)
+    }
+
+    /// The LLM with the engines that judge it.
+    fn subject<'s>(&'s self, llm: &'s LocalLlm) -> Subject<'s> {
+        let metric = self.metric.as_ref();
+        Subject {
+            answerer: llm,
+            scorer: Some(llm),
+            identifier: self.identifier.as_ref(),
+            metric: metric.map(|metric| metric as &dyn TranslationMetric),
+        }
+    }
+}
+
+/// The COMET metric of the config, if there is one.
+fn comet(run: &Run<'_, Config>) -> Result<Option<CometMetric>> {
+    let comet = run.config.evaluate.comet.as_ref();
+    let metric = comet.map(|comet| comet.metric(run.config.device));
+    metric.transpose().context("evaluate.comet")
+}
+
+/// Checks COMET, and that it has something to score in `material`.
+fn checked_comet(run: &Run<'_, Config>, material: &EvaluationMaterial) -> Result<String> {
+    let Some(metric) = comet(run)? else {
+        return Ok(String::new());
+    };
+    let mut benchmarks = material.benchmarks.iter();
+    ensure!(
+        !material.pairs.is_empty() || benchmarks.any(|task| task.direction().is_some()),
+        "evaluate.comet: there are no translations to score; name pairs under [evaluate.pairs] or \
+         the benchmark flores, or remove this section"
+    );
+    Ok(match metric.compares_with_references() {
+        true => "with references".to_owned(),
+        false => "a metric without references".to_owned(),
+    })
 }
 
 /// Evaluates the LLM at `model`, whatever the run has trained, into a folder named after it beside
 /// the two evaluations of the run; returns the folder. The run's held-out examples are used if they
 /// are there.
 pub fn evaluate_model(run: &Run<'_, Config>, model: &Path) -> Result<(PathBuf, Results)> {
-    let config = run.config.evaluate.tasks();
     let examples = mix::test_file(run).filter(|file| file.is_file());
-    let material = EvaluationMaterial::load(&material(run, examples))?;
-    let identifier = run.config.identify.open()?;
-    let llm = run.evaluated(model)?;
-    let subject = Subject {
-        answerer: &llm,
-        scorer: Some(&llm),
-        identifier: identifier.as_ref(),
-    };
-    let source = run.config.source;
-    let key = || suite::key(&subject, source, &material, &config);
-    let place = run.place()?;
-    let folder = place.folder(&format!("{NAME}/{}", folder_name(model)), key)?;
-    let results = suite::evaluate(&subject, source, &material, &config, &folder, run.progress)?;
-    Ok((folder, results))
+    let setting = Setting::open(run, examples)?;
+    let models = [(format!("{NAME}/{}", folder_name(model)), model.to_owned())];
+    let finished = evaluate(run, &setting, &models)?;
+    finished.into_iter().next().context("a model was evaluated")
 }
 
 /// The last two parts of the model's path, so that the models of two runs differ.

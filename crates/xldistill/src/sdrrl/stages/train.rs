@@ -7,7 +7,7 @@ use artefacts::{Key, Provenance};
 use corpus::record::Example;
 use corpus::seam::LanguageIdentifier;
 use models::{ComputeDevice, LanguageModel};
-use training::fine_tune::{self, ChooseBy, Method, Places, memory};
+use training::fine_tune::{self, Method, Places, WrittenMeasure, memory};
 use training::run::require_same_run;
 
 use super::mix;
@@ -70,6 +70,9 @@ impl Stage<Config> for Train {
         let (config, output) = (&run.config.train, run.model());
         let folder = folders(run, &provenance)?;
         if let Some(summary) = fine_tune::finished(&folder, &output, config, &provenance)? {
+            if let Some(note) = fine_tune::unmeasured(&folder, config, &summary)? {
+                run.progress.note(&note);
+            }
             return Ok(summary.to_string());
         }
         if let Err(warning) = memory_needed(run.config)? {
@@ -85,9 +88,9 @@ impl Stage<Config> for Train {
             teacher: &examples.teacher_folder(run)?,
             output: &output,
         };
-        let identifier = match config.choose_by {
-            ChooseBy::OffTarget => Some(run.config.identify.open()?),
-            _ => None,
+        let identifier = match config.measures(WrittenMeasure::OffTarget) {
+            true => Some(run.config.identify.open()?),
+            false => None,
         };
         let summary = fine_tune::fine_tune(
             model,

@@ -1,9 +1,8 @@
 //! Translates questions and answers.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use artefacts::Key;
 use corpus::record::Answered;
-use corpus::seam::Translator;
 use corpus::stage::{self, Inputs, StageOptions};
 use corpus::text::budget::DEFAULT_PIECES;
 use corpus::translate::TranslateStage;
@@ -12,6 +11,7 @@ use super::answer;
 use crate::checks::Checks;
 use crate::run::Run;
 use crate::sdrrl::config::Config;
+use crate::sdrrl::sample_translations::try_translator;
 use crate::stages::Stage;
 
 /// Name of the stage.
@@ -43,7 +43,7 @@ impl Stage<Config> for Translate {
         let found = files
             .map_err(Into::into)
             .and_then(|()| match checks.thorough {
-                true => greetings(run),
+                true => try_translator(run),
                 false => Ok(engine.name().to_owned()),
             });
         checks.add("translation", found)
@@ -75,24 +75,4 @@ fn prepared<T>(
         DEFAULT_PIECES,
     );
     action(&stage, &inputs)
-}
-
-/// Translates a word into every target, so that an unreachable server is noticed early.
-fn greetings(run: &Run<'_, Config>) -> Result<String> {
-    let translator = run.translators()?.there;
-    let mut greetings = Vec::new();
-    for &target in &run.config.targets {
-        let translations =
-            translator.translate(&["Hello".to_owned()], run.config.source, target)?;
-        let greeting = translations.concat();
-        if greeting.trim().is_empty() {
-            bail!("the translation of Hello into {target} is empty: this engine cannot translate");
-        }
-        greetings.push(format!("{target}: {greeting:?}"));
-    }
-    let engine = translator.identity().engine;
-    Ok(format!(
-        "{engine} translates Hello, {}",
-        greetings.join(", ")
-    ))
 }

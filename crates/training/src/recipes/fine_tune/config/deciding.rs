@@ -16,6 +16,7 @@ impl TrainConfig {
     /// - When checkpoints are written (the one with the lowest held-out loss always is) and how
     ///   many are kept.
     /// - The format of the exported model, and how much of the change it keeps.
+    /// - What is measured besides, unless the checkpoint is chosen by it.
     /// - The settings of the adapters if there are none.
     pub fn deciding(&self) -> TrainConfig {
         let any = TrainConfig::default();
@@ -30,6 +31,7 @@ impl TrainConfig {
             export_precision: any.export_precision,
             lora_merge: any.lora_merge,
             interpolate: any.interpolate,
+            measure: any.measure,
             ..self.clone()
         };
         match self.method {
@@ -74,6 +76,7 @@ impl TrainConfig {
 
 #[cfg(test)]
 mod tests {
+    use super::super::WrittenMeasure;
     use super::*;
 
     #[test]
@@ -90,10 +93,13 @@ mod tests {
             export_precision: models::export::StoredFormat::BF16,
             lora_merge: true,
             interpolate: Some(crate::fine_tune::Interpolate::Auto),
+            measure: vec![WrittenMeasure::OffTarget, WrittenMeasure::Chrf],
             lora_rank: 64,
             ..config.clone()
         };
         assert_eq!(config.deciding(), other.deciding());
+        let written = serde_json::to_value(config.deciding()).unwrap();
+        assert_eq!(written.get("measure"), None, "keys are as before the key");
         let lora = |lora_rank| TrainConfig {
             method: Method::Lora,
             lora_rank,

@@ -1,0 +1,118 @@
+//! What earlier evaluations have done.
+
+use std::path::{Path, PathBuf};
+
+use artefacts::ArtefactError;
+
+use super::plan::Planned;
+use crate::results::{Results, TaskRecord};
+
+/// The results in a folder, and in the folders that a run with a store had in its place before.
+pub struct Earlier {
+    results: Vec<(PathBuf, Results)>,
+}
+
+/// What an earlier evaluation has done of a task, and whether that is all of it.
+pub enum Known {
+    /// All its scores.
+    Scored(TaskRecord),
+    /// The outputs of the model with their scores, but for those of the learned metric.
+    Outputs(TaskRecord),
+}
+
+impl Earlier {
+    /// The results in `folder` and before it.
+    pub fn read(folder: &Path) -> Self {
+        let folders = std::iter::once(folder.to_owned()).chain(artefacts::earlier(folder));
+        let read = |folder: PathBuf| Results::read(&folder).map(|results| (folder, results));
+        Self {
+            results: folders.filter_map(read).collect(),
+        }
+    }
+
+    /// The results in `folder` itself.
+    pub fn own(self, folder: &Path) -> Option<Results> {
+        let mut results = self.results.into_iter();
+        let own = results.find(|(place, _)| place == folder);
+        own.map(|(_, results)| results)
+    }
+
+    /// What is known of a task. Its samples are intact at `path`, or copied there from an earlier
+    /// folder.
+    pub fn known(
+        &self,
+        planned: &Planned<'_>,
+        path: &Path,
+    ) -> Result<Option<Known>, ArtefactError> {
+        let key = planned.key();
+        let scored = self.find(planned, path, |record, hash| {
+            (record.key == key && hash == record.samples_hash).then(|| record.clone())
+        })?;
+        if scored.is_some() {
+            return Ok(scored.map(Known::Scored));
+        }
+        let outputs = self.find(planned, path, |record, hash| outputs(planned, record, hash))?;
+        Ok(outputs.map(|record| match planned.learned {
+            Some(_) => Known::Outputs(record),
+            None => Known::Scored(record),
+        }))
+    }
+
+    /// The first record of the task that `wanted`, which is also given the hash of its samples,
+    /// takes.
+    fn find(
+        &self,
+        planned: &Planned<'_>,
+        path: &Path,
+        wanted: impl Fn(&TaskRecord, &str) -> Option<TaskRecord>,
+    ) -> Result<Option<TaskRecord>, ArtefactError> {
+        let name = planned.task.name();
+        for (folder, results) in &self.results {
+            let Some(record) = results.xldistill.tasks.get(&name) else {
+                continue;
+            };
+            let samples = folder.join(Results::samples_file(&name));
+            let Ok(hash) = artefacts::hash_file(&samples) else {
+                continue;
+            };
+            let Some(record) = wanted(record, &hash) else {
+                continue;
+            };
+            if samples != path {
+                let content = std::fs::read(&samples);
+                let content = content.map_err(ArtefactError::io("read", &samples))?;
+                artefacts::write(path, &content)?;
+            }
+            let presentation = planned.presentation();
+            return Ok(Some(TaskRecord {
+                presentation,
+                ..record
+            }));
+        }
+        Ok(None)
+    }
+}
+
+/// The part of a `record` that the model's outputs are, if they are those that are wanted and its
+/// samples, which have this `hash`, are intact. A learned metric may have scored them.
+fn outputs(planned: &Planned<'_>, record: &TaskRecord, hash: &str) -> Option<TaskRecord> {
+    let scored = record.outputs.as_ref();
+    // A kill between two writes leaves samples without the scores that the record already has.
+    let is_intact =
+        hash == record.samples_hash || scored.is_some_and(|own| hash == own.samples_hash);
+    let key = scored.map_or(&record.key, |own| &own.key);
+    if !is_intact || *key != planned.outputs {
+        return None;
+    }
+    let mut measures = record.measures.clone();
+    let own = planned.task.measures();
+    measures.retain(|scored| own.iter().any(|own| own.key == scored.measure.key));
+    Some(TaskRecord {
+        key: key.clone(),
+        seconds: scored.map_or(record.seconds, |own| own.seconds),
+        measures,
+        samples_hash: hash.to_owned(),
+        outputs: None,
+        ..record.clone()
+    })
+}
