@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::asking::{self, Unusable};
 use crate::record::{Answered, Instruction};
-use crate::repetition;
-use crate::seam::{Answer, Answerer, Attempts, EngineIdentity, FinishReason, Request};
+use crate::seam::{Answerer, EngineIdentity, Request};
 use crate::stage::{Inputs, Outcome, Partial, Rejection, RowStage, StageError};
 
 /// Has an LLM answer every question.
@@ -92,29 +92,13 @@ impl RowStage for AnswerStage<'_> {
                 stopped: None,
             };
         };
-        let questions = rows.iter().map(|row| Request::question(&row.question));
-        let Attempts { results, stopped } = answerer.attempt(&questions.collect::<Vec<_>>());
-        // A short list of answers must not pass for a short list of rows.
-        if results.len() != rows.len() {
-            let (rows, outcomes) = (rows.len(), results.len());
-            return Partial::stopped(StageError::OutcomeCount {
-                stage: self.name(),
-                rows,
-                outcomes,
-            });
-        }
-        let outcomes = rows.iter().zip(results).map(|(row, result)| {
-            Some(match result? {
-                Ok(answer) => outcome(row, answer),
-                Err(failure) => {
-                    without_answer(row, vec![Rejection::new("generated", "failed", failure)])
-                }
-            })
-        });
-        Partial {
-            outcomes: outcomes.collect(),
-            stopped: stopped.map(StageError::from),
-        }
+        asking::ask(
+            self.name(),
+            answerer,
+            rows,
+            |row| Request::question(&row.question),
+            outcome,
+        )
     }
 }
 
@@ -126,62 +110,24 @@ fn without_answer(instruction: &Instruction, rejections: Vec<Rejection>) -> Outc
     Outcome::kept_without(row, rejections)
 }
 
-fn outcome(instruction: &Instruction, answer: Answer) -> Outcome<Answered> {
-    let text = answer.text.trim();
-    match refusal(text, &answer) {
-        None => Outcome::kept(Answered {
+fn outcome(instruction: &Instruction, answer: Result<String, Unusable>) -> Outcome<Answered> {
+    match answer {
+        Ok(text) => Outcome::kept(Answered {
             instruction: instruction.clone(),
-            generated: Some(text.to_owned()),
+            generated: Some(text),
         }),
-        Some((reason, why)) => {
-            let detail = if text.is_empty() {
-                why
-            } else {
-                format!("{why}: {text}")
-            };
+        Err(Unusable { reason, detail }) => {
             let rejection = Rejection::new("generated", reason, detail);
             without_answer(instruction, vec![rejection])
         }
     }
 }
 
-fn refusal(text: &str, answer: &Answer) -> Option<(&'static str, String)> {
-    if text.is_empty() {
-        return Some(match (answer.finish_reason, answer.tokens) {
-            (FinishReason::Length, 0) => (
-                "too_long",
-                "the question does not fit the model's context".into(),
-            ),
-            (FinishReason::Length, tokens) => (
-                "cut_off",
-                format!("cut off after {tokens} tokens of reasoning; raise max_new_tokens"),
-            ),
-            (FinishReason::Filtered, _) => filtered(),
-            _ => ("empty", "the answer is empty".into()),
-        });
-    }
-    // A loop runs into the token budget, too, and is the better explanation.
-    if let Some(found) = repetition::looping(text) {
-        return Some(("looping", format!("says {found}")));
-    }
-    match answer.finish_reason {
-        FinishReason::Stop | FinishReason::Failed => None,
-        FinishReason::Length => {
-            Some(("cut_off", format!("cut off after {} tokens", answer.tokens)))
-        }
-        FinishReason::Filtered => Some(filtered()),
-    }
-}
-
-fn filtered() -> (&'static str, String) {
-    ("filtered", "cut by the server's content filter".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::progress::Silent;
-    use crate::seam::EngineError;
+    use crate::seam::{Answer, EngineError, FinishReason};
     use crate::stage::{StageOptions, run};
 
     /// Answers with the question in upper case, in the manner that the question asks for.

@@ -1,4 +1,4 @@
-//! The transfer set: LL, TL, LT, TT, mt and comp (sections 3.2.1 to 3.2.4).
+//! The transfer set: LL, TL, LT, TT, mt and comp (sections 3.2.1 to 3.2.4), and native text.
 //!
 //! Every question takes its given answer y or the LLM's own ŷ; the subsets whose question and
 //! answer differ in language say so in the question ([`answer_in`]); sentence pairs become
@@ -12,6 +12,7 @@ mod config;
 mod contamination;
 mod directive;
 mod drafts;
+mod native;
 mod sentences;
 mod split;
 mod write;
@@ -21,7 +22,7 @@ use std::time::Instant;
 
 use artefacts::Key;
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use choice::AnswerCounts;
 pub use config::{AnswerDirective, MixConfig, PairSelection, Sampling};
@@ -37,7 +38,7 @@ use split::Part;
 use crate::decontamination::EvaluationIndex;
 use crate::language::Language;
 use crate::progress::Progress;
-use crate::record::{CodeSwitched, Example};
+use crate::record::{CodeSwitched, Example, Translated};
 use crate::rejected::Rejected;
 use crate::stage::{Inputs, Manifest, StageError};
 
@@ -52,6 +53,8 @@ pub struct MixInputs<'a> {
     pub pairs: &'a [TargetPairs],
     /// Text in the target languages alone, for further completion tasks.
     pub monolingual: &'a [TargetSentences],
+    /// Native text with its instructions: the rows of the stage `native`, if there is one.
+    pub native: Option<Inputs<'a, Translated>>,
     /// Lines of the corpora that were rejected while reading: they head `rejected.jsonl`.
     pub rejected: &'a [Rejected],
     /// The evaluation sets; what shares text with them is rejected.
@@ -117,7 +120,7 @@ fn transfer_set(
             let (mut drafts, mut contaminated) = (Vec::new(), Vec::new());
             let mut answers = AnswerCounts::default();
             for row in rows {
-                if let Some(rejected) = contamination::of_row(inputs.evaluation, row) {
+                if let Some(rejected) = contamination::of_row(inputs.evaluation, &row.row) {
                     contaminated.push(rejected);
                     continue;
                 }
@@ -140,7 +143,7 @@ fn transfer_set(
         }
         progress.advance(rows.len() as u64);
     }
-    let tasks = SentenceTasks::of(inputs, config);
+    let tasks = SentenceTasks::of(inputs, config)?;
     for mixed in tasks.examples {
         set.add(Draft::of(mixed, None, config.seed)?);
     }
@@ -168,7 +171,7 @@ struct Mixed {
     generated: bool,
 }
 
-/// Examples out of sentences, and the sentences that gave none.
+/// Examples out of natural text, and the text that gave none.
 #[derive(Default)]
 struct SentenceTasks {
     examples: Vec<Mixed>,
@@ -176,11 +179,13 @@ struct SentenceTasks {
 }
 
 impl SentenceTasks {
-    fn of(inputs: &MixInputs<'_>, config: &MixConfig) -> SentenceTasks {
+    fn of(inputs: &MixInputs<'_>, config: &MixConfig) -> Result<SentenceTasks, StageError> {
         let mut tasks = SentenceTasks::default();
         let mut taken = FxHashMap::default();
+        let mut of_pairs = FxHashSet::default();
         for pairs in inputs.pairs {
             let sentences = sentences::add_pairs(&mut tasks, pairs, inputs, config);
+            of_pairs.extend(sentences.iter().map(|sentence| (pairs.target, *sentence)));
             taken.insert(pairs.target, sentences);
         }
         for sentences in inputs.monolingual {
@@ -188,6 +193,7 @@ impl SentenceTasks {
             let taken = taken.remove(&sentences.target).unwrap_or_default();
             sentences::add_monolingual(&mut tasks, sentences, taken, inputs.evaluation, config);
         }
-        tasks
+        native::add(&mut tasks, inputs, &of_pairs, config)?;
+        Ok(tasks)
     }
 }

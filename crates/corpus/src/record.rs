@@ -145,7 +145,80 @@ impl Row for CodeSwitched {
     }
 }
 
-/// The subsets of the transfer set, U = {LL, TL, LT, TT, mt, comp} (section 3.2.5).
+/// A text of a native writer, to be the answer of an instruction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passage {
+    /// The hash of language and text.
+    pub id: String,
+    /// Its language.
+    pub target: Language,
+    /// The text.
+    pub passage: String,
+}
+
+impl Passage {
+    /// The passage of this text.
+    pub fn new(target: Language, passage: String) -> Passage {
+        let hash = blake3::hash(passage.as_bytes()).to_hex();
+        Passage {
+            id: format!("native/{target}/{}", &hash[..16]),
+            target,
+            passage,
+        }
+    }
+}
+
+impl Row for Passage {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// A passage in the source language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackTranslated {
+    /// That of the passage.
+    pub id: String,
+    /// The language of the passage.
+    pub target: Language,
+    /// The passage, unchanged.
+    pub passage: String,
+    /// Its translation into the source language.
+    pub translation: String,
+}
+
+impl Row for BackTranslated {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// A passage with the instruction that it answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Instructed {
+    /// That of the passage.
+    pub id: String,
+    /// The language of the passage.
+    pub target: Language,
+    /// The passage, unchanged.
+    pub passage: String,
+    /// Its translation into the source language.
+    pub translation: String,
+    /// The instruction, in the source language.
+    pub instruction: String,
+    /// How much more probable the instruction makes the translation, in nats per token
+    /// ([`Fit`](crate::reverse_instructions::Fit)); `None` if the LLM cannot tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<f64>,
+}
+
+impl Row for Instructed {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// The subsets of the transfer set: U = {LL, TL, LT, TT, mt, comp} (section 3.2.5), and native text.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -164,17 +237,31 @@ pub enum Subset {
     /// Completion of target-language sentences.
     #[serde(rename = "comp")]
     Comp,
+    /// Native text as the answer of an instruction made backwards; needs `[reverse_instructions]`.
+    #[serde(rename = "native")]
+    Native,
 }
 
 impl Subset {
-    /// All subsets, in the paper's order.
-    pub const ALL: [Subset; 6] = [
+    /// The subsets of the paper, U, in its order.
+    pub const PAPER: [Subset; 6] = [
         Subset::LL,
         Subset::TL,
         Subset::LT,
         Subset::TT,
         Subset::Mt,
         Subset::Comp,
+    ];
+
+    /// All subsets: those of the paper, in its order, then others.
+    pub const ALL: [Subset; 7] = [
+        Subset::LL,
+        Subset::TL,
+        Subset::LT,
+        Subset::TT,
+        Subset::Mt,
+        Subset::Comp,
+        Subset::Native,
     ];
 
     /// The name used in files, logs and reports.
@@ -186,6 +273,7 @@ impl Subset {
             Subset::TT => "TT",
             Subset::Mt => "mt",
             Subset::Comp => "comp",
+            Subset::Native => "native",
         }
     }
 }

@@ -4,8 +4,8 @@
 //! `.tsv`, with questions and answers or conversations. Which columns hold them is told from the first
 //! rows of each file (`source::format`), by [`Columns`], or by an entry of LLaMA-Factory's
 //! `dataset_info.json` beside it. Unusable rows are rejected with their file, line and reason.
-//! [`parallel`] reads sentence pairs, [`lines`] lines of text, and [`plain_text`] streams documents of
-//! any number and size. [`LanguageCheck`](crate::language_check::LanguageCheck) finds texts in another language than they should be.
+//! [`parallel`] reads sentence pairs, [`lines`] lines of text, [`plain_text`] streams documents of any
+//! number and size, and [`passages`] draws passages from them. [`LanguageCheck`](crate::language_check::LanguageCheck) finds texts in another language than they should be.
 
 mod dataset_info;
 pub(crate) mod delimited;
@@ -20,6 +20,7 @@ mod mojibake;
 mod opened;
 mod parallel;
 pub(crate) mod parquet;
+mod passages;
 pub mod plain_text;
 mod text;
 pub(crate) mod tmx;
@@ -33,6 +34,7 @@ use serde_json::Value;
 pub use error::SourceError;
 pub use format::Columns;
 pub use parallel::{ColumnName, LoadedPairs, ParallelSource, parallel};
+pub use passages::{LoadedPassages, PassageCounts, PassageOptions, passages};
 pub use text::{LoadedLines, NumberedLine, all_lines, lines};
 
 pub(crate) use folder::entries;

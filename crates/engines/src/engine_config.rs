@@ -6,13 +6,22 @@
 use std::sync::Arc;
 
 use corpus::language::Language;
-use corpus::seam::{Answerer, EngineError, QualityEstimator, Translator};
+use corpus::seam::{Answerer, EngineError, QualityEstimator, TextScorer, Translator};
 use models::ComputeDevice;
 
 use crate::choice::KeyError;
 use crate::native_label::NativeLabels;
 use crate::opening::Opening;
 use crate::translation_cache::Cache;
+
+/// An LLM that answers.
+#[derive(Clone)]
+pub struct Llm {
+    /// What answers.
+    pub answerer: Arc<dyn Answerer>,
+    /// What says how probable texts are: the same LLM, if it is on this machine.
+    pub scorer: Option<Arc<dyn TextScorer>>,
+}
 
 /// The config of an [`Answerer`].
 pub trait AnswererConfig {
@@ -30,8 +39,11 @@ pub trait AnswererConfig {
     /// Number of questions between two commits of the answer stage, whose answers a kill may lose.
     fn questions_at_once(&self) -> usize;
 
-    /// The engine.
-    fn open(&self, opening: &Opening<'_>) -> Result<Box<dyn Answerer>, EngineError>;
+    /// Maximum number of tokens of an answer.
+    fn max_new_tokens(&self) -> usize;
+
+    /// The engine, with answers of at most `max_new_tokens` tokens.
+    fn open(&self, opening: &Opening<'_>, max_new_tokens: usize) -> Result<Llm, EngineError>;
 }
 
 /// The translators of a run.

@@ -9,7 +9,7 @@ use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, QualityEstimator, Translator};
 use corpus::text::budget::DEFAULT_PIECES;
 use corpus::text::segment::Segmenter;
-use corpus::translate::translate_texts;
+use corpus::translation::translate_texts;
 use models::ComputeDevice;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -46,7 +46,7 @@ fn missing_files_are_named() {
 mod with_models {
     use super::*;
     use corpus::text::segment::Segmenter;
-    use corpus::translate::translate_texts;
+    use corpus::translation::translate_texts;
     use fixtures::{FIREFOX_EN_PT, FIREFOX_PT_EN, model};
 
     #[test]

@@ -2,7 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use corpus::seam::{Answerer, FinishReason, Request, TextScorer};
+use corpus::language::Language;
+use corpus::record::BackTranslated;
+use corpus::reverse_instructions::{Fit, InstructStage, SolvedExample, Writing};
+use corpus::seam::{
+    Answer, Answerer, EngineError, EngineIdentity, FinishReason, Request, TextScorer,
+};
+use corpus::stage::RowStage;
 use engines::local_llm::{LocalLlm, LocalLlmOptions};
 
 fn tiny(name: &str) -> PathBuf {
@@ -193,4 +199,56 @@ fn an_answer_ends_at_its_own_budget_or_before_a_stop_text() {
     assert_eq!(answers[1].text, before.trim());
     assert!(answers[1].tokens < free[0].tokens);
     assert_eq!(answers[2], free[0]);
+}
+
+/// Asks for a text on the last word.
+struct LastWord;
+
+impl Answerer for LastWord {
+    fn identity(&self) -> EngineIdentity {
+        load(options(1)).identity()
+    }
+
+    fn answer(&self, requests: &[Request]) -> Result<Vec<Answer>, EngineError> {
+        let answer = |request: &Request| Answer {
+            text: format!(
+                "Write of {}",
+                request.last().rsplit(' ').next().unwrap_or("")
+            ),
+            finish_reason: FinishReason::Stop,
+            tokens: 4,
+        };
+        Ok(requests.iter().map(answer).collect())
+    }
+}
+
+/// So that a stage that was killed goes on with the same rows.
+#[test]
+fn the_fit_of_an_instruction_does_not_depend_on_what_is_scored_with_it() {
+    let scorer = load(options(1));
+    let writing = Writing {
+        prompt: "{text}".into(),
+        examples: SolvedExample::defaults(),
+        max_copied_words: 8,
+    };
+    let fit = Fit::new(&scorer, "Write a text.".into(), -10.0);
+    let stage = InstructStage::new(&LastWord, 4, Language::ENGLISH, writing).with_fit(fit);
+    let texts = [
+        "Hello",
+        "A river runs to the sea.",
+        "Two houses stand beside the road, and one of them is red.",
+    ];
+    let rows = texts.map(|text| BackTranslated {
+        id: text.into(),
+        target: Language::PORTUGUESE,
+        passage: text.into(),
+        translation: text.into(),
+    });
+    let together = stage.process(&rows).unwrap();
+    for (row, together) in rows.iter().zip(together) {
+        let fit = together.outputs[0].fit.expect("a fit");
+        assert!(fit.is_finite());
+        let alone = stage.process(std::slice::from_ref(row)).unwrap();
+        assert_eq!(alone[0], together);
+    }
 }

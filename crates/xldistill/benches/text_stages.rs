@@ -208,6 +208,7 @@ fn measure(stage: &str, options: &Options) -> Result<Measured> {
                 source: FROM,
                 pairs: &[],
                 monolingual: &[],
+                native: None,
                 rejected: &[],
                 evaluation: None,
             };

@@ -25,7 +25,9 @@ use training::simcse::{SimcseConfig, SimcseLoop};
 use training::task_distillation::{DistillationConfig, DistillationLoop};
 
 use crate::comparison;
-use crate::sdrrl::config::{CodeSwitch, Config, Data, Decontaminate, Evaluate};
+use crate::sdrrl::config::{
+    CodeSwitch, Config, Data, Decontaminate, Evaluate, ReverseInstructions,
+};
 use crate::{classify, mt_llm};
 
 use table::{default, head, lower_first, paragraphs, row, table};
@@ -187,6 +189,7 @@ fn section_fields(section: &str) -> Option<&'static [&'static str]> {
         "data.columns" => field_names::<corpus::source::Columns>(),
         "filter" => field_names::<FilterConfig>(),
         "code_switch" => field_names::<CodeSwitch>(),
+        "reverse_instructions" => field_names::<ReverseInstructions>(),
         "decontaminate" => field_names::<Decontaminate>(),
         "mix" => field_names::<MixConfig>(),
         "train" => field_names::<TrainConfig>(),
@@ -320,6 +323,11 @@ mod tests {
             "llm2vec.mntp.training.lora_targets",
             "llm2vec.simcse.training.lora_targets",
             "prefix",
+            "reverse_instructions.examples.instruction",
+            "reverse_instructions.examples.text",
+            "reverse_instructions.generic_instruction",
+            "reverse_instructions.prompt",
+            "reverse_instructions.texts.fields",
             "tasks.columns.choices",
             "tasks.columns.id",
             "tasks.columns.label",

@@ -12,7 +12,7 @@ use models::encoders::EncoderModel;
 use toml::Value;
 
 use crate::run::Run;
-use crate::stages::Stage;
+use crate::stages::{self, Stage};
 use crate::system::SystemConfig;
 
 /// Name of the run's own config.
@@ -65,13 +65,14 @@ pub fn check<C: SystemConfig>(run: &Run<'_, C>) -> Result<()> {
 pub fn lock<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<Lock> {
     let output = run.config.output();
     fs::create_dir_all(output).map_err(ArtefactError::io("create", output))?;
+    let before = |stage| stages::before(stage, run.config);
     let lock = match chosen {
         // Shards of a stage lock their part of its folder.
         [stage] if run.shard != Shard::WHOLE => {
-            let read = [&[stage.name()][..], stage.depends_on()].concat();
+            let read = [&[stage.name()][..], &before(*stage)].concat();
             Lock::parts(output, &[], &read)
         }
-        [stage] => Lock::parts(output, &[stage.name()], stage.depends_on()),
+        [stage] => Lock::parts(output, &[stage.name()], &before(*stage)),
         _ if run.shard != Shard::WHOLE => Lock::parts(output, &[], &[]),
         _ => Lock::whole(output),
     };

@@ -28,8 +28,14 @@ pub trait Stage<C: SystemConfig>: Sync {
     /// A short description.
     fn about(&self) -> &'static str;
 
-    /// Names of the stages whose results it reads.
+    /// Names of the stages whose results it reads, those that a run may lack included.
     fn depends_on(&self) -> &'static [&'static str];
+
+    /// Whether a run of `config` has it. The commands treat other stages as if there were none.
+    fn is_wanted(&self, config: &C) -> bool {
+        let _ = config;
+        true
+    }
 
     /// Whether it works row by row, so that its rows can be split among processes.
     fn shardable(&self) -> bool {
@@ -172,19 +178,37 @@ impl State {
     }
 }
 
-/// Index among the stages of the system `C` of the one with this command.
+/// The stages of a run of `config`, each after those it depends on.
+pub fn of<C: SystemConfig>(config: &C) -> Vec<&'static dyn Stage<C>> {
+    let stages = C::stages().iter().copied();
+    stages.filter(|stage| stage.is_wanted(config)).collect()
+}
+
+/// Names of the stages of a run of `config` whose results `stage` reads.
+pub fn before<C: SystemConfig>(stage: &dyn Stage<C>, config: &C) -> Vec<&'static str> {
+    let names: Vec<&str> = of(config).iter().map(|stage| stage.name()).collect();
+    let read = stage.depends_on().iter().copied();
+    read.filter(|name| names.contains(name)).collect()
+}
+
+/// Index among the stages of a run of `config` of the one with this command.
 ///
 /// # Errors
-/// The system has no such stage.
-pub fn position<C: SystemConfig>(command: &str) -> Result<usize, ConfigError> {
-    let position = C::stages()
-        .iter()
-        .position(|stage| stage.command() == command);
-    position.ok_or_else(|| {
-        let stages: Vec<&str> = C::stages().iter().map(|stage| stage.command()).collect();
+/// The run or its system has no such stage.
+pub fn position<C: SystemConfig>(command: &str, config: &C) -> Result<usize, ConfigError> {
+    let stages = of(config);
+    let is_named = |stage: &&dyn Stage<C>| stage.command() == command;
+    stages.iter().position(is_named).ok_or_else(|| {
+        let what = match C::stages().iter().any(is_named) {
+            true => "no stage of this run, whose config does not ask for it".to_owned(),
+            false => format!(
+                "no stage of the system {}, which the config is for",
+                C::SYSTEM.name()
+            ),
+        };
+        let stages: Vec<&str> = stages.iter().map(|stage| stage.command()).collect();
         ConfigError(format!(
-            "{command} is no stage of the system {}, which the config is for; its stages: {}",
-            C::SYSTEM.name(),
+            "{command} is {what}; its stages: {}",
             stages.join(", ")
         ))
     })

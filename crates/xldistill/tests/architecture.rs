@@ -31,7 +31,14 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 9] = [
 ];
 
 /// The stages of the transfer set: modules of `corpus` that know nothing of each other.
-const STAGES: [&str; 5] = ["answer", "translate", "filter", "code_switch", "mix"];
+const STAGES: [&str; 6] = [
+    "answer",
+    "translate",
+    "filter",
+    "code_switch",
+    "reverse_instructions",
+    "mix",
+];
 
 /// Lines of the longest file.
 const MAX_LINES: usize = 400;

@@ -13,18 +13,21 @@ use std::{
 };
 
 /// The stages: their folders and their commands.
-const STAGES: [(&str, &str); 5] = [
+const STAGES: [(&str, &str); 8] = [
     ("answer", "answer"),
     ("translate", "translate"),
     ("filter", "filter"),
     ("code_switch", "code-switch"),
+    ("passages", "passages"),
+    ("instruct", "instruct"),
+    ("native", "native"),
     ("mix", "mix"),
 ];
 
 /// The signal that ends a process whose file has become too large.
 const SIGXFSZ: i32 = 25;
 
-/// One stage of the quickstart; a file that grows past `limit` bytes kills it, in the middle of a
+/// One stage of the quickstart with native text; a file that grows past `limit` bytes kills it, in the middle of a
 /// write.
 fn stage(command: &str, output: &Path, limit: Option<u64>) -> Command {
     let program = env!("CARGO_BIN_EXE_xldistill");
@@ -40,12 +43,13 @@ fn stage(command: &str, output: &Path, limit: Option<u64>) -> Command {
     };
     stage
         .args(["--quiet", command])
-        .arg(fixtures::repository().join("examples/quickstart/por.toml"))
+        .arg(fixtures::repository().join("examples/native/por.toml"))
         .arg(format!("output={}", output.display()))
         .args([
             "data.limit=40",
             "answer.max_new_tokens=8",
             "answer.batch_size=4",
+            "reverse_instructions.min_fit=-10",
         ])
         .stdout(Stdio::null());
     stage

@@ -54,6 +54,23 @@ fn the_quickstarts_config_resolves() {
 }
 
 #[test]
+fn the_example_of_native_text_resolves_and_has_passages() {
+    let config = root().join("examples/native/por.toml");
+    let mut program = xldistill();
+    program.arg("run").arg(config).arg("--dry-run");
+    let output = program.output().expect("starts");
+    let missing = said(&output);
+    assert!(!missing.contains("native text"), "{missing}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(text.contains("# passages     to do"), "{text}");
+    let config: toml::Table = toml::from_str(&text).expect("TOML");
+    let subsets = config["mix"]["subsets"].as_array().expect("subsets");
+    assert_eq!(subsets.last(), Some(&"native".into()));
+    let examples = config["reverse_instructions"]["examples"].as_array();
+    assert_eq!(examples.map(Vec::len), Some(4));
+}
+
+#[test]
 fn a_section_may_have_the_seed_zero() {
     let output = xldistill()
         .args(["run", &quickstart(), "--dry-run", "mix.seed=0"])

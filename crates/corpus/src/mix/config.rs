@@ -13,7 +13,7 @@ pub struct MixConfig {
     /// Seed of every random choice.
     #[schemars(extend("default-text" = "the run's"))]
     pub seed: u64,
-    /// The subsets U; empty ones do not count.
+    /// The subsets U; empty ones do not count. `native` needs `[reverse_instructions]`.
     pub subsets: Vec<Subset>,
     /// How the given answers y and the LLM's own answers ŷ are sampled (Eq. 4).
     pub sampling: Sampling,
@@ -46,7 +46,7 @@ impl Default for MixConfig {
     fn default() -> Self {
         Self {
             seed: 0,
-            subsets: Subset::ALL.to_vec(),
+            subsets: Subset::PAPER.to_vec(),
             sampling: Sampling::OneOfTwo,
             generated_fraction: 0.5,
             answer_directive: AnswerDirective::CrossLingual,

@@ -3,16 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::decontamination::EvaluationIndex;
-use crate::record::CodeSwitched;
+use crate::record::Translated;
 use crate::rejected::Rejected;
 
 const REASON: &str = "contaminated";
 
 /// The rejection of a row of which an evaluation set has any text, in either language. The row
 /// goes as a whole: its other texts tell of the same.
-pub(super) fn of_row(evaluation: Option<&EvaluationIndex>, row: &CodeSwitched) -> Option<Rejected> {
+pub(super) fn of_row(evaluation: Option<&EvaluationIndex>, row: &Translated) -> Option<Rejected> {
     let evaluation = evaluation?;
-    let row = &row.row;
     let texts = [
         ("question", Some(&row.question)),
         ("answer", Some(&row.answer)),

@@ -15,8 +15,8 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// The part of everything made of this source-language text. The text decides, not its
-    /// identifier, so that a question that occurs twice is in one part.
+    /// The part of everything made of this text, the one in the source language if there is one. The
+    /// text decides, not its identifier, so that a question that occurs twice is in one part.
     pub fn of(text: &str, config: &MixConfig) -> Part {
         let drawn = sampling::uniform(config.seed, "held out", text);
         if drawn < config.held_out_fraction {

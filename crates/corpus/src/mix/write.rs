@@ -32,6 +32,9 @@ pub(super) fn provenance(
         ("rows".to_owned(), inputs.rows.content_hash()?),
         ("corpora".to_owned(), corpora_hash(inputs)),
     ]);
+    if let Some(native) = &inputs.native {
+        hashes.insert("native".to_owned(), native.content_hash()?);
+    }
     if let Some(evaluation) = inputs.evaluation {
         hashes.insert("evaluation".to_owned(), evaluation.content_hash());
     }

@@ -90,6 +90,25 @@ pub enum SourceError {
         path: PathBuf,
     },
 
+    /// Text without a passage of the wanted length.
+    #[error(
+        "{}: none of its passages has {min} to {max} characters ({too_short} are shorter, {too_long} \
+         longer); change reverse_instructions.min_characters or max_characters",
+        path.display()
+    )]
+    NoPassage {
+        /// The file, folder or pattern.
+        path: PathBuf,
+        /// Number of shorter passages.
+        too_short: u64,
+        /// Number of longer ones.
+        too_long: u64,
+        /// The minimum.
+        min: usize,
+        /// The maximum.
+        max: usize,
+    },
+
     /// A table without a column of text.
     #[error(
         "{}: no column is called {wanted}; it has {columns}; name those with text: {key}",

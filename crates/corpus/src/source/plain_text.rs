@@ -49,7 +49,8 @@ impl TextSource {
         files::matching(self.path())
     }
 
-    fn path(&self) -> &Path {
+    /// The file, folder or pattern.
+    pub fn path(&self) -> &Path {
         match self {
             TextSource::Files(path) | TextSource::Fields { path, .. } => path,
         }

@@ -1,6 +1,7 @@
 //! The transfer set: what is in which subset, and in which language.
 
 mod answers;
+mod native;
 mod runs;
 mod sentences;
 mod separation;
@@ -96,6 +97,7 @@ fn mix_of(rows: &[CodeSwitched], pairs: &[TargetPairs], config: &MixConfig) -> M
         source: ENGLISH,
         pairs,
         monolingual: &[],
+        native: None,
         rejected: &[],
         evaluation: None,
     };

@@ -37,6 +37,7 @@ fn nothing_is_done_twice() {
         source: ENGLISH,
         pairs: &pairs,
         monolingual: &[],
+        native: None,
         rejected: &[],
         evaluation: None,
     };
@@ -73,6 +74,7 @@ fn impossible_settings_are_refused() {
             source: ENGLISH,
             pairs: &[],
             monolingual: &[],
+            native: None,
             rejected: &[],
             evaluation: None,
         };
@@ -113,6 +115,7 @@ fn impossible_settings_are_refused() {
         source: ENGLISH,
         pairs: &[],
         monolingual: &[],
+        native: None,
         rejected: &[],
         evaluation: None,
     };

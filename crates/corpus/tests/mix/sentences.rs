@@ -85,6 +85,7 @@ fn sentences_without_spaces_are_cut_between_words() {
         source: ENGLISH,
         pairs: &[],
         monolingual: &text,
+        native: None,
         rejected: &[],
         evaluation: None,
     };

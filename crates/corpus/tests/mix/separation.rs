@@ -85,6 +85,7 @@ fn what_an_evaluation_set_has_is_not_taught() {
         source: ENGLISH,
         pairs: &pairs,
         monolingual: &monolingual,
+        native: None,
         rejected: &[],
         evaluation,
     };
@@ -148,6 +149,7 @@ fn monolingual_text_adds_no_sentence_of_a_pair() {
         source: ENGLISH,
         pairs: &pairs,
         monolingual: &monolingual,
+        native: None,
         rejected: &[],
         evaluation: None,
     };

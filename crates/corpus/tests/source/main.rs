@@ -5,6 +5,7 @@ mod files;
 mod layouts;
 mod pairs;
 mod parquet;
+mod passages;
 mod plain_text;
 mod properties;
 

@@ -1,5 +1,7 @@
 //! The config of answers from the run's own model.
 
+use std::sync::Arc;
+
 use corpus::seam::{Answerer, EngineError};
 use models::Precision;
 use models::generation::Sampling;
@@ -8,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ENGINE, LocalLlm, LocalLlmOptions, failed};
 use crate::choice::KeyError;
-use crate::engine_config::AnswererConfig;
+use crate::engine_config::{AnswererConfig, Llm};
 use crate::model_ref::{ModelRef, existing};
 use crate::opening::Opening;
 
@@ -93,9 +95,13 @@ impl AnswererConfig for LocalAnswerConfig {
         BATCHES_AT_ONCE * self.batch_size
     }
 
-    fn open(&self, opening: &Opening<'_>) -> Result<Box<dyn Answerer>, EngineError> {
+    fn max_new_tokens(&self) -> usize {
+        self.max_new_tokens
+    }
+
+    fn open(&self, opening: &Opening<'_>, max_new_tokens: usize) -> Result<Llm, EngineError> {
         let options = LocalLlmOptions {
-            max_new_tokens: self.max_new_tokens,
+            max_new_tokens,
             batch_size: self.batch_size,
             system_prompt: self.system.clone(),
             template: template_of(opening)?,
@@ -111,6 +117,10 @@ impl AnswererConfig for LocalAnswerConfig {
             weights: self.precision,
             device: opening.device,
         };
-        Ok(Box::new(LocalLlm::open(require(opening.model)?, options)?))
+        let llm = Arc::new(LocalLlm::open(require(opening.model)?, options)?);
+        Ok(Llm {
+            answerer: Arc::clone(&llm) as Arc<dyn Answerer>,
+            scorer: Some(llm),
+        })
     }
 }

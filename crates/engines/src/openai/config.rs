@@ -1,12 +1,14 @@
 //! The config of answers from a chat server.
 
-use corpus::seam::{Answerer, EngineError};
+use std::sync::Arc;
+
+use corpus::seam::EngineError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{OpenAiClient, OpenAiOptions};
 use crate::choice::KeyError;
-use crate::engine_config::AnswererConfig;
+use crate::engine_config::{AnswererConfig, Llm};
 use crate::http::{HttpOptions, MAX_FAILED_SHARE, ServerUrl, check_share};
 use crate::local_llm::check_sampling;
 use crate::opening::Opening;
@@ -92,10 +94,14 @@ impl AnswererConfig for OpenAiAnswerConfig {
         REQUESTS_AT_ONCE * self.in_flight
     }
 
-    fn open(&self, opening: &Opening<'_>) -> Result<Box<dyn Answerer>, EngineError> {
+    fn max_new_tokens(&self) -> usize {
+        self.max_new_tokens
+    }
+
+    fn open(&self, opening: &Opening<'_>, max_new_tokens: usize) -> Result<Llm, EngineError> {
         let options = OpenAiOptions {
             model: self.server_model.clone().unwrap_or_default(),
-            max_new_tokens: self.max_new_tokens,
+            max_new_tokens,
             system_prompt: self.system.clone(),
             temperature: self.temperature,
             top_p: self.top_p,
@@ -107,9 +113,10 @@ impl AnswererConfig for OpenAiAnswerConfig {
                 self.max_failed_share,
             ),
         };
-        Ok(Box::new(OpenAiClient::new(
-            self.url.as_ref().map(ServerUrl::as_str),
-            options,
-        )?))
+        let url = self.url.as_ref().map(ServerUrl::as_str);
+        Ok(Llm {
+            answerer: Arc::new(OpenAiClient::new(url, options)?),
+            scorer: None,
+        })
     }
 }

@@ -10,7 +10,7 @@ use corpus::progress::Progress;
 use corpus::seam::{EngineError, Translator};
 use corpus::text::budget::DEFAULT_PIECES;
 use corpus::text::segment::Segmenter;
-use corpus::translate::translate_texts;
+use corpus::translation::translate_texts;
 use serde::{Deserialize, Serialize};
 
 use super::test_set::{TaskTest, plain};

@@ -81,6 +81,9 @@ impl FunnelStage {
     }
 }
 
+/// The stages of native text, which a run may lack.
+const OF_NATIVE_TEXT: [&str; 3] = ["passages", "instruct", "native"];
+
 /// The finished stages of the run, in order.
 pub(super) fn gather(run: &Path) -> Vec<FunnelStage> {
     let Ok(entries) = std::fs::read_dir(run) else {
@@ -93,7 +96,21 @@ pub(super) fn gather(run: &Path) -> Vec<FunnelStage> {
             Some(stage(&folder, stage::manifest(&folder).ok()?))
         })
         .collect();
-    let order = ["answer", "translate", "filter", "code_switch", "mix"];
+    // What an earlier config asked for is no part of the run that is reported.
+    let mix = stage::manifest(&run.join("mix")).ok();
+    if mix.is_some_and(|mix| !mix.provenance.inputs.contains_key("native")) {
+        stages.retain(|stage| !OF_NATIVE_TEXT.contains(&stage.stage.as_str()));
+    }
+    let order = [
+        "answer",
+        "translate",
+        "filter",
+        "code_switch",
+        "passages",
+        "instruct",
+        "native",
+        "mix",
+    ];
     stages.sort_by_key(|stage| {
         let position = order.iter().position(|name| *name == stage.stage);
         (

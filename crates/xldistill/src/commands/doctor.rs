@@ -7,7 +7,7 @@ use anyhow::Result;
 use corpus::{progress::Silent, stage::Shard};
 
 use crate::{
-    arguments::ConfigArguments, checks::Checks, describe, run::Run, run_folder,
+    arguments::ConfigArguments, checks::Checks, describe, run::Run, run_folder, stages,
     system::SystemConfig, systems::with_config, terminal::printed,
 };
 
@@ -33,7 +33,7 @@ fn check<C: SystemConfig>(config: Option<&C>) -> Result<()> {
     checks.add("CPU", Ok(cpu()))?;
     if let Some(config) = config {
         let run = Run::new(config, Shard::WHOLE, &Silent);
-        for stage in C::stages() {
+        for stage in stages::of(config) {
             stage.check(&run, &mut checks)?;
         }
         let folder = run_folder::check(&run).and_then(|()| output(config.output()));

@@ -32,7 +32,7 @@ struct Plan {
 struct Step {
     name: &'static str,
     about: &'static str,
-    depends_on: &'static [&'static str],
+    depends_on: Vec<&'static str>,
     shardable: bool,
     folder: String,
     state: &'static str,
@@ -56,7 +56,7 @@ pub fn run(arguments: &PlanArguments) -> Result<()> {
         writeln!(out, "{}", printed(note))?;
     }
     for step in &plan.stages {
-        let after = match step.depends_on {
+        let after = match &step.depends_on[..] {
             [] => String::new(),
             stages => format!(", after {}", stages.join(" and ")),
         };
@@ -76,8 +76,9 @@ fn plan<C: SystemConfig>(arguments: &PlanArguments, config: &C) -> Plan {
     words.extend(given.device.map(|device| format!("--device={device}")));
     let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
     let words = words.join(" ");
-    let standings = stages::standings(&run, C::stages());
-    let step = |stage: &&dyn Stage<C>| {
+    let stages = stages::of(config);
+    let standings = stages::standings(&run, &stages);
+    let step = |stage: &&'static dyn Stage<C>| {
         let whole = format!("xldistill {} {words}", stage.command());
         let shards = if stage.shardable() {
             arguments.shards
@@ -88,7 +89,7 @@ fn plan<C: SystemConfig>(arguments: &PlanArguments, config: &C) -> Plan {
         Step {
             name: stage.name(),
             about: stage.about(),
-            depends_on: stage.depends_on(),
+            depends_on: stages::before(*stage, config),
             shardable: stage.shardable(),
             folder: run.folder(stage.name()).display().to_string(),
             state: standings[stage.name()].state.name(),
@@ -104,7 +105,7 @@ fn plan<C: SystemConfig>(arguments: &PlanArguments, config: &C) -> Plan {
         config: given.config.display().to_string(),
         output: config.output().display().to_string(),
         note: config.note(),
-        stages: C::stages().iter().map(step).collect(),
+        stages: stages.iter().map(step).collect(),
     }
 }
 

@@ -40,12 +40,13 @@ fn chosen<C: SystemConfig>(
     terminal: &Terminal,
 ) -> Result<()> {
     let position = |named: Option<&str>, default| match named {
-        Some(named) => stages::position::<C>(named),
+        Some(named) => stages::position(named, config),
         None => Ok(default),
     };
-    let (first, last) = (position(from, 0)?, position(until, C::stages().len() - 1)?);
+    let stages = stages::of(config);
+    let (first, last) = (position(from, 0)?, position(until, stages.len() - 1)?);
     if first > last {
-        let (first, last) = (C::stages()[first].command(), C::stages()[last].command());
+        let (first, last) = (stages[first].command(), stages[last].command());
         return Err(ConfigError(format!("--from {first} comes after --until {last}")).into());
     }
     let shard = match &arguments.shard {
@@ -55,11 +56,11 @@ fn chosen<C: SystemConfig>(
         None => Shard::WHOLE,
     };
     let run = Run::new(config, shard, terminal);
-    let chosen = &C::stages()[first..=last];
+    let chosen = &stages[first..=last];
     // A stage's own command says nothing of others: a scheduler may run them elsewhere.
     let later = match from.is_some() && from == until {
         true => &[],
-        false => &C::stages()[last + 1..],
+        false => &stages[last + 1..],
     };
     if dry_run {
         show(&run, chosen)?;
@@ -80,12 +81,13 @@ fn chosen<C: SystemConfig>(
 
 /// Checks everything that all stages of a run need.
 pub fn check_all<C: SystemConfig>(run: &Run<'_, C>) -> Result<()> {
-    check(run, C::stages())
+    check(run, &stages::of(run.config))
 }
 
 /// Runs all stages of a checked run.
 pub fn all<C: SystemConfig>(run: &Run<'_, C>) -> Result<()> {
-    C::stages().iter().try_for_each(|stage| stage.run(run))
+    let stages = stages::of(run.config);
+    stages.iter().try_for_each(|stage| stage.run(run))
 }
 
 /// Fails if a stage's check fails: before the first stage, not hours later.
@@ -135,7 +137,7 @@ fn warn_of_later<C: SystemConfig>(run: &Run<'_, C>, later: &[&dyn Stage<C>]) -> 
 /// Prints the state of the stages as comments, then the config with its overrides.
 fn show<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    let standings = stages::standings(run, C::stages());
+    let standings = stages::standings(run, &stages::of(run.config));
     for stage in chosen {
         let folder = run.folder(stage.name());
         let folder = folder.display();
@@ -172,7 +174,8 @@ fn one_stage_of_a_shard<C: SystemConfig>(
     arguments: &ConfigArguments,
     terminal: &Terminal,
 ) -> Result<()> {
-    let standings = stages::standings(run, C::stages());
+    let stages = stages::of(run.config);
+    let standings = stages::standings(run, &stages);
     let merged = |stage: &dyn Stage<C>| {
         let state = standings[stage.name()].state;
         matches!(state, State::Finished(_))
@@ -185,7 +188,7 @@ fn one_stage_of_a_shard<C: SystemConfig>(
         }
     };
     let config = arguments.config.display();
-    let whole = C::stages().iter().find(|stage| !stage.shardable());
+    let whole = stages.iter().find(|stage| !stage.shardable());
     let whole = whole.map_or("", |stage| stage.command());
     let Some(stage) = next.filter(|stage| stage.shardable()) else {
         terminal.note(&format!(
@@ -198,9 +201,9 @@ fn one_stage_of_a_shard<C: SystemConfig>(
     stage.run(run)?;
     drop(lock);
     let (command, shard) = (stage.command(), run.shard);
-    let after = stages::position::<C>(command)? + 1;
+    let after = stages::position(command, run.config)? + 1;
     let goes_on = chosen.last().is_some_and(|last| last.command() != command);
-    let then = match C::stages().get(after) {
+    let then = match stages.get(after) {
         Some(next) if goes_on && next.shardable() => {
             format!("; then this command with --shard {shard} does the next stage")
         }

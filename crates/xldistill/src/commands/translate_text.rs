@@ -7,7 +7,7 @@ use anyhow::Result;
 use corpus::{
     source::ParallelSource,
     text::{budget::DEFAULT_PIECES, segment::Segmenter},
-    translate::translate_texts,
+    translation::translate_texts,
 };
 use engines::{choice::KeyError, opening::Opening};
 use serde_json::json;

@@ -6,6 +6,7 @@ mod data;
 mod decontaminate;
 mod evaluate;
 mod method;
+mod reverse_instructions;
 
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use corpus::file_path::FilePath;
 use corpus::filter::FilterConfig;
 use corpus::language::Language;
 use corpus::mix::MixConfig;
+use corpus::record::Subset;
 use engines::answerer::AnswerEngine;
 use engines::estimator::EstimateEngine;
 use engines::identifier::IdentifyEngine;
@@ -35,6 +37,7 @@ pub use data::Data;
 pub use decontaminate::Decontaminate;
 pub use evaluate::Evaluate;
 pub use method::{Ablation, MethodName};
+pub use reverse_instructions::ReverseInstructions;
 
 /// One run, as its config file describes it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -101,6 +104,21 @@ pub struct Config {
     /// Replacement of words of the questions (section 3.2.3).
     #[serde(default)]
     pub code_switch: CodeSwitch,
+    /// Native text as answers, with instructions made backwards. The answers of the other subsets are
+    /// the LLM's own or translated; here they are passages that people wrote in the target language,
+    /// untouched. Each is translated into the source language, the LLM writes the instruction that it
+    /// answers, and the instruction is translated into the target language (instruction
+    /// backtranslation, arXiv 2308.06259, across languages as in MURI, arXiv 2409.12958).
+    ///
+    /// Without this section there is no such text. With it, the methods `sdrrl` and `self-distil` have
+    /// a seventh subset, `native`, of the same weight in training as the others; `mix.subsets` decides
+    /// for other methods. The translation engine must translate from the target languages, too
+    /// (`translate.reverse_models` of Firefox). The LLM judges whether an instruction fits its passage
+    /// (`min_fit`); `[filter]` judges an instruction beside its translation, and a passage beside its
+    /// own. A passage with a fault in any of them is left out. How good the instructions are depends
+    /// on the LLM: read some in `native/part-00000-of-00001.jsonl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverse_instructions: Option<ReverseInstructions>,
     /// Removal of evaluation texts from the transfer set.
     ///
     /// Rows and sentence pairs that share text with an evaluation set are left out of the transfer
@@ -114,7 +132,8 @@ pub struct Config {
     /// and target language y: LL asks and answers in x, TL asks in y and answers in x, LT asks in x
     /// and answers in y, TT asks and answers in y; `mt` translates the pairs of the parallel corpus
     /// in both directions; `comp` completes their sentences in y. `method` and `ablation` are choices
-    /// of these:
+    /// of these. A seventh, `native`, comes with `[reverse_instructions]`: it asks in y, and the answer
+    /// is native text.
     ///
     /// | `method` (section) | `subsets` | `generated_fraction` | `code_switched` | `distilled` |
     /// |---|---|---|---|---|
@@ -191,6 +210,12 @@ impl SystemConfig for Config {
 }
 
 impl Config {
+    /// The native text to learn from, if the transfer set has any.
+    pub fn native_text(&self) -> Option<&ReverseInstructions> {
+        let section = self.reverse_instructions.as_ref();
+        section.filter(|_| self.mix.wants(Subset::Native))
+    }
+
     /// The source and the targets.
     pub fn languages(&self) -> Vec<Language> {
         [&[self.source], self.targets.as_slice()].concat()

@@ -94,6 +94,17 @@ fn card(config: &Config, base: &ModelIdentity, scores: Option<[&Results; 2]>) ->
             file_name(path)
         ));
     }
+    for (language, text) in config
+        .native_text()
+        .into_iter()
+        .flat_map(|native| &native.texts)
+    {
+        line(&format!(
+            "- text in {} as answers to instructions made backwards: {}",
+            language.everyday_name(),
+            file_name(text.path())
+        ));
+    }
     if let Some([before, after]) = scores {
         line("\n## Scores\n\n| task | measure | before | after |\n|---|---|---|---|");
         for (task, record) in &after.xldistill.tasks {

@@ -8,7 +8,10 @@ use corpus::filter::min_language_probability;
 use corpus::language::Language;
 use corpus::language_check::LanguageCheck;
 use corpus::seam::LanguageIdentifier;
-use corpus::source::{self, LoadedLines, LoadedPairs, ParallelSource};
+use corpus::source::plain_text::TextSource;
+use corpus::source::{
+    self, LoadedLines, LoadedPairs, LoadedPassages, ParallelSource, PassageOptions,
+};
 
 use super::config::Config;
 use crate::run::Run;
@@ -58,6 +61,31 @@ impl<'r> Texts<'r> {
         let most = self.run.config.data.max_rejected_fraction;
         let loaded = source::lines(path, most)?;
         Ok(self.check()?.lines(path, loaded, language, most)?)
+    }
+
+    /// The passages drawn from `files` that are in `language`.
+    pub fn passages(
+        &self,
+        files: &TextSource,
+        options: &PassageOptions,
+        language: Language,
+    ) -> Result<LoadedPassages> {
+        let LoadedPassages {
+            passages,
+            rejected,
+            counts,
+        } = source::passages(files, options)?;
+        let loaded = LoadedLines {
+            lines: passages,
+            rejected,
+        };
+        let (path, most) = (files.path(), options.max_rejected_fraction);
+        let checked = self.check()?.lines(path, loaded, language, most)?;
+        Ok(LoadedPassages {
+            passages: checked.lines,
+            rejected: checked.rejected,
+            counts,
+        })
     }
 
     /// Checks that held-out pairs are in their languages as a whole. No single pair is left out, so

@@ -3,6 +3,7 @@
 
 mod calibration;
 mod methods;
+mod native;
 mod refusals;
 mod reuse;
 mod transfer_set;
@@ -18,7 +19,8 @@ use serde_json::{Value, json};
 const PASSAGE: &str =
     "The Sun doesn't have a crust like the Earth that you can stand on because it is made of gas.";
 
-/// Answers questions with a sentence of their own, and translates by turning words around.
+/// Answers questions with a sentence of their own, writes instructions that name the last words of a
+/// text, and translates by turning words around.
 fn reply(body: &str) -> Reply {
     let request: Value = serde_json::from_str(body).expect("JSON");
     match request.get("texts") {
@@ -33,10 +35,18 @@ fn reply(body: &str) -> Reply {
             ok(json!({ "translations": translations }).to_string())
         }
         None => {
-            let question = request["messages"][0]["content"]
-                .as_str()
-                .expect("a question");
-            let answer = format!("You asked me: {question}");
+            let turns = request["messages"].as_array().expect("messages");
+            let question = turns.last().and_then(|turn| turn["content"].as_str());
+            let question = question.expect("a question");
+            let answer = match question.starts_with("Write the instruction") {
+                true => {
+                    // Slow enough to be killed.
+                    std::thread::sleep(std::time::Duration::from_millis(3));
+                    let words: Vec<&str> = question.split(' ').collect();
+                    format!("Explain {}", words[words.len() - 2..].join(" "))
+                }
+                false => format!("You asked me: {question}"),
+            };
             ok(json!({ "choices": [{ "message": { "content": answer }, "finish_reason": "stop" }] }).to_string())
         }
     }

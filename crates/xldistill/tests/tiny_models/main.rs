@@ -3,6 +3,7 @@
 
 mod grids;
 mod killed;
+mod native;
 mod other_models;
 mod paper_engines;
 mod report;

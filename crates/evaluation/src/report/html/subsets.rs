@@ -27,6 +27,10 @@ pub fn explained(subset: Subset) -> (&'static str, &'static str) {
             "the beginning of a sentence in the target language",
             "the whole sentence",
         ),
+        Subset::Native => (
+            "an instruction in the target language that was made for a text",
+            "the text, as somebody wrote it",
+        ),
     }
 }
 

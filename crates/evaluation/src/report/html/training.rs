@@ -143,7 +143,7 @@ fn curves(
             let class = if name == ALL {
                 "s-all".to_owned()
             } else {
-                format!("s-{}", index % 6)
+                format!("s-{}", index % Subset::ALL.len())
             };
             Some(Series {
                 name: spelt_out(name).to_owned(),

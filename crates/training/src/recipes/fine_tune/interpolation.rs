@@ -114,7 +114,13 @@ impl Ends<'_> {
 fn relative(loss: &HeldOutLoss, before: &HeldOutLoss) -> f64 {
     const SIDES: [&[Subset]; 2] = [
         &[Subset::LL, Subset::TL],
-        &[Subset::LT, Subset::TT, Subset::Mt, Subset::Comp],
+        &[
+            Subset::LT,
+            Subset::TT,
+            Subset::Mt,
+            Subset::Comp,
+            Subset::Native,
+        ],
     ];
     let ratios = SIDES.into_iter().filter_map(|side| {
         let ratios = side.iter().filter_map(|subset| {

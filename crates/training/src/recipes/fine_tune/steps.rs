@@ -74,7 +74,7 @@ fn question(example: &Encoded) -> &str {
         Some(id.rsplit_once('/')?.0)
     };
     match example.subset {
-        Subset::Mt | Subset::Comp => &example.id,
+        Subset::Mt | Subset::Comp | Subset::Native => &example.id,
         _ => question().unwrap_or(&example.id),
     }
 }
@@ -199,5 +199,11 @@ mod tests {
         let steps = steps(&examples, &small, 0);
         assert_eq!(steps.len(), 30);
         assert!(steps.iter().all(|step| step.len() == 4));
+    }
+    #[test]
+    fn a_native_text_is_no_form_of_another() {
+        let [one, other] =
+            [1, 2].map(|n| example(format!("native/por_Latn/{n}/native"), Subset::Native));
+        assert_ne!(question(&one), question(&other));
     }
 }

@@ -52,7 +52,7 @@ impl<'a> Written<'a> {
             true => &[Subset::TT, Subset::Mt],
             false => &[Subset::TT],
         };
-        let answered_in_target = [Subset::LT, Subset::TT, Subset::Comp];
+        let answered_in_target = [Subset::LT, Subset::TT, Subset::Comp, Subset::Native];
         let targets: BTreeSet<Language> = examples
             .iter()
             .filter(|example| answered_in_target.contains(&example.subset))

@@ -15,6 +15,9 @@ impl Config {
         // Training would find its errors hours after the start of the run.
         self.train.validate().map_err(|error| error.to_string())?;
         self.mix.validate().map_err(|error| error.to_string())?;
+        if let Some(section) = &self.reverse_instructions {
+            section.check(self.source)?;
+        }
         if self.data.instructions.is_empty() {
             return Err("data.instructions: name at least one file".into());
         }
@@ -73,6 +76,16 @@ impl Config {
             comet.check().map_err(of("evaluate.comet"))?;
         }
         quality.check().map_err(of("estimate_quality"))?;
+        let native = self.native_text().map(|section| section.texts.keys());
+        if let Some(target) =
+            (native.into_iter().flatten()).find(|&&t| !translate.translates_back(t))
+        {
+            let code = target.code();
+            return Err(format!(
+                "translate.reverse_models: [reverse_instructions] needs a model that translates {code} back; \
+                 add {code} = \"PATH\" under [translate.reverse_models]"
+            ));
+        }
         for &target in &self.targets {
             let code = target.code();
             if quality.translates_back() && !translate.translates_back(target) {

@@ -135,6 +135,13 @@ impl Config {
         let (mix, train) = (&mut self.mix, &mut self.train);
         if !is_given("mix", "subsets") {
             mix.subsets = preset.subsets;
+            let whole = [MethodName::Sdrrl, MethodName::SelfDistil].contains(&self.method);
+            if whole
+                && self.ablation != Some(Ablation::OnlyMtComp)
+                && self.reverse_instructions.is_some()
+            {
+                mix.subsets.push(Subset::Native);
+            }
         }
         if !is_given("mix", "generated_fraction") {
             mix.generated_fraction = preset.generated_fraction;
@@ -158,6 +165,12 @@ impl Config {
         if self.ablation.is_some() && self.method != MethodName::Sdrrl {
             return Err(
                 "ablation: the ablations are of SDRRL; leave it out, or set method = \"sdrrl\""
+                    .into(),
+            );
+        }
+        if self.mix.wants(Subset::Native) && self.reverse_instructions.is_none() {
+            return Err(
+                "mix.subsets: native needs texts; name them under [reverse_instructions.texts]"
                     .into(),
             );
         }
@@ -200,8 +213,14 @@ impl Config {
                 self.train.distil_share
             ),
         };
+        let unused = match (&self.reverse_instructions, self.native_text()) {
+            (Some(_), None) => {
+                "; [reverse_instructions] has no effect, since mix.subsets lacks native"
+            }
+            _ => "",
+        };
         format!(
-            "method {}{ablation}: {}; own answers in {:.0} % of the questions, {switched}code-switched, {directive}{taught}",
+            "method {}{ablation}: {}; own answers in {:.0} % of the questions, {switched}code-switched, {directive}{taught}{unused}",
             word(&self.method),
             names(subsets),
             100.0 * generated_fraction,

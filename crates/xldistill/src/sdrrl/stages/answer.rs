@@ -107,7 +107,10 @@ fn prepared<T>(
 ) -> Result<T> {
     let answer = &run.config.answer;
     let answerer = match is_needed(run.config) {
-        true => Some(answer.open(&run.config.opening())?),
+        true => {
+            let llm = answer.open(&run.config.opening(), answer.max_new_tokens())?;
+            Some(llm.answerer)
+        }
         false => None,
     };
     let stage = match &answerer {

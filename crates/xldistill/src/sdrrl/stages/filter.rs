@@ -83,6 +83,15 @@ fn prepared<T>(
     action: impl FnOnce(&FilterStage<'_>, &Inputs<'_, Translated>) -> Result<T>,
 ) -> Result<T> {
     let inputs = Inputs::stage(&run.folder(translate::NAME))?;
+    with_filter(run, place, |stage| action(&stage, &inputs))
+}
+
+/// Does something with the filter of the config; calibrations are kept in `place`.
+pub fn with_filter<T>(
+    run: &Run<'_, Config>,
+    place: &Place,
+    action: impl FnOnce(FilterStage<'_>) -> Result<T>,
+) -> Result<T> {
     let identifier = run.config.identify.open()?;
     let estimator = run.estimator()?;
     let stage = FilterStage::new(
@@ -92,7 +101,7 @@ fn prepared<T>(
         run.config.filter.clone(),
     )
     .with_min_quality(calibrated(run, place, estimator.as_deref())?);
-    action(&stage, &inputs)
+    action(stage)
 }
 
 /// The minimum quality of each target, if the config sets a quantile.

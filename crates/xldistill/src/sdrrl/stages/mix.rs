@@ -15,7 +15,7 @@ use corpus::rejected::Rejected;
 use corpus::source::ParallelSource;
 use corpus::stage::{self, Inputs, Manifest};
 
-use super::{answer, code_switch};
+use super::{answer, code_switch, native};
 use crate::checks::Checks;
 use crate::run::{Run, summary};
 use crate::sdrrl::config::Config;
@@ -34,11 +34,11 @@ impl Stage<Config> for Mix {
     }
 
     fn about(&self) -> &'static str {
-        "assemble the transfer set from LL, TL, LT, TT, mt and comp"
+        "assemble the transfer set from LL, TL, LT, TT, mt, comp and native"
     }
 
     fn depends_on(&self) -> &'static [&'static str] {
-        &[code_switch::NAME]
+        &[code_switch::NAME, native::NAME]
     }
 
     fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
@@ -126,12 +126,17 @@ fn prepared<T>(
             sentences: loaded.lines,
         });
     }
+    let native = match run.config.native_text() {
+        Some(_) => Some(Inputs::stage(&run.folder(native::NAME))?),
+        None => None,
+    };
     let evaluation = evaluation_index(run.config)?;
     let inputs = MixInputs {
         rows,
         source: *source,
         pairs: &pairs,
         monolingual: &monolingual,
+        native,
         rejected: &rejected,
         evaluation: evaluation.as_ref(),
     };
