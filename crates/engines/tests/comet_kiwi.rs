@@ -1,5 +1,6 @@
 //! CometKiwi as a quality estimator, on the tiny metrics of `reference/comet`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use corpus::language::Language;
@@ -204,4 +205,35 @@ fn a_metric_of_an_evaluation_scores_as_unbabel_comet() {
             );
         }
     }
+}
+
+/// It was divided for ever, until the stack overflowed.
+#[test]
+fn a_tokenizer_that_lengthens_every_text_is_an_error() {
+    let changed = tempfile::tempdir().unwrap();
+    let kiwi = folder("kiwi");
+    fs::create_dir(changed.path().join("checkpoints")).unwrap();
+    for file in ["hparams.yaml", "config.json", "checkpoints/model.ckpt"] {
+        fs::copy(kiwi.join(file), changed.path().join(file)).unwrap();
+    }
+    let text = fs::read_to_string(kiwi.join("tokenizer.json")).unwrap();
+    let mut tokenizer: Value = serde_json::from_str(&text).unwrap();
+    let parts = tokenizer["post_processor"]["single"]
+        .as_array_mut()
+        .unwrap();
+    let a_text = parts.iter().find(|part| part.get("Sequence").is_some());
+    let a_text = a_text.unwrap().clone();
+    parts.extend(vec![a_text; 200]);
+    fs::write(changed.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    let options = CometOptions::default();
+    let kiwi =
+        CometKiwi::load_reference_free(changed.path(), &options, ComputeDevice::Cpu).unwrap();
+    let pairs = [("A cat.".to_owned(), "Um gato.".to_owned())];
+    let portuguese = Language::parse("por").unwrap();
+    let error = kiwi.estimate(&pairs, Language::ENGLISH, portuguese);
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("a single character has more than"),
+        "{error}"
+    );
 }

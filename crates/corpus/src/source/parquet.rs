@@ -3,6 +3,7 @@
 //! A file of a thousand bytes can stand for gigabytes, so sizes are checked before they are
 //! allocated (`parquet::sizes`), and a row is dropped before the next one is read.
 
+mod delta;
 mod sizes;
 
 use std::cell::Cell;
@@ -57,8 +58,11 @@ pub(crate) fn open(path: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Parquet
         if read.is_empty() {
             return Ok((columns, None));
         }
-        sizes::check_pages(&mut file, reader.metadata(), wanted)
+        let deltas = sizes::check_pages(&mut file, reader.metadata(), wanted)
             .map_err(|message| fault(path, message))?;
+        for (group, column) in deltas {
+            delta::check(&reader, group, column).map_err(|message| fault(path, message))?;
+        }
         let projection = Type::group_type_builder(schema.name()).with_fields(read);
         let projection = projection.build().map_err(|error| fault(path, error))?;
         let rows = RowIter::from_file_into(Box::new(reader));

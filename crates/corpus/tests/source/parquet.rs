@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use corpus::source::{LoadOptions, load};
-use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use parquet::basic::{Compression, Encoding, GzipLevel, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int32Type};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
@@ -159,6 +159,77 @@ fn every_usual_compression_is_read_and_the_others_are_named() {
                 "column question: its pages are packed with {name}"
             )) && error.contains("compression=\"zstd\""),
             "{error}"
+        );
+    }
+}
+
+/// Texts whose lengths are packed as deltas, as Spark and DuckDB write them.
+#[test]
+fn delta_encodings_are_read_and_cannot_claim_more_texts_than_there_are() {
+    let folder = Folder::new();
+    let path = folder.0.path().join("x.parquet");
+    let schema = "message schema {
+        REQUIRED BYTE_ARRAY question (UTF8);
+        OPTIONAL BYTE_ARRAY answer (UTF8);
+    }";
+    let rows = 300;
+    let question = |row: usize| format!("Question {row} of them?");
+    let answer = |row: usize| format!("The answer is {}.", row * row);
+    for (encoding, version) in [
+        (
+            Encoding::DELTA_LENGTH_BYTE_ARRAY,
+            WriterVersion::PARQUET_1_0,
+        ),
+        (
+            Encoding::DELTA_LENGTH_BYTE_ARRAY,
+            WriterVersion::PARQUET_2_0,
+        ),
+        (Encoding::DELTA_BYTE_ARRAY, WriterVersion::PARQUET_1_0),
+        (Encoding::DELTA_BYTE_ARRAY, WriterVersion::PARQUET_2_0),
+    ] {
+        let properties = WriterProperties::builder()
+            .set_dictionary_enabled(false)
+            .set_encoding(encoding)
+            .set_writer_version(version)
+            .build();
+        let file = std::fs::File::create(&path).unwrap();
+        let schema = Arc::new(parse_message_type(schema).unwrap());
+        let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        // Every third answer is missing.
+        let levels: Vec<i16> = (0..rows).map(|row| i16::from(row % 3 != 0)).collect();
+        let present = (0..rows).filter(|row| row % 3 != 0);
+        let columns: [(Vec<String>, Option<&[i16]>); 2] = [
+            ((0..rows).map(question).collect(), None),
+            (present.clone().map(answer).collect(), Some(&levels)),
+        ];
+        for (texts, levels) in &columns {
+            let texts: Vec<ByteArray> = texts.iter().map(|text| text.as_str().into()).collect();
+            let mut column = group.next_column().unwrap().unwrap();
+            let typed = column.typed::<ByteArrayType>();
+            typed.write_batch(&texts, *levels, None).unwrap();
+            column.close().unwrap();
+        }
+        group.close().unwrap();
+        writer.close().unwrap();
+        let loaded = load(&path, &tolerant()).unwrap();
+        let expected: Vec<_> = present.map(|row| (question(row), answer(row))).collect();
+        let expected: Vec<(&str, &str)> = expected
+            .iter()
+            .map(|(question, answer)| (question.as_str(), answer.as_str()))
+            .collect();
+        assert_eq!(exchanges(&loaded), expected, "{encoding} {version:?}");
+
+        // Blocks of 128 in 4 parts, and 300 numbers; then 16,383 of them.
+        let mut bytes = std::fs::read(&path).unwrap();
+        let head = [0x80, 1, 4, 0xAC, 0x02];
+        let at = bytes.windows(5).position(|found| found == head).unwrap();
+        bytes[at + 3..at + 5].copy_from_slice(&[0xFF, 0x7F]);
+        std::fs::write(&path, bytes).unwrap();
+        let error = load(&path, &tolerant()).unwrap_err().to_string();
+        assert!(
+            error.contains("more values than its header says"),
+            "{encoding} {version:?}: {error}"
         );
     }
 }

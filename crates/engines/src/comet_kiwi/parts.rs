@@ -34,6 +34,16 @@ impl<'a> Parts<'a> {
             return Ok(());
         }
         drop(whole);
+        let texts = [
+            Some(sample.source),
+            Some(sample.translation),
+            sample.reference,
+        ];
+        let is_divisible = |text: &str| text.trim().chars().nth(1).is_some();
+        if !texts.into_iter().flatten().any(is_divisible) {
+            let max_tokens = self.model.max_tokens();
+            return Err(CometError::Indivisible { max_tokens });
+        }
         for part in self.split(sample) {
             self.add(part, encoded)?;
         }

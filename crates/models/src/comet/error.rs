@@ -53,4 +53,13 @@ pub enum CometError {
         /// Maximum sequence length.
         max_tokens: usize,
     },
+    /// A text that cannot be divided is too long for the encoder.
+    #[error(
+        "a single character has more than {max_tokens} pieces, the maximum of the encoder; its \
+         tokenizer.json is of another model, or damaged"
+    )]
+    Indivisible {
+        /// Maximum sequence length.
+        max_tokens: usize,
+    },
 }

@@ -10,6 +10,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use ::parquet::basic::Compression;
 use ::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
+use super::delta;
+
 /// Maximum size of a footer; that of a file of FineWeb has 1 MB.
 const LARGEST_FOOTER: u64 = 16 << 20;
 /// Maximum depth of a schema.
@@ -37,10 +39,10 @@ fn unread(error: io::Error) -> String {
 /// Checks the sizes in the footer of `file`.
 pub(super) fn check_footer(file: &mut File) -> Result<()> {
     let length = file.seek(SeekFrom::End(0)).map_err(unread)?;
-    let mut tail = [0; 8];
     if length < 12 {
         return Err("not a Parquet file: it is too short".to_owned());
     }
+    let mut tail = [0; 8];
     file.seek(SeekFrom::End(-8)).map_err(unread)?;
     file.read_exact(&mut tail).map_err(unread)?;
     if &tail[4..] != b"PAR1" {
@@ -108,23 +110,28 @@ fn check_schema(children: &[i64]) -> Result<()> {
     }
 }
 
-/// Checks the sizes of the pages of all columns that `wanted` chooses.
+/// Checks the sizes of the pages of all columns that `wanted` chooses. Returns those with texts in
+/// delta encodings, by row group and column.
 pub(super) fn check_pages(
     file: &mut File,
     metadata: &ParquetMetaData,
     wanted: &dyn Fn(&str) -> bool,
-) -> Result<()> {
+) -> Result<Vec<(usize, usize)>> {
     let length = file.seek(SeekFrom::End(0)).map_err(unread)? as i64;
-    for group in metadata.row_groups() {
-        for column in group.columns() {
+    let mut deltas = Vec::new();
+    for (at, group) in metadata.row_groups().iter().enumerate() {
+        for (number, column) in group.columns().iter().enumerate() {
             let path = column.column_path();
             if !path.parts().first().is_some_and(|name| wanted(name)) {
                 continue;
             }
             check_compression(column.compression())
                 .map_err(|fault| format!("column {}: {fault}", path.string()))?;
-            let values = check_column(file, column, length)
+            let (values, has_deltas) = check_column(file, column, length)
                 .map_err(|fault| format!("column {}: {fault}", path.string()))?;
+            if has_deltas {
+                deltas.push((at, number));
+            }
             let rows = group.num_rows().max(1);
             if values / rows > MOST_VALUES_PER_ROW {
                 return Err(damaged(&format!(
@@ -134,7 +141,7 @@ pub(super) fn check_pages(
             }
         }
     }
-    Ok(())
+    Ok(deltas)
 }
 
 /// Fails for the compressions that are not read.
@@ -155,15 +162,16 @@ fn check_compression(compression: Compression) -> Result<()> {
     ))
 }
 
-/// Checks the pages of a column; returns the number of values that their headers claim.
-fn check_column(file: &mut File, column: &ColumnChunkMetaData, length: i64) -> Result<i64> {
+/// Checks the pages of a column; returns the number of values that their headers claim, and whether
+/// texts have delta encodings.
+fn check_column(file: &mut File, column: &ColumnChunkMetaData, length: i64) -> Result<(i64, bool)> {
     let first = column.dictionary_page_offset().unwrap_or(i64::MAX);
     let mut at = first.min(column.data_page_offset());
     let end = at.saturating_add(column.compressed_size());
     if at < 0 || column.compressed_size() < 0 || end > length {
         return Err(damaged("its pages lie outside of the file"));
     }
-    let mut values = 0_i64;
+    let (mut values, mut has_deltas) = (0_i64, false);
     while at < end {
         let most = ((end - at) as usize).min(PAGE_HEADER);
         let header = PageHeader::read(file, at, most)?;
@@ -186,8 +194,9 @@ fn check_column(file: &mut File, column: &ColumnChunkMetaData, length: i64) -> R
         }
         at += header.packed;
         values = values.saturating_add(header.values);
+        has_deltas |= delta::concerns(header.encoding);
     }
-    Ok(values)
+    Ok((values, has_deltas))
 }
 
 /// A gzip page is unpacked to its end whatever its header claims. Gzip makes data at most 1032 times
@@ -217,15 +226,15 @@ struct PageHeader {
     unpacked: i64,
     packed: i64,
     values: i64,
+    encoding: i64,
 }
 
 impl PageHeader {
     /// Reads the header at byte `at`, which has at most `most` bytes.
     fn read(file: &mut File, at: i64, most: usize) -> Result<PageHeader> {
         // Headers are short as a rule; the whole bound is read only if one is not.
-        let short = most.min(512);
-        match PageHeader::parsed(file, at, short) {
-            Err(_) if short < most => PageHeader::parsed(file, at, most),
+        match PageHeader::parsed(file, at, most.min(512)) {
+            Err(_) if most > 512 => PageHeader::parsed(file, at, most),
             header => header,
         }
     }
@@ -240,10 +249,14 @@ impl PageHeader {
             (2, I32) => thrift.number_into(&mut header.unpacked),
             (3, I32) => thrift.number_into(&mut header.packed),
             // Data pages of version 1 and 2: the first field counts the values.
-            (5 | 8, STRUCT) => thrift.fields(1, &mut |thrift, field, kind| match (field, kind) {
-                (1, I32) => thrift.number_into(&mut header.values),
-                _ => thrift.skip(kind, 2),
-            }),
+            (5 | 8, STRUCT) => {
+                let encoding = [2, 4][usize::from(field == 8)];
+                thrift.fields(1, &mut |thrift, field, kind| match (field, kind) {
+                    (1, I32) => thrift.number_into(&mut header.values),
+                    (field, I32) if field == encoding => thrift.number_into(&mut header.encoding),
+                    _ => thrift.skip(kind, 2),
+                })
+            }
             _ => thrift.skip(kind, 1),
         })?;
         header.length = (most - thrift.bytes.len()) as i64;
