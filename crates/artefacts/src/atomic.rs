@@ -89,7 +89,7 @@ pub fn hash_file(path: &Path) -> Result<String, ArtefactError> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// The hash that [`write`] returns for this content.
+/// The hash that [`write`](fn@write) returns for this content.
 pub fn hash_of(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
