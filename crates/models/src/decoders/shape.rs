@@ -1,6 +1,6 @@
 //! The sizes that all decoders have.
 
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, check_sizes};
 use crate::layers::AttentionPlan;
 
 /// The sizes of a decoder. Names are those of Llama's `config.json`.
@@ -69,39 +69,27 @@ impl Shape {
 
     /// Fails if the sizes are inconsistent.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let sizes = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("intermediate_size", self.intermediate_size),
-            ("num_attention_heads", self.num_attention_heads),
-            ("num_key_value_heads", self.num_key_value_heads),
-            ("head_dim", self.head_dim),
-            ("max_position_embeddings", self.max_position_embeddings),
-        ];
-        if let Some((key, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Err(ConfigError::Inconsistent(format!("`{key}` is 0")));
-        }
-        if self.max_position_embeddings == 1 {
-            return Err(ConfigError::Inconsistent(
-                "`max_position_embeddings` is 1, so no token could see another; the minimum is 2"
-                    .into(),
-            ));
-        }
-        // Far above any model, and far below what a malicious file could make us allocate.
-        let limits = [
-            ("num_hidden_layers", self.num_hidden_layers, 1 << 12),
+        // A model without blocks is allowed.
+        let layers = self.num_hidden_layers.max(1);
+        check_sizes(&[
+            ("vocab_size", self.vocab_size, 1 << 28),
+            ("hidden_size", self.hidden_size, 1 << 20),
+            ("intermediate_size", self.intermediate_size, 1 << 24),
+            ("num_hidden_layers", layers, 1 << 12),
             ("num_attention_heads", self.num_attention_heads, 1 << 16),
+            ("num_key_value_heads", self.num_key_value_heads, 1 << 16),
             ("head_dim", self.head_dim, 1 << 16),
             (
                 "max_position_embeddings",
                 self.max_position_embeddings,
                 1 << 26,
             ),
-        ];
-        if let Some((key, size, limit)) = limits.iter().find(|(_, size, limit)| size > limit) {
-            return Err(ConfigError::Inconsistent(format!(
-                "`{key}` is {size}, the maximum is {limit}"
-            )));
+        ])?;
+        if self.max_position_embeddings == 1 {
+            return Err(ConfigError::Inconsistent(
+                "`max_position_embeddings` is 1, so no token could see another; the minimum is 2"
+                    .into(),
+            ));
         }
         let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
         if !heads.is_multiple_of(kv_heads) {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, check_sizes};
 
 /// The shape of an M2M-100 or NLLB-200 model. Names are those of `config.json`.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,8 +125,7 @@ impl M2m100Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        // Far above any model, and far below what a malicious file could make us allocate.
-        let sizes = [
+        check_sizes(&[
             ("vocab_size", self.vocab_size, 1 << 28),
             ("d_model", self.d_model, 1 << 20),
             ("encoder_layers", self.encoder_layers, 1 << 12),
@@ -148,14 +147,7 @@ impl M2m100Config {
                 self.max_position_embeddings,
                 1 << 24,
             ),
-        ];
-        for (key, size, limit) in sizes {
-            if size == 0 || size > limit {
-                return Err(ConfigError::Inconsistent(format!(
-                    "`{key}` is {size}, not between 1 and {limit}"
-                )));
-            }
-        }
+        ])?;
         for (key, heads) in [
             ("encoder_attention_heads", self.encoder_attention_heads),
             ("decoder_attention_heads", self.decoder_attention_heads),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::TOKEN_TABLE;
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::config_error::ConfigError;
+use crate::config_error::{ConfigError, check_sizes};
 use crate::m2m100::positions_after_padding;
 
 /// The shape of a BERT-like encoder. Names are those of `config.json`.
@@ -197,23 +197,21 @@ impl BertConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let sizes = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("intermediate_size", self.intermediate_size),
-            ("num_attention_heads", self.num_attention_heads),
-            ("type_vocab_size", self.type_vocab_size),
-        ];
-        if let Some((key, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Err(ConfigError::Inconsistent(format!("`{key}` is 0")));
-        }
-        // Far above any model, and far below what a malicious file could make us allocate.
-        if self.num_hidden_layers > 1 << 12 {
-            return Err(ConfigError::Inconsistent(format!(
-                "`num_hidden_layers` is {}",
-                self.num_hidden_layers
-            )));
-        }
+        // A model without blocks is allowed.
+        let layers = self.num_hidden_layers.max(1);
+        check_sizes(&[
+            ("vocab_size", self.vocab_size, 1 << 28),
+            ("hidden_size", self.hidden_size, 1 << 20),
+            ("intermediate_size", self.intermediate_size, 1 << 24),
+            ("num_hidden_layers", layers, 1 << 12),
+            ("num_attention_heads", self.num_attention_heads, 1 << 16),
+            ("type_vocab_size", self.type_vocab_size, 1 << 16),
+            (
+                "max_position_embeddings",
+                self.max_position_embeddings,
+                1 << 26,
+            ),
+        ])?;
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(ConfigError::Inconsistent(format!(
                 "`hidden_size` ({}) is not a multiple of `num_attention_heads` ({})",
