@@ -14,6 +14,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -25,7 +26,18 @@ pub struct Metered;
 #[derive(Clone, Copy)]
 struct Allowance {
     left: usize,
-    exceeded: &'static AtomicBool,
+    exceeded: *const AtomicBool,
+}
+
+/// The limit of this thread, until it is dropped.
+pub(crate) struct Limit<'a> {
+    exceeded: PhantomData<&'a AtomicBool>,
+}
+
+impl Drop for Limit<'_> {
+    fn drop(&mut self) {
+        ALLOWANCE.set(None);
+    }
 }
 
 thread_local! {
@@ -35,12 +47,15 @@ thread_local! {
 
 /// Limits what this thread may hold, from now on, to `bytes`; `exceeded` becomes true if it asks for
 /// more, and the thread sleeps.
-pub(crate) fn limit(bytes: usize, exceeded: &'static AtomicBool) {
+pub(crate) fn limit(bytes: usize, exceeded: &AtomicBool) -> Limit<'_> {
     let allowance = Allowance {
         left: bytes,
         exceeded,
     };
     ALLOWANCE.set(Some(allowance));
+    Limit {
+        exceeded: PhantomData,
+    }
 }
 
 fn take(bytes: usize) {
@@ -50,7 +65,8 @@ fn take(bytes: usize) {
     match allowance.left.checked_sub(bytes) {
         Some(left) => allowance.left = left,
         None => {
-            allowance.exceeded.store(true, Ordering::Release);
+            // SAFETY: `Limit` borrows it, and takes the allowance away when it is dropped.
+            unsafe { &*allowance.exceeded }.store(true, Ordering::Release);
             loop {
                 std::thread::sleep(Duration::from_secs(3600));
             }

@@ -8,6 +8,8 @@ pub mod builtin;
 mod content;
 mod environment;
 
+use std::sync::Arc;
+
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
@@ -111,7 +113,7 @@ pub struct PromptAndAnswer {
 /// A chat template.
 #[derive(Debug, Clone)]
 pub struct ChatTemplate {
-    environment: Result<Environment<'static>, Fault>,
+    environment: Result<Arc<Environment<'static>>, Fault>,
     source: String,
     special: SpecialTokens,
     /// What begins the model's turn, of a template that knows no `add_generation_prompt`.
@@ -134,7 +136,7 @@ impl ChatTemplate {
         let tokens = special.clone();
         let compiled = bounds::compile(source, move |environment| header(environment, &tokens));
         let (environment, header) = match compiled {
-            Ok((environment, header)) => (Ok(environment), header),
+            Ok((environment, header)) => (Ok(Arc::new(environment)), header),
             Err(fault) => (Err(fault), String::new()),
         };
         Self {
@@ -162,8 +164,9 @@ impl ChatTemplate {
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, ChatTemplateError> {
-        let environment = self.environment.as_ref().map_err(Clone::clone)?;
-        let mut text = render(environment, &self.special, messages, add_generation_prompt)?;
+        let environment = self.environment.clone()?;
+        let context = conversation(&self.special, messages, add_generation_prompt);
+        let mut text = bounds::render_watched(environment, context)?;
         if add_generation_prompt {
             text.push_str(&self.header);
         }
@@ -247,22 +250,20 @@ impl ChatTemplate {
     }
 }
 
-/// The conversation as the template writes it.
-fn render(
-    environment: &Environment<'static>,
+/// What the template is given of a conversation.
+fn conversation(
     special: &SpecialTokens,
     messages: &[Message],
     add_generation_prompt: bool,
-) -> Result<String, Fault> {
+) -> Value {
     let special = Value::from_pairs(special.named());
-    let context = context! {
+    context! {
         messages => Serde(messages),
         add_generation_prompt,
         tools => (),
         documents => (),
         ..special
-    };
-    bounds::render(environment, context)
+    }
 }
 
 /// What the template writes before an answer, if it does not write it when the model's turn begins
@@ -273,7 +274,8 @@ fn render(
 fn header(environment: &Environment<'static>, special: &SpecialTokens) -> Result<String, Fault> {
     let turns = [Message::user("?"), Message::assistant(PLACEHOLDER)];
     let mut texts = [(1, true), (1, false), (2, false)]
-        .map(|(turns_shown, prompt)| render(environment, special, &turns[..turns_shown], prompt));
+        .map(|(shown, prompt)| conversation(special, &turns[..shown], prompt))
+        .map(|context| bounds::render(environment, context));
     for text in &mut texts {
         if let Err(error @ Fault::Excessive(_)) = text {
             return Err(error.clone());

@@ -73,7 +73,6 @@ impl ConfigError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::decoders::Config;
     use crate::encoders::bert::BertConfig;
 

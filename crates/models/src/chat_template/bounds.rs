@@ -1,10 +1,11 @@
 //! Limits for chat templates, which are programs and come with downloaded models.
 //!
 //! The length of the source bounds how deep it can be nested, and fuel how long it runs. Neither
-//! bounds memory (a text that is doubled forty times), so a template is first tried under watch on
-//! a thread of its own.
+//! bounds memory (a text that is doubled forty times), so a template is tried, and always rendered,
+//! under watch on a thread of its own.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -43,10 +44,10 @@ const FUEL: u64 = 100_000;
 /// Depth of macros within macros.
 const DEPTH: usize = 100;
 /// Maximum length of a rendered conversation in bytes.
-const OUTPUT: usize = 256 << 20;
+const OUTPUT: usize = 32 << 20;
 /// Stack of the thread that compiles: enough for operators nested as deep as the source is long.
 const STACK: usize = 1 << 30;
-/// Maximum time and memory, in bytes, of a trial.
+/// Maximum time and memory, in bytes, of a trial and of a rendering.
 const TIME: Duration = Duration::from_secs(10);
 const MEMORY: usize = 128 << 20;
 
@@ -72,6 +73,14 @@ pub(super) fn compile<T: Send + 'static>(
         environment.set_fuel(Some(FUEL));
         Ok((environment, result))
     })
+}
+
+/// Renders the template on a thread that is watched.
+pub(super) fn render_watched(
+    environment: Arc<Environment<'static>>,
+    context: Value,
+) -> Result<String, Fault> {
+    watched(move || render(&environment, context))
 }
 
 /// Renders the template.
@@ -104,12 +113,13 @@ pub(super) fn render(environment: &Environment<'static>, context: Value) -> Resu
 fn watched<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    // A thread that sleeps for good keeps it, so it has to live as long.
-    let exceeded: &'static AtomicBool = Box::leak(Box::default());
+    let exceeded = Arc::new(AtomicBool::new(false));
     let (sender, receiver) = mpsc::channel();
+    let theirs = Arc::clone(&exceeded);
     let thread = thread::Builder::new().stack_size(STACK).spawn(move || {
-        allowance::limit(MEMORY, exceeded);
+        let limit = allowance::limit(MEMORY, &theirs);
         let result = guarded(work);
+        drop(limit);
         // Nobody waits any more if the work was given up.
         let _ = sender.send(result);
     });

@@ -15,7 +15,7 @@ use serde_json::Value;
 /// than 1,000.
 const TEXT: usize = 4096;
 /// Maximum number of steps: each can double a text.
-const STEPS: usize = 24;
+const STEPS: usize = 16;
 /// The one long text, a table of characters that SentencePiece compiles, and its maximum length.
 const CHARSMAP: (&str, usize) = ("precompiled_charsmap", 4 << 20);
 /// Maximum id of a token: the library counts all numbers up to it. Published vocabularies have less
