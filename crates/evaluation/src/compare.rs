@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::results::{MeasuredScore, Results};
 use crate::significance::{Exchanges, Resampled, Resamples, Resampling, Ties};
-use crate::task::{Measure, Sample};
+use crate::task::Sample;
 
 /// An evaluation to be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +113,7 @@ pub fn compare(contestants: &[Contestant]) -> Result<Vec<Comparison>, CompareErr
                 let own = measures
                     .iter()
                     .find(|one| one.measure.key == measured.measure.key)?;
-                let same_measure = is_same(&own.measure, &measured.measure);
+                let same_measure = own.measure.is_comparable(&measured.measure);
                 let same = at > 0 && documents > 0 && same_measure && alike(at);
                 Some(compared(
                     measured,
@@ -136,16 +136,6 @@ pub fn compare(contestants: &[Contestant]) -> Result<Vec<Comparison>, CompareErr
         }
     }
     Ok(comparisons)
-}
-
-/// Whether scores of both measures can be compared: learned metrics of different models have
-/// different scales. The release of xldistill makes no difference.
-fn is_same(one: &Measure, other: &Measure) -> bool {
-    let parts = |measure: &Measure| -> Vec<String> {
-        let parts = measure.signature.split('|').map(str::to_owned);
-        parts.filter(|part| !part.starts_with("impl:")).collect()
-    };
-    parts(one) == parts(other)
 }
 
 fn samples_of(folder: &Path, task: &str) -> PathBuf {

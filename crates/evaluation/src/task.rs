@@ -106,6 +106,18 @@ pub struct Measure {
     pub unit: String,
 }
 
+impl Measure {
+    /// Whether scores of both measures can be compared: other tokenizers and learned metrics of other
+    /// models have other scales. The release of xldistill makes no difference.
+    pub(crate) fn is_comparable(&self, other: &Measure) -> bool {
+        let parts = |measure: &Measure| -> Vec<String> {
+            let parts = measure.signature.split('|').map(str::to_owned);
+            parts.filter(|part| !part.starts_with("impl:")).collect()
+        };
+        self.key == other.key && parts(self) == parts(other)
+    }
+}
+
 /// Unit of a share from 0 to 1, the form of accuracies in lm-evaluation-harness.
 pub const SHARE: &str = "share";
 

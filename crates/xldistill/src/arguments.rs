@@ -202,7 +202,8 @@ pub struct EvaluateArguments {
     /// file
     #[arg(long, value_name = "PATH")]
     pub model: Option<ModelRef>,
-    /// Score the saved outputs again, without the models, e.g. by other metrics
+    /// Score the saved outputs of an SDRRL run again, without the models: after another
+    /// evaluate.comet, evaluate.identify, bleu_tokenizer, translation_answer or copied_share
     #[arg(long, conflicts_with = "model")]
     pub rescore: bool,
 }

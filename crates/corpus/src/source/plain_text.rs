@@ -26,7 +26,10 @@ use rows::{Row, Rows};
 
 /// Files of plain text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a file, or a table with `path` and `fields`"
+)]
 pub enum TextSource {
     /// A file, a folder of files, or a pattern with `*` in the file name. `.jsonl`, `.json` and
     /// `.parquet` hold a text in `text`, or Alpaca's `instruction`, `input` and `output`, each of

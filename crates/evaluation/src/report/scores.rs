@@ -133,20 +133,20 @@ pub(super) fn gather(evaluations: &Evaluations<'_>) -> Vec<ScoreRow> {
         let mut exchanges = None;
         for measured in &present.measures {
             let measure = &measured.measure;
-            let test = samples.as_ref().map(|(old, new)| {
+            // A score from before another scoring stands alone.
+            let find = |record: Option<&TaskRecord>| -> Option<MeasuredScore> {
+                let mut measures = record?.measures.iter();
+                let comparable = |other: &&MeasuredScore| other.measure.is_comparable(measure);
+                measures.find(comparable).cloned()
+            };
+            let (old, new) = (find(old), find(new));
+            let samples = samples.as_ref().filter(|_| old.is_some() && new.is_some());
+            let test = samples.map(|(old, new)| {
                 let statistics =
                     |samples: &[Sample]| crate::suite::statistics(samples, &measure.key);
                 test(&statistics(old), &statistics(new), measure, &mut exchanges)
             });
-            let find = |record: Option<&TaskRecord>| -> Option<MeasuredScore> {
-                let measures = &record?.measures;
-                measures
-                    .iter()
-                    .find(|other| other.measure.key == measure.key)
-                    .cloned()
-            };
             let is_source = source == Some(present.language);
-            let (old, new) = (find(old), find(new));
             rows.push(row(&name, present, is_source, measure, [old, new], test));
         }
     }

@@ -49,7 +49,7 @@ impl<'m> Learned<'m> {
         let (key, name, signature) = match metric.compares_with_references() {
             true => ("comet", "COMET", Signature::new(1)),
             false => {
-                let name = "CometKiwi, without references";
+                let name = "COMET, without references";
                 ("cometkiwi", name, Signature::without_references())
             }
         };

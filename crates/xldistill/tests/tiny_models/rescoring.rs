@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::json_of;
-use crate::tiny_run::{Folder, UP_TO_FILTER, twelve_rows};
+use crate::tiny_run::{Folder, UP_TO_FILTER, row, twelve_rows};
 
 const RUN: &str = r#"model = "{{gguf/bpe.gguf}}"
 targets = ["por_Latn"]
@@ -55,8 +55,35 @@ fn other_scores_of_the_same_outputs_need_no_model() {
     let report = json_of(&report);
     assert!(!report["scores"].as_array().expect("scores").is_empty());
 
+    // A report of two scorings compares only what is alike.
+    let before = folder.path("run/evaluate/before/results.json");
+    let whole = fs::read(&before).expect("results");
+    folder.xldistill(
+        "evaluate",
+        &["--rescore", first_line, "evaluate.bleu_tokenizer=char"],
+    );
+    fs::write(folder.path("run/evaluate/before/results.json"), whole).expect("writes");
+    folder.xldistill("report", &[first_line, "evaluate.bleu_tokenizer=char"]);
+    let report = json_of(&folder.path("run/report.json"));
+    let bleu = report["scores"].as_array().expect("scores").iter();
+    let bleu: Vec<_> = bleu.filter(|score| score["key"] == "bleu").collect();
+    assert!(!bleu.is_empty());
+    for score in bleu {
+        assert!(
+            score["before"].is_null() && score["p_value"].is_null(),
+            "{score}"
+        );
+    }
+
+    // Settings of the outputs are not what a rescoring may change.
+    let said = folder.fails("evaluate", &["--rescore", "evaluate.max_new_tokens=9"]);
+    assert!(
+        said.contains("the outputs were made with evaluate.max_new_tokens = 4, and it is 9 now"),
+        "{said}"
+    );
     // Other answers cannot be had without a model.
-    let said = folder.fails("evaluate", &["--rescore", "evaluate.limit=1"]);
+    folder.write("held_out.jsonl", row(0, "Quem?", "Ela."));
+    let said = folder.fails("evaluate", &["--rescore"]);
     assert!(
         said.contains("off_target_por_Latn") && said.contains("evaluate without --rescore"),
         "{said}"

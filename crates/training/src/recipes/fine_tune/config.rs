@@ -194,9 +194,8 @@ pub struct TrainConfig {
     pub choose_by: ChooseBy,
     /// What is measured beside the loss at every evaluation, and drawn in the report: `off-target`,
     /// the share of answers to target-language questions that `[identify]` takes for another
-    /// language; `chrf++` of answers and translations into the target languages. The model answers
-    /// up to 48 held-out questions per language for it, or with another `choose_by` than `loss` in
-    /// all. What it learns does not depend on it.
+    /// language; `chrf++` of answers and translations into the target languages. The model answers up
+    /// to 48 held-out questions per language; 48 in all if `choose_by` is not `loss`. What it learns does not depend on it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub measure: Vec<WrittenMeasure>,
     /// Number of evaluations in a row without improvement that ends training; 0 never does.

@@ -254,23 +254,33 @@ pub fn rescore(run: &Run<'_, Config>) -> Result<()> {
     let examples = mix::test_file(run).filter(|file| file.is_file());
     let setting = Setting::open(run, examples)?;
     let (source, place) = (run.config.source, run.place()?);
-    for which in WHICH {
+    let saved = |which: &&str| {
         let folder = run.folder(NAME).join(which);
         let saved = Results::read(&folder).filter(|results| results.xldistill.complete);
-        let saved = saved.with_context(|| {
+        let none = || {
             format!(
                 "{}: no finished evaluation to score again",
                 folder.display()
             )
-        })?;
+        };
+        saved.with_context(none)
+    };
+    // Both are read before either is replaced.
+    let saved: Vec<Results> = WHICH.iter().map(saved).collect::<Result<_>>()?;
+    let mut scored = Vec::new();
+    for (which, saved) in WHICH.iter().zip(saved) {
         let model = Absent::of(&saved);
         let subject = setting.subject(&model);
         let folder = place.folder(&format!("{NAME}/{which}"), || setting.key(run, &subject))?;
         let (material, tasks) = (&setting.material, &setting.tasks);
-        suite::evaluate(&subject, source, material, tasks, &folder, run.progress)
-            .with_context(|| format!("scoring the outputs in {NAME}/{which} again"))?;
+        let results = suite::evaluate(&subject, source, material, tasks, &folder, run.progress);
+        let failed = || format!("scoring the outputs in {NAME}/{which} again");
+        scored.push(results.with_context(failed)?);
     }
-    Ok(())
+    match &scored[..] {
+        [before, after] if run.model().is_dir() => model_card::write(run, Some([before, after])),
+        _ => Ok(()),
+    }
 }
 
 /// The last two parts of the model's path, so that the models of two runs differ.

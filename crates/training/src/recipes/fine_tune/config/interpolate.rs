@@ -16,7 +16,7 @@ pub enum Interpolate {
 
 /// How [`Interpolate`] is spelled in a config file: a number, or the word `auto`.
 #[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number from 0 to 1, or \"auto\"")]
 enum InterpolateKey {
     Share(f64),
     Auto(AutoKeyword),

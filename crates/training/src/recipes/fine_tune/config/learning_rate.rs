@@ -39,7 +39,10 @@ pub enum Rule {
 
 /// How [`LearningRate`] is spelled in a config file: a number, or the name of a rule.
 #[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a number, or one of \"auto\", \"openchat\", \"openchat-mistral\", \"llama-factory\", \"llama-factory-mistral\""
+)]
 enum LearningRateKey {
     Value(f64),
     Auto(AutoKeyword),
