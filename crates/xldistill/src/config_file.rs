@@ -2,6 +2,7 @@
 
 mod fault;
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::{fs, path::Path};
 
@@ -182,6 +183,22 @@ pub fn flat(table: &Table) -> Vec<(String, String)> {
     let mut keys = Vec::new();
     add("", table, &mut keys);
     keys
+}
+
+/// The keys with different values, except those that say where a run is.
+pub fn differences(configs: &[Table]) -> BTreeMap<String, Vec<Option<String>>> {
+    let mut all: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
+    for (at, config) in configs.iter().enumerate() {
+        for (key, value) in flat(config) {
+            let values = all.entry(key).or_insert_with(|| vec![None; configs.len()]);
+            values[at] = Some(value);
+        }
+    }
+    all.retain(|key, values| {
+        !["output", "store", "device"].contains(&key.as_str())
+            && values.iter().any(|value| *value != values[0])
+    });
+    all
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `xldistill compare`: runs side by side, with paired tests and the keys in which their configs
 //! differ.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +39,7 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
     let contestants: Vec<Contestant> = arguments.runs.iter().map(|run| contestant(run)).collect();
     let comparisons = compare::compare(&contestants)?;
     let configs: Vec<Table> = arguments.runs.iter().map(|run| config(run)).collect();
-    let differences = differences(&configs);
+    let differences = config_file::differences(&configs);
     let names: Vec<&str> = contestants.iter().map(|one| one.name.as_str()).collect();
     let mut out = std::io::stdout().lock();
     if arguments.json {
@@ -86,22 +85,6 @@ fn config(run: &Path) -> Table {
     let read = |folder: &PathBuf| std::fs::read_to_string(folder.join("config.toml")).ok();
     let text = folders.iter().find_map(read).unwrap_or_default();
     toml::from_str(&text).unwrap_or_default()
-}
-
-/// The keys with different values, except those that say where a run is.
-fn differences(configs: &[Table]) -> BTreeMap<String, Vec<Option<String>>> {
-    let mut flat: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
-    for (at, config) in configs.iter().enumerate() {
-        for (key, value) in config_file::flat(config) {
-            let values = flat.entry(key).or_insert_with(|| vec![None; configs.len()]);
-            values[at] = Some(value);
-        }
-    }
-    flat.retain(|key, values| {
-        !["output", "store", "device"].contains(&key.as_str())
-            && values.iter().any(|value| *value != values[0])
-    });
-    flat
 }
 
 /// A block per task, a line per measure and run.

@@ -1,6 +1,5 @@
 //! `xldistill evaluate CONFIG --rescore`: the scores of saved outputs, computed again.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
@@ -39,8 +38,8 @@ pub fn run(arguments: &ConfigArguments, terminal: &Terminal) -> Result<()> {
     report.run(&run)
 }
 
-/// The keys that decide how outputs are scored or shown, and those that say where the run is.
-const SCORING: [&str; 10] = [
+/// The keys that decide how outputs are scored or shown.
+const SCORING: [&str; 7] = [
     "evaluate.copied_share",
     "evaluate.translation_answer",
     "evaluate.bleu_tokenizer",
@@ -48,33 +47,31 @@ const SCORING: [&str; 10] = [
     "evaluate.identify",
     "evaluate.comet",
     "report",
-    "output",
-    "store",
-    "device",
 ];
 
 /// Fails if the config differs from that of the run in more than the scoring: the report would tell
-/// of settings that the outputs were not made with.
+/// of settings that the outputs were not made with. A key that an earlier program did not record is
+/// none.
 fn require_same_outputs(run: &Run<'_, sdrrl::Config>) -> Result<()> {
     let recorded = std::fs::read_to_string(run.config.output.join(CONFIG_FILE)).unwrap_or_default();
-    let flat = |text: &str| -> Result<BTreeMap<String, String>> {
-        let table: Table = toml::from_str(text)?;
-        Ok(config_file::flat(&table).into_iter().collect())
-    };
-    let (recorded, now) = (flat(&recorded)?, flat(&run.config_text()?)?);
+    let configs: [Table; 2] = [
+        toml::from_str(&recorded)?,
+        toml::from_str(&run.config_text()?)?,
+    ];
     let scores = |key: &str| {
         let is_of = |scoring: &&str| key == *scoring || key.starts_with(&format!("{scoring}."));
         SCORING.iter().any(is_of)
     };
-    for (key, value) in recorded.iter().filter(|(key, _)| !scores(key)) {
-        let own = now.get(key).map_or("not set", String::as_str);
-        if own != value {
-            let message = format!(
-                "--rescore: the outputs were made with {key} = {value}, and it is {own} now; scores can be \
-                 made anew, outputs need `xldistill run`"
-            );
-            return Err(ConfigError(message).into());
-        }
+    for (key, values) in config_file::differences(&configs) {
+        let (Some(value), false) = (&values[0], scores(&key)) else {
+            continue;
+        };
+        let own = values[1].as_deref().unwrap_or("not set");
+        let message = format!(
+            "--rescore: the outputs were made with {key} = {value}, and it is {own} now; scores can be \
+             made anew, outputs need `xldistill run`"
+        );
+        return Err(ConfigError(message).into());
     }
     Ok(())
 }

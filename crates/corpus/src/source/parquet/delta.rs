@@ -6,6 +6,8 @@ use ::parquet::column::page::Page;
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::schema::types::ColumnDescriptor;
 
+use super::sizes::Thrift;
+
 /// Largest number of values in a block of numbers; writers make blocks of 128.
 const LARGEST_BLOCK: u64 = 1 << 16;
 
@@ -96,44 +98,34 @@ fn levels(
 /// What follows on a sequence of at most `most` numbers, packed as deltas in blocks; `None` if it
 /// breaks off or is longer.
 fn numbers(bytes: &[u8], most: u64) -> Option<&[u8]> {
-    let mut rest = bytes;
-    let block = varint(&mut rest)?;
-    let parts = varint(&mut rest)?;
-    let count = varint(&mut rest)?;
-    varint(&mut rest)?;
+    // Numbers have the form that they have in headers.
+    let mut rest = Thrift { bytes };
+    let block = rest.varint().ok()?;
+    let parts = rest.varint().ok()?;
+    let count = rest.varint().ok()?;
+    rest.varint().ok()?;
     if count > most || block > LARGEST_BLOCK || parts == 0 || parts > block {
         return None;
     }
     // The first number is in the head.
     let mut left = count.saturating_sub(1);
     while left > 0 {
-        varint(&mut rest)?;
-        let (widths, after) = rest.split_at_checked(usize::try_from(parts).ok()?)?;
-        rest = after;
+        rest.varint().ok()?;
+        let parts_here = usize::try_from(parts).ok()?;
+        let (widths, after) = rest.bytes.split_at_checked(parts_here)?;
+        rest.bytes = after;
         for width in widths {
             if left == 0 {
                 break;
             }
             let length = block / parts * u64::from(*width) / 8;
             // Writers may leave out the end of the last part.
-            rest = rest.get(usize::try_from(length).ok()?..).unwrap_or(&[]);
+            let after = rest.bytes.get(usize::try_from(length).ok()?..);
+            rest.bytes = after.unwrap_or(&[]);
             left = left.saturating_sub(block / parts);
         }
     }
-    Some(rest)
-}
-
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut number = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7F) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
+    Some(rest.bytes)
 }
 
 #[cfg(test)]

@@ -270,8 +270,8 @@ const LIST: u8 = 9;
 const STRUCT: u8 = 12;
 
 /// A struct in Thrift's compact protocol.
-struct Thrift<'b> {
-    bytes: &'b [u8],
+pub(super) struct Thrift<'b> {
+    pub(super) bytes: &'b [u8],
 }
 
 impl Thrift<'_> {
@@ -284,7 +284,7 @@ impl Thrift<'_> {
         Ok(first)
     }
 
-    fn varint(&mut self) -> Result<u64> {
+    pub(super) fn varint(&mut self) -> Result<u64> {
         let mut number = 0;
         for shift in (0..70).step_by(7) {
             let byte = self.byte()?;
