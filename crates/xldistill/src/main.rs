@@ -21,6 +21,7 @@ mod comparison;
 mod config_file;
 mod grid;
 mod interruption;
+mod kept_training;
 mod lines;
 mod mt_llm;
 mod reference;

@@ -7,8 +7,8 @@ use anyhow::Result;
 use corpus::{progress::Silent, stage::Shard};
 
 use crate::{
-    arguments::ConfigArguments, checks::Checks, describe, run::Run, run_folder, stages,
-    system::SystemConfig, systems::with_config, terminal::printed,
+    arguments::ConfigArguments, checks::Checks, describe, kept_training, run::Run, run_folder,
+    stages, system::SystemConfig, systems::with_config, terminal::printed,
 };
 
 /// Prints a line per check; fails if a check failed.
@@ -38,6 +38,8 @@ fn check<C: SystemConfig>(config: Option<&C>) -> Result<()> {
         }
         let folder = run_folder::check(&run).and_then(|()| output(config.output()));
         checks.add("output folder", folder)?;
+        let trained = kept_training::check(&run, &stages::of(config));
+        checks.add("earlier training", trained.map(|()| String::new()))?;
     }
     checks.finish()
 }

@@ -10,6 +10,7 @@ use corpus::decontamination::{EvaluationIndex, NgramSizes};
 use corpus::mix::{
     self, AnswerCounts, MixConfig, MixInputs, Sampling, TargetPairs, TargetSentences,
 };
+use corpus::progress::Silent;
 use corpus::record::Example;
 use corpus::rejected::Rejected;
 use corpus::source::ParallelSource;
@@ -74,6 +75,13 @@ impl Stage<Config> for Mix {
 
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
         prepared(run, |inputs, config| Ok(mix::key(inputs, config)?))
+    }
+
+    fn preview(&self, run: &Run<'_, Config>, folder: &Path) -> Result<bool> {
+        prepared(run, |inputs, config| {
+            mix::mix(inputs, config, folder, &Silent)?;
+            Ok(true)
+        })
     }
 
     fn work(&self, run: &Run<'_, Config>) -> Result<String> {
