@@ -44,6 +44,12 @@ pub trait Stage<C: SystemConfig>: Sync {
         false
     }
 
+    /// Number of shards that have rows, of more, given the results of the stages it depends on.
+    fn most_shards(&self, run: &Run<'_, C>) -> Result<u64> {
+        let _ = run;
+        Ok(1)
+    }
+
     /// Checks everything it needs except the results of other stages.
     fn check(&self, run: &Run<'_, C>, checks: &mut Checks<'_>) -> Result<()>;
 

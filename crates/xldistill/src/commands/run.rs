@@ -166,7 +166,18 @@ fn show<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<(
     for stage in chosen {
         let folder = run.folder(stage.name());
         let folder = folder.display();
-        let state = match standings[stage.name()].state {
+        let standing = &standings[stage.name()];
+        let most_shards = standing
+            .key
+            .as_ref()
+            .and_then(|_| stage.most_shards(run).ok());
+        let empty = match most_shards.filter(|most| run.shard.is_empty_of(*most)) {
+            Some(most) if stage.shardable() => {
+                format!("; shard {} has no rows, use up to {most} shards", run.shard)
+            }
+            _ => String::new(),
+        };
+        let state = match standing.state {
             State::ToDo => format!("to do, in {folder}"),
             State::Unfinished => format!("unfinished in {folder}; will be resumed"),
             State::Outdated => {
@@ -185,7 +196,7 @@ fn show<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<(
                 format!("finished in the store, by another run: {rows} rows")
             }
         };
-        writeln!(out, "# {:<12} {state}", stage.name())?;
+        writeln!(out, "# {:<12} {state}{empty}", stage.name())?;
     }
     if let Some(note) = run.config.note() {
         writeln!(out, "# {note}")?;
@@ -216,12 +227,12 @@ fn one_stage_of_a_shard<C: SystemConfig>(
             stages.find(|stage| stage.shardable() && !merged(*stage))
         }
     };
-    let config = arguments.config.display();
+    let typed = arguments.typed();
     let whole = stages.iter().find(|stage| !stage.shardable());
     let whole = whole.map_or("", |stage| stage.command());
     let Some(stage) = next.filter(|stage| stage.shardable()) else {
         terminal.note(&format!(
-            "all stages with shards are finished: `xldistill run {config} --from {whole}` does the rest"
+            "all stages with shards are finished: `xldistill run {typed} --from {whole}` does the rest"
         ));
         return Ok(());
     };
@@ -238,12 +249,12 @@ fn one_stage_of_a_shard<C: SystemConfig>(
             format!("; then this command with --shard {shard} does the next stage")
         }
         Some(_) if goes_on => {
-            format!("; then `xldistill run {config} --from {whole}` does the rest")
+            format!("; then `xldistill run {typed} --from {whole}` does the rest")
         }
         _ => String::new(),
     };
     terminal.note(&format!(
-        "shard {shard} of {command} is done. Once all {} are, `xldistill {command} {config}` merges them{then}",
+        "shard {shard} of {command} is done. Once all {} are, `xldistill {command} {typed}` merges them{then}",
         shard.count()
     ));
     Ok(())
