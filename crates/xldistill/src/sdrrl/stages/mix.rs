@@ -151,6 +151,17 @@ fn prepared<T>(
     action(&inputs, &run.config.mix)
 }
 
+/// Whether a question of the finished transfer set has the LLM's own answer.
+pub fn has_own_answers(run: &Run<'_, Config>) -> bool {
+    let counts = || -> Result<AnswerCounts> {
+        let manifest = stage::manifest(&run.folder(NAME))?;
+        Ok(serde_json::from_value(
+            manifest.results.details["answers"].clone(),
+        )?)
+    };
+    run.config.mix.wants_own_answers() && counts().is_ok_and(|counts| counts.own > 0)
+}
+
 /// A warning if far fewer questions have the LLM's own answer than the config asks for.
 fn own_answers_warning(run: &Run<'_, Config>, manifest: &Manifest) -> Result<Option<String>> {
     let counts = serde_json::from_value(manifest.results.details["answers"].clone())?;
