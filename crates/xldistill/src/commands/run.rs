@@ -116,7 +116,7 @@ fn check<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<
     let folder = run_folder::check(run).map(|()| String::new());
     checks.add("output folder", folder)?;
     let trained = kept_training::check(run, chosen).map(|()| String::new());
-    checks.add("training", trained)?;
+    checks.add("earlier training", trained)?;
     chosen
         .iter()
         .try_for_each(|stage| stage.check(run, &mut checks))?;
