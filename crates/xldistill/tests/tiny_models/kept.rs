@@ -124,4 +124,8 @@ fn a_config_that_leads_to_another_training_is_refused_before_the_first_stage() {
         card.contains("learnt from given answers to questions in English, translated"),
         "{card}"
     );
+    // Scores are called and written as in the report.
+    let row =
+        "| Translation, English → Portuguese | answers cut off | 100.0\u{a0}% | 100.0\u{a0}% |";
+    assert!(card.contains(row), "{card}");
 }
