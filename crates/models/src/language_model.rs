@@ -170,6 +170,23 @@ impl LanguageModel {
         }
     }
 
+    /// Whether the model at `path` brings a chat template; for an adapter, that is not known here:
+    /// `None`.
+    pub fn has_chat_template(path: impl AsRef<Path>) -> Result<Option<bool>, LoadError> {
+        let template = match Place::of(path.as_ref())? {
+            Place::Gguf(file) => {
+                let gguf = Gguf::open(&file)?;
+                gguf.text("tokenizer.chat_template")?.map(str::to_owned)
+            }
+            Place::Directory(directory) => {
+                let config = huggingface::read_json(&directory.join("tokenizer_config.json"))?;
+                huggingface::chat_template(directory, config.as_ref())?
+            }
+            Place::Adapter(_) => return Ok(None),
+        };
+        Ok(Some(template.is_some()))
+    }
+
     fn load_gguf(
         path: &Path,
         device: &Device,

@@ -1,6 +1,6 @@
 //! The LLM answers the instructions.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use artefacts::Key;
 use burn::tensor::Device;
 use corpus::answer::AnswerStage;
@@ -10,6 +10,7 @@ use corpus::stage::{self, Inputs, StageOptions};
 use engines::answerer::AnswerEngine;
 use models::WeightForm;
 use models::chat_template::Message;
+use training::fine_tune::EncodeError;
 
 use crate::checks::Checks;
 use crate::run::Run;
@@ -177,9 +178,8 @@ fn model(run: &Run<'_, Config>, form: WeightForm) -> Result<String> {
     let path = &run.config.model;
     let model = run.language_model(&Device::flex(), form)?;
     let Some(template) = &model.chat_template else {
-        bail!(
-            "{path} has no chat template: it cannot answer instructions; for a base model set template = \"alpaca\""
-        );
+        let model = path.to_string();
+        return Err(EncodeError::NoChatTemplate { model }.into());
     };
     template
         .answer_frame(&model.tokenizer, &[Message::user("?")])

@@ -7,7 +7,7 @@ use artefacts::{Key, Provenance};
 use corpus::record::Example;
 use corpus::seam::LanguageIdentifier;
 use models::{ComputeDevice, LanguageModel};
-use training::fine_tune::{self, Method, Places, WrittenMeasure, memory};
+use training::fine_tune::{self, EncodeError, Method, Places, WrittenMeasure, memory};
 use training::run::{require_same_run, trained_from};
 use training::states::States;
 
@@ -59,6 +59,7 @@ impl Stage<Config> for Train {
             (Ok(needed), _) => Ok(needed),
         });
         checks.add("memory for training", shape)?;
+        checks.add("chat template", template(run.config))?;
         checks.add("adapters", adapters(run.config))
     }
 
@@ -141,6 +142,26 @@ fn adapters(config: &Config) -> Result<String> {
     }
     let model = BackboneSource::Llm(config.model.to_path_buf());
     adapter_keys::check(NAME, train.lora_rank, &train.lora_targets, &model)
+}
+
+/// Checks that questions can be asked.
+fn template(config: &Config) -> Result<String> {
+    let path = &config.model;
+    if config.template.is_some() {
+        return Ok("that of the config, if the model brings none".to_owned());
+    }
+    if !path.exists() {
+        // The check of the model says so.
+        return Ok("not checked".to_owned());
+    }
+    match LanguageModel::has_chat_template(path)? {
+        Some(false) => Err(EncodeError::NoChatTemplate {
+            model: path.to_string(),
+        }
+        .into()),
+        Some(true) => Ok("that of the model".to_owned()),
+        None => Ok("that of the adapter or its base model".to_owned()),
+    }
 }
 
 /// The transfer set.
