@@ -147,7 +147,7 @@ fn of_file(
                     path: path.to_owned(),
                     wanted: sides.names(columns),
                     columns: keys,
-                    key: "columns = [SOURCE, TARGET]",
+                    remedy: columns::REMEDY.to_owned(),
                 }),
                 false => Ok(pairs),
             }

@@ -99,6 +99,10 @@ impl AnswererConfig for LocalAnswerConfig {
         self.max_new_tokens
     }
 
+    fn scores_texts(&self) -> bool {
+        true
+    }
+
     fn open(&self, opening: &Opening<'_>, max_new_tokens: usize) -> Result<Llm, EngineError> {
         let options = LocalLlmOptions {
             max_new_tokens,
