@@ -26,13 +26,13 @@ impl TemplateRef {
         let source = fs::read_to_string(&self.0).map_err(|error| {
             let names: Vec<&str> = builtin::names().collect();
             format!(
-                "template: cannot read {}: {error}; name a Jinja file or one of {}",
+                "cannot read {}: {error}; name a Jinja file or one of {}",
                 self.0,
                 names.join(", ")
             )
         })?;
         // A fault that shows only once it is rendered for a model would be taken for the model's.
-        ChatTemplate::try_out(&source).map_err(|error| format!("template: {}: {error}", self.0))?;
+        ChatTemplate::try_out(&source).map_err(|error| format!("{}: {error}", self.0))?;
         Ok(Cow::Owned(source))
     }
 }
@@ -84,7 +84,7 @@ mod tests {
             ),
         ] {
             let error = read(text).unwrap_err();
-            assert!(error.starts_with(&format!("template: {path}: ")), "{error}");
+            assert!(error.starts_with(&format!("{path}: ")), "{error}");
             assert!(error.contains(fault), "{error}");
         }
         assert!(serde_json::from_value::<TemplateRef>("".into()).is_err());

@@ -49,18 +49,18 @@ impl Kind {
 /// out: fields and separators would be taken for text.
 pub fn check_lines(path: &Path) -> Result<(), SourceError> {
     check_name(path)?;
-    let command = match Kind::of(path) {
+    let example = match Kind::of(path) {
         None | Some(Kind::Lines) => return Ok(()),
-        Some(Kind::Json) => "jq -r '.[].text'",
-        Some(Kind::JsonLines) => "jq -r .text",
-        Some(Kind::Tabs) => "cut -f1",
-        Some(Kind::Commas | Kind::Parquet | Kind::Tmx) => "a script",
+        Some(Kind::Json) => ", e.g. with jq -r '.[].text'",
+        Some(Kind::JsonLines) => ", e.g. with jq -r .text",
+        Some(Kind::Tabs) => ", e.g. with cut -f1",
+        Some(Kind::Commas | Kind::Parquet | Kind::Tmx) => "",
     };
     Err(SourceError::Unreadable {
         path: path.to_owned(),
         what: format!(
-            "not text with a line for each sentence or passage, which is needed here; write the text \
-             alone to a .txt file, e.g. with {command}"
+            "no text file with a sentence or passage per line, as is needed here; write the texts \
+             alone to a .txt file{example}"
         ),
     })
 }

@@ -57,7 +57,7 @@ impl Fields {
         let names = self.among(&columns);
         if names.is_empty() {
             return Err(without_text(format!(
-                "no field is called {}; the row has {}; {}",
+                "no field is called {}, but there are {}; {}",
                 self.names(),
                 columns.join(", "),
                 self.remedy(&columns)

@@ -54,7 +54,7 @@ impl Stage<Config> for Answer {
         });
         checks.add("instructions", counted)?;
         if let Some(template) = &run.config.template {
-            checks.add("chat template", usable(template, &run.config.model))?;
+            checks.add("template", usable(template, &run.config.model))?;
         }
         let answer = &run.config.answer;
         // Training needs the template that a local LLM answers with, a server only its answers.
@@ -101,8 +101,8 @@ fn usable(template: &TemplateRef, model: &ModelRef) -> Result<String> {
     let own = LanguageModel::template_of(model).ok().flatten();
     ensure!(
         own.is_none_or(|own| own.trim() == source.trim()),
-        "template: {model} brings a chat template of its own; remove this key, which is for models \
-         that bring none (in a Hugging Face directory, chat_template.jinja can be replaced)"
+        "{model} brings a chat template of its own, which is used; remove this key. (In a Hugging Face \
+         directory, the file chat_template.jinja may be replaced.)"
     );
     Ok(String::new())
 }
