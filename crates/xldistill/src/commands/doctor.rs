@@ -72,7 +72,7 @@ fn output(folder: &Path) -> Result<String> {
     let existing = disk::existing(folder);
     tempfile::tempfile_in(existing)?;
     let free = disk::free(folder).map_or(String::new(), |free| {
-        format!(", {} are free", memory::gigabytes(free))
+        format!("; {} are free", memory::gigabytes(free))
     });
-    Ok(format!("{} can be written{free}", folder.display()))
+    Ok(format!("{} can be written to{free}", folder.display()))
 }

@@ -30,7 +30,7 @@ const LETTERS: std::ops::RangeInclusive<usize> = 30..=160;
 /// Letters of a text whose copy is no translation: names and single words may stay as they are.
 const COPIED_LETTERS: usize = 15;
 
-/// Translates questions of the run into every target language. Says what one of them becomes, and
+/// Translates questions of the run into every target language. Says what the first becomes, and
 /// warns of translations that the filter would reject.
 ///
 /// # Errors
@@ -40,17 +40,23 @@ pub fn try_translator(run: &Run<'_, Config>) -> Result<String> {
     let translator = run.translators()?.there;
     let judge = Judge::of(run);
     let engine = translator.identity().engine;
-    let mut said = vec![format!("{engine} translates {:?}", questions[0])];
+    let mut said = Vec::new();
     let mut warnings = String::new();
     for &target in &run.config.targets {
         let translations = translator.translate(&questions, source, target)?;
         let samples: Vec<Sample<'_>> = questions.iter().zip(&translations).collect();
         warnings += &judge.warning(&samples, source, target)?;
-        if let Some((_, written)) = samples.iter().find(|sample| !is_empty(sample)) {
-            said.push(format!("{target}: {written:?}"));
-        }
+        said.extend(
+            samples
+                .first()
+                .map(|(_, written)| format!("into {target}: {written:?}")),
+        );
     }
-    Ok(said.join(", ") + &warnings)
+    let said = said.join(", ");
+    Ok(format!(
+        "{engine} translates {:?} {said}{warnings}",
+        questions[0]
+    ))
 }
 
 /// Translates some `passages` in `from` with `back` into the run's source language. Says how one of

@@ -354,7 +354,7 @@ fn what_native_text_lacks_is_said_before_the_first_stage() {
     let doctor = run.xldistill(&[&["doctor"], &NATIVE[..]].concat());
     let report = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(
-        report.contains("native text in por_Latn: 151 of 153 passages, 1 too short, 1 too long, 1 unreadable; \"O olutípac"),
+        report.contains("native text in por_Latn: 151 of 153 passages, 1 too short, 1 too long, 1 unreadable; translated: \"O olutípac"),
         "{report}"
     );
 }

@@ -42,12 +42,9 @@ pub fn warning(model: &Shape, config: &TrainConfig, free: u64, written: u64) -> 
     if expected <= free.saturating_add(written) {
         return None;
     }
-    let smaller = match (config.method, config.export_precision.bytes()) {
-        (Method::Full, 4) => {
-            ", or set export_precision = \"bf16\", which halves the model, or method = \"lora\""
-        }
-        (Method::Full, _) => ", or set method = \"lora\"",
-        (Method::Lora, _) => "",
+    let smaller = match config.method {
+        Method::Full => ", or set method = \"lora\"",
+        Method::Lora => "",
     };
     Some(format!(
         "checkpoints and model take {} or more, and {} are free on the disk of the run; free some \
@@ -95,7 +92,7 @@ mod tests {
             said.contains("take 3.2 GB") && said.contains("3.0 GB are free"),
             "{said}"
         );
-        assert!(said.contains("export_precision"), "{said}");
+        assert!(said.contains("method = \"lora\""), "{said}");
         assert_eq!(warning(3_000_000_000, 1_600_000_000), None);
         assert_eq!(warning(u64::MAX, u64::MAX), None);
     }

@@ -55,7 +55,7 @@ impl Stage<Config> for Passages {
                 let mut found = described(&loaded);
                 if checks.thorough {
                     let back = back(run)?;
-                    found += "; ";
+                    found += "; translated: ";
                     found += &try_back(run, &back, language, &loaded.passages)?;
                 }
                 Ok(found)
