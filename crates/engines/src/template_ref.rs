@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::fs;
 
 use corpus::file_path;
-use models::chat_template::builtin;
+use models::chat_template::{ChatTemplate, builtin};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The name of a built-in template, or the path of a file, relative to the folder of the config.
@@ -17,21 +18,22 @@ impl TemplateRef {
     /// The template's text.
     ///
     /// # Errors
-    /// It is neither built in nor a file that can be read.
+    /// It is neither built in nor a file that can be read, or the file is no chat template.
     pub fn source(&self) -> Result<Cow<'static, str>, String> {
         if let Some(source) = builtin::source(&self.0) {
             return Ok(Cow::Borrowed(source));
         }
-        fs::read_to_string(&self.0)
-            .map(Cow::Owned)
-            .map_err(|error| {
-                let names: Vec<&str> = builtin::names().collect();
-                format!(
-                    "template: cannot read {}: {error}; name a Jinja file or one of {}",
-                    self.0,
-                    names.join(", ")
-                )
-            })
+        let source = fs::read_to_string(&self.0).map_err(|error| {
+            let names: Vec<&str> = builtin::names().collect();
+            format!(
+                "cannot read {}: {error}; name a Jinja file or one of {}",
+                self.0,
+                names.join(", ")
+            )
+        })?;
+        // A fault that shows only once it is rendered for a model would be taken for the model's.
+        ChatTemplate::try_out(&source).map_err(|error| format!("{}: {error}", self.0))?;
+        Ok(Cow::Owned(source))
     }
 }
 
@@ -40,7 +42,10 @@ impl<'de> Deserialize<'de> for TemplateRef {
         let named = String::deserialize(deserializer)?;
         Ok(Self(match builtin::source(&named) {
             Some(_) => named,
-            None => file_path::resolve(named.as_ref()).display().to_string(),
+            None => {
+                let path = file_path::resolve(named.as_ref()).map_err(D::Error::custom)?;
+                path.display().to_string()
+            }
         }))
     }
 }
@@ -52,5 +57,36 @@ impl JsonSchema for TemplateRef {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "format": "path" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_of_a_template_names_its_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().display().to_string();
+        let read = |text: &str| {
+            fs::write(file.path(), text).unwrap();
+            let template: TemplateRef = serde_json::from_value(path.as_str().into()).unwrap();
+            template.source().map(Cow::into_owned)
+        };
+        let good = "{% for m in messages %}{{ bos_token + m.content }}{% endfor %}";
+        assert_eq!(read(good).as_deref(), Ok(good));
+        for (text, fault) in [
+            ("{% for m in messages %}{{ m.content }}", "cannot be read"),
+            ("{{ raise_exception('tools only') }}", "tools only"),
+            (
+                "{{ messages[0].content }}",
+                "does not show the assistant's answer",
+            ),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.starts_with(&format!("{path}: ")), "{error}");
+            assert!(error.contains(fault), "{error}");
+        }
+        assert!(serde_json::from_value::<TemplateRef>("".into()).is_err());
     }
 }

@@ -36,7 +36,7 @@ pub struct Output {
     /// More on standard error: -v for progress, -vv for every detail
     #[arg(short, long, global = true, display_order = LAST, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Only errors on standard error
+    /// Print only errors on standard error
     #[arg(short, long, global = true, display_order = LAST, conflicts_with = "verbose")]
     pub quiet: bool,
 }
@@ -86,7 +86,8 @@ pub enum Command {
     Identify(IdentifyArguments),
     /// Classify the lines of standard input with a trained classifier or stack: one JSON line each
     Predict(PredictArguments),
-    /// Write what the LLM of a stack reads for each line of standard input, and the merged LLM
+    /// Write the embeddings that the LLM of a stack reads for each line of standard input, and the
+    /// merged LLM
     ExportEmbeddings(ExportEmbeddingsArguments),
     /// Estimate the quality of translations with CometKiwi or COMET: a score per line
     EstimateQuality(EstimateQualityArguments),

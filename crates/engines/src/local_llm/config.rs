@@ -57,7 +57,9 @@ pub(crate) fn require(model: Option<&ModelRef>) -> Result<&ModelRef, EngineError
 /// The text of the run's chat template.
 pub(crate) fn template_of(opening: &Opening<'_>) -> Result<Option<String>, EngineError> {
     let source = opening.template.map(|template| template.source());
-    let source = source.transpose().map_err(failed)?;
+    let source = source
+        .transpose()
+        .map_err(|error| failed(format!("template: {error}")))?;
     Ok(source.map(Into::into))
 }
 
@@ -97,6 +99,10 @@ impl AnswererConfig for LocalAnswerConfig {
 
     fn max_new_tokens(&self) -> usize {
         self.max_new_tokens
+    }
+
+    fn scores_texts(&self) -> bool {
+        true
     }
 
     fn open(&self, opening: &Opening<'_>, max_new_tokens: usize) -> Result<Llm, EngineError> {

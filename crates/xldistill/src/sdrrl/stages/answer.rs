@@ -1,6 +1,6 @@
 //! The LLM answers the instructions.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail, ensure};
 use artefacts::Key;
 use burn::tensor::Device;
 use corpus::answer::AnswerStage;
@@ -8,8 +8,10 @@ use corpus::record::Instruction;
 use corpus::source::{self, LoadOptions, Loaded};
 use corpus::stage::{self, Inputs, StageOptions};
 use engines::answerer::AnswerEngine;
-use models::WeightForm;
+use engines::model_ref::ModelRef;
+use engines::template_ref::TemplateRef;
 use models::chat_template::Message;
+use models::{LanguageModel, WeightForm};
 
 use crate::checks::Checks;
 use crate::run::Run;
@@ -52,8 +54,7 @@ impl Stage<Config> for Answer {
         });
         checks.add("instructions", counted)?;
         if let Some(template) = &run.config.template {
-            let readable = template.source().map(|_| String::new());
-            checks.add("chat template", readable.map_err(anyhow::Error::msg))?;
+            checks.add("template", usable(template, &run.config.model))?;
         }
         let answer = &run.config.answer;
         // Training needs the template that a local LLM answers with, a server only its answers.
@@ -91,6 +92,19 @@ impl Stage<Config> for Answer {
         });
         Ok(summary? + &left_out(&loaded))
     }
+}
+
+/// Fails if `template` is none, or `model` brings another one, which would be used in its place.
+fn usable(template: &TemplateRef, model: &ModelRef) -> Result<String> {
+    let source = template.source().map_err(Error::msg)?;
+    // If there is something wrong with the model, its own check says so.
+    let own = LanguageModel::template_of(model).ok().flatten();
+    ensure!(
+        own.is_none_or(|own| own.trim() == source.trim()),
+        "{model} brings a chat template of its own, which is used; remove this key. (In a Hugging Face \
+         directory, the file chat_template.jinja may be replaced.)"
+    );
+    Ok(String::new())
 }
 
 /// Whether the LLM answers: an example needs its answer, or a run of another method that shares the

@@ -14,6 +14,7 @@ use super::mix;
 use crate::adapter_keys;
 use crate::backbone_source::BackboneSource;
 use crate::checks::Checks;
+use crate::disk;
 use crate::run::Run;
 use crate::sdrrl::MODEL;
 use crate::sdrrl::config::Config;
@@ -57,6 +58,9 @@ impl Stage<Config> for Train {
             (Ok(needed), _) => Ok(needed),
         });
         checks.add("memory for training", shape)?;
+        if let Some(warning) = disk_warning(run) {
+            checks.warn("disk", &warning)?;
+        }
         checks.add("adapters", adapters(run.config))
     }
 
@@ -170,6 +174,22 @@ fn folders(run: &Run<'_, Config>, provenance: &Provenance) -> Result<PathBuf> {
         place.whole_folder(&merged.display().to_string(), &model)?;
     }
     Ok(place.whole_folder(NAME, &provenance.key())?)
+}
+
+/// A warning if the disk is too small for what training writes. If the model cannot be read, its own
+/// check says so.
+fn disk_warning(run: &Run<'_, Config>) -> Option<String> {
+    let Config {
+        model,
+        train,
+        store,
+        output,
+        ..
+    } = run.config;
+    let shape = LanguageModel::shape_of(model).ok()?;
+    let written = [run.folder(NAME), run.model()].map(|folder| disk::used(&folder));
+    let free = disk::free(store.as_ref().unwrap_or(output))?;
+    fine_tune::disk::warning(&shape, train, free, written.iter().sum())
 }
 
 /// Expected memory of training on the CPU, and free memory; an error if that is not enough.
