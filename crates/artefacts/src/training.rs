@@ -5,6 +5,7 @@
 //! a transfer set, the layers of a distilled model.
 
 mod classifier;
+mod quantity;
 
 use std::collections::BTreeMap;
 use std::{fmt, fs, io, path::Path};
@@ -12,6 +13,7 @@ use std::{fmt, fs, io, path::Path};
 use serde::{Deserialize, Serialize};
 
 pub use classifier::{ClassifierRecord, ClassifierSummary, Evaluation, TaskCounts};
+pub use quantity::{Quantity, SHARE, described};
 
 use crate::ArtefactError;
 

@@ -33,7 +33,7 @@ pub use error::StageError;
 pub use inputs::Inputs;
 pub use manifest::{Counts, Manifest, RowResults, manifest, output_file, rejected_file};
 pub use options::StageOptions;
-pub use run::{key, run};
+pub use run::{key, most_shards, run};
 pub use shard::{InvalidShard, Shard, require_free};
 
 pub(crate) use names::{Names, file_name};

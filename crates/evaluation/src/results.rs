@@ -116,6 +116,15 @@ pub struct TaskRecord {
     pub outputs: Option<Outputs>,
 }
 
+impl TaskRecord {
+    /// Whether the samples' file, which has this `hash`, is intact. A kill between two writes leaves
+    /// samples without the scores that the record already has.
+    pub(crate) fn is_of(&self, hash: &str) -> bool {
+        let outputs = self.outputs.as_ref();
+        hash == self.samples_hash || outputs.is_some_and(|own| hash == own.samples_hash)
+    }
+}
+
 /// The outputs of a task without the scores of a learned metric. As long as their key does not
 /// change, another metric can score them without the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -162,6 +162,29 @@ fn work(
     Ok(results)
 }
 
+/// Fails unless the outputs in `folder` can be scored again for every task, so that a rescoring that
+/// cannot end does not begin.
+pub fn require_outputs(
+    subject: &Subject<'_>,
+    source: Language,
+    material: &EvaluationMaterial,
+    config: &EvaluateConfig,
+    folder: &Path,
+) -> Result<(), EvaluateError> {
+    let own = tasks(subject, source, material, config)?;
+    let earlier = Earlier::read(folder);
+    for planned in planned(&own, subject, None, material, config, &Silent)? {
+        let scored = || rescoring::scored_again(&planned, subject, config.batch_size, &earlier);
+        if !earlier.has_outputs(&planned) && scored().is_none() {
+            return Err(EvaluateError::NotSaved {
+                task: planned.task.name(),
+                why: rescoring::fault(&planned, &earlier),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// The key of the results of [`evaluate`]: [`Results::key`] once they are complete.
 pub fn key(
     subject: &Subject<'_>,
@@ -195,8 +218,8 @@ fn run(
     let started = Instant::now();
     let batch = config.batch_size.max(1);
     let mut file = RowFile::<Sample>::open(path, &planned.outputs, batch)?;
-    progress.begin(&name, Some(task.len() as u64));
-    progress.advance(file.rows().len() as u64);
+    progress.begin(&task.presentation().title, Some(task.len() as u64));
+    progress.already_done(file.rows().len() as u64);
     while file.rows().len() < task.len() {
         let start = file.rows().len();
         let range = start..(start + batch).min(task.len());

@@ -119,7 +119,7 @@ impl Measure {
 }
 
 /// Unit of a share from 0 to 1, the form of accuracies in lm-evaluation-harness.
-pub const SHARE: &str = "share";
+pub use artefacts::training::SHARE;
 
 /// A document of a task with the model's output and its scores: a line of `samples_<task>.jsonl`,
 /// with the keys of lm-eval.

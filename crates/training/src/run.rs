@@ -22,8 +22,8 @@ mod train;
 use burn::module::Module;
 use burn::tensor::Device;
 
-pub use checkpoint::require_same_run;
-pub(crate) use differences::differences;
+pub use checkpoint::{require_same_run, trained_from};
+pub use differences::differences;
 pub use early_stopping::{BestLoss, EarlyStopping};
 pub use error::RunError;
 pub use plan::{StepPlan, pack, shuffled_steps};

@@ -162,20 +162,27 @@ impl States {
         Ok(Self::open(folder, layout)?)
     }
 
+    /// From what the states in `folder` are made, finished or not; `None` if there are none.
+    pub fn made_from(folder: &Path) -> Result<Option<Provenance>, StatesError> {
+        let path = folder.join(MADE_FROM);
+        let json = match fs::read(&path) {
+            Ok(json) => json,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(ArtefactError::io("read", &path)(error).into()),
+        };
+        // A torn file cannot be: it is written whole or not at all.
+        let read = serde_json::from_slice(&json).map_err(|error| ArtefactError::Malformed {
+            path,
+            line: error.line() as u64,
+            message: error.to_string(),
+        });
+        Ok(read?)
+    }
+
     /// Whether the states in `folder` are finished; an error if they are those of something else.
     fn is_finished(folder: &Path, provenance: &Provenance) -> Result<bool, StatesError> {
-        let path = folder.join(MADE_FROM);
-        let then: Provenance = match fs::read(&path) {
-            // A torn file cannot be: it is written whole or not at all.
-            Ok(json) => {
-                serde_json::from_slice(&json).map_err(|error| ArtefactError::Malformed {
-                    path: path.clone(),
-                    line: error.line() as u64,
-                    message: error.to_string(),
-                })?
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(ArtefactError::io("read", &path)(error).into()),
+        let Some(then) = Self::made_from(folder)? else {
+            return Ok(false);
         };
         let differences = differences(&then, provenance);
         if !differences.is_empty() {

@@ -6,12 +6,13 @@ mod keys;
 mod models;
 mod texts;
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use ::models::{ComputeDevice, LanguageModel, Precision, WeightForm};
 use anyhow::Result;
-use clap::builder::PossibleValuesParser;
-use clap::{Args, Subcommand};
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::{Arg, Args, Subcommand};
 use corpus::language::Language;
 use engines::model_ref::ModelRef;
 
@@ -51,10 +52,10 @@ pub enum Command {
         #[command(flatten)]
         config: RunArguments,
         /// First stage; the stages before it must be finished
-        #[arg(long, value_name = "STAGE", value_parser = stage_names())]
+        #[arg(long, value_name = "STAGE", value_parser = StageNames)]
         from: Option<String>,
         /// Last stage
-        #[arg(long, value_name = "STAGE", value_parser = stage_names())]
+        #[arg(long, value_name = "STAGE", value_parser = StageNames)]
         until: Option<String>,
         /// Show what would be done without doing it
         #[arg(long)]
@@ -161,9 +162,28 @@ pub fn command() -> clap::Command {
         .mut_subcommand("translate-text", TranslateTextArguments::explain)
 }
 
-/// Parser of stages, by the names of their commands.
-fn stage_names() -> PossibleValuesParser {
-    PossibleValuesParser::new(stage_commands().iter().map(|stage| stage.command))
+/// Parser of stages, by the names of their commands. Help and completion list those of all systems; a
+/// wrong name is refused when the config has been read, with those of its own run.
+#[derive(Clone)]
+struct StageNames;
+
+impl TypedValueParser for StageNames {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let commands = stage_commands().into_iter();
+        let names = commands.map(|stage| PossibleValue::new(stage.command));
+        Some(Box::new(names))
+    }
 }
 
 /// A config file and its overrides.
@@ -190,9 +210,29 @@ impl ConfigArguments {
         SystemName::of(&self.config, &self.all_overrides())
     }
 
+    /// The config and the overrides as they are typed in a POSIX shell.
+    pub fn typed(&self) -> String {
+        let config = self.config.display().to_string();
+        let device = self.device.map(|device| format!("--device={device}"));
+        let words = std::iter::once(config)
+            .chain(self.overrides.iter().cloned())
+            .chain(device);
+        let words: Vec<String> = words.map(|word| quoted(&word)).collect();
+        words.join(" ")
+    }
+
     fn all_overrides(&self) -> Vec<String> {
         let device = self.device.map(|device| format!("device={device}"));
         self.overrides.iter().cloned().chain(device).collect()
+    }
+}
+
+/// `word`, quoted for a POSIX shell if necessary.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+%@".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 

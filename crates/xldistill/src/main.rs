@@ -22,6 +22,7 @@ mod config_file;
 mod disk;
 mod grid;
 mod interruption;
+mod kept_training;
 mod lines;
 mod mt_llm;
 mod reference;

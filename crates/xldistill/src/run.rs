@@ -21,9 +21,9 @@ pub struct Run<'a, C> {
     pub shard: Shard,
     /// Progress of the work.
     pub progress: &'a dyn Progress,
-    /// Results of stages that the store has and the run does not link to yet, for those who only
-    /// look.
-    in_store: BTreeMap<&'static str, PathBuf>,
+    /// Results of stages in other folders than the run's, for those who only look: those that the
+    /// store has and the run does not link to yet, and previews.
+    elsewhere: BTreeMap<&'static str, PathBuf>,
 }
 
 impl<'a, C: SystemConfig> Run<'a, C> {
@@ -33,7 +33,7 @@ impl<'a, C: SystemConfig> Run<'a, C> {
             config,
             shard,
             progress,
-            in_store: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
         }
     }
 
@@ -51,20 +51,25 @@ impl<'a, C: SystemConfig> Run<'a, C> {
         let key = || Ok::<_, ArtefactError>(key.clone());
         let folder = self.place_to_look().folder(name, key);
         match folder.ok().filter(|folder| folder.is_dir()) {
-            Some(folder) => self.in_store.insert(name, folder).is_none(),
+            Some(folder) => self.elsewhere.insert(name, folder).is_none(),
             None => false,
         }
     }
 
-    /// No longer takes the folder of the stage `name` to be in the store.
+    /// From now on, takes `folder` to be that of the stage `name`.
+    pub fn take(&mut self, name: &'static str, folder: PathBuf) {
+        self.elsewhere.insert(name, folder);
+    }
+
+    /// No longer takes the folder of the stage `name` to be elsewhere.
     pub fn forget(&mut self, name: &str) {
-        self.in_store.remove(name);
+        self.elsewhere.remove(name);
     }
 
     /// The folder of the stage `name`.
     pub fn folder(&self, name: &str) -> PathBuf {
         let own = || self.config.output().join(name);
-        self.in_store.get(name).cloned().unwrap_or_else(own)
+        self.elsewhere.get(name).cloned().unwrap_or_else(own)
     }
 
     /// The location of the run's artefacts.

@@ -3,19 +3,29 @@
 //! nothing to do.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
 use artefacts::{ArtefactError, Manifest, Provenance};
 use serde::{Deserialize, Serialize};
+use training::run::trained_from;
+use training::states::States;
 
+use crate::kept_training::Trained;
 use crate::run::Run;
 use crate::stages::Finished;
 use crate::system::SystemConfig;
 
 /// Name of the record, beside the manifests of the recipes.
 const FILE: &str = "stage.json";
+
+/// Name of the file that says, until the record does, from what the stage trains.
+const BEGUN: &str = "begun.json";
+
+/// Folders between that of a stage and those of its trainings: a system and a task.
+const DEPTH: usize = 2;
 
 /// What a stage leaves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +40,48 @@ pub fn finished(folder: &Path) -> Option<Finished> {
         key: record.key,
         rows: None,
     })
+}
+
+/// What the stage in `folder` has trained, finished or not, all of it from the same.
+pub fn trained(folder: &Path) -> Option<Trained> {
+    let begun = || serde_json::from_slice(&fs::read(folder.join(BEGUN)).ok()?).ok();
+    let finished = || {
+        let record = Manifest::<Summary>::read(&folder.join(FILE)).ok()??;
+        Some(record.provenance)
+    };
+    let from: Provenance = begun().or_else(finished)?;
+    has_training(folder, DEPTH).then(|| Trained {
+        folder: folder.to_owned(),
+        from,
+    })
+}
+
+/// Whether there is a training, or states of a teacher, in `folder` or up to `depth` folders below.
+fn has_training(folder: &Path, depth: usize) -> bool {
+    let has_own = trained_from(folder).is_some()
+        || States::made_from(folder).is_ok_and(|made_from| made_from.is_some());
+    has_own
+        || depth > 0
+            && fs::read_dir(folder).is_ok_and(|entries| {
+                let folders = entries.filter_map(|entry| Some(entry.ok()?.path()));
+                let mut folders = folders.filter(|path| path.is_dir());
+                folders.any(|folder| has_training(&folder, depth - 1))
+            })
+}
+
+/// `now` of a stage with several trainings, without what it does not have in common with `then`:
+/// inputs that only one has, and the parameters `apart`. What is left decides what both train.
+pub fn in_common(now: Provenance, then: &Provenance, apart: &[&str]) -> Provenance {
+    let mut now = now;
+    let inputs = then.inputs.iter().map(|(name, hash)| {
+        let own = now.inputs.get(name).unwrap_or(hash);
+        (name.clone(), own.clone())
+    });
+    now.inputs = inputs.collect();
+    for name in apart {
+        now.parameters[name] = then.parameters[name].clone();
+    }
+    now
 }
 
 /// The inputs of a stage: the keys of the finished stages that it reads.
@@ -80,7 +132,10 @@ pub fn once<C: SystemConfig>(
     {
         return Ok(record.results.summary);
     }
-    std::fs::create_dir_all(&folder).map_err(ArtefactError::io("create", &folder))?;
+    fs::create_dir_all(&folder).map_err(ArtefactError::io("create", &folder))?;
+    let begun = folder.join(BEGUN);
+    let json = serde_json::to_vec_pretty(&provenance).expect("a provenance is plain data");
+    artefacts::write(&begun, &json)?;
     let started = Instant::now();
     let summary = work(&folder)?;
     let results = Summary {
@@ -88,5 +143,6 @@ pub fn once<C: SystemConfig>(
     };
     let seconds = started.elapsed().as_secs_f64();
     Manifest::new(provenance, BTreeMap::new(), results, seconds).write(&path)?;
+    artefacts::remove(&begun)?;
     Ok(summary)
 }

@@ -2,15 +2,17 @@
 //! from which commands, `--from` and `--until`, `--dry-run`, shards and `plan` are derived.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use artefacts::{Key, MANIFEST_FILE, Manifest};
+use artefacts::{Key, MANIFEST_FILE, Manifest, Provenance};
 use evaluation::report::Cost;
 use serde_json::Value;
 
 use crate::checks::Checks;
 use crate::config_file::ConfigError;
+use crate::kept_training::Trained;
 use crate::run::Run;
 use crate::system::SystemConfig;
 use crate::terminal::readable;
@@ -42,6 +44,12 @@ pub trait Stage<C: SystemConfig>: Sync {
         false
     }
 
+    /// Number of shards that have rows, of more, given the results of the stages it depends on.
+    fn most_shards(&self, run: &Run<'_, C>) -> Result<u64> {
+        let _ = run;
+        Ok(1)
+    }
+
     /// Checks everything it needs except the results of other stages.
     fn check(&self, run: &Run<'_, C>, checks: &mut Checks<'_>) -> Result<()>;
 
@@ -57,6 +65,25 @@ pub trait Stage<C: SystemConfig>: Sync {
             rows: manifest.results["counts"]["outputs"].as_u64(),
             key: manifest.key,
         })
+    }
+
+    /// What it has trained in the run's folder, finished or not.
+    fn trained(&self, run: &Run<'_, C>) -> Vec<Trained> {
+        let _ = run;
+        Vec::new()
+    }
+
+    /// From what it would make `trained` now, given the results of the stages it depends on.
+    fn origin(&self, run: &Run<'_, C>, trained: &Trained) -> Result<Provenance> {
+        let _ = run;
+        Ok(trained.from.clone())
+    }
+
+    /// Makes its result in `folder` instead of its own if that takes no model and little time;
+    /// returns whether it does.
+    fn preview(&self, run: &Run<'_, C>, folder: &Path) -> Result<bool> {
+        let _ = (run, folder);
+        Ok(false)
     }
 
     /// Does the remaining work; returns a summary.

@@ -143,6 +143,23 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 }
 
 #[test]
+fn a_wrong_stage_is_refused_with_those_of_the_configs_system() {
+    for (option, stage) in [("--from", "adapt"), ("--until", "trian")] {
+        let config = quickstart();
+        let output = xldistill()
+            .args(["run", &config, option, stage, "--dry-run"])
+            .output()
+            .expect("starts");
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        let told = format!("{stage} is no stage of the system sdrrl");
+        let stages =
+            "its stages: answer, translate, filter, code-switch, mix, train, evaluate, report";
+        assert!(said(&output).contains(&told), "{}", said(&output));
+        assert!(said(&output).contains(stages), "{}", said(&output));
+    }
+}
+
+#[test]
 fn a_plan_lists_shards_dependencies_and_commands() {
     let config = quickstart();
     let output = xldistill()

@@ -72,6 +72,11 @@ pub fn key<S: RowStage>(stage: &S, inputs: &Inputs<'_, S::Input>) -> Result<Key,
     Ok(provenance(stage, inputs)?.key())
 }
 
+/// Number of chunks that the rows of `inputs` make: of more shards, some have no rows.
+pub fn most_shards<S: RowStage>(stage: &S, inputs: &Inputs<'_, S::Input>) -> u64 {
+    inputs.len().div_ceil(stage.chunk_rows().max(1) as u64)
+}
+
 fn provenance<S: RowStage>(
     stage: &S,
     inputs: &Inputs<'_, S::Input>,
@@ -126,6 +131,15 @@ impl<S: RowStage> Run<'_, S> {
         let mut earlier = finished::earlier(self.folder, self.options.shard)?;
         self.report_earlier(&journal, &earlier);
         let (first, last) = self.rows_of_shard();
+        if first == last {
+            let most = most_shards(self.stage, self.inputs);
+            self.progress.note(&format!(
+                "{}: shard {} has no rows: {} rows make {most} chunks, so use up to {most} shards",
+                self.stage.name(),
+                self.options.shard,
+                self.inputs.len()
+            ));
+        }
         self.progress.begin(self.stage.name(), Some(last - first));
         let done = self.process_all(&mut journal, &mut earlier);
         self.progress.end();
@@ -320,15 +334,20 @@ impl<S: RowStage> Run<'_, S> {
     }
 
     fn chunks(&self) -> Result<Chunks<'_, S::Input>, StageError> {
-        let size = self.stage.chunk_rows().max(1);
-        let chunks = self.inputs.len().div_ceil(size as u64);
-        self.inputs.chunks(size, self.options.shard.chunks(chunks))
+        let chunks = self
+            .options
+            .shard
+            .chunks(most_shards(self.stage, self.inputs));
+        self.inputs.chunks(self.stage.chunk_rows().max(1), chunks)
     }
 
     /// First row of the shard, and the one after its last.
     fn rows_of_shard(&self) -> (u64, u64) {
         let size = self.stage.chunk_rows().max(1) as u64;
-        let chunks = self.options.shard.chunks(self.inputs.len().div_ceil(size));
+        let chunks = self
+            .options
+            .shard
+            .chunks(most_shards(self.stage, self.inputs));
         (
             chunks.start * size,
             (chunks.end * size).min(self.inputs.len()),

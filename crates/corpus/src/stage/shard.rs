@@ -53,6 +53,11 @@ impl Shard {
         cut(self.index)..cut(self.index + 1)
     }
 
+    /// Whether none of `chunks` chunks is in this shard.
+    pub fn is_empty_of(self, chunks: u64) -> bool {
+        self.chunks(chunks).is_empty()
+    }
+
     /// Takes `folder` for one run of this shard. A run over all rows has the folder to itself;
     /// different shards may share it.
     pub(super) fn lock(self, folder: &Path) -> Result<Lock, ArtefactError> {

@@ -112,8 +112,14 @@ impl ScoreRow {
             && self.after.unwrap_or(0.0) == 0.0
     }
 
-    /// Difference relative to `before`; `None` if that is 0.
+    /// Difference relative to `before`, of perplexities and losses. `None` for shares and metrics of
+    /// answers, whose changes are told in points: COMET's scale has no zero that means anything.
     pub fn relative(&self) -> Option<f64> {
+        let is_loss =
+            self.unit.is_empty() && self.higher_is_better == Some(false) && !self.has_references();
+        if !is_loss {
+            return None;
+        }
         let before = self.before.filter(|&before| before != 0.0)?;
         Some(self.difference()? / before.abs())
     }

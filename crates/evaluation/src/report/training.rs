@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use artefacts::training::{Interval, Metric, TrainRecord, TrainSummary};
+use artefacts::training::{Interval, Metric, Quantity, TrainRecord, TrainSummary};
 use artefacts::{MANIFEST_FILE, Manifest};
 use serde::{Deserialize, Serialize};
 
 use super::Timing;
-use crate::task::SHARE;
 
 /// Numbers and curves of training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,29 +62,6 @@ pub struct MeasuredCurves {
     pub intervals: BTreeMap<String, Vec<(u64, Interval)>>,
 }
 
-/// The quantities that are no losses: their names among the parts of a metric, titles and units. A
-/// part is called `MEASURE`, or `OWNER.MEASURE` if several tasks or languages have one.
-const MEASURES: [(&str, &str, &str); 7] = [
-    ("accuracy", "Accuracy", SHARE),
-    ("macro_f1", "Macro-F1", SHARE),
-    ("chrf++", "chrF++ of held-out answers", ""),
-    (
-        "off_target",
-        "Held-out questions answered in another language",
-        SHARE,
-    ),
-    ("divergence", "Divergence from the teacher (KL)", "nats"),
-    ("fvu", "Fraction of variance unexplained (FVU)", ""),
-    ("retrieval", "Retrieval of translations", SHARE),
-];
-
-/// Owner and place in [`MEASURES`] of a part that is no loss.
-fn measure(part: &str) -> Option<(&str, usize)> {
-    let (owner, name) = part.rsplit_once('.').unwrap_or((ALL, part));
-    let place = MEASURES.iter().position(|(key, _, _)| *key == name)?;
-    Some((owner, place))
-}
-
 /// A finished training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FinishedTraining {
@@ -98,6 +74,13 @@ pub struct FinishedTraining {
 
 /// Name of the curve of the objective.
 pub const ALL: &str = "all";
+
+/// Owner of a part that is no loss, and its place among the quantities.
+fn measure(part: &str) -> Option<(&str, usize)> {
+    let (owner, quantity) = Quantity::of(part)?;
+    let place = Quantity::ALL.iter().position(|known| *known == quantity)?;
+    Some((owner.unwrap_or(ALL), place))
+}
 
 /// Depth of folders in which trainings are looked for.
 const DEPTH: usize = 3;
@@ -172,9 +155,9 @@ fn summarise(measurements: &[Metric]) -> Option<TrainingSummary> {
         held_out: BTreeMap::new(),
         measured: Vec::new(),
     };
-    let mut measured = MEASURES.map(|(_, title, unit)| MeasuredCurves {
-        title: title.to_owned(),
-        unit: unit.to_owned(),
+    let mut measured = Quantity::ALL.map(|quantity| MeasuredCurves {
+        title: quantity.title.to_owned(),
+        unit: quantity.unit.to_owned(),
         train: BTreeMap::new(),
         held_out: BTreeMap::new(),
         intervals: BTreeMap::new(),

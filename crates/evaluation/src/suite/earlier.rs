@@ -63,38 +63,47 @@ impl Earlier {
         }))
     }
 
-    /// The first record of the task that `wanted`, which is also given the hash of its samples,
-    /// takes.
+    /// Whether the outputs of a task are known, whatever has scored them.
+    pub fn has_outputs(&self, planned: &Planned<'_>) -> bool {
+        let wanted = |record: &TaskRecord, hash: &str| outputs(planned, record, hash);
+        self.first(&planned.task.name(), wanted).is_some()
+    }
+
+    /// The first record of the task `name` that `wanted`, which is also given the hash of its samples,
+    /// takes, and the file of these.
+    fn first(
+        &self,
+        name: &str,
+        wanted: impl Fn(&TaskRecord, &str) -> Option<TaskRecord>,
+    ) -> Option<(PathBuf, TaskRecord)> {
+        self.results.iter().find_map(|(folder, results)| {
+            let record = results.xldistill.tasks.get(name)?;
+            let samples = folder.join(Results::samples_file(name));
+            let hash = artefacts::hash_file(&samples).ok()?;
+            Some((samples, wanted(record, &hash)?))
+        })
+    }
+
+    /// The same, with its samples at `path`.
     fn find(
         &self,
         planned: &Planned<'_>,
         path: &Path,
         wanted: impl Fn(&TaskRecord, &str) -> Option<TaskRecord>,
     ) -> Result<Option<TaskRecord>, ArtefactError> {
-        let name = planned.task.name();
-        for (folder, results) in &self.results {
-            let Some(record) = results.xldistill.tasks.get(&name) else {
-                continue;
-            };
-            let samples = folder.join(Results::samples_file(&name));
-            let Ok(hash) = artefacts::hash_file(&samples) else {
-                continue;
-            };
-            let Some(record) = wanted(record, &hash) else {
-                continue;
-            };
-            if samples != path {
-                let content = std::fs::read(&samples);
-                let content = content.map_err(ArtefactError::io("read", &samples))?;
-                artefacts::write(path, &content)?;
-            }
-            let presentation = planned.presentation();
-            return Ok(Some(TaskRecord {
-                presentation,
-                ..record
-            }));
+        let Some((samples, record)) = self.first(&planned.task.name(), wanted) else {
+            return Ok(None);
+        };
+        if samples != path {
+            let content = std::fs::read(&samples);
+            let content = content.map_err(ArtefactError::io("read", &samples))?;
+            artefacts::write(path, &content)?;
         }
-        Ok(None)
+        let presentation = planned.presentation();
+        Ok(Some(TaskRecord {
+            presentation,
+            ..record
+        }))
     }
 }
 
@@ -102,9 +111,7 @@ impl Earlier {
 /// samples, which have this `hash`, are intact. A learned metric may have scored them.
 fn outputs(planned: &Planned<'_>, record: &TaskRecord, hash: &str) -> Option<TaskRecord> {
     let scored = record.outputs.as_ref();
-    // A kill between two writes leaves samples without the scores that the record already has.
-    let is_intact =
-        hash == record.samples_hash || scored.is_some_and(|own| hash == own.samples_hash);
+    let is_intact = record.is_of(hash);
     let key = scored.map_or(&record.key, |own| &own.key);
     if !is_intact || *key != planned.outputs {
         return None;

@@ -16,6 +16,14 @@ pub enum EvaluateError {
         /// The engine's error.
         source: EngineError,
     },
+    /// Saved outputs cannot be scored again.
+    #[error("{task}: {why}, so they cannot be scored again: evaluate without --rescore")]
+    NotSaved {
+        /// The task.
+        task: String,
+        /// What is wrong with them.
+        why: String,
+    },
     /// A benchmark needs log-likelihoods, and the engine has none.
     #[error(
         "{task}: {engine} returns no log-probabilities; set scoring = \"generation\" in \

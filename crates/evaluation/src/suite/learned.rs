@@ -115,10 +115,10 @@ impl<'m> Learned<'m> {
         let own: Vec<String> = own.into_iter().map(|own| own.key).collect();
         let mut samples = RowFile::<Sample>::open(path, &key, BATCH)?;
         progress.begin(
-            &format!("{name} {}", self.measure.name),
+            &format!("{}, {}", outputs.presentation.title, self.measure.name),
             Some(written.len() as u64),
         );
-        progress.advance(samples.rows().len() as u64);
+        progress.already_done(samples.rows().len() as u64);
         while samples.rows().len() < written.len() {
             let start = samples.rows().len();
             let batch = &written[start..(start + BATCH).min(written.len())];

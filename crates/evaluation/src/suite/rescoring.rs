@@ -28,8 +28,10 @@ impl Absent {
     }
 
     fn error(&self) -> EngineError {
-        let message = "its outputs were made for other documents or settings, so they cannot be \
-                       scored again: evaluate without --rescore";
+        let message = format!(
+            "its outputs were made for {OTHERS}, so they cannot be scored again: evaluate without \
+             --rescore"
+        );
         EngineError::new(&self.identity.engine, message)
     }
 }
@@ -115,12 +117,35 @@ pub fn scored_again(
             None => (&record.key, record.seconds),
         };
         let hash = artefacts::hash_file(&path).ok()?;
-        let intact = hash == record.samples_hash || own.is_some_and(|own| hash == own.samples_hash);
+        let intact = record.is_of(&hash);
         // A kill between the samples and their results leaves what is to be written.
         let written = *key != planned.outputs && again == samples;
         (intact || written).then_some((again, seconds))
     })
 }
+
+/// What is wrong with the outputs of a task in `earlier` results, if they cannot be scored again.
+pub fn fault(planned: &Planned<'_>, earlier: &Earlier) -> String {
+    let name = planned.task.name();
+    let saved = earlier.all().find_map(|(folder, results)| {
+        let record = results.xldistill.tasks.get(&name)?;
+        Some((folder.join(Results::samples_file(&name)), record))
+    });
+    let Some((path, record)) = saved else {
+        return "there are no saved outputs".to_owned();
+    };
+    let shown = path.display();
+    match artefacts::hash_file(&path) {
+        Err(error) => format!("its saved outputs cannot be read ({error})"),
+        Ok(hash) if !record.is_of(&hash) => {
+            format!("its saved outputs, {shown}, have changed since they were written")
+        }
+        Ok(_) => format!("its saved outputs, {shown}, were made for {OTHERS}"),
+    }
+}
+
+/// Why the outputs of an absent model are not those that are asked for.
+const OTHERS: &str = "other documents or settings";
 
 /// The part of a task's configuration that says what the model is asked.
 fn asking(task: &dyn Task, configuration: &Value) -> Value {

@@ -253,14 +253,19 @@ impl Data {
             return Err(TrainError::NothingToChooseBy(measure.name()));
         }
         let lacking = config.measure.iter().filter(|measure| lacking(measure));
-        self.warnings.extend(lacking.map(|measure| {
-            format!(
-                "{UNMEASURED} {} is not measured: there are no held-out questions to be answered \
-                 in a target language that [identify] knows (see mix.subsets and \
-                 mix.held_out_fraction)",
-                measure.name()
-            )
-        }));
+        let lacking: Vec<&str> = lacking.map(|measure| measure.name()).collect();
+        if let [first, others @ ..] = &lacking[..] {
+            let known = match *first == WrittenMeasure::OffTarget.name() && others.is_empty() {
+                true => " that [identify] knows",
+                false => "",
+            };
+            let are = if others.is_empty() { "is" } else { "are" };
+            self.warnings.push(format!(
+                "{UNMEASURED} {} {are} not measured: there are no held-out questions to be \
+                 answered in a target language{known} (see mix.subsets and mix.held_out_fraction)",
+                lacking.join(" and ")
+            ));
+        }
         Ok(Some(written))
     }
 

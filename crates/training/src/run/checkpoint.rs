@@ -9,9 +9,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use artefacts::{ArtefactError, Provenance, sync_folder};
+use artefacts::training::METRICS_FILE;
+use artefacts::{ArtefactError, MANIFEST_FILE, Manifest, Provenance, sync_folder};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::RunError;
 use super::differences::differences;
@@ -87,6 +89,24 @@ pub fn newest(
         });
     }
     Ok(Some((path, state)))
+}
+
+/// From what the training in `folder` was made, finished or not. `None` if nothing was trained there,
+/// or if what was cannot be read, which the training itself says.
+pub fn trained_from(folder: &Path) -> Option<Provenance> {
+    match list(folder).ok()?.pop() {
+        Some((_, path)) => {
+            let json = fs::read(path.join(STATE_FILE)).ok()?;
+            let file: StateFile = serde_json::from_slice(&json).ok()?;
+            Some(file.state.provenance)
+        }
+        // Those of a finished training may have been deleted.
+        None if folder.join(METRICS_FILE).is_file() => {
+            let manifest = Manifest::<Value>::read(&folder.join(MANIFEST_FILE));
+            Some(manifest.ok()??.provenance)
+        }
+        None => None,
+    }
 }
 
 /// Fails if `folder` has checkpoints of another run than `now`, so that training would refuse to go

@@ -14,8 +14,8 @@ pub enum RunError {
     Artefact(#[from] ArtefactError),
     /// The checkpoint belongs to another run.
     #[error(
-        "{} was trained with other settings or data, so it cannot be resumed: {differences}. Undo \
-         the change, set another `output`, or delete {}", folder.display(), folder.display()
+        "{} was trained with other settings or data: {differences}. Undo the change, set another \
+         `output`, or delete {} to train again", folder.display(), folder.display()
     )]
     OtherRun {
         /// The training folder.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use artefacts::Provenance;
-use artefacts::training::{HeldOutLoss, Metric};
+use artefacts::training::{HeldOutLoss, Metric, described};
 use burn::module::Module;
 use corpus::progress::Progress;
 
@@ -281,11 +281,9 @@ impl<'a, R: Recipe> Run<'a, R> {
                 time: artefacts::now(),
             };
             self.metrics.append(&metric).map_err(RunError::from)?;
-            let part = |(name, loss): (&String, &f64)| format!("{name} {loss:.3}");
-            let parts: Vec<String> = losses.iter().map(part).collect();
             self.progress.note(&format!(
-                "step {step}: held-out loss {loss:.3} ({})",
-                parts.join(", ")
+                "step {step}: held-out loss {loss:.3}{}",
+                described(losses)
             ));
         }
         Ok(held_out)

@@ -8,8 +8,8 @@ use corpus::{progress::Silent, stage::Shard};
 use training::fine_tune::memory;
 
 use crate::{
-    arguments::ConfigArguments, checks::Checks, describe, disk, run::Run, run_folder, stages,
-    system::SystemConfig, systems::with_config, terminal::printed,
+    arguments::ConfigArguments, checks::Checks, describe, disk, kept_training, run::Run,
+    run_folder, stages, system::SystemConfig, systems::with_config, terminal::printed,
 };
 
 /// Prints a line per check; fails if a check failed.
@@ -39,6 +39,8 @@ fn check<C: SystemConfig>(config: Option<&C>) -> Result<()> {
         }
         let folder = run_folder::check(&run).and_then(|()| output(config.output()));
         checks.add("output folder", folder)?;
+        let trained = kept_training::check(&run, &stages::of(config));
+        checks.add("earlier training", trained.map(|()| String::new()))?;
     }
     checks.finish()
 }

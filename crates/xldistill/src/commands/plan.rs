@@ -38,6 +38,9 @@ struct Step {
     state: &'static str,
     /// Key of the result, once the stages it depends on are finished.
     key: Option<Key>,
+    /// Number of shards that have rows, of more; known with the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    most_shards: Option<u64>,
     /// A command for each shard.
     commands: Vec<String>,
     /// The command that merges the shards after all `commands`, if there are shards.
@@ -61,6 +64,14 @@ pub fn run(arguments: &PlanArguments) -> Result<()> {
             stages => format!(", after {}", stages.join(" and ")),
         };
         writeln!(out, "{} ({}{after})", step.name, step.state)?;
+        let shards = step.commands.len() as u64;
+        if let Some(most) = step.most_shards.filter(|most| *most < shards) {
+            let empty = shards - most;
+            writeln!(
+                out,
+                "  {empty} of {shards} shards will have no rows: use up to {most}"
+            )?;
+        }
         for command in step.commands.iter().chain(&step.merge) {
             writeln!(out, "  {command}")?;
         }
@@ -71,11 +82,7 @@ pub fn run(arguments: &PlanArguments) -> Result<()> {
 fn plan<C: SystemConfig>(arguments: &PlanArguments, config: &C) -> Plan {
     let run = Run::new(config, Shard::WHOLE, &Silent);
     let given = &arguments.config;
-    let mut words = vec![given.config.display().to_string()];
-    words.extend(given.overrides.iter().cloned());
-    words.extend(given.device.map(|device| format!("--device={device}")));
-    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-    let words = words.join(" ");
+    let words = given.typed();
     let stages = stages::of(config);
     let standings = stages::standings(&run, &stages);
     let step = |stage: &&'static dyn Stage<C>| {
@@ -85,6 +92,11 @@ fn plan<C: SystemConfig>(arguments: &PlanArguments, config: &C) -> Plan {
         } else {
             1
         };
+        let standing = &standings[stage.name()];
+        let most_shards = standing.key.as_ref().and_then(|_| {
+            let most = stage.most_shards(&run);
+            most.ok().filter(|_| stage.shardable())
+        });
         let shard = |number| format!("{whole} --shard {number}/{shards}");
         Step {
             name: stage.name(),
@@ -92,8 +104,9 @@ fn plan<C: SystemConfig>(arguments: &PlanArguments, config: &C) -> Plan {
             depends_on: stages::before(*stage, config),
             shardable: stage.shardable(),
             folder: run.folder(stage.name()).display().to_string(),
-            state: standings[stage.name()].state.name(),
-            key: standings[stage.name()].key.clone(),
+            state: standing.state.name(),
+            key: standing.key.clone(),
+            most_shards,
             merge: (shards > 1).then(|| whole.clone()),
             commands: match shards {
                 1 => vec![whole],
@@ -106,14 +119,5 @@ fn plan<C: SystemConfig>(arguments: &PlanArguments, config: &C) -> Plan {
         output: config.output().display().to_string(),
         note: config.note(),
         stages: stages.iter().map(step).collect(),
-    }
-}
-
-/// `word`, quoted for a POSIX shell if necessary.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+%@".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }

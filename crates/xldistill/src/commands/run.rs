@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::{Error, Result};
+use anyhow::{Context, Error, Result};
 use corpus::{file_path, progress::Progress, stage::Shard};
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     checks::Checks,
     config_file::ConfigError,
     interruption,
+    kept_training::{self, Refusal},
     run::Run,
     run_folder,
     stages::{self, Stage, State},
@@ -65,15 +66,15 @@ fn chosen<C: SystemConfig>(
     if dry_run {
         show(&run, chosen)?;
         check(&run, chosen)?;
-        return warn_of_later(&run, later);
+        return warn_of_later(&run, chosen, later);
     }
     interruption::watch();
     match shard.is_whole() {
         true => {
             check(&run, chosen)?;
-            warn_of_later(&run, later)?;
+            warn_of_later(&run, chosen, later)?;
             let _lock = run_folder::lock(&run, chosen)?;
-            chosen.iter().try_for_each(|stage| stage.run(&run))
+            one_after_another(&run, chosen)
         }
         false => one_stage_of_a_shard(&run, chosen, &arguments.config, terminal),
     }
@@ -86,8 +87,20 @@ pub fn check_all<C: SystemConfig>(run: &Run<'_, C>) -> Result<()> {
 
 /// Runs all stages of a checked run.
 pub fn all<C: SystemConfig>(run: &Run<'_, C>) -> Result<()> {
-    let stages = stages::of(run.config);
-    stages.iter().try_for_each(|stage| stage.run(run))
+    one_after_another(run, &stages::of(run.config))
+}
+
+/// Runs checked stages. Whenever one has another result than before, those after it are checked
+/// again for a training that is in the way: not everything is known before the first.
+fn one_after_another<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<()> {
+    for (at, stage) in chosen.iter().enumerate() {
+        let before = stage.finished(run);
+        stage.run(run)?;
+        if stage.finished(run) != before {
+            kept_training::check(run, &chosen[at + 1..])?;
+        }
+    }
+    Ok(())
 }
 
 /// Fails if a stage's check fails: before the first stage, not hours later.
@@ -102,6 +115,8 @@ fn check<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<
     let mut checks = Checks::new(false, &mut show);
     let folder = run_folder::check(run).map(|()| String::new());
     checks.add("output folder", folder)?;
+    let trained = kept_training::check(run, chosen).map(|()| String::new());
+    checks.add("training", trained)?;
     chosen
         .iter()
         .try_for_each(|stage| stage.check(run, &mut checks))?;
@@ -117,7 +132,17 @@ fn check<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<
 
 /// Warns of what the stages after `--until` would fail for. It does not stop the run: their models
 /// and files may still be on their way, which is a reason to stop early.
-fn warn_of_later<C: SystemConfig>(run: &Run<'_, C>, later: &[&dyn Stage<C>]) -> Result<()> {
+fn warn_of_later<C: SystemConfig>(
+    run: &Run<'_, C>,
+    chosen: &[&dyn Stage<C>],
+    later: &[&dyn Stage<C>],
+) -> Result<()> {
+    if !later.is_empty()
+        && let Some(refused) = kept_training::refusal(run, &[chosen, later].concat())?
+    {
+        let Refusal { stage, error } = refused;
+        tracing::warn!("{stage}, a later stage, will fail: {error}");
+    }
     for stage in later {
         let mut show = |what: &str, outcome: &Result<String>| {
             if let Err(error) = outcome {
@@ -141,12 +166,27 @@ fn show<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<(
     for stage in chosen {
         let folder = run.folder(stage.name());
         let folder = folder.display();
-        let state = match standings[stage.name()].state {
+        let standing = &standings[stage.name()];
+        let most_shards = standing
+            .key
+            .as_ref()
+            .and_then(|_| stage.most_shards(run).ok());
+        let empty = match most_shards.filter(|most| run.shard.is_empty_of(*most)) {
+            Some(most) if stage.shardable() => {
+                format!("; shard {} has no rows, use up to {most} shards", run.shard)
+            }
+            _ => String::new(),
+        };
+        let state = match standing.state {
             State::ToDo => format!("to do, in {folder}"),
             State::Unfinished => format!("unfinished in {folder}; will be resumed"),
-            State::Outdated => format!(
-                "finished in {folder} with other settings or inputs; only changed rows will be repeated"
-            ),
+            State::Outdated => {
+                let repeated = match stage.shardable() {
+                    true => "; only changed rows will be repeated",
+                    false => "",
+                };
+                format!("finished in {folder} with other settings or inputs{repeated}")
+            }
             State::Finished(None) => format!("finished in {folder}"),
             State::Finished(Some(rows)) => {
                 format!("finished in {folder}: {rows} rows")
@@ -156,7 +196,7 @@ fn show<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<(
                 format!("finished in the store, by another run: {rows} rows")
             }
         };
-        writeln!(out, "# {:<12} {state}", stage.name())?;
+        writeln!(out, "# {:<12} {state}{empty}", stage.name())?;
     }
     if let Some(note) = run.config.note() {
         writeln!(out, "# {note}")?;
@@ -187,15 +227,16 @@ fn one_stage_of_a_shard<C: SystemConfig>(
             stages.find(|stage| stage.shardable() && !merged(*stage))
         }
     };
-    let config = arguments.config.display();
+    let typed = arguments.typed();
     let whole = stages.iter().find(|stage| !stage.shardable());
     let whole = whole.map_or("", |stage| stage.command());
     let Some(stage) = next.filter(|stage| stage.shardable()) else {
         terminal.note(&format!(
-            "all stages with shards are finished: `xldistill run {config} --from {whole}` does the rest"
+            "all stages with shards are finished: `xldistill run {typed} --from {whole}` does the rest"
         ));
         return Ok(());
     };
+    kept_training::check(run, chosen).context("nothing was started")?;
     check(run, &[stage])?;
     let lock = run_folder::lock(run, &[stage])?;
     stage.run(run)?;
@@ -208,12 +249,12 @@ fn one_stage_of_a_shard<C: SystemConfig>(
             format!("; then this command with --shard {shard} does the next stage")
         }
         Some(_) if goes_on => {
-            format!("; then `xldistill run {config} --from {whole}` does the rest")
+            format!("; then `xldistill run {typed} --from {whole}` does the rest")
         }
         _ => String::new(),
     };
     terminal.note(&format!(
-        "shard {shard} of {command} is done. Once all {} are, `xldistill {command} {config}` merges them{then}",
+        "shard {shard} of {command} is done. Once all {} are, `xldistill {command} {typed}` merges them{then}",
         shard.count()
     ));
     Ok(())

@@ -3,11 +3,15 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use corpus::language::Language;
+use corpus::mix::MixConfig;
+use corpus::record::Subset;
 use evaluation::results::Results;
 use models::{LanguageModel, ModelIdentity};
 use training::fine_tune::{Method, merged_directory};
 
 use super::config::Config;
+use super::stages::mix;
 use crate::run::Run;
 use crate::run_folder::model_name;
 
@@ -20,7 +24,7 @@ const MARK: &str = "<!-- written by xldistill; it is written anew after each run
 /// are known. A card that somebody has written stays.
 pub fn write(run: &Run<'_, Config>, scores: Option<[&Results; 2]>) -> Result<()> {
     let base = LanguageModel::identity_of(&run.config.model)?;
-    let text = card(run.config, &base, scores);
+    let text = card(run.config, &base, mix::has_own_answers(run), scores);
     for folder in [run.model(), merged_directory(&run.model())] {
         let path = folder.join(FILE);
         let is_ours = match std::fs::read_to_string(&path) {
@@ -35,7 +39,12 @@ pub fn write(run: &Run<'_, Config>, scores: Option<[&Results; 2]>) -> Result<()>
     Ok(())
 }
 
-fn card(config: &Config, base: &ModelIdentity, scores: Option<[&Results; 2]>) -> String {
+fn card(
+    config: &Config,
+    base: &ModelIdentity,
+    has_own_answers: bool,
+    scores: Option<[&Results; 2]>,
+) -> String {
     let name = model_name(&base.path);
     let mut card = String::from("---\n");
     let mut line = |text: &str| {
@@ -57,7 +66,8 @@ fn card(config: &Config, base: &ModelIdentity, scores: Option<[&Results; 2]>) ->
         Method::Full => "library_name: transformers",
         Method::Lora => "library_name: peft",
     });
-    line(&format!("tags:\n- sdrrl\n---\n{MARK}\n"));
+    let method_name = config.method.name();
+    line(&format!("tags:\n- {method_name}\n---\n{MARK}\n"));
 
     let targets: Vec<_> = config
         .targets
@@ -65,9 +75,9 @@ fn card(config: &Config, base: &ModelIdentity, scores: Option<[&Results; 2]>) ->
         .map(|target| target.everyday_name())
         .collect();
     line(&format!("# {name}, taught {}\n", targets.join(", ")));
+    let learnt_from = learnt_from(&config.mix, config.source, has_own_answers);
     line(&format!(
-        "{name} learnt from its own answers to questions in {}, translated (SDRRL, arXiv 2402.12204), by {}.\n",
-        config.source.everyday_name(),
+        "{name} learnt from {learnt_from} (method {method_name}; SDRRL is arXiv 2402.12204), by {}.\n",
         match method {
             Method::Full => "full fine-tuning",
             Method::Lora => "a LoRA adapter",
@@ -129,7 +139,46 @@ fn card(config: &Config, base: &ModelIdentity, scores: Option<[&Results; 2]>) ->
     card
 }
 
+/// What a model learns from.
+fn learnt_from(mix: &MixConfig, source: Language, has_own_answers: bool) -> String {
+    let wants = |subsets: &[Subset]| subsets.iter().any(|subset| mix.wants(*subset));
+    let is_translated = wants(&[Subset::TL, Subset::LT, Subset::TT]);
+    if !is_translated && !wants(&[Subset::LL]) {
+        return "the data below".to_owned();
+    }
+    let answers = match has_own_answers {
+        true => "its own answers",
+        false => "given answers",
+    };
+    let translated = if is_translated { ", translated" } else { "" };
+    let source = source.everyday_name();
+    format!("{answers} to questions in {source}{translated}")
+}
+
 fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_says_whose_answers_were_learnt_from() {
+        let told = |subsets: &[Subset], own| {
+            let mix = MixConfig {
+                subsets: subsets.to_vec(),
+                ..MixConfig::default()
+            };
+            learnt_from(&mix, Language::ENGLISH, own)
+        };
+        let (all, none) = (Subset::ALL, [Subset::Mt, Subset::Comp]);
+        let own = "its own answers to questions in English, translated";
+        assert_eq!(told(&all, true), own);
+        assert_eq!(told(&all, false), own.replace("its own", "given"));
+        let plain = "given answers to questions in English";
+        assert_eq!(told(&[Subset::LL], false), plain);
+        assert_eq!(told(&none, false), "the data below");
+    }
 }

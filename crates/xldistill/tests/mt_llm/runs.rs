@@ -68,6 +68,29 @@ fn a_run_makes_a_stack_that_is_compared_with_its_baselines() {
             .to_owned()
     };
     assert_eq!([state(1), state(3)], ["finished", "outdated"]);
+    // Nothing is trained over what was trained otherwise, be it in a later stage alone; what leaves
+    // the other trainings as they are may change.
+    for (changed, folder) in [
+        ("distill.training.epochs=5", "distill"),
+        ("adapt.training.epochs=3", "adapt"),
+        ("text.limit=30", "llm2vec"),
+        ("reading.max_length=40", "adapt"),
+    ] {
+        for arguments in [&["run", changed][..], &["run", changed, "--dry-run"]] {
+            let said = run.fail(arguments, 1);
+            let folder = run.path("run").join(folder).display().to_string();
+            assert!(said.contains("nothing was started"), "{said}");
+            assert!(
+                said.contains(&format!("delete {folder} to train")),
+                "{said}"
+            );
+        }
+    }
+    assert!(
+        before == super::results(&run.path("run")),
+        "something was made again"
+    );
+    run.succeed(&["run", "baselines.encoder_alone=false", "--dry-run"]);
     // The stack of stage 1 alone gets a head by its own config.
     std::fs::write(
         run.path("config.toml"),

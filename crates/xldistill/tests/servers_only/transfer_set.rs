@@ -90,3 +90,32 @@ fn a_shard_says_what_comes_after_it() {
         assert!(rows(&run, stage) == rows(&whole, stage), "{stage}");
     }
 }
+
+#[test]
+fn a_shard_without_rows_says_so_and_what_comes_next_is_what_was_typed() {
+    let run = Run::new();
+    let shard = ["data.limit=40", "--shard", "0/1000"];
+    let rows = "shard 0/1000 has no rows";
+    let dry = run.xldistill(&[&["run", "--until", "answer", "--dry-run"], &shard[..]].concat());
+    let dry = String::from_utf8_lossy(&dry.stdout).into_owned();
+    assert!(dry.contains(rows), "{dry}");
+    let plan = run.xldistill(&["plan", "data.limit=40", "--shards", "1000"]);
+    let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
+    assert!(
+        plan.contains("of 1000 shards will have no rows: use up to "),
+        "{plan}"
+    );
+
+    let said = run.succeed(&[&["run", "--until", "mix"], &shard[..]].concat());
+    assert!(
+        said.contains(&format!("answer: {rows}: 40 rows make ")),
+        "{said}"
+    );
+    let config = run.path("config.toml");
+    let merge = format!(
+        "`xldistill answer {} data.limit=40` merges",
+        config.display()
+    );
+    assert!(said.contains(&merge), "{said}");
+    assert_eq!(run.requests_to("/v1/chat/completions"), 0);
+}

@@ -2,6 +2,7 @@
 //! part is reached, shared and reported as it was, is not.
 
 mod grids;
+mod kept;
 mod killed;
 mod native;
 mod other_models;

@@ -124,6 +124,11 @@ fn scores_stand_side_by_side_in_the_order_of_a_readers_questions() {
         "{}",
         chrf.signature
     );
+    // Metrics are compared in points, losses by their ratio.
+    assert_eq!(chrf.relative(), None);
+    let loss = row("held_out_loss_LL", "loss");
+    let ratio = loss.after.expect("a loss") / loss.before.expect("a loss");
+    assert!((loss.relative().expect("a ratio") - (ratio - 1.0)).abs() < 1e-12);
     let into_english = row("translation_por_Latn-eng_Latn", "chrf++");
     assert_eq!(
         into_english.headline, None,

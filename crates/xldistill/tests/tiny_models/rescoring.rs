@@ -1,6 +1,7 @@
 //! Outputs that are scored again after their models are gone.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -81,6 +82,55 @@ fn other_scores_of_the_same_outputs_need_no_model() {
         said.contains("the outputs were made with evaluate.max_new_tokens = 4, and it is 9 now"),
         "{said}"
     );
+    // Missing outputs are named before anything is replaced. A store has them several times: as they
+    // were scored at first, and again.
+    let evaluations: Vec<PathBuf> = entries(&folder.path("store"))
+        .into_iter()
+        .filter(|path| path.display().to_string().contains("/evaluate-"))
+        .collect();
+    let files = || -> Vec<PathBuf> { evaluations.iter().flat_map(|path| entries(path)).collect() };
+    let targets = ["before", "after"].map(|which| folder.path(&format!("run/evaluate/{which}")));
+    let links = || {
+        targets
+            .clone()
+            .map(|link| fs::read_link(link).expect("a link"))
+    };
+    let is_translation =
+        |path: &&PathBuf| path.ends_with("samples_translation_eng_Latn-por_Latn.jsonl");
+    let all = files();
+    let saved = all.iter().filter(is_translation);
+    let saved: Vec<(&PathBuf, Vec<u8>)> = saved
+        .map(|path| (path, fs::read(path).expect("samples")))
+        .collect();
+    let other = "evaluate.bleu_tokenizer=intl";
+    saved
+        .iter()
+        .for_each(|(path, _)| fs::remove_file(path).expect("removes"));
+    let (before, linked) = (files(), links());
+    for scoring in [first_line, other] {
+        let said = folder.fails("evaluate", &["--rescore", scoring]);
+        assert!(
+            said.contains("translation_eng_Latn-por_Latn: its saved outputs cannot be read")
+                && said.contains("evaluate without --rescore"),
+            "{said}"
+        );
+        assert_eq!((files(), links()), (before.clone(), linked.clone()));
+    }
+    for (path, text) in &saved {
+        let edited = String::from_utf8_lossy(text).replace("\"resps\":[[\"", "\"resps\":[[\"Sim. ");
+        assert_ne!(edited.as_bytes(), text);
+        fs::write(path, edited).expect("writes");
+    }
+    let said = folder.fails("evaluate", &["--rescore", other]);
+    assert!(
+        said.contains("have changed since they were written"),
+        "{said}"
+    );
+    saved
+        .iter()
+        .for_each(|(path, text)| fs::write(path, text).expect("writes"));
+    folder.xldistill("evaluate", &["--rescore", first_line]);
+
     // Other answers cannot be had without a model.
     folder.write("held_out.jsonl", row(0, "Quem?", "Ela."));
     let said = folder.fails("evaluate", &["--rescore"]);
@@ -88,4 +138,13 @@ fn other_scores_of_the_same_outputs_need_no_model() {
         said.contains("off_target_por_Latn") && said.contains("evaluate without --rescore"),
         "{said}"
     );
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    paths.sort();
+    paths
 }

@@ -177,8 +177,8 @@ pub fn change(row: &ScoreRow) -> Markup {
         return html! {};
     };
     let text = match row.relative() {
-        Some(relative) if row.unit.is_empty() => titles::relative(relative),
-        _ => titles::difference(difference, &row.unit),
+        Some(relative) => titles::relative(relative),
+        None => titles::difference(difference, &row.unit),
     };
     let (class, word) = match row.verdict {
         Some(Verdict::Better) => ("better", "▲ better"),

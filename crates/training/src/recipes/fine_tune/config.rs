@@ -193,8 +193,8 @@ pub struct TrainConfig {
     /// What the checkpoint is chosen by, and early stopping goes by.
     pub choose_by: ChooseBy,
     /// What is measured beside the loss at every evaluation, and drawn in the report: `off-target`,
-    /// the share of answers to target-language questions that `[identify]` takes for another
-    /// language; `chrf++` of answers and translations into the target languages. The model answers up
+    /// the share of target-language questions that are answered in another language, as `[identify]`
+    /// sees it; `chrf++` of answers and translations into the target languages. The model answers up
     /// to 48 held-out questions per language; 48 in all if `choose_by` is not `loss`. What it learns does not depend on it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub measure: Vec<WrittenMeasure>,

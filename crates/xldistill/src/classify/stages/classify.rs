@@ -9,6 +9,7 @@ use crate::backbone_source::{BackboneSource, HeadTraining, validated};
 use crate::checks::Checks;
 use crate::classify::MODEL;
 use crate::classify::config::Config;
+use crate::kept_training::Trained;
 use crate::run::Run;
 use crate::stage_record;
 use crate::stages::{Finished, Stage};
@@ -57,6 +58,17 @@ impl Stage<Config> for Classify {
 
     fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
         stage_record::finished(&run.folder(NAME))
+    }
+
+    fn trained(&self, run: &Run<'_, Config>) -> Vec<Trained> {
+        stage_record::trained(&run.folder(NAME))
+            .into_iter()
+            .collect()
+    }
+
+    fn origin(&self, run: &Run<'_, Config>, _: &Trained) -> Result<Provenance> {
+        let data = tasks::load(&run.config.tasks, run.config.seed)?;
+        provenance(run, tasks::keys(&data))
     }
 
     fn work(&self, run: &Run<'_, Config>) -> Result<String> {

@@ -11,6 +11,7 @@ use training::llm_tokens::text_key;
 use super::llm2vec::{self, losses};
 use crate::adapter_keys;
 use crate::checks::Checks;
+use crate::kept_training::Trained;
 use crate::lines;
 use crate::mt_llm::config::Config;
 use crate::run::Run;
@@ -72,6 +73,16 @@ impl Stage<Config> for Adapt {
 
     fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
         stage_record::finished(&run.folder(NAME))
+    }
+
+    fn trained(&self, run: &Run<'_, Config>) -> Vec<Trained> {
+        stage_record::trained(&run.folder(NAME))
+            .into_iter()
+            .collect()
+    }
+
+    fn origin(&self, run: &Run<'_, Config>, _: &Trained) -> Result<Provenance> {
+        provenance(run)
     }
 
     fn work(&self, run: &Run<'_, Config>) -> Result<String> {

@@ -10,6 +10,7 @@ use super::llm2vec;
 use crate::adapter_keys;
 use crate::backbone_source::{BackboneSource, validated};
 use crate::checks::Checks;
+use crate::kept_training::Trained;
 use crate::mt_llm::config::Config;
 use crate::run::Run;
 use crate::stage_record;
@@ -67,6 +68,19 @@ impl Stage<Config> for Classify {
 
     fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
         stage_record::finished(&run.folder(NAME))
+    }
+
+    fn trained(&self, run: &Run<'_, Config>) -> Vec<Trained> {
+        stage_record::trained(&run.folder(NAME))
+            .into_iter()
+            .collect()
+    }
+
+    /// A task more or less changes no other task's training.
+    fn origin(&self, run: &Run<'_, Config>, trained: &Trained) -> Result<Provenance> {
+        let data = tasks::load(&run.config.tasks, run.config.seed)?;
+        let now = provenance(run, &data)?;
+        Ok(stage_record::in_common(now, &trained.from, &[]))
     }
 
     fn work(&self, run: &Run<'_, Config>) -> Result<String> {

@@ -14,6 +14,7 @@ use super::{adapt, classify, llm2vec};
 use crate::adapter_keys;
 use crate::backbone_source::{BackboneSource, validated};
 use crate::checks::Checks;
+use crate::kept_training::Trained;
 use crate::mt_llm::MODEL;
 use crate::mt_llm::config::Config;
 use crate::run::Run;
@@ -68,6 +69,16 @@ impl Stage<Config> for Distill {
 
     fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
         stage_record::finished(&run.folder(NAME))
+    }
+
+    fn trained(&self, run: &Run<'_, Config>) -> Vec<Trained> {
+        stage_record::trained(&run.folder(NAME))
+            .into_iter()
+            .collect()
+    }
+
+    fn origin(&self, run: &Run<'_, Config>, _: &Trained) -> Result<Provenance> {
+        provenance(run)
     }
 
     fn work(&self, run: &Run<'_, Config>) -> Result<String> {

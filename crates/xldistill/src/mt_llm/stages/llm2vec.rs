@@ -18,6 +18,7 @@ use training::{mntp, simcse};
 
 use crate::adapter_keys;
 use crate::checks::Checks;
+use crate::kept_training::Trained;
 use crate::mt_llm::config::Config;
 use crate::run::Run;
 use crate::stage_record;
@@ -106,6 +107,16 @@ impl Stage<Config> for MakeLlm2Vec {
 
     fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
         stage_record::finished(&run.folder(NAME))
+    }
+
+    fn trained(&self, run: &Run<'_, Config>) -> Vec<Trained> {
+        stage_record::trained(&run.folder(NAME))
+            .into_iter()
+            .collect()
+    }
+
+    fn origin(&self, run: &Run<'_, Config>, _: &Trained) -> Result<Provenance> {
+        provenance(run)
     }
 
     fn work(&self, run: &Run<'_, Config>) -> Result<String> {

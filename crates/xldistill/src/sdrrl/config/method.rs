@@ -30,6 +30,13 @@ pub enum MethodName {
     SelfDistil,
 }
 
+impl MethodName {
+    /// Its name in a config.
+    pub fn name(self) -> String {
+        word(&self)
+    }
+}
+
 /// An ablation of SDRRL (Table 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -221,7 +228,7 @@ impl Config {
         };
         format!(
             "method {}{ablation}: {}; own answers in {:.0} % of the questions, {switched}code-switched, {directive}{taught}{unused}",
-            word(&self.method),
+            self.method.name(),
             names(subsets),
             100.0 * generated_fraction,
         )

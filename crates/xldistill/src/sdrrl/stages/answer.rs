@@ -75,6 +75,13 @@ impl Stage<Config> for Answer {
         checks.add("answers", found)
     }
 
+    fn most_shards(&self, run: &Run<'_, Config>) -> Result<u64> {
+        let loaded = instructions(run)?;
+        prepared(run, &loaded, |stage, inputs| {
+            Ok(stage::most_shards(stage, inputs))
+        })
+    }
+
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
         let loaded = instructions(run)?;
         prepared(run, &loaded, |stage, inputs| Ok(stage::key(stage, inputs)?))

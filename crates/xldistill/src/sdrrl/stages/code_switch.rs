@@ -73,6 +73,11 @@ impl Stage<Config> for CodeSwitch {
         Ok(())
     }
 
+    fn most_shards(&self, run: &Run<'_, Config>) -> Result<u64> {
+        let (stage, inputs) = prepared(run, &run.place_to_look(), &Silent)?;
+        Ok(stage::most_shards(&stage, &inputs))
+    }
+
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
         let (stage, inputs) = prepared(run, &run.place_to_look(), &Silent)?;
         Ok(stage::key(&stage, &inputs)?)

@@ -265,8 +265,14 @@ pub fn rescore(run: &Run<'_, Config>) -> Result<()> {
         };
         saved.with_context(none)
     };
-    // Both are read before either is replaced.
+    // Both are looked at before either is replaced.
     let saved: Vec<Results> = WHICH.iter().map(saved).collect::<Result<_>>()?;
+    for (which, saved) in WHICH.iter().zip(&saved) {
+        let model = Absent::of(saved);
+        let (subject, folder) = (setting.subject(&model), run.folder(NAME).join(which));
+        let (material, tasks) = (&setting.material, &setting.tasks);
+        suite::require_outputs(&subject, source, material, tasks, &folder)?;
+    }
     let mut scored = Vec::new();
     for (which, saved) in WHICH.iter().zip(saved) {
         let model = Absent::of(&saved);

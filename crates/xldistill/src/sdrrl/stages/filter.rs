@@ -63,6 +63,12 @@ impl Stage<Config> for Filter {
         checks.add("quality estimate", found)
     }
 
+    fn most_shards(&self, run: &Run<'_, Config>) -> Result<u64> {
+        prepared(run, &run.place_to_look(), |stage, inputs| {
+            Ok(stage::most_shards(stage, inputs))
+        })
+    }
+
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
         prepared(run, &run.place_to_look(), |stage, inputs| {
             Ok(stage::key(stage, inputs)?)

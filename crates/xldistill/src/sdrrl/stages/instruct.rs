@@ -57,6 +57,10 @@ impl Stage<Config> for Instruct {
         )
     }
 
+    fn most_shards(&self, run: &Run<'_, Config>) -> Result<u64> {
+        prepared(run, |stage, inputs| Ok(stage::most_shards(stage, inputs)))
+    }
+
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
         prepared(run, |stage, inputs| Ok(stage::key(stage, inputs)?))
     }

@@ -10,6 +10,7 @@ use corpus::decontamination::{EvaluationIndex, NgramSizes};
 use corpus::mix::{
     self, AnswerCounts, MixConfig, MixInputs, Sampling, TargetPairs, TargetSentences,
 };
+use corpus::progress::Silent;
 use corpus::record::Example;
 use corpus::rejected::Rejected;
 use corpus::source::ParallelSource;
@@ -74,6 +75,13 @@ impl Stage<Config> for Mix {
 
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
         prepared(run, |inputs, config| Ok(mix::key(inputs, config)?))
+    }
+
+    fn preview(&self, run: &Run<'_, Config>, folder: &Path) -> Result<bool> {
+        prepared(run, |inputs, config| {
+            mix::mix(inputs, config, folder, &Silent)?;
+            Ok(true)
+        })
     }
 
     fn work(&self, run: &Run<'_, Config>) -> Result<String> {
@@ -141,6 +149,17 @@ fn prepared<T>(
         evaluation: evaluation.as_ref(),
     };
     action(&inputs, &run.config.mix)
+}
+
+/// Whether a question of the finished transfer set has the LLM's own answer.
+pub fn has_own_answers(run: &Run<'_, Config>) -> bool {
+    let counts = || -> Result<AnswerCounts> {
+        let manifest = stage::manifest(&run.folder(NAME))?;
+        Ok(serde_json::from_value(
+            manifest.results.details["answers"].clone(),
+        )?)
+    };
+    run.config.mix.wants_own_answers() && counts().is_ok_and(|counts| counts.own > 0)
 }
 
 /// A warning if far fewer questions have the LLM's own answer than the config asks for.

@@ -46,6 +46,12 @@ impl Stage<Config> for Native {
         Ok(())
     }
 
+    fn most_shards(&self, run: &Run<'_, Config>) -> Result<u64> {
+        prepared(run, &run.place_to_look(), |stage, inputs| {
+            Ok(stage::most_shards(stage, inputs))
+        })
+    }
+
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
         prepared(run, &run.place_to_look(), |stage, inputs| {
             Ok(stage::key(stage, inputs)?)

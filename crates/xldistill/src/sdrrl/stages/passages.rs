@@ -65,6 +65,10 @@ impl Stage<Config> for Passages {
         Ok(())
     }
 
+    fn most_shards(&self, run: &Run<'_, Config>) -> Result<u64> {
+        prepared(run, |stage, inputs| Ok(stage::most_shards(stage, inputs)))
+    }
+
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
         prepared(run, |stage, inputs| Ok(stage::key(stage, inputs)?))
     }

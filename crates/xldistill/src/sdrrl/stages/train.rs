@@ -8,13 +8,15 @@ use corpus::record::Example;
 use corpus::seam::LanguageIdentifier;
 use models::{ComputeDevice, LanguageModel};
 use training::fine_tune::{self, Method, Places, WrittenMeasure, memory};
-use training::run::require_same_run;
+use training::run::{require_same_run, trained_from};
+use training::states::States;
 
 use super::mix;
 use crate::adapter_keys;
 use crate::backbone_source::BackboneSource;
 use crate::checks::Checks;
 use crate::disk;
+use crate::kept_training::Trained;
 use crate::run::Run;
 use crate::sdrrl::MODEL;
 use crate::sdrrl::config::Config;
@@ -66,6 +68,29 @@ impl Stage<Config> for Train {
 
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
         Ok(Examples::read(run)?.provenance(run)?.key())
+    }
+
+    fn trained(&self, run: &Run<'_, Config>) -> Vec<Trained> {
+        let (own, teacher) = (run.folder(NAME), run.folder(TEACHER));
+        let found = [
+            (trained_from(&own), own),
+            (States::made_from(&teacher).ok().flatten(), teacher),
+        ];
+        let found = found.into_iter();
+        let trained = found.filter_map(|(from, folder)| {
+            let from = from?;
+            Some(Trained { folder, from })
+        });
+        trained.collect()
+    }
+
+    fn origin(&self, run: &Run<'_, Config>, trained: &Trained) -> Result<Provenance> {
+        let examples = Examples::read(run)?;
+        Ok(match trained.folder == run.folder(TEACHER) {
+            // Distributions that nobody learns from any more are in nobody's way.
+            true => examples.teacher(run)?.unwrap_or(trained.from.clone()),
+            false => examples.provenance(run)?,
+        })
     }
 
     fn work(&self, run: &Run<'_, Config>) -> Result<String> {
@@ -138,14 +163,18 @@ impl Examples {
 
     /// The folder of the teacher's distributions, which runs with a store share.
     fn teacher_folder(&self, run: &Run<'_, Config>) -> Result<PathBuf> {
+        Ok(match self.teacher(run)? {
+            Some(made_from) => run.place()?.whole_folder(TEACHER, &made_from.key())?,
+            None => run.folder(TEACHER),
+        })
+    }
+
+    /// From what the teacher's distributions are made; `None` if there are none.
+    fn teacher(&self, run: &Run<'_, Config>) -> Result<Option<Provenance>> {
         let revision = run.model_identity()?.revision;
         let sets = [self.train.as_slice(), &self.held_out];
-        Ok(
-            match fine_tune::teacher_provenance(&run.config.train, &revision, &sets) {
-                Some(made_from) => run.place()?.whole_folder(TEACHER, &made_from.key())?,
-                None => run.folder(TEACHER),
-            },
-        )
+        let train = &run.config.train;
+        Ok(fine_tune::teacher_provenance(train, &revision, &sets))
     }
 
     fn provenance(&self, run: &Run<'_, Config>) -> Result<Provenance> {

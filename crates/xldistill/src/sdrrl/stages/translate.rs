@@ -49,6 +49,10 @@ impl Stage<Config> for Translate {
         checks.add("translation", found)
     }
 
+    fn most_shards(&self, run: &Run<'_, Config>) -> Result<u64> {
+        prepared(run, |stage, inputs| Ok(stage::most_shards(stage, inputs)))
+    }
+
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
         prepared(run, |stage, inputs| Ok(stage::key(stage, inputs)?))
     }

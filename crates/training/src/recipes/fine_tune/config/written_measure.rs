@@ -11,7 +11,7 @@ use super::{ChooseBy, TrainConfig};
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum WrittenMeasure {
-    /// The share of answers to target-language questions that are in another language.
+    /// The share of target-language questions that are answered in another language.
     OffTarget,
     /// chrF++ of answers and translations into the target languages.
     #[serde(rename = "chrf++")]

@@ -1,0 +1,163 @@
+//! What a run has trained stays. Training goes on only from what it began with, so a config that leads
+//! it to something else is refused before the first stage, and not by the training itself, when the
+//! stages before it have replaced their results.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use artefacts::Provenance;
+use training::run::{RunError, differences};
+
+use crate::config_file;
+use crate::run::Run;
+use crate::run_folder::CONFIG_FILE;
+use crate::stages::Stage;
+use crate::system::SystemConfig;
+
+/// Maximum number of changed keys in a message.
+const KEYS: usize = 4;
+
+/// A training in a run's own folder, finished or not.
+#[derive(Debug)]
+pub struct Trained {
+    /// The folder, whose deletion makes way for another training.
+    pub folder: PathBuf,
+    /// From what it was made.
+    pub from: Provenance,
+}
+
+/// A stage that cannot run, since its folder has another training.
+pub struct Refusal {
+    /// The stage.
+    pub stage: &'static str,
+    /// What is there, and what has changed.
+    pub error: RunError,
+}
+
+/// The first of `stages`, run one after another, that another training is in the way of. Changes
+/// nothing. In a store, each training has a folder of its own, so none is in the way.
+///
+/// # Errors
+/// Those of a stage whose result is [previewed](Stage::preview).
+pub fn refusal<C: SystemConfig>(
+    run: &Run<'_, C>,
+    stages: &[&dyn Stage<C>],
+) -> Result<Option<Refusal>> {
+    let own = |stage: &dyn Stage<C>| {
+        let trained = stage.trained(run).into_iter();
+        trained.filter(|trained| !trained.folder.is_symlink())
+    };
+    let Some(last) = stages
+        .iter()
+        .rposition(|stage| own(*stage).next().is_some())
+    else {
+        return Ok(None);
+    };
+    let previews = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let recorded = Recorded::read(run);
+    let mut looking = run.looking();
+    // Stages that will have other results, and the first of those they depend on that will.
+    let mut other = BTreeMap::<&str, &str>::new();
+    for stage in &stages[..=last] {
+        let name = stage.name();
+        let mut before = stage.depends_on().iter();
+        let cause = before.find_map(|name| other.get(name)).copied();
+        for trained in own(*stage) {
+            let changed = match (cause, stage.origin(&looking, &trained)) {
+                (Some(cause), _) => vec![format!("the results of the stage {cause} will differ")],
+                (None, Ok(now)) => differences(&trained.from, &now),
+                // What is missing is said by the stage's check, or made by the stages before.
+                (None, Err(_)) => Vec::new(),
+            };
+            if !changed.is_empty() {
+                let error = RunError::OtherRun {
+                    folder: trained.folder,
+                    differences: changed.join("; ") + &recorded.changed_keys(run)?,
+                };
+                return Ok(Some(Refusal { stage: name, error }));
+            }
+        }
+        let folder = previews.path().join(name);
+        if let Some(cause) = cause {
+            other.insert(name, cause);
+        } else if is_other(*stage, &looking, &recorded) {
+            match stage.preview(&looking, &folder)? {
+                true => looking.take(name, folder),
+                false => drop(other.insert(name, name)),
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// [`refusal`] as an error.
+pub fn check<C: SystemConfig>(run: &Run<'_, C>, stages: &[&dyn Stage<C>]) -> Result<()> {
+    match refusal(run, stages)? {
+        Some(Refusal { error, .. }) => Err(error.into()),
+        None => Ok(()),
+    }
+}
+
+/// Whether a stage will have another result than the one in its folder, or is new to the run. One
+/// whose folder was deleted is taken to have the same again.
+fn is_other<C: SystemConfig>(
+    stage: &dyn Stage<C>,
+    run: &Run<'_, C>,
+    recorded: &Recorded<C>,
+) -> bool {
+    match stage.finished(run) {
+        Some(finished) => stage.key(run).is_ok_and(|key| key != finished.key),
+        None => {
+            let then = recorded.config.as_ref();
+            then.is_some_and(|then| !stage.is_wanted(then))
+        }
+    }
+}
+
+/// The config that the run's folder has.
+struct Recorded<C> {
+    table: Option<toml::Table>,
+    config: Option<C>,
+}
+
+impl<C: SystemConfig> Recorded<C> {
+    fn read(run: &Run<'_, C>) -> Self {
+        let text = fs::read_to_string(run.config.output().join(CONFIG_FILE)).unwrap_or_default();
+        // What it warns of, it has said when it was made.
+        let config =
+            tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || {
+                toml::from_str(&text).ok()
+            });
+        Self {
+            table: toml::from_str(&text).ok().filter(|_| !text.is_empty()),
+            config,
+        }
+    }
+
+    /// The keys whose values differ from those of the run's config, in brackets; empty if none do.
+    fn changed_keys(&self, run: &Run<'_, C>) -> Result<String> {
+        let Some(then) = &self.table else {
+            return Ok(String::new());
+        };
+        let configs = [then.clone(), toml::from_str(&run.config_text()?)?];
+        let changed = config_file::differences(&configs);
+        let value = |value: &Option<String>| value.clone().unwrap_or("not set".to_owned());
+        let keys = changed.iter().map(|(key, values)| {
+            format!(
+                "{key} was {} and is {}",
+                value(&values[0]),
+                value(&values[1])
+            )
+        });
+        let mut shown: Vec<String> = keys.take(KEYS).collect();
+        if changed.len() > KEYS {
+            shown.push(format!("{} other keys changed", changed.len() - KEYS));
+        }
+        Ok(match shown.is_empty() {
+            true => String::new(),
+            false => format!(" (in the config, {})", shown.join(", ")),
+        })
+    }
+}
