@@ -1,6 +1,6 @@
 //! The LLM answers the instructions.
 
-use anyhow::{Context, Error, Result, bail, ensure};
+use anyhow::{Context, Error, Result};
 use artefacts::Key;
 use burn::tensor::Device;
 use corpus::answer::AnswerStage;
@@ -8,10 +8,9 @@ use corpus::record::Instruction;
 use corpus::source::{self, LoadOptions, Loaded};
 use corpus::stage::{self, Inputs, StageOptions};
 use engines::answerer::AnswerEngine;
-use engines::model_ref::ModelRef;
-use engines::template_ref::TemplateRef;
+use engines::template_ref::brings_template;
+use models::WeightForm;
 use models::chat_template::Message;
-use models::{LanguageModel, WeightForm};
 
 use crate::checks::Checks;
 use crate::run::Run;
@@ -53,9 +52,14 @@ impl Stage<Config> for Answer {
             format!("{rows} rows, {rejected} malformed{}", left_out(&loaded))
         });
         checks.add("instructions", counted)?;
-        if let Some(template) = &run.config.template {
-            checks.add("template", usable(template, &run.config.model))?;
-        }
+        // Training needs it as well, whoever answers.
+        let llm = &run.config.model;
+        let template = match &run.config.template {
+            Some(template) => template.source_for(llm).map(drop),
+            None => brings_template(llm),
+        };
+        let template = template.map(|()| String::new());
+        checks.add("template", template.map_err(Error::msg))?;
         let answer = &run.config.answer;
         // Training needs the template that a local LLM answers with, a server only its answers.
         if matches!(answer, AnswerEngine::OpenAi(_)) && !is_needed(run.config) {
@@ -99,19 +103,6 @@ impl Stage<Config> for Answer {
         });
         Ok(summary? + &left_out(&loaded))
     }
-}
-
-/// Fails if `template` is none, or `model` brings another one, which would be used in its place.
-fn usable(template: &TemplateRef, model: &ModelRef) -> Result<String> {
-    let source = template.source().map_err(Error::msg)?;
-    // If there is something wrong with the model, its own check says so.
-    let own = LanguageModel::template_of(model).ok().flatten();
-    ensure!(
-        own.is_none_or(|own| own.trim() == source.trim()),
-        "{model} brings a chat template of its own, which is used; remove this key. (In a Hugging Face \
-         directory, the file chat_template.jinja may be replaced.)"
-    );
-    Ok(String::new())
 }
 
 /// Whether the LLM answers: an example needs its answer, or a run of another method that shares the
@@ -190,14 +181,12 @@ fn left_out(loaded: &Loaded) -> String {
 fn model(run: &Run<'_, Config>, form: WeightForm) -> Result<String> {
     let path = &run.config.model;
     let model = run.language_model(&Device::flex(), form)?;
-    let Some(template) = &model.chat_template else {
-        bail!(
-            "{path} has no chat template: it cannot answer instructions; for a base model set template = \"alpaca\""
-        );
-    };
-    template
-        .answer_frame(&model.tokenizer, &[Message::user("?")])
-        .with_context(|| format!("chat template of {path}"))?;
+    // That there is one is checked before.
+    if let Some(template) = &model.chat_template {
+        template
+            .answer_frame(&model.tokenizer, &[Message::user("?")])
+            .with_context(|| format!("chat template of {path}"))?;
+    }
     Ok(format!(
         "{path}, {} layers, vocabulary of {}, licence {}",
         model.config.num_hidden_layers,
