@@ -31,6 +31,7 @@ pub use cost::Cost;
 use evaluations::Evaluations;
 pub use funnel::FunnelStage;
 pub use scores::{ScoreRow, Verdict};
+pub use titles::score;
 pub use training::{RecipeTraining, TrainingSummary};
 pub use verdict::RunVerdict;
 

@@ -88,6 +88,14 @@ impl BackboneSource {
         })
     }
 
+    /// Whether nothing is at its path, and no stage before makes it.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::Llm(path) | Self::Encoder { path, .. } => !path.exists(),
+            Self::Directory(_) => false,
+        }
+    }
+
     /// Its width, and the names of its tensors, as far as they are known without its weights.
     pub fn layout(&self) -> Result<(Option<usize>, Option<Vec<String>>)> {
         Ok(match self {

@@ -64,6 +64,7 @@ pub fn refusal<C: SystemConfig>(
         let name = stage.name();
         let mut before = stage.depends_on().iter();
         let cause = before.find_map(|name| other.get(name)).copied();
+        let (mut folders, mut why) = (Vec::new(), None);
         for trained in own(*stage) {
             let changed = match (cause, stage.origin(&looking, &trained)) {
                 (Some(cause), _) => vec![format!("the results of the stage {cause} will differ")],
@@ -72,12 +73,17 @@ pub fn refusal<C: SystemConfig>(
                 (None, Err(_)) => Vec::new(),
             };
             if !changed.is_empty() {
-                let error = RunError::OtherRun {
-                    folder: trained.folder,
-                    differences: changed.join("; ") + &recorded.changed_keys(run)?,
-                };
-                return Ok(Some(Refusal { stage: name, error }));
+                folders.push(trained.folder);
+                why.get_or_insert(changed.join("; "));
             }
+        }
+        if let Some(why) = why {
+            let differences = why + &recorded.changed_keys(run)?;
+            let error = RunError::OtherRun {
+                folders,
+                differences,
+            };
+            return Ok(Some(Refusal { stage: name, error }));
         }
         let folder = previews.path().join(name);
         if let Some(cause) = cause {

@@ -146,3 +146,54 @@ pub fn once<C: SystemConfig>(
     artefacts::remove(&begun)?;
     Ok(summary)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use artefacts::training::METRICS_FILE;
+    use artefacts::{Key, MANIFEST_FILE};
+    use serde_json::json;
+
+    fn provenance(epochs: u32, inputs: &[(&str, &str)]) -> Provenance {
+        let inputs = inputs.iter();
+        Provenance {
+            stage: "classify".to_owned(),
+            version: 1,
+            parameters: json!({ "epochs": epochs, "systems": ["a"] }),
+            engines: Vec::new(),
+            inputs: inputs
+                .map(|(name, hash)| ((*name).to_owned(), (*hash).to_owned()))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_training_is_found_in_the_folder_of_its_task_before_the_stage_has_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let (folder, begun) = (folder.path(), provenance(2, &[("topics", "x")]));
+        let key = || trained(folder).map(|trained| trained.from.key());
+        assert_eq!(key(), None);
+        let json = serde_json::to_vec(&begun).unwrap();
+        fs::write(folder.join(BEGUN), json).unwrap();
+        assert_eq!(key(), None, "nothing was trained yet");
+        let own = folder.join("system/topics");
+        fs::create_dir_all(&own).unwrap();
+        let manifest = Manifest::new(begun.clone(), BTreeMap::new(), json!({}), 1.0);
+        manifest.write(&own.join(MANIFEST_FILE)).unwrap();
+        assert_eq!(key(), None, "tokens and other results are no training");
+        fs::write(own.join(METRICS_FILE), "").unwrap();
+        assert_eq!(key(), Some(begun.key()));
+    }
+
+    #[test]
+    fn a_task_or_system_more_or_less_is_no_difference() {
+        let then = provenance(2, &[("model", "m"), ("topics", "x"), ("gone", "y")]);
+        let common = |now: Provenance| -> Key { in_common(now, &then, &["systems"]).key() };
+        let mut now = provenance(2, &[("model", "m"), ("topics", "x"), ("new", "z")]);
+        now.parameters["systems"] = json!(["a", "b"]);
+        assert_eq!(common(now), then.key());
+        let other = provenance(2, &[("model", "m"), ("topics", "changed")]);
+        assert_ne!(common(other), then.key());
+        assert_ne!(common(provenance(3, &[("model", "m")])), then.key());
+    }
+}

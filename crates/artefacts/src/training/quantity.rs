@@ -1,6 +1,8 @@
 //! What is measured in training beside losses, and how it is told: the log and the report say the same
 //! in the same words and units.
 
+use std::collections::BTreeMap;
+
 /// Unit of a share from 0 to 1, which is shown in per cent.
 pub const SHARE: &str = "share";
 
@@ -64,14 +66,14 @@ impl Quantity {
 
 /// The parts of an evaluation in a line: losses by name, then other quantities by title.
 pub fn described(parts: &super::Losses) -> String {
-    let (mut losses, mut others) = (Vec::new(), Vec::new());
+    let (mut losses, mut others) = (Vec::new(), BTreeMap::<String, Vec<String>>::new());
     for (part, value) in parts {
         match Quantity::of(part) {
             None => losses.push(format!("{part} {value:.3}")),
             Some((owner, quantity)) => {
-                let owner = owner.map_or(String::new(), |owner| format!("{owner}: "));
-                let value = quantity.shown(*value);
-                others.push(format!("{owner}{} {value}", quantity.name()));
+                let owner = owner.map_or(String::new(), |owner| format!("{owner} "));
+                let values = others.entry(quantity.name()).or_default();
+                values.push(owner + &quantity.shown(*value));
             }
         }
     }
@@ -79,7 +81,8 @@ pub fn described(parts: &super::Losses) -> String {
         true => String::new(),
         false => format!(" ({})", losses.join(", ")),
     };
-    let others = others.into_iter().map(|other| format!("; {other}"));
+    let others = others.into_iter();
+    let others = others.map(|(name, values)| format!("; {name}: {}", values.join(", ")));
     losses + &others.collect::<String>()
 }
 
@@ -94,14 +97,13 @@ mod tests {
             ("off_target", 0.0),
             ("por_Latn.off_target", 0.125),
             ("chrf++", 31.5),
-            ("divergence", 0.5),
+            ("LL.divergence", 0.5),
         ];
         let parts = parts.map(|(name, value)| (name.to_owned(), value)).into();
         assert_eq!(
             described(&parts),
-            " (TT 1.250); chrF++ of held-out answers 31.500; divergence from the teacher (KL) 0.500 \
-             nats; held-out questions answered in another language 0.0 %; por_Latn: held-out \
-             questions answered in another language 12.5 %"
+            " (TT 1.250); chrF++ of held-out answers: 31.500; divergence from the teacher (KL): LL \
+             0.500 nats; held-out questions answered in another language: 0.0 %, por_Latn 12.5 %"
         );
         assert_eq!(described(&super::super::Losses::new()), "");
     }

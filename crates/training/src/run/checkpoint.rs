@@ -84,7 +84,7 @@ pub fn newest(
     let differences = differences(&state.provenance, now);
     if !differences.is_empty() {
         return Err(RunError::OtherRun {
-            folder: folder.to_owned(),
+            folders: vec![folder.to_owned()],
             differences: differences.join("; "),
         });
     }

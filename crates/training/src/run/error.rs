@@ -15,11 +15,11 @@ pub enum RunError {
     /// The checkpoint belongs to another run.
     #[error(
         "{} was trained with other settings or data: {differences}. Undo the change, set another \
-         `output`, or delete {} to train again", folder.display(), folder.display()
+         `output`, or delete {} to train again", folders[0].display(), listed(folders)
     )]
     OtherRun {
-        /// The training folder.
-        folder: PathBuf,
+        /// The training folder, and others that are in the way; not empty.
+        folders: Vec<PathBuf>,
         /// The differences.
         differences: String,
     },
@@ -93,6 +93,11 @@ pub enum RunError {
         /// The gradient's norm.
         grad_norm: f64,
     },
+}
+
+fn listed(folders: &[PathBuf]) -> String {
+    let folders = folders.iter().map(|folder| folder.display().to_string());
+    folders.collect::<Vec<_>>().join(" and ")
 }
 
 impl RunError {

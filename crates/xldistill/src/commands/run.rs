@@ -116,7 +116,7 @@ fn check<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<
     let folder = run_folder::check(run).map(|()| String::new());
     checks.add("output folder", folder)?;
     let trained = kept_training::check(run, chosen).map(|()| String::new());
-    checks.add("training", trained)?;
+    checks.add("earlier training", trained)?;
     chosen
         .iter()
         .try_for_each(|stage| stage.check(run, &mut checks))?;
@@ -137,11 +137,14 @@ fn warn_of_later<C: SystemConfig>(
     chosen: &[&dyn Stage<C>],
     later: &[&dyn Stage<C>],
 ) -> Result<()> {
-    if !later.is_empty()
-        && let Some(refused) = kept_training::refusal(run, &[chosen, later].concat())?
-    {
-        let Refusal { stage, error } = refused;
-        tracing::warn!("{stage}, a later stage, will fail: {error}");
+    if !later.is_empty() {
+        match kept_training::refusal(run, &[chosen, later].concat()) {
+            Ok(None) => {}
+            Ok(Some(Refusal { stage, error })) => {
+                tracing::warn!("{stage}, a later stage, will fail: {error}");
+            }
+            Err(error) => tracing::warn!("a later stage will fail: {}", crate::describe(&error)),
+        }
     }
     for stage in later {
         let mut show = |what: &str, outcome: &Result<String>| {

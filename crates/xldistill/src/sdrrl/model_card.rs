@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use corpus::language::Language;
 use corpus::mix::MixConfig;
 use corpus::record::Subset;
-use evaluation::results::Results;
+use evaluation::report;
+use evaluation::results::{MeasuredScore, Results};
 use models::{LanguageModel, ModelIdentity};
 use training::fine_tune::{Method, merged_directory};
 
@@ -117,17 +118,20 @@ fn card(
     }
     if let Some([before, after]) = scores {
         line("\n## Scores\n\n| task | measure | before | after |\n|---|---|---|---|");
-        for (task, record) in &after.xldistill.tasks {
+        let mut tasks: Vec<_> = after.xldistill.tasks.iter().collect();
+        tasks.sort_by_key(|(_, record)| record.presentation.order);
+        for (task, record) in tasks {
             for score in &record.measures {
                 let key = &score.measure.key;
                 let earlier = before.xldistill.tasks.get(task);
                 let mut earlier = earlier.into_iter().flat_map(|record| &record.measures);
                 let earlier = earlier.find(|other| other.measure.key == *key);
-                let earlier =
-                    earlier.map_or(String::from("–"), |other| format!("{:.3}", other.score));
+                let earlier = earlier.map_or(String::from("–"), shown);
                 line(&format!(
-                    "| {task} | {} | {earlier} | {:.3} |",
-                    score.measure.name, score.score
+                    "| {} | {} | {earlier} | {} |",
+                    record.presentation.title,
+                    score.measure.name,
+                    shown(score)
                 ));
             }
         }
@@ -137,6 +141,11 @@ fn card(
         "```sh\nxldistill chat --model THIS_FOLDER\nxldistill export --model THIS_FOLDER --to gguf OUT      # for llama.cpp and Ollama\n```",
     );
     card
+}
+
+/// A score as the report shows it.
+fn shown(score: &MeasuredScore) -> String {
+    report::score(score.score, &score.measure.unit)
 }
 
 /// What a model learns from.

@@ -103,6 +103,18 @@ fn a_config_that_leads_to_another_training_is_refused_before_the_first_stage() {
     let said = folder.fails("train", &[texts, "train.epochs=2"]);
     assert!(said.contains("epochs was 1"), "{said}");
 
+    // What is known of a deleted stage only once it has run again is looked at then.
+    let later = ["translate/manifest.json", "mix/manifest.json"].map(|name| run.join(name));
+    let read = || later.clone().map(|path| fs::read(path).expect("a file"));
+    let kept = read();
+    fs::remove_dir_all(run.join("answer")).expect("removes");
+    let said = folder.fails("run", &[texts, "data.limit=8"]);
+    assert!(
+        said.contains("the results of the stage translate will differ"),
+        "{said}"
+    );
+    assert!(read() == kept, "{said}");
+
     fs::remove_dir_all(run.join("train")).expect("removes");
     folder.xldistill("run", &[texts, "data.limit=8"]);
     assert!(!trained("train/manifest.json"));
@@ -112,4 +124,8 @@ fn a_config_that_leads_to_another_training_is_refused_before_the_first_stage() {
         card.contains("learnt from given answers to questions in English, translated"),
         "{card}"
     );
+    // Scores are called and written as in the report.
+    let row =
+        "| Translation, English → Portuguese | answers cut off | 100.0\u{a0}% | 100.0\u{a0}% |";
+    assert!(card.contains(row), "{card}");
 }

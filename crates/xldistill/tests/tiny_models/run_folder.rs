@@ -240,6 +240,10 @@ fn what_later_stages_lack_is_a_warning() {
         }
     }
     assert!(folder.path("run/answer/manifest.json").exists());
+    // Before the transfer set is made, text of the evaluation is kept out of it.
+    let (success, said) = run(&["run", "config.toml", "--until", "mix"]);
+    let refused = "nothing was started: evaluation files: cannot read nowhere.tsv";
+    assert!(!success && said.contains(refused), "{said}");
     let (success, said) = run(&["translate", "config.toml"]);
     assert!(success && !said.contains("later stage"), "{said}");
     let (success, said) = run(&["run", "config.toml"]);

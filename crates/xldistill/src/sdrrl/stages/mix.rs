@@ -1,7 +1,7 @@
 //! Assembles the transfer set.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -70,7 +70,22 @@ impl Stage<Config> for Mix {
             };
             checks.add("evaluation set", found())?;
         }
-        Ok(())
+        if !decontaminate.enabled {
+            return Ok(());
+        }
+        let found = || {
+            let mut files = evaluation_files(run.config)?;
+            let against = &decontaminate.against;
+            files.retain(|file| against.iter().all(|set| **set != **file));
+            for path in &files {
+                File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+            }
+            Ok(match files.len() {
+                1 => "1 file".to_owned(),
+                files => format!("{files} files"),
+            })
+        };
+        checks.add("evaluation files", found())
     }
 
     fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
@@ -231,11 +246,7 @@ fn examples(path: &Path) -> Result<Vec<Example>> {
 
 /// The evaluation sets whose text must not be in the transfer set.
 fn evaluation_index(config: &Config) -> Result<Option<EvaluationIndex>> {
-    let Config {
-        decontaminate,
-        evaluate,
-        ..
-    } = config;
+    let decontaminate = &config.decontaminate;
     if !decontaminate.enabled {
         return Ok(None);
     }
@@ -243,19 +254,29 @@ fn evaluation_index(config: &Config) -> Result<Option<EvaluationIndex>> {
         words: decontaminate.words,
         characters: decontaminate.characters,
     });
+    for path in evaluation_files(config)? {
+        index.add_file(&path)?;
+    }
+    Ok((!index.is_empty()).then_some(index))
+}
+
+/// The files with text that is kept out of the transfer set. Their order is part of its key.
+fn evaluation_files(config: &Config) -> Result<Vec<PathBuf>> {
+    let Config {
+        decontaminate,
+        evaluate,
+        ..
+    } = config;
     let own = [&evaluate.questions, &evaluate.texts];
     let own = own.into_iter().flat_map(BTreeMap::values);
     let own = own
         .chain(&decontaminate.against)
         .map(|path| -> &Path { path });
     let pairs = evaluate.pairs.values().flat_map(ParallelSource::files);
-    for path in own.chain(pairs) {
-        index.add_file(path)?;
-    }
+    let mut files: Vec<PathBuf> = own.chain(pairs).map(Path::to_path_buf).collect();
     for benchmark in &evaluate.benchmarks {
-        for (_, path) in benchmark.files(&config.languages())? {
-            index.add_file(&path)?;
-        }
+        let own = benchmark.files(&config.languages())?.into_iter();
+        files.extend(own.map(|(_, path)| path));
     }
-    Ok((!index.is_empty()).then_some(index))
+    Ok(files)
 }
