@@ -209,7 +209,7 @@ fn doctor_fails_if_a_translator_does_not_write_the_target_language() {
     let bad = careless(0);
     let url = format!("translate.url={}", bad.url);
     let (said, well) = checked(&run, "translation", &[&url, sure]);
-    let failure = "all 3 translations into por_Latn are unusable (1 copied, 1 empty, 1 in English)";
+    let failure = "all 3 translations into por_Latn are unusable (1 copied, 1 empty, 1 in English;";
     assert!(
         said.starts_with("FAILED") && said.contains(failure) && !well,
         "{said}"
