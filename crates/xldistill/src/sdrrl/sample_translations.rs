@@ -30,7 +30,7 @@ const LETTERS: std::ops::RangeInclusive<usize> = 30..=160;
 /// Letters of a text whose copy is no translation: names and single words may stay as they are.
 const COPIED_LETTERS: usize = 15;
 
-/// Translates questions of the run into every target language. Says what the first becomes, and
+/// Translates questions of the run into every target language. Says what one of them becomes, and
 /// warns of translations that the filter would reject.
 ///
 /// # Errors
@@ -46,17 +46,11 @@ pub fn try_translator(run: &Run<'_, Config>) -> Result<String> {
         let translations = translator.translate(&questions, source, target)?;
         let samples: Vec<Sample<'_>> = questions.iter().zip(&translations).collect();
         warnings += &judge.warning(&samples, source, target)?;
-        said.extend(
-            samples
-                .first()
-                .map(|(_, written)| format!("into {target}: {written:?}")),
-        );
+        let shown = samples.iter().find(|sample| !is_empty(sample));
+        said.extend(shown.map(|(text, written)| format!("{text:?} into {target}: {written:?}")));
     }
     let said = said.join(", ");
-    Ok(format!(
-        "{engine} translates {:?} {said}{warnings}",
-        questions[0]
-    ))
+    Ok(format!("{engine} translates {said}{warnings}"))
 }
 
 /// Translates some `passages` in `from` with `back` into the run's source language. Says how one of
@@ -155,13 +149,11 @@ impl<'r> Judge<'r> {
             format!("; {text:?} becomes {written:?}")
         });
         let hint = match faults.iter().any(|fault| fault == EMPTY) {
-            true => {
-                " (an LLM's translation counts as empty if it does not end within max_new_tokens)"
-            }
+            true => "; an LLM's counts as empty if it does not end within max_new_tokens",
             false => "",
         };
         bail!(
-            "all {all} translations into {to} are unusable ({counts}){hint}{example}: this engine \
+            "all {all} translations into {to} are unusable ({counts}{hint}){example}: this engine \
              cannot translate into this language; check its models, or choose another one"
         )
     }

@@ -118,6 +118,52 @@ fn what_an_engine_lacks_is_named_before_anything_begins() {
     );
 }
 
+#[test]
+fn files_of_the_wrong_kind_are_named_before_anything_begins() {
+    let run = Run::new();
+    let write = |name: &str, text: &str| fs::write(run.path(name), text).expect("writes");
+    write("rows.jsonl", "{\"text\": \"Uma casa.\"}\n");
+    write(
+        "broken.jinja",
+        "{% for turn in messages %}{{ turn.content }",
+    );
+    fs::create_dir(run.path("metric")).expect("a folder");
+    let model = fixtures::reference("gguf/bpe.gguf");
+    let model = model.canonicalize().expect("a fixture");
+    let model = format!("model={}", model.display());
+    for (overrides, expected) in [
+        (
+            &["data.monolingual.por_Latn=rows.jsonl"][..],
+            "no text file with a sentence or passage per line, as is needed here; write the texts \
+             alone to a .txt file, e.g. with jq -r .text",
+        ),
+        (
+            &["evaluate.texts.por_Latn=rows.jsonl"],
+            "no text file with a sentence or passage per line",
+        ),
+        (
+            &["template=broken.jinja"],
+            "broken.jinja: the chat template cannot be read",
+        ),
+        (
+            &["template=alpaca"],
+            "bpe.gguf brings a chat template of its own, which is used; remove this key",
+        ),
+        (
+            &["estimate_quality={engine=\"cometkiwi\",model=\"metric\"}"],
+            "metric: contains no COMET model",
+        ),
+    ] {
+        let output = run.xldistill(&[&["run", "--dry-run", &model], overrides].concat());
+        let said = String::from_utf8_lossy(&output.stderr).replace('\n', " ");
+        assert!(
+            output.status.code() == Some(1) && said.contains(expected),
+            "{overrides:?}: {said}"
+        );
+        assert!(!said.contains("cometkiwi:"), "{said}");
+    }
+}
+
 /// The line of `doctor` on the check `what`, and whether it ended well.
 fn checked(run: &Run, what: &str, arguments: &[&str]) -> (String, bool) {
     let output = run.xldistill(&[&["doctor"], arguments].concat());
@@ -163,7 +209,7 @@ fn doctor_fails_if_a_translator_does_not_write_the_target_language() {
     let bad = careless(0);
     let url = format!("translate.url={}", bad.url);
     let (said, well) = checked(&run, "translation", &[&url, sure]);
-    let failure = "all 3 translations into por_Latn are unusable (1 copied, 1 empty, 1 in English)";
+    let failure = "all 3 translations into por_Latn are unusable (1 copied, 1 empty, 1 in English;";
     assert!(
         said.starts_with("FAILED") && said.contains(failure) && !well,
         "{said}"
