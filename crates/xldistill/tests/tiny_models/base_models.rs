@@ -19,7 +19,13 @@ engine = "none"
 
 /// A run whose LLM is the tiny model without its chat template.
 fn folder() -> Folder {
-    let rows = (0..12).map(|n| row(n, &format!("What is number {n} of them?"), "It is a number."));
+    let rows = (0..12).map(|n| {
+        row(
+            n,
+            &format!("What is number {n} of them?"),
+            "It is a number.",
+        )
+    });
     let folder = Folder::new(rows.collect(), CONFIG);
     for (name, has_template) in [("base", false), ("tuned", true)] {
         fs::create_dir(folder.path(name)).expect("creates");
@@ -37,11 +43,19 @@ fn folder() -> Folder {
 #[test]
 fn a_missing_chat_template_is_found_before_the_first_stage() {
     let folder = folder();
-    for overrides in [&[][..], &["method=sft"], &["answer.engine=openai"]] {
+    let server = [
+        "answer.engine=openai",
+        "answer.server_model=m",
+        "answer.url=http://127.0.0.1:9",
+    ];
+    for overrides in [&[][..], &["method=sft"], &server] {
         for command in ["run", "doctor"] {
-            let said = folder.fails(command, overrides);
+            let (succeeded, printed, log) = folder.outcome(command, overrides);
+            let said = printed + &log;
             assert!(
-                said.contains("template: ") && said.contains("base has no chat template"),
+                !succeeded
+                    && said.contains("template: ")
+                    && said.contains("base has no chat template"),
                 "{command} {overrides:?}: {said}"
             );
         }
@@ -49,13 +63,25 @@ fn a_missing_chat_template_is_found_before_the_first_stage() {
     assert!(!folder.path("run").exists());
     // The translator has the run's template if it is the run's LLM.
     folder.xldistill("run", &["--dry-run", "template=alpaca"]);
-    folder.xldistill("run", &["--dry-run", "template=alpaca", "translate.model=base"]);
+    folder.xldistill(
+        "run",
+        &["--dry-run", "template=alpaca", "translate.model=base"],
+    );
     let other = ["--dry-run", "model=tuned", "translate.model=base"];
     let said = folder.fails("run", &other);
-    assert!(said.contains("translation: ") && said.contains("base has no chat template"), "{said}");
-    folder.xldistill("run", &[&other[..], &["translate.template=alpaca"]].concat());
+    assert!(
+        said.contains("translation: ") && said.contains("base has no chat template"),
+        "{said}"
+    );
+    folder.xldistill(
+        "run",
+        &[&other[..], &["translate.template=alpaca"]].concat(),
+    );
     let said = folder.fails("run", &["model=tuned", "template=alpaca"]);
-    assert!(said.contains("tuned brings a chat template of its own"), "{said}");
+    assert!(
+        said.contains("tuned brings a chat template of its own"),
+        "{said}"
+    );
     assert!(!folder.path("run").exists());
 }
 
@@ -67,7 +93,10 @@ fn a_template_in_a_file_is_found_from_elsewhere() {
     let (config, _) = folder.xldistill("run", &["--dry-run", "template=turns.jinja"]);
     let path = folder.path("turns.jinja");
     let path = std::path::absolute(path).expect("a path");
-    assert!(config.contains(&format!("template = \"{}\"", path.display())), "{config}");
+    assert!(
+        config.contains(&format!("template = \"{}\"", path.display())),
+        "{config}"
+    );
 }
 
 #[test]
@@ -75,7 +104,13 @@ fn a_base_model_is_asked_in_a_template_that_is_named() {
     let folder = folder();
     let generate = |more: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_xldistill"))
-            .args(["generate", "--max-new-tokens", "4", "--prompts", "instructions.jsonl"])
+            .args([
+                "generate",
+                "--max-new-tokens",
+                "4",
+                "--prompts",
+                "instructions.jsonl",
+            ])
             .args(more)
             .current_dir(folder.0.path())
             .output()
@@ -84,14 +119,29 @@ fn a_base_model_is_asked_in_a_template_that_is_named() {
         (output.status.success(), output.stdout, said)
     };
     let (success, _, said) = generate(&["--model", "base"]);
-    assert!(!success && said.contains("name one with --template"), "{said}");
+    assert!(
+        !success && said.contains("name one with --template"),
+        "{said}"
+    );
     let (success, answers, said) = generate(&["--model", "base", "--template", "alpaca"]);
-    assert!(success && String::from_utf8_lossy(&answers).lines().count() == 12, "{said}");
+    assert!(
+        success && String::from_utf8_lossy(&answers).lines().count() == 12,
+        "{said}"
+    );
     // The same template from a file says the same, so the option reaches the prompt.
     let alpaca = models::chat_template::builtin::source("alpaca").expect("is built in");
     folder.write("alpaca.jinja", alpaca.to_owned());
-    assert_eq!(generate(&["--model", "base", "--template", "alpaca.jinja"]).1, answers);
-    assert_ne!(generate(&["--model", "base", "--template", "chatml"]).1, answers);
+    assert_eq!(
+        generate(&["--model", "base", "--template", "alpaca.jinja"]).1,
+        answers
+    );
+    assert_ne!(
+        generate(&["--model", "base", "--template", "chatml"]).1,
+        answers
+    );
     let (success, _, said) = generate(&["--model", "tuned", "--template", "alpaca"]);
-    assert!(!success && said.contains("brings a chat template of its own"), "{said}");
+    assert!(
+        !success && said.contains("brings a chat template of its own"),
+        "{said}"
+    );
 }
