@@ -57,11 +57,18 @@ pub fn serialised(path: &Path) -> Cow<'_, Path> {
 }
 
 /// `path`, resolved against the folder of [`relative_to`].
-pub fn resolve(path: &Path) -> PathBuf {
-    BASE.with_borrow(|base| tidy(&base.join(path)))
+///
+/// # Errors
+/// The path is empty: it would mean that folder.
+pub fn resolve(path: &Path) -> Result<PathBuf, &'static str> {
+    let written = path.to_string_lossy();
+    match written.trim().is_empty() {
+        true => Err("found an empty text, expected a path"),
+        false => Ok(BASE.with_borrow(|base| tidy(&base.join(path)))),
+    }
 }
 
-/// `a/b/../c` as `a/c`, so that messages and manifests are readable.
+/// `a/b/../c` as `a/c`, so that messages and manifests are readable; the working directory is `.`.
 fn tidy(path: &Path) -> PathBuf {
     let mut tidy = PathBuf::new();
     for component in path.components() {
@@ -73,17 +80,16 @@ fn tidy(path: &Path) -> PathBuf {
             component => tidy.push(component),
         }
     }
-    tidy
+    match tidy.as_os_str().is_empty() {
+        true => PathBuf::from("."),
+        false => tidy,
+    }
 }
 
 impl<'de> Deserialize<'de> for FilePath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let path = PathBuf::deserialize(deserializer)?;
-        // It would mean the folder of the config.
-        if path.as_os_str().is_empty() {
-            return Err(D::Error::custom("found an empty text, expected a path"));
-        }
-        Ok(Self(resolve(&path)))
+        resolve(&path).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -157,6 +163,16 @@ mod tests {
         assert_eq!(inside(r#""/data/a.jsonl""#), Path::new("/data/a.jsonl"));
         assert_eq!(inside(r#""../../../a""#), Path::new("../a"));
         assert_eq!(read(r#""./a""#), Path::new("a"));
+        assert_eq!(read(r#"".""#), Path::new("."));
+        assert_eq!(inside(r#""../..""#), Path::new("."));
+    }
+
+    #[test]
+    fn an_empty_text_is_no_path() {
+        for text in ["", " "] {
+            let error = serde_json::from_value::<FilePath>(text.into()).unwrap_err();
+            assert!(error.to_string().contains("expected a path"), "{error}");
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod language;
 pub mod language_check;
 pub mod mix;
 pub mod nearest;
+pub mod placeholders;
 pub mod plain_words;
 pub mod progress;
 pub mod record;

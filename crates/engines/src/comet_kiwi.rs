@@ -19,8 +19,11 @@ pub use self::metric::CometMetric;
 
 use self::parts::Parts;
 
-/// Name of the engine in manifests and messages.
+/// Name of the engine in manifests.
 const ENGINE: &str = "cometkiwi";
+
+/// Name of all these metrics in messages.
+const COMET: &str = "comet";
 
 /// A COMET metric in this process.
 pub struct CometKiwi {
@@ -93,7 +96,7 @@ fn mean<'a>(parts: impl Iterator<Item = (&'a EncodedSample, f32)>) -> f64 {
 }
 
 fn failed(error: impl std::fmt::Display) -> EngineError {
-    EngineError::new(ENGINE, error.to_string())
+    EngineError::new(COMET, error.to_string())
 }
 
 /// Fails if a metric that compares with references is to work without them.

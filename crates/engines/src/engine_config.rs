@@ -42,6 +42,9 @@ pub trait AnswererConfig {
     /// Maximum number of tokens of an answer.
     fn max_new_tokens(&self) -> usize;
 
+    /// Whether the LLM also says how probable texts are.
+    fn scores_texts(&self) -> bool;
+
     /// The engine, with answers of at most `max_new_tokens` tokens.
     fn open(&self, opening: &Opening<'_>, max_new_tokens: usize) -> Result<Llm, EngineError>;
 }

@@ -17,7 +17,7 @@ use models::scoring::{ScoredSequence, log_probabilities, log_probabilities_of_al
 use models::{ComputeDevice, LanguageModel, ModelIdentity, WeightForm};
 
 pub use config::LocalAnswerConfig;
-pub(crate) use config::{check_sampling, require, template_of};
+pub(crate) use config::{check_sampling, check_template, require, text_of};
 
 /// Name of the engine in manifests and messages.
 const ENGINE: &str = "local-llm";
@@ -103,7 +103,7 @@ impl LocalLlm {
                 ENGINE,
                 format!(
                     "{} has no chat template and cannot answer; use a model tuned to follow \
-                     instructions, set template, or add chat_template.jinja to its folder",
+                     instructions, or name a template",
                     self.path.display()
                 ),
             )

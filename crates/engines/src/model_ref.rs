@@ -1,7 +1,6 @@
 //! Models as named in a config or on the command line.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -85,12 +84,12 @@ impl From<ModelRef> for PathBuf {
 
 /// A path on the command line, relative to the working directory.
 impl FromStr for ModelRef {
-    type Err = Infallible;
+    type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, Infallible> {
+    fn from_str(text: &str) -> Result<Self, &'static str> {
         let path = match text.starts_with(HUB) {
             true => text.into(),
-            false => file_path::resolve(Path::new(text)),
+            false => file_path::resolve(Path::new(text))?,
         };
         let written = text.to_owned();
         Ok(Self { path, written })
@@ -178,6 +177,7 @@ mod tests {
         let hub = read("hf:facebook/nllb-200@v1").check().unwrap_err();
         let command = "hf download facebook/nllb-200 --revision v1 --local-dir models/nllb-200";
         assert!(hub.contains(command), "{hub}");
+        assert!("".parse::<ModelRef>().is_err());
         let missing = read("facebook/none").check().unwrap_err();
         assert!(missing.contains("hf download facebook/none "), "{missing}");
     }

@@ -192,6 +192,12 @@ fn base_error(directory: &Path) -> impl Fn(LoadError) -> AdapterError {
     }
 }
 
+/// The chat template of the base model.
+pub(crate) fn template(directory: &Path) -> Result<Option<String>, AdapterError> {
+    let (_, base) = read(directory)?;
+    LanguageModel::template_of(&base).map_err(base_error(directory))
+}
+
 /// Identity of the base model and adapter together.
 pub(crate) fn identity(directory: &Path) -> Result<ModelIdentity, AdapterError> {
     let (_, base) = read(directory)?;

@@ -147,6 +147,27 @@ impl ChatTemplate {
         }
     }
 
+    /// Fails if the template `source` is of no use to any model: it cannot be compiled, or does not
+    /// render a question and its answer.
+    pub fn try_out(source: &str) -> Result<(), ChatTemplateError> {
+        let token = |name: &str| Some(name.to_owned());
+        let template = Self::new(
+            source,
+            &SpecialTokens {
+                bos: token("<s>"),
+                eos: token("</s>"),
+                unk: token("<unk>"),
+                pad: token("<pad>"),
+            },
+        )?;
+        let turns = [Message::user("?"), Message::assistant(PLACEHOLDER)];
+        template.render(&turns[..1], true)?;
+        match template.render(&turns, false)?.contains(PLACEHOLDER) {
+            true => Ok(()),
+            false => Err(ChatTemplateError::AnswerNotShown),
+        }
+    }
+
     /// Fails if the template cannot be compiled.
     pub fn check(&self) -> Result<(), ChatTemplateError> {
         (self.environment.as_ref()).map_or_else(|fault| Err(fault.clone().into()), |_| Ok(()))

@@ -156,6 +156,23 @@ impl LanguageModel {
         }
     }
 
+    /// The chat template that the model at `path` brings, without its weights; for an adapter, that
+    /// of its base model.
+    pub fn template_of(path: impl AsRef<Path>) -> Result<Option<String>, LoadError> {
+        match Place::of(path.as_ref())? {
+            Place::Gguf(file) => gguf_template(&Gguf::open(&file)?),
+            Place::Directory(directory) => {
+                let tokenizer_config =
+                    huggingface::read_json(&directory.join("tokenizer_config.json"))?;
+                Ok(huggingface::chat_template(
+                    directory,
+                    tokenizer_config.as_ref(),
+                )?)
+            }
+            Place::Adapter(directory) => Ok(adapter_directory::template(directory)?),
+        }
+    }
+
     /// Names of the tensors of the model at `path`, in Hugging Face's naming, of which only the
     /// headers are read; for an adapter, those of its base model are not known here: `None`.
     pub fn tensor_names_of(path: impl AsRef<Path>) -> Result<Option<Vec<String>>, LoadError> {
@@ -170,23 +187,6 @@ impl LanguageModel {
         }
     }
 
-    /// Whether the model at `path` brings a chat template; for an adapter, that is not known here:
-    /// `None`.
-    pub fn has_chat_template(path: impl AsRef<Path>) -> Result<Option<bool>, LoadError> {
-        let template = match Place::of(path.as_ref())? {
-            Place::Gguf(file) => {
-                let gguf = Gguf::open(&file)?;
-                gguf.text("tokenizer.chat_template")?.map(str::to_owned)
-            }
-            Place::Directory(directory) => {
-                let config = huggingface::read_json(&directory.join("tokenizer_config.json"))?;
-                huggingface::chat_template(directory, config.as_ref())?
-            }
-            Place::Adapter(_) => return Ok(None),
-        };
-        Ok(Some(template.is_some()))
-    }
-
     fn load_gguf(
         path: &Path,
         device: &Device,
@@ -199,7 +199,7 @@ impl LanguageModel {
         let tokenizer = tokenizer.fitting(config.shape().vocab_size)?;
         let checkpoint = config.gguf_checkpoint(&file);
         let network = Network::load_mapped(&config, &checkpoint, device, map, parts)?;
-        let template = file.text("tokenizer.chat_template")?.map(str::to_owned);
+        let template = gguf_template(&file)?;
         let identity = gguf_identity(path, &file)?;
         let shape = config.shape().clone();
         Self::assemble(shape, network, tokenizer, template, identity, None)
@@ -314,6 +314,10 @@ impl LanguageModel {
             ..self.clone()
         }
     }
+}
+
+fn gguf_template(file: &Gguf) -> Result<Option<String>, LoadError> {
+    Ok(file.text("tokenizer.chat_template")?.map(str::to_owned))
 }
 
 fn gguf_config(path: &Path, file: &Gguf) -> Result<Config, LoadError> {

@@ -53,7 +53,7 @@ pub fn check(
             );
         }
     }
-    Ok(format!("of rank {rank}"))
+    Ok(format!("rank {rank}"))
 }
 
 /// [`check`] of the keys that all trainings of adapters share.

@@ -10,11 +10,12 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use ::models::{ComputeDevice, LanguageModel, Precision, WeightForm};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Args, Subcommand};
 use corpus::language::Language;
 use engines::model_ref::ModelRef;
+use engines::template_ref::TemplateRef;
 
 use crate::config_file::ConfigError;
 use crate::system::{SystemConfig, SystemName};
@@ -37,7 +38,7 @@ pub struct Output {
     /// More on standard error: -v for progress, -vv for every detail
     #[arg(short, long, global = true, display_order = LAST, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Only errors on standard error
+    /// Print only errors on standard error
     #[arg(short, long, global = true, display_order = LAST, conflicts_with = "verbose")]
     pub quiet: bool,
 }
@@ -87,7 +88,8 @@ pub enum Command {
     Identify(IdentifyArguments),
     /// Classify the lines of standard input with a trained classifier or stack: one JSON line each
     Predict(PredictArguments),
-    /// Write what the LLM of a stack reads for each line of standard input, and the merged LLM
+    /// Write the embeddings that the LLM of a stack reads for each line of standard input, and the
+    /// merged LLM
     ExportEmbeddings(ExportEmbeddingsArguments),
     /// Estimate the quality of translations with CometKiwi or COMET: a score per line
     EstimateQuality(EstimateQualityArguments),
@@ -300,12 +302,44 @@ impl ModelArguments {
     }
 }
 
+/// A model that is asked.
+#[derive(Debug, Args)]
+pub struct AskedModelArguments {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArguments,
+    /// Chat template of a model that brings none: alpaca, chatml, llama2, or a Jinja file
+    #[arg(long, value_name = "TEMPLATE")]
+    pub template: Option<TemplateRef>,
+}
+
+impl AskedModelArguments {
+    /// Where it is.
+    pub fn path(&self) -> &ModelRef {
+        &self.model.path
+    }
+
+    /// The model, packed for inference, with its chat template or the one that is named.
+    pub fn load(&self) -> Result<LanguageModel> {
+        let path = self.path();
+        path.check().map_err(anyhow::Error::msg)?;
+        let source = self.template.as_ref().map(|named| named.source_for(path));
+        let source = source.transpose().map_err(anyhow::Error::msg);
+        let source = source.context("--template")?;
+        let model = self.model.load()?;
+        Ok(match source {
+            Some(source) => model.with_template(&source)?,
+            None => model,
+        })
+    }
+}
+
 /// `xldistill generate`
 #[derive(Debug, Args)]
 pub struct GenerateArguments {
     /// The model.
     #[command(flatten)]
-    pub model: ModelArguments,
+    pub model: AskedModelArguments,
     /// File with one prompt per line [default: standard input]
     #[arg(long)]
     pub prompts: Option<PathBuf>,

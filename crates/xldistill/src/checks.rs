@@ -44,6 +44,17 @@ impl<'a> Checks<'a> {
         (self.show)(what, &outcome)
     }
 
+    /// Says something about `what` that stops no run.
+    pub fn warn(&mut self, what: &str, warning: &str) -> Result<()> {
+        match self.thorough {
+            true => (self.show)(what, &Ok(format!("WARNING: {warning}"))),
+            false => {
+                tracing::warn!("{what}: {warning}");
+                Ok(())
+            }
+        }
+    }
+
     /// Fails if a check failed.
     pub fn finish(self) -> Result<()> {
         match self.failures.len() {

@@ -19,6 +19,7 @@ mod classify;
 mod commands;
 mod comparison;
 mod config_file;
+mod disk;
 mod grid;
 mod interruption;
 mod kept_training;

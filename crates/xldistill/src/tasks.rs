@@ -113,7 +113,7 @@ fn marked(data: &TaskData, known: Option<&[String]>) -> Result<()> {
 
 fn describe(data: &TaskData) -> String {
     let mut text = format!(
-        "{} training and {} validation rows, {}",
+        "{} training and {} validation rows, labels {}",
         data.train.rows.len(),
         data.validation.rows.len(),
         data.labels.join(", ")
@@ -122,11 +122,16 @@ fn describe(data: &TaskData) -> String {
     if rejected > 0 {
         text.push_str(&format!("; {rejected} rows set aside"));
     }
-    for test in &data.tests {
-        text.push_str(&format!("; {} {}", test.set.rows.len(), test.language.code));
-        if !test.set.rejected.is_empty() {
-            text.push_str(&format!(" ({} set aside)", test.set.rejected.len()));
+    let tests = data.tests.iter().map(|test| {
+        let (code, rows) = (&test.language.code, test.set.rows.len());
+        match test.set.rejected.len() {
+            0 => format!("{rows} in {code}"),
+            other => format!("{rows} in {code} ({other} set aside)"),
         }
+    });
+    let tests: Vec<String> = tests.collect();
+    if !tests.is_empty() {
+        text.push_str(&format!("; test rows: {}", tests.join(", ")));
     }
     for leak in leaks(data) {
         text.push_str(&format!("; WARNING: {leak}"));

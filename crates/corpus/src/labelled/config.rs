@@ -73,7 +73,7 @@ pub enum LabelledFile {
     WithLabels {
         /// The file.
         path: FilePath,
-        /// Row number (from 0, without the header) TAB label, or one label a line. Rows without a
+        /// Row number (from 0, without the header) TAB label, or one label per line. Rows without a
         /// label there are set aside.
         labels: FilePath,
     },

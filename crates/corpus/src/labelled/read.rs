@@ -40,7 +40,7 @@ pub struct Wanted<'a> {
     /// The task's labels; by default those of the data set or, if it has none, the labels found in
     /// the order of their names.
     pub labels: Option<&'a [String]>,
-    /// A file of labels for files without any: row number (from 0) TAB label, or a label a line.
+    /// A file of labels for files without any: row number (from 0) TAB label, or a label per line.
     pub label_file: Option<&'a Path>,
 }
 

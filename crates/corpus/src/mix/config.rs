@@ -13,7 +13,9 @@ pub struct MixConfig {
     /// Seed of every random choice.
     #[schemars(extend("default-text" = "the run's"))]
     pub seed: u64,
-    /// The subsets U; empty ones do not count. `native` needs `[reverse_instructions]`.
+    /// The subsets of the transfer set, U in the paper. One without examples is left out. `native`
+    /// needs `[reverse_instructions]`.
+    #[schemars(extend("default-text" = "those of `method`: for `sdrrl` all, `native` if there is native text"))]
     pub subsets: Vec<Subset>,
     /// How the given answers y and the LLM's own answers ŷ are sampled (Eq. 4).
     pub sampling: Sampling,

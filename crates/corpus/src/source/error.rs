@@ -111,7 +111,7 @@ pub enum SourceError {
 
     /// A table without a column of text.
     #[error(
-        "{}: no column is called {wanted}; it has {columns}; name those with text: {key}",
+        "{}: no column is called {wanted}; it has {columns}; {remedy}",
         path.display()
     )]
     NoColumn {
@@ -122,7 +122,7 @@ pub enum SourceError {
         /// The names of the columns.
         columns: String,
         /// What to write.
-        key: &'static str,
+        remedy: String,
     },
 
     /// A file in another encoding.

@@ -45,6 +45,26 @@ impl Kind {
     }
 }
 
+/// Fails if the file's name is not that of a text with a sentence or passage per line, with the way
+/// out: fields and separators would be taken for text.
+pub fn check_lines(path: &Path) -> Result<(), SourceError> {
+    check_name(path)?;
+    let example = match Kind::of(path) {
+        None | Some(Kind::Lines) => return Ok(()),
+        Some(Kind::Json) => ", e.g. with jq -r '.[].text'",
+        Some(Kind::JsonLines) => ", e.g. with jq -r .text",
+        Some(Kind::Tabs) => ", e.g. with cut -f1",
+        Some(Kind::Commas | Kind::Parquet | Kind::Tmx) => "",
+    };
+    Err(SourceError::Unreadable {
+        path: path.to_owned(),
+        what: format!(
+            "no text file with a sentence or passage per line, as is needed here; write the texts \
+             alone to a .txt file{example}"
+        ),
+    })
+}
+
 /// Fails if the file's name is that of a format that cannot be read, with the way out.
 pub(crate) fn check_name(path: &Path) -> Result<(), SourceError> {
     let remedy = match ending(path).as_deref() {
@@ -83,6 +103,17 @@ mod tests {
         assert_eq!(kind("a.TXT"), Some(Kind::Lines));
         assert_eq!(kind("pairs.csv"), Some(Kind::Commas));
         assert_eq!((kind("tatoeba.eng"), kind("README")), (None, None));
+    }
+
+    #[test]
+    fn a_table_is_no_text_with_a_sentence_per_line() {
+        let refused = |name: &str| check_lines(Path::new(name)).unwrap_err().to_string();
+        assert!(refused("a.tsv").contains("cut -f1"));
+        assert!(refused("a.jsonl.gz").contains("jq -r .text"));
+        assert!(refused("a.xlsx").contains("export it as CSV"));
+        for name in ["a.txt", "a.txt.gz", "tatoeba.por", "flores.devtest"] {
+            assert!(check_lines(Path::new(name)).is_ok(), "{name}");
+        }
     }
 
     #[test]

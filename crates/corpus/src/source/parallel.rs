@@ -37,7 +37,7 @@ pub enum ParallelSource {
         /// The columns of the source and of the target: names or, in separated files, numbers from 1.
         columns: [ColumnName; 2],
     },
-    /// Two files with a sentence a line (Moses).
+    /// Two files with a sentence per line (Moses).
     Aligned {
         /// The file in the source language.
         source: FilePath,
@@ -147,7 +147,7 @@ fn of_file(
                     path: path.to_owned(),
                     wanted: sides.names(columns),
                     columns: keys,
-                    key: "columns = [SOURCE, TARGET]",
+                    remedy: columns::REMEDY.to_owned(),
                 }),
                 false => Ok(pairs),
             }

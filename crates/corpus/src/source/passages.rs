@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
-use super::plain_text::{TextOptions, TextSource, documents};
+use super::plain_text::{TextOptions, TextSource, written_texts};
 use super::text::sentence_fault;
 use super::{Broken, MOST_REJECTED, SourceError, judge, lossy};
 use crate::rejected::Rejected;
@@ -73,8 +73,8 @@ pub fn passages(
         drawn: BinaryHeap::new(),
         loaded: LoadedPassages::default(),
     };
-    let mut documents = documents(
-        std::slice::from_ref(source),
+    let mut documents = written_texts(
+        source,
         &TextOptions {
             max_rejected_fraction: options.max_rejected_fraction,
             ..TextOptions::default()

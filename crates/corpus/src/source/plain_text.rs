@@ -31,10 +31,10 @@ use rows::{Row, Rows};
     expecting = "expected a file, or a table with `path` and `fields`"
 )]
 pub enum TextSource {
-    /// A file, a folder of files, or a pattern with `*` in the file name. `.jsonl`, `.json` and
-    /// `.parquet` hold a text in `text`, or Alpaca's `instruction`, `input` and `output`, each of
-    /// which is a document; other files hold a document a line. Files other than Parquet may be
-    /// compressed with gzip (`.gz`).
+    /// A file, a folder of files, or a pattern with `*` in the file name. `.jsonl`, `.json`,
+    /// `.parquet`, `.csv` and `.tsv` have a document in the field or column `text`, or one in each of
+    /// Alpaca's `instruction`, `input` and `output`; other files have a document per line. Files other
+    /// than Parquet may be compressed with gzip (`.gz`).
     Files(FilePath),
     /// Files whose texts are in other fields.
     Fields {
@@ -59,9 +59,10 @@ impl TextSource {
         }
     }
 
-    fn fields(&self) -> Fields {
+    /// The fields of its rows, by default `usual`.
+    fn fields(&self, usual: Fields) -> Fields {
         match self {
-            TextSource::Files(_) => Fields::Usual,
+            TextSource::Files(_) => usual,
             TextSource::Fields { fields, .. } => Fields::Named(fields.clone()),
         }
     }
@@ -126,9 +127,26 @@ struct OpenFile {
 /// # Errors
 /// If a source has no files. Files are opened one by one while the stream is read.
 pub fn documents(sources: &[TextSource], options: &TextOptions) -> Result<Documents, SourceError> {
+    of_fields(sources, options, &Fields::Usual)
+}
+
+/// [`documents`] for texts as somebody wrote them: those of Alpaca's fields are none, unless they are
+/// named.
+pub(super) fn written_texts(
+    source: &TextSource,
+    options: &TextOptions,
+) -> Result<Documents, SourceError> {
+    of_fields(std::slice::from_ref(source), options, &Fields::Text)
+}
+
+fn of_fields(
+    sources: &[TextSource],
+    options: &TextOptions,
+    usual: &Fields,
+) -> Result<Documents, SourceError> {
     let mut files = Vec::new();
     for source in sources {
-        let fields = source.fields();
+        let fields = source.fields(usual.clone());
         files.extend(
             source
                 .files()?

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::kind::check_lines;
 use super::mojibake;
 use super::opened::{open, read_all};
 use super::{Broken, SourceError, judge};
@@ -163,9 +164,10 @@ pub struct LoadedLines {
 /// Reads a file with a sentence or a passage a line.
 ///
 /// # Errors
-/// If the file cannot be read, holds no line, or more than `max_rejected_fraction` of its lines
-/// cannot be used.
+/// If the file cannot be read, is a table by its name, holds no line, or more than
+/// `max_rejected_fraction` of its lines cannot be used.
 pub fn lines(path: &Path, max_rejected_fraction: f64) -> Result<LoadedLines, SourceError> {
+    check_lines(path)?;
     let text = Text::read(path)?;
     let mut loaded = LoadedLines::default();
     for (number, line) in text.full_lines() {

@@ -82,7 +82,7 @@ fn columns_of_tabbed_text_have_names_or_numbers() {
     assert_eq!(texts(fields(&path, &["1"])), ["premise", "One.", "Two."]);
     let error = all(&[source(&path)], &tolerant()).unwrap_err().to_string();
     assert!(
-        error.contains("premise, label") && error.contains("`fields`"),
+        error.contains("premise, label") && error.contains("fields ="),
         "{error}"
     );
     let path = folder.file("b.tsv", "a\tb\nOne.\n");

@@ -8,7 +8,7 @@ use models::{ComputeDevice, Precision};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CometKiwi, ENGINE, failed, identity, refuse_references};
+use super::{COMET, CometKiwi, failed, identity, refuse_references};
 use crate::choice::KeyError;
 use crate::engine_config::{EstimatorConfig, Translators};
 use crate::lazy::Lazy;
@@ -54,7 +54,7 @@ impl CometKiwiConfig {
         &self,
         device: ComputeDevice,
     ) -> Result<(CometDescription, Lazy<CometKiwi>), EngineError> {
-        let model = existing(ENGINE, self.model())?.clone();
+        let model = existing(COMET, self.model())?.clone();
         let options = self.options();
         let metric = CometModel::describe(&model, &options).map_err(failed)?;
         let identity = identity(
@@ -74,7 +74,8 @@ impl EstimatorConfig for CometKiwiConfig {
     }
 
     fn check_files(&self) -> Result<(), EngineError> {
-        existing(ENGINE, self.model()).map(drop)
+        let (description, _) = self.lazy(ComputeDevice::Cpu)?;
+        refuse_references(&description.identity.path, description.needs_reference())
     }
 
     fn open(

@@ -5,11 +5,8 @@ use corpus::seam::{EngineError, EngineIdentity, ScoredTranslation, TranslationMe
 use models::ComputeDevice;
 use models::comet::Sample;
 
-use super::{CometKiwi, CometKiwiConfig};
+use super::{COMET, CometKiwi, CometKiwiConfig};
 use crate::lazy::Lazy;
-
-/// Name of a metric that compares with references.
-const COMET: &str = "comet";
 
 /// A COMET metric, with or without references, that is loaded on first use.
 pub struct CometMetric {

@@ -23,8 +23,12 @@ impl ServerUrl {
         &self.0
     }
 
-    /// Fails if this is an address as it was printed.
+    /// Fails if this is no address, or one as it was printed.
     pub(crate) fn check(&self) -> Result<(), KeyError> {
+        if self.0.trim().is_empty() {
+            let message = "is empty; name the server, e.g. http://localhost:8000";
+            return Err(KeyError::new("url", message));
+        }
         match self.0.contains(HIDDEN) {
             false => Ok(()),
             true => Err(KeyError::new(
@@ -76,6 +80,12 @@ impl Serialize for ServerUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_text_is_no_address() {
+        let error = ServerUrl::from(" ").check().expect_err("no address");
+        assert!(error.to_string().starts_with("url: is empty"), "{error}");
+    }
 
     #[test]
     fn what_is_written_has_no_user_password_or_query() {

@@ -15,6 +15,7 @@ use crate::local_llm::{self, LocalLlm, LocalLlmOptions};
 use crate::model_ref::ModelRef;
 use crate::openai::{self, OpenAiClient, OpenAiOptions};
 use crate::opening::Opening;
+use crate::template_ref::TemplateRef;
 use crate::translation_cache::Cache;
 
 /// Share of unusable pairs above which the examples' corpus is refused.
@@ -27,6 +28,9 @@ pub struct LlmTranslatorConfig {
     /// GGUF file, Hugging Face directory or PEFT adapter.
     #[schemars(extend("default-text" = "the run's `model`"))]
     pub model: Option<ModelRef>,
+    /// Chat template of a model that brings none: `alpaca`, `chatml`, `llama2`, or a Jinja file.
+    #[schemars(extend("default-text" = "the run's `template`, if `model` is the run's"))]
+    pub template: Option<TemplateRef>,
     /// Number format of the weights.
     pub precision: Precision,
     /// Number of pairs of the parallel corpus shown before each sentence.
@@ -41,6 +45,7 @@ impl Default for LlmTranslatorConfig {
     fn default() -> Self {
         Self {
             model: None,
+            template: None,
             precision: Precision::Bf16,
             examples: 0,
             max_new_tokens: 256,
@@ -53,6 +58,15 @@ impl LlmTranslatorConfig {
     fn model<'a>(&'a self, opening: &Opening<'a>) -> Result<&'a ModelRef, EngineError> {
         local_llm::require(self.model.as_ref().or(opening.model))
     }
+
+    fn template<'a>(&'a self, opening: &Opening<'a>) -> Option<&'a TemplateRef> {
+        let own = self
+            .model
+            .as_ref()
+            .is_none_or(|model| Some(model) == opening.model);
+        let runs = opening.template.filter(|_| own);
+        self.template.as_ref().or(runs)
+    }
 }
 
 impl TranslatorConfig for LlmTranslatorConfig {
@@ -64,17 +78,14 @@ impl TranslatorConfig for LlmTranslatorConfig {
     }
 
     fn check_files(&self, opening: &Opening<'_>) -> Result<(), EngineError> {
-        self.model(opening).map(drop)
+        local_llm::check_template(self.model(opening)?, self.template(opening))
     }
 
     fn open(&self, opening: &Opening<'_>, cache: &Cache) -> Result<Translators, EngineError> {
         let options = LocalLlmOptions {
             max_new_tokens: self.max_new_tokens,
             batch_size: self.batch_size,
-            template: match self.model {
-                Some(_) => None,
-                None => local_llm::template_of(opening)?,
-            },
+            template: local_llm::text_of(self.template(opening))?,
             seed: opening.seed,
             weights: self.precision,
             device: opening.device,

@@ -13,6 +13,7 @@ use crate::choice::KeyError;
 use crate::engine_config::{AnswererConfig, Llm};
 use crate::model_ref::{ModelRef, existing};
 use crate::opening::Opening;
+use crate::template_ref::{TemplateRef, brings_template};
 
 /// Batches of answers between two commits of the answer stage.
 const BATCHES_AT_ONCE: usize = 2;
@@ -54,10 +55,22 @@ pub(crate) fn require(model: Option<&ModelRef>) -> Result<&ModelRef, EngineError
     existing(ENGINE, model)
 }
 
-/// The text of the run's chat template.
-pub(crate) fn template_of(opening: &Opening<'_>) -> Result<Option<String>, EngineError> {
-    let source = opening.template.map(|template| template.source());
-    let source = source.transpose().map_err(failed)?;
+/// Fails if the LLM at `model` cannot be asked, with the chat template `named` for it or its own.
+pub(crate) fn check_template(
+    model: &ModelRef,
+    named: Option<&TemplateRef>,
+) -> Result<(), EngineError> {
+    let usable = match named {
+        Some(template) => template.source_for(model).map(drop),
+        None => brings_template(model),
+    };
+    usable.map_err(|error| failed(format!("template: {error}")))
+}
+
+/// The text of a chat template that was named.
+pub(crate) fn text_of(named: Option<&TemplateRef>) -> Result<Option<String>, EngineError> {
+    let source = named.map(TemplateRef::source).transpose();
+    let source = source.map_err(|error| failed(format!("template: {error}")))?;
     Ok(source.map(Into::into))
 }
 
@@ -99,12 +112,16 @@ impl AnswererConfig for LocalAnswerConfig {
         self.max_new_tokens
     }
 
+    fn scores_texts(&self) -> bool {
+        true
+    }
+
     fn open(&self, opening: &Opening<'_>, max_new_tokens: usize) -> Result<Llm, EngineError> {
         let options = LocalLlmOptions {
             max_new_tokens,
             batch_size: self.batch_size,
             system_prompt: self.system.clone(),
-            template: template_of(opening)?,
+            template: text_of(opening.template)?,
             sampling: match self.temperature > 0.0 {
                 true => Sampling::Random {
                     temperature: self.temperature,

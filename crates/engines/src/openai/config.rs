@@ -68,9 +68,9 @@ impl Default for OpenAiAnswerConfig {
 /// Fails if the server's model is not named.
 pub(crate) fn check_server_model(name: Option<&str>) -> Result<(), KeyError> {
     let message = "name the model; the server lists its models at /v1/models";
-    match name {
-        Some(_) => Ok(()),
-        None => Err(KeyError::new("server_model", message)),
+    match name.is_some_and(|name| !name.trim().is_empty()) {
+        true => Ok(()),
+        false => Err(KeyError::new("server_model", message)),
     }
 }
 
@@ -96,6 +96,10 @@ impl AnswererConfig for OpenAiAnswerConfig {
 
     fn max_new_tokens(&self) -> usize {
         self.max_new_tokens
+    }
+
+    fn scores_texts(&self) -> bool {
+        false
     }
 
     fn open(&self, opening: &Opening<'_>, max_new_tokens: usize) -> Result<Llm, EngineError> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use corpus::file_path::FilePath;
 use corpus::language::Language;
 use corpus::nearest::nearest;
+use corpus::placeholders;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -102,12 +103,24 @@ impl BenchmarkConfig {
         self.scoring_of(benchmark)?;
         self.languages_of(benchmark, run)?;
         let known = benchmark.placeholders;
+        let path = self.path.to_string_lossy();
+        let unknown = |key: &str, template: &str, known: &[&str]| {
+            let unknown = placeholders::unknown(template, known);
+            unknown.map_or(Ok(()), |unknown| {
+                let advice = placeholders::advice(unknown, known);
+                Err(self.error(format!("`{key}`: {advice}")))
+            })
+        };
+        if !self.path.exists() {
+            unknown("path", &path, &["{code}", "{iso}"])?;
+        }
         match (&self.prompt, known.last()) {
             (Some(_), None) => Err(self.error("its prompt is fixed; remove `prompt`".to_owned())),
             (Some(prompt), Some(asked)) if !prompt.contains(asked) => Err(self.error(format!(
                 "`prompt` must contain {asked}; it may contain {}",
                 known.join(", ")
             ))),
+            (Some(prompt), _) => unknown("prompt", prompt, known),
             _ if self.max_new_tokens == Some(0) => {
                 Err(self.error("`max_new_tokens` must be at least 1".to_owned()))
             }

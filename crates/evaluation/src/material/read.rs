@@ -99,6 +99,7 @@ pub(super) fn texts(
     path: &Path,
     skipped: &mut Vec<SkippedLine>,
 ) -> Result<Vec<String>, MaterialError> {
+    corpus::source::check_lines(path)?;
     rows::read(path, skipped, |line| Ok(line.trim().to_owned()))
 }
 

@@ -213,8 +213,11 @@ fn read_config(path: PathBuf) -> Result<BertConfig, CometError> {
 }
 
 fn no_tokenizer(pretrained_model: &str, named: Option<&Path>) -> String {
+    // A path on the machine of whoever trained the metric says nothing here.
+    let is_path = pretrained_model.starts_with(['.', '/', '~']);
     let encoder = match pretrained_model {
         "" => "its encoder",
+        _ if is_path => "its encoder",
         name => name,
     };
     match named {
@@ -223,8 +226,8 @@ fn no_tokenizer(pretrained_model: &str, named: Option<&Path>) -> String {
             folder.display()
         ),
         None => format!(
-            "the tokenizer of {encoder} is not there; put the {TOKENIZER} of xlm-roberta-large (or \
-             -base, the vocabulary is the same) beside hparams.yaml, or name its folder"
+            "the tokenizer of {encoder} is missing; put the {TOKENIZER} of xlm-roberta-large (or \
+             -base, the vocabulary is the same) beside hparams.yaml, or name its folder as `encoder`"
         ),
     }
 }

@@ -27,6 +27,14 @@ pub enum StoredFormat {
 }
 
 impl StoredFormat {
+    /// Bytes per weight.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::BF16 | Self::F16 => 2,
+        }
+    }
+
     /// Name in `config.json`.
     pub fn name(self) -> &'static str {
         match self {

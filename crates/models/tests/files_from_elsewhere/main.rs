@@ -245,6 +245,19 @@ fn gguf_files_are_recognised_by_their_content() {
 }
 
 #[test]
+fn the_template_of_a_model_is_known_without_its_weights() {
+    let folder = directory();
+    for path in [reference("gguf/bpe.gguf"), folder.path().into()] {
+        let loaded = load(&path).unwrap().chat_template.unwrap();
+        let found = LanguageModel::template_of(&path).unwrap();
+        assert_eq!(found.as_deref(), Some(loaded.source()));
+    }
+    let base = reference("llama/grouped_tied");
+    assert!(load(&base).unwrap().chat_template.is_none());
+    assert_eq!(LanguageModel::template_of(&base).unwrap(), None);
+}
+
+#[test]
 fn a_template_matters_only_to_those_who_use_it() {
     for (template, reason) in [
         (

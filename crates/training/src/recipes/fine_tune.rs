@@ -7,6 +7,7 @@
 
 mod batch;
 mod config;
+pub mod disk;
 mod encode;
 mod error;
 mod inspect;

@@ -17,10 +17,10 @@ pub struct PredictArguments {
     /// Language of the input; required by models whose encoder marks it, such as NLLB
     #[arg(long, value_name = "LANGUAGE")]
     pub language: Option<String>,
-    /// Read two texts a line, separated by a tab, e.g. premise and hypothesis
+    /// Read two texts per line, separated by a tab, e.g. premise and hypothesis
     #[arg(long, conflicts_with = "jsonl")]
     pub pairs: bool,
-    /// Read a JSON object a line: {"text"}, {"first", "second"} or {"passage", "question",
+    /// Read a JSON object per line: {"text"}, {"first", "second"} or {"passage", "question",
     /// "choices"}, each also with "language" and "id"
     #[arg(long)]
     pub jsonl: bool,

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use engines::model_ref::ModelRef;
 
-use super::ModelArguments;
+use super::AskedModelArguments;
 
 /// `xldistill chat`
 #[derive(Debug, Args)]
 pub struct ChatArguments {
     /// The model.
     #[command(flatten)]
-    pub model: ModelArguments,
+    pub model: AskedModelArguments,
     /// System message, instead of the chat template's own
     #[arg(long)]
     pub system: Option<String>,

@@ -29,8 +29,9 @@ pub fn run(arguments: &ChatArguments) -> Result<()> {
     let model = arguments.model.load()?;
     let Some(template) = &model.chat_template else {
         bail!(
-            "{} has no chat template, so it knows no turns; `xldistill generate --raw` continues plain text",
-            arguments.model.path.display()
+            "{} has no chat template, so it knows no turns; name one with --template, or continue plain \
+             text with `xldistill generate --raw`",
+            arguments.model.path().display()
         );
     };
     // Set by Ctrl-C: the answer ends, the program goes on.
@@ -40,7 +41,7 @@ pub fn run(arguments: &ChatArguments) -> Result<()> {
     if input.is_terminal() {
         eprintln!(
             "{}: /help lists the commands",
-            arguments.model.path.display()
+            arguments.model.path().display()
         );
     }
     let mut system = arguments.system.clone();

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use anyhow::Result;
 use corpus::{progress::Silent, stage::Shard};
+use training::fine_tune::memory;
 
 use crate::{
-    arguments::ConfigArguments, checks::Checks, describe, kept_training, run::Run, run_folder,
-    stages, system::SystemConfig, systems::with_config, terminal::printed,
+    arguments::ConfigArguments, checks::Checks, describe, disk, kept_training, run::Run,
+    run_folder, stages, system::SystemConfig, systems::with_config, terminal::printed,
 };
 
 /// Prints a line per check; fails if a check failed.
@@ -73,13 +74,10 @@ fn cpu() -> String {
 }
 
 fn output(folder: &Path) -> Result<String> {
-    let mut existing = folder;
-    while !existing.exists() {
-        existing = match existing.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-    }
+    let existing = disk::existing(folder);
     tempfile::tempfile_in(existing)?;
-    Ok(format!("{} can be written", folder.display()))
+    let free = disk::free(folder).map_or(String::new(), |free| {
+        format!("; {} are free", memory::gigabytes(free))
+    });
+    Ok(format!("{} can be written to{free}", folder.display()))
 }

@@ -40,8 +40,9 @@ fn answer(
         }
         let Some(template) = &model.chat_template else {
             bail!(
-                "{} has no chat template; --raw continues the prompt as plain text",
-                arguments.model.path.display()
+                "{} has no chat template; name one with --template, or continue the prompt as plain text \
+                 with --raw",
+                arguments.model.path().display()
             );
         };
         let system = arguments.system.as_ref().map(Message::system);

@@ -57,7 +57,7 @@ pub struct Config {
     /// The LLM: a GGUF file, a folder with one, a Hugging Face directory, or a PEFT adapter.
     pub model: ModelRef,
     /// Chat template of an LLM that brings none, in answering, training and evaluation: `alpaca`,
-    /// `chatml`, `llama2`, or a Jinja file.
+    /// `chatml`, `llama2`, or a Jinja file. If the LLM brings another one, the run is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<TemplateRef>,
     /// The language the LLM is strong in.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Error, Result};
+use anyhow::{Context, Error, Result};
 use burn::tensor::Device;
 use corpus::seam::QualityEstimator;
 use engines::engine_config::Translators;
@@ -24,7 +24,10 @@ impl Run<'_, Config> {
     pub fn template(&self) -> Result<Option<String>> {
         let template = self.config.template.as_ref();
         let source = template.map(|template| template.source()).transpose();
-        Ok(source.map_err(Error::msg)?.map(Into::into))
+        Ok(source
+            .map_err(Error::msg)
+            .context("template")?
+            .map(Into::into))
     }
 
     /// The config's LLM, with the config's chat template.

@@ -280,6 +280,27 @@ fn what_native_text_lacks_is_said_before_the_first_stage() {
         &["reverse_instructions.texts.deu_Latn=native.jsonl"],
         "deu_Latn is neither the source nor one of the targets",
     );
+    let one_way = "translate={engine = \"firefox\", models = {por_Latn = \"en-pt\"}}";
+    refused(
+        &["reverse_instructions.texts.deu_Latn=native.jsonl", one_way],
+        "deu_Latn is neither the source nor one of the targets",
+    );
+    refused(
+        &with("reverse_instructions.prompt=What asks for {text} in {language}?"),
+        "reverse_instructions.prompt: {language} is no placeholder here; there is {text}",
+    );
+    refused(
+        &with("reverse_instructions.generic_instruction= "),
+        "reverse_instructions.generic_instruction is empty",
+    );
+    refused(
+        &with("reverse_instructions.generic_instruction=Write {text}."),
+        "generic_instruction: {text} would be taken literally",
+    );
+    refused(
+        &with("reverse_instructions.min_fit=0.1"),
+        "reverse_instructions.min_fit: a server gives no probabilities of texts",
+    );
     refused(
         &with("reverse_instructions.prompt=What?"),
         "reverse_instructions.prompt: {text} is missing",
@@ -308,19 +329,32 @@ fn what_native_text_lacks_is_said_before_the_first_stage() {
         &with("source=fra_Latn"),
         "are in English; write all three in French",
     );
-    let one_way = [
-        "translate={engine = \"firefox\", models = {por_Latn = \"en-pt\"}}",
-        "estimate_quality.engine=none",
-    ];
+    let one_way = [one_way, "estimate_quality.engine=none"];
     refused(
         &[&NATIVE[..], &one_way].concat(),
         "add por_Latn = \"PATH\" under [translate.reverse_models]",
+    );
+    let alpaca = |n| json!({ "instruction": passage(n), "output": passage(n + 1) });
+    let rows: Vec<Value> = (0..9).map(alpaca).collect();
+    fs::write(run.path("alpaca.json"), json!(rows).to_string()).expect("writes");
+    refused(
+        &["reverse_instructions.texts.por_Latn=alpaca.json"],
+        "fields = [\"output\"]",
+    );
+    let output =
+        "reverse_instructions.texts.por_Latn={path = \"alpaca.json\", fields = [\"output\"]}";
+    let dry = run.xldistill(&["run", "--dry-run", "--until", "mix", output, NATIVE[1]]);
+    let said = String::from_utf8_lossy(&dry.stderr).replace('\n', " ");
+    assert!(dry.status.success(), "{said}");
+    assert!(
+        said.contains("nobody tells whether an instruction fits its text"),
+        "{said}"
     );
     assert!(!run.path("run").exists(), "something was begun");
     let doctor = run.xldistill(&[&["doctor"], &NATIVE[..]].concat());
     let report = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(
-        report.contains("native text in por_Latn: 151 of 153 passages, 1 too short, 1 too long, 1 unreadable; \"O olutípac"),
+        report.contains("native text in por_Latn: 151 of 153 passages, 1 too short, 1 too long, 1 unreadable; translated: \"O olutípac"),
         "{report}"
     );
 }

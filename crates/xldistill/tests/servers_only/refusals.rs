@@ -119,15 +119,83 @@ fn what_an_engine_lacks_is_named_before_anything_begins() {
 }
 
 #[test]
-fn doctor_warns_of_a_translator_that_does_not_write_the_target_language() {
-    let translation = |run: &Run, arguments: &[&str]| {
-        let output = run.xldistill(&[&["doctor"], arguments].concat());
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let mut lines = said.lines();
-        let line = lines.find(|line| line.contains("translation:"));
-        line.unwrap_or_else(|| panic!("{said}")).to_owned()
-    };
-    let turned = translation(&Run::new(), &[]);
+fn files_of_the_wrong_kind_are_named_before_anything_begins() {
+    let run = Run::new();
+    let write = |name: &str, text: &str| fs::write(run.path(name), text).expect("writes");
+    write("rows.jsonl", "{\"text\": \"Uma casa.\"}\n");
+    write(
+        "broken.jinja",
+        "{% for turn in messages %}{{ turn.content }",
+    );
+    fs::create_dir(run.path("metric")).expect("a folder");
+    let model = fixtures::reference("gguf/bpe.gguf");
+    let model = model.canonicalize().expect("a fixture");
+    let model = format!("model={}", model.display());
+    for (overrides, expected) in [
+        (
+            &["data.monolingual.por_Latn=rows.jsonl"][..],
+            "no text file with a sentence or passage per line, as is needed here; write the texts \
+             alone to a .txt file, e.g. with jq -r .text",
+        ),
+        (
+            &["evaluate.texts.por_Latn=rows.jsonl"],
+            "no text file with a sentence or passage per line",
+        ),
+        (
+            &["template=broken.jinja"],
+            "broken.jinja: the chat template cannot be read",
+        ),
+        (
+            &["template=alpaca"],
+            "bpe.gguf brings a chat template of its own, which is used; remove this key",
+        ),
+        (
+            &["estimate_quality={engine=\"cometkiwi\",model=\"metric\"}"],
+            "metric: contains no COMET model",
+        ),
+    ] {
+        let output = run.xldistill(&[&["run", "--dry-run", &model], overrides].concat());
+        let said = String::from_utf8_lossy(&output.stderr).replace('\n', " ");
+        assert!(
+            output.status.code() == Some(1) && said.contains(expected),
+            "{overrides:?}: {said}"
+        );
+        assert!(!said.contains("cometkiwi:"), "{said}");
+    }
+}
+
+/// The line of `doctor` on the check `what`, and whether it ended well.
+fn checked(run: &Run, what: &str, arguments: &[&str]) -> (String, bool) {
+    let output = run.xldistill(&[&["doctor"], arguments].concat());
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut lines = said.lines();
+    let line = lines.find(|line| line.contains(&format!("{what}:")));
+    let line = line.unwrap_or_else(|| panic!("{said}")).to_owned();
+    (line, output.status.success())
+}
+
+/// A translator that answers in English, copies the rest, and leaves the last text empty if there are
+/// three; the first `good` texts are turned around.
+fn careless(good: usize) -> Server {
+    Server::start(move |_, body| {
+        let request: Value = serde_json::from_str(body).expect("JSON");
+        let texts = request["texts"].as_array().expect("texts").iter();
+        let texts: Vec<&str> = texts.filter_map(Value::as_str).collect();
+        let answer = "I am sorry, but I would rather answer this question in my own language.";
+        let written = texts.iter().enumerate().map(|(at, text)| match at {
+            _ if at < good => text.chars().rev().collect(),
+            0 => answer.to_owned(),
+            2 => String::new(),
+            _ => (*text).to_owned(),
+        });
+        ok(json!({ "translations": written.collect::<Vec<String>>() }).to_string())
+    })
+}
+
+#[test]
+fn doctor_fails_if_a_translator_does_not_write_the_target_language() {
+    let run = Run::new();
+    let (turned, _) = checked(&run, "translation", &[]);
     assert!(
         turned.starts_with("ok") && !turned.contains("WARNING"),
         "{turned}"
@@ -137,16 +205,50 @@ fn doctor_warns_of_a_translator_that_does_not_write_the_target_language() {
         "{turned}"
     );
 
-    let careless = Server::start(|_, body| {
+    let sure = "filter.min_language_probability=0.5";
+    let bad = careless(0);
+    let url = format!("translate.url={}", bad.url);
+    let (said, well) = checked(&run, "translation", &[&url, sure]);
+    let failure = "all 3 translations into por_Latn are unusable (1 copied, 1 empty, 1 in English;";
+    assert!(
+        said.starts_with("FAILED") && said.contains(failure) && !well,
+        "{said}"
+    );
+    assert!(said.contains(r#"becomes "I am sorry"#), "{said}");
+
+    let better = careless(1);
+    let url = format!("translate.url={}", better.url);
+    let (said, _) = checked(&run, "translation", &[&url, sure]);
+    let warning = "WARNING: 2 of 3 translations into por_Latn are unusable (1 copied, 1 empty)";
+    assert!(said.starts_with("ok") && said.contains(warning), "{said}");
+}
+
+#[test]
+fn doctor_fails_if_native_text_cannot_be_translated_back() {
+    let run = Run::new();
+    let passage =
+        |n| format!("Na aldeia número {n}, as pessoas contam histórias antigas à noite.\n");
+    let text: String = (0..5).map(passage).collect();
+    fs::write(run.path("native.txt"), text).expect("writes");
+    let native = [
+        "reverse_instructions.texts.por_Latn=native.txt",
+        "reverse_instructions.min_characters=20",
+    ];
+    let (said, _) = checked(&run, "native text in por_Latn", &native);
+    assert!(
+        said.starts_with("ok") && said.contains("5 of 5 passages"),
+        "{said}"
+    );
+    let copies = Server::start(|_, body| {
         let request: Value = serde_json::from_str(body).expect("JSON");
-        let texts = request["texts"].as_array().expect("texts");
-        assert_eq!(texts.len(), 3);
-        let answer = "I am sorry, but I would rather answer this question in my own language.";
-        ok(json!({ "translations": [answer, texts[1], ""] }).to_string())
+        ok(json!({ "translations": request["texts"] }).to_string())
     });
-    let url = format!("translate.url={}", careless.url);
-    let said = translation(&Run::new(), &[&url, "filter.min_language_probability=0.5"]);
-    let warning = "WARNING: 3 of 3 translations into por_Latn are unusable \
-                   (1 copied, 1 empty, 1 in English)";
-    assert!(said.contains(warning), "{said}");
+    let url = format!("translate.url={}", copies.url);
+    let arguments = [&native[..], &[url.as_str()]].concat();
+    let (said, well) = checked(&run, "native text in por_Latn", &arguments);
+    let failure = "all 3 translations into eng_Latn are unusable (3 copied)";
+    assert!(
+        said.starts_with("FAILED") && said.contains(failure) && !well,
+        "{said}"
+    );
 }

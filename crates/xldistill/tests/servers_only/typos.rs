@@ -74,6 +74,16 @@ fn a_wrong_override_is_named_alone_with_what_was_meant() {
             "did you mean Portuguese (por_Latn)?",
         ),
         ("store=", "found an empty text, expected a path"),
+        ("model=", "found an empty text, expected a path"),
+        ("template=", "found an empty text, expected a path"),
+        (
+            "evaluate.comet.model=",
+            "found an empty text, expected a path",
+        ),
+        (
+            "estimate_quality={engine=\"cometkiwi\",model=\" \"}",
+            "estimate_quality.model: found an empty text, expected a path",
+        ),
         ("train.epochs.x=1", "`epochs` is a value, not a section"),
     ] {
         let base = ["seed=3", "train.epochs=2", given];
@@ -97,6 +107,23 @@ fn a_wrong_override_is_named_alone_with_what_was_meant() {
         ),
         ("data.limit=0", "data.limit = 0: must be at least 1"),
         ("output=", "output is empty; name a folder"),
+        ("answer.url=", "answer.url: is empty; name the server"),
+        (
+            "translate.url= ",
+            "translate.url: is empty; name the server",
+        ),
+        (
+            "answer.server_model=",
+            "answer.server_model: name the model",
+        ),
+        (
+            "evaluate.benchmarks=[{name=\"flores\",path=\"x/{lang}.txt\"}]",
+            "`path`: {lang} is no placeholder here; there is {code}, {iso}",
+        ),
+        (
+            "evaluate.benchmarks=[{name=\"flores\",path=\"x\",prompt=\"{sentence} in {language}?\"}]",
+            "`prompt`: {language} is no placeholder here; there is {from}, {to}, {sentence}",
+        ),
         (
             "evaluate.benchmarks=[{name=\"beleble\",path=\"x\"}]",
             "did you mean belebele?",

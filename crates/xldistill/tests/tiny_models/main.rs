@@ -1,6 +1,7 @@
 //! Whole runs on the tiny random models of `reference`. What these learn is nonsense; that every
 //! part is reached, shared and reported as it was, is not.
 
+mod base_models;
 mod grids;
 mod kept;
 mod killed;

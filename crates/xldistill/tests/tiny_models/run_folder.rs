@@ -274,27 +274,10 @@ fn a_run_with_nothing_to_evaluate_trains_and_says_so() {
     assert_eq!(plan.matches("(finished").count(), 8, "{plan}");
 }
 
-/// Training would find both only after the stages before it.
+/// Training would find it only after the stages before it.
 #[test]
-fn a_model_without_a_template_and_a_choice_without_questions_are_refused_first() {
+fn a_choice_by_answers_without_questions_is_refused_first() {
     let folder = folder();
-    let base = folder.path("base");
-    fs::create_dir(&base).expect("a folder");
-    for entry in fs::read_dir(fixtures::reference("training/tiny")).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let name = path.file_name().expect("a name");
-        if name != "chat_template.jinja" {
-            fs::copy(&path, base.join(name)).expect("a copy");
-        }
-    }
-    let base = ["run", "config.toml", "model=base", "method=t-sft"];
-    let said = refusal(&folder, &base);
-    assert!(
-        said.contains("nothing was started: chat template: base has no chat template"),
-        "{said}"
-    );
-    let with_template = [&base[..], &["template=alpaca", "--dry-run"]].concat();
-    assert!(outcome(&folder, &with_template).status.success());
     for (setting, why) in [
         ("mix.subsets=[\"LL\", \"mt\"]", "mix.subsets leaves none"),
         ("mix.held_out_fraction=0", "mix.held_out_fraction = 0"),

@@ -18,6 +18,9 @@ const USUAL: [(&str, &str); 4] = [
     ("source_text", "target_text"),
 ];
 
+/// What to do about a table without the columns.
+pub(super) const REMEDY: &str = "name those with text: columns = [SOURCE, TARGET]";
+
 /// Rows that are looked at to tell columns of identifiers from columns of text.
 const SAMPLE: usize = 100;
 
@@ -147,7 +150,7 @@ impl Sides {
                         path: path.to_owned(),
                         wanted: self.names(columns),
                         columns: header.join(", "),
-                        key: "columns = [SOURCE, TARGET]",
+                        remedy: REMEDY.to_owned(),
                     });
                 };
                 (places, true)

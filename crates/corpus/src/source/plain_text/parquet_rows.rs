@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
-use super::super::{Broken, SourceError, parquet};
-use super::fields::Fields;
+use super::super::{SourceError, parquet};
+use super::fields::{Fields, texts_of};
 use super::rows::Rows;
 
 /// The texts of each row, in order.
@@ -20,23 +18,12 @@ pub(super) fn open(path: &Path, fields: &Fields) -> Result<Rows, SourceError> {
             path: path.to_owned(),
             wanted: fields.names(),
             columns: rows.columns().join(", "),
-            key: "`fields`",
+            remedy: fields.remedy(rows.columns()),
         });
     }
     Ok(Box::new(rows.map(move |row| {
         let (number, row) = row?;
-        let text = |wanted: &String| row.get(wanted).and_then(Value::as_str).map(str::to_owned);
-        let texts: Vec<String> = names.iter().filter_map(text).collect();
-        Ok((
-            number,
-            match texts.is_empty() {
-                true => Err(Broken {
-                    reason: "no_text",
-                    detail: format!("the row has no text in {}", names.join(", ")),
-                    row: Value::Null,
-                }),
-                false => Ok(texts),
-            },
-        ))
+        let value = |wanted: &String| row.get(wanted).cloned().unwrap_or_default();
+        Ok((number, texts_of(&names, value)))
     })))
 }

@@ -101,7 +101,7 @@ fn columns(mut reader: Reader, path: &Path, fields: &Fields) -> Result<Rows, Sou
     let position = |name: &String| name.parse::<usize>().ok()?.checked_sub(1);
     let numbered = match fields {
         Fields::Named(names) => names.iter().map(position).collect::<Option<Vec<usize>>>(),
-        Fields::Usual => None,
+        Fields::Usual | Fields::Text => None,
     };
     let (wanted, has_header) = match numbered {
         Some(positions) => (positions, false),
@@ -116,7 +116,7 @@ fn columns(mut reader: Reader, path: &Path, fields: &Fields) -> Result<Rows, Sou
             path: path.to_owned(),
             wanted: fields.names(),
             columns: header.join(", "),
-            key: "`fields`",
+            remedy: fields.remedy(&header),
         });
     }
     let texts = move |line: &[u8]| {

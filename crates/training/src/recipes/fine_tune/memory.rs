@@ -69,9 +69,14 @@ pub fn warning(model: &Shape, config: &TrainConfig, available: u64) -> Option<St
         recompute: true,
         ..int8.clone()
     };
+    let frozen = lighter("method = \"lora\" with precision = \"int8\"", int8);
+    let recomputed = match frozen {
+        Some(_) => "that with recompute = true",
+        None => "recompute = true",
+    };
     let advice = [
-        lighter("method = \"lora\" with precision = \"int8\"", int8),
-        lighter("that with recompute = true", recompute),
+        frozen,
+        lighter(recomputed, recompute),
         Some("a lower tokens_per_batch also needs less".to_owned()),
     ];
     Some(format!(
@@ -149,7 +154,22 @@ mod tests {
             warning.contains("precision = \"int8\" needs 2"),
             "{warning}"
         );
-        assert!(warning.contains("recompute = true needs 1"), "{warning}");
+        assert!(
+            warning.contains("that with recompute = true needs 16.6 GB"),
+            "{warning}"
+        );
+        // The figures of `init`, README and examples/paper.
+        let config = TrainConfig {
+            method: Method::Lora,
+            precision: Precision::Int8,
+            ..config
+        };
+        let warning = super::warning(&model, &config, 24_000_000_000).unwrap();
+        assert!(warning.contains("expected to take 27.7 GB"), "{warning}");
+        assert!(
+            warning.contains("; recompute = true needs 16.6 GB"),
+            "{warning}"
+        );
         assert_eq!(super::warning(&model, &config, u64::MAX), None);
         assert_eq!(super::warning(&model, &config, 0), None, "not known");
     }

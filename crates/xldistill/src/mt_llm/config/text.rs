@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Text {
     /// Files of text, of which each document is a training item: a file, a folder or a pattern with
     /// `*` in its name; `{ path = "…", fields = ["…"] }` names the fields or columns with text. `.jsonl`,
-    /// `.json` and `.parquet` have `text`, or Alpaca's `instruction`, `input` and `output`; other
-    /// files have a document a line. All but Parquet may be compressed (`.gz`).
+    /// `.json`, `.parquet`, `.csv` and `.tsv` have `text`, or Alpaca's `instruction`, `input` and
+    /// `output`, each of which is a document; other files have a document per line. All but Parquet may
+    /// be compressed with gzip.
     pub files: Vec<TextSource>,
     /// Its language, which the LLM must know well.
     #[serde(default = "english")]

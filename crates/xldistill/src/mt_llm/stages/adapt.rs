@@ -30,7 +30,7 @@ impl Stage<Config> for Adapt {
     }
 
     fn about(&self) -> &'static str {
-        "stage 1: the LLM learns from plain text to read the encoder"
+        "teach the LLM to read the encoder's states, with plain text (stage 1)"
     }
 
     fn depends_on(&self) -> &'static [&'static str] {

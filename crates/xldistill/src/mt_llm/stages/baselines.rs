@@ -30,7 +30,7 @@ impl Stage<Config> for TrainBaselines {
     }
 
     fn about(&self) -> &'static str {
-        "train the baselines: the encoder alone, the stack fine-tuned on the labels"
+        "train the baselines: the encoder alone, and the stack fine-tuned on the labels"
     }
 
     fn depends_on(&self) -> &'static [&'static str] {

@@ -42,7 +42,7 @@ impl Stage<Config> for Centre {
     }
 
     fn about(&self) -> &'static str {
-        "take off the encoder's states what they say of the language alone (optional)"
+        "remove from the encoder's states what only tells languages apart (optional)"
     }
 
     fn depends_on(&self) -> &'static [&'static str] {

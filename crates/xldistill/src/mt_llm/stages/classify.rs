@@ -29,7 +29,7 @@ impl Stage<Config> for Classify {
     }
 
     fn about(&self) -> &'static str {
-        "stage 2: train the LLM on each task"
+        "train the LLM on each task (before stage 2)"
     }
 
     fn depends_on(&self) -> &'static [&'static str] {

@@ -43,7 +43,7 @@ impl Stage<Config> for MakeLlm2Vec {
     }
 
     fn about(&self) -> &'static str {
-        "make a text encoder of the LLM (LLM2Vec)"
+        "turn the LLM into a text encoder (LLM2Vec)"
     }
 
     fn depends_on(&self) -> &'static [&'static str] {

@@ -10,6 +10,8 @@ impl Config {
     /// Checks what can be checked without opening a file.
     pub(super) fn check(&self) -> Result<(), String> {
         self.check_targets()?;
+        // First of all: for a language that is not the run's, no other advice helps.
+        self.check_languages()?;
         self.check_engines()?;
         self.check_method()?;
         // Training would find its errors hours after the start of the run.
@@ -17,6 +19,13 @@ impl Config {
         self.mix.validate().map_err(|error| error.to_string())?;
         if let Some(section) = &self.reverse_instructions {
             section.check(self.source)?;
+            if section.min_fit.is_some() && !self.answer.scores_texts() {
+                return Err(
+                    "reverse_instructions.min_fit: a server gives no probabilities of texts, by \
+                     which the LLM would tell; remove the key, or set answer.engine = \"local\""
+                        .into(),
+                );
+            }
         }
         if self.data.instructions.is_empty() {
             return Err("data.instructions: name at least one file".into());
@@ -24,7 +33,6 @@ impl Config {
         if self.data.limit == Some(0) {
             return Err("data.limit = 0: must be at least 1; leave it out to use all rows".into());
         }
-        self.check_languages()?;
         for benchmark in &self.evaluate.benchmarks {
             let checked = benchmark.check(&self.languages());
             checked.map_err(|error| error.to_string())?;

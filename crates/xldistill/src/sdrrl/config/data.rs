@@ -28,7 +28,8 @@ pub struct Data {
     /// two aligned files.
     #[serde(default)]
     pub parallel: BTreeMap<Language, ParallelSource>,
-    /// Text in each target language alone, one sentence per line, for further completion tasks.
+    /// Text in each target language alone, one sentence per line, for further completion tasks: a
+    /// text file, also compressed with gzip.
     #[serde(default)]
     pub monolingual: BTreeMap<Language, FilePath>,
     /// Maximum number of instructions.

@@ -25,7 +25,7 @@ pub struct Evaluate {
     pub questions: BTreeMap<Language, FilePath>,
     /// Held-out sentence pairs with each target language, in the formats of `data.parallel`.
     pub pairs: BTreeMap<Language, ParallelSource>,
-    /// Plain text by language for perplexity, one passage per line.
+    /// Text by language for perplexity, one passage per line: text files, also compressed with gzip.
     #[schemars(extend("default-text" = "sentences of the pairs"))]
     pub texts: BTreeMap<Language, FilePath>,
     /// Published test sets, each a table `[[evaluate.benchmarks]]`.

@@ -3,20 +3,25 @@
 use std::collections::BTreeMap;
 
 use corpus::language::Language;
+use corpus::placeholders;
 use corpus::reverse_instructions::{DEFAULT_PROMPT, SolvedExample, TEXT, Writing};
 use corpus::source::PassageOptions;
 use corpus::source::plain_text::TextSource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Minimum fit of an instruction if the config says nothing.
+const MIN_FIT: f64 = 0.05;
+
 /// `[reverse_instructions]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReverseInstructions {
     /// Text by native writers in each target language: a file, a folder of files, or a pattern with
-    /// `*` in the file name. `.txt` has a passage a line, `.jsonl`, `.json` and `.parquet` a document
-    /// in `text`; all but Parquet also compressed with gzip. `{ path = "…", fields = ["body"] }` for
-    /// other fields or columns. A document that is too long is read line by line.
+    /// `*` in the file name. `.jsonl`, `.json`, `.parquet`, `.csv` and `.tsv` have a document in the
+    /// field or column `text`, other files a passage per line; all but Parquet also compressed with
+    /// gzip. `{ path = "…", fields = ["body"] }` names other fields or columns. A document that is too
+    /// long is read line by line.
     pub texts: BTreeMap<Language, TextSource>,
     /// Maximum number of passages drawn from the text of each language.
     pub limit: usize,
@@ -40,12 +45,14 @@ pub struct ReverseInstructions {
     /// Maximum number of consecutive words that an instruction may share with its passage.
     pub max_copied_words: usize,
     /// Minimum fit of an instruction: how much more probable it makes the translated passage than
-    /// `generic_instruction` does, in nats per token. The LLM itself tells; behind a server it cannot.
-    /// -10 lets all instructions pass.
+    /// `generic_instruction` does, in nats per token. The LLM itself tells, unless it is behind a
+    /// server: then this key is refused, and every instruction passes. -10 lets all of them pass, too.
     ///
     /// With SmolLM2-135M-Instruct, good instructions have 0.1 to 0.5, those of other passages -0.1.
     /// `fit` in the rows of the stage `instruct` shows it.
-    pub min_fit: f64,
+    #[schemars(extend("default-text" = "0.05; none if `answer.engine` is a server"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_fit: Option<f64>,
     /// An instruction that fits any text, in the source language.
     pub generic_instruction: String,
 }
@@ -61,7 +68,7 @@ impl Default for ReverseInstructions {
             examples: SolvedExample::defaults(),
             max_new_tokens: 64,
             max_copied_words: 8,
-            min_fit: 0.05,
+            min_fit: None,
             generic_instruction: "Write a text.".to_owned(),
         }
     }
@@ -75,6 +82,11 @@ impl ReverseInstructions {
             examples: self.examples.clone(),
             max_copied_words: self.max_copied_words,
         }
+    }
+
+    /// Minimum fit of an instruction, for an LLM that can tell.
+    pub fn min_fit(&self) -> f64 {
+        self.min_fit.unwrap_or(MIN_FIT)
     }
 
     /// Which passages are drawn.
@@ -109,8 +121,8 @@ impl ReverseInstructions {
                 return error(format!("{key} = 0: must be at least 1"));
             }
         }
-        if !self.min_fit.is_finite() {
-            return error(format!("min_fit = {} is not a number", self.min_fit));
+        if !self.min_fit().is_finite() {
+            return error(format!("min_fit = {} is not a number", self.min_fit()));
         }
         if self.min_characters > self.max_characters {
             return error(format!(
@@ -122,6 +134,18 @@ impl ReverseInstructions {
             return error(format!(
                 "prompt: {TEXT} is missing, the place of the passage"
             ));
+        }
+        if self.generic_instruction.trim().is_empty() {
+            return error("generic_instruction is empty; write one that fits any text".into());
+        }
+        for (key, template, known) in [
+            ("prompt", &self.prompt, &[TEXT][..]),
+            ("generic_instruction", &self.generic_instruction, &[]),
+        ] {
+            if let Some(unknown) = placeholders::unknown(template, known) {
+                let advice = placeholders::advice(unknown, known);
+                return error(format!("{key}: {advice}"));
+            }
         }
         let defaults = Self::default();
         let in_english = self.prompt == defaults.prompt

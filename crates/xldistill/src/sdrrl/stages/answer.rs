@@ -1,6 +1,6 @@
 //! The LLM answers the instructions.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use artefacts::Key;
 use burn::tensor::Device;
 use corpus::answer::AnswerStage;
@@ -8,9 +8,9 @@ use corpus::record::Instruction;
 use corpus::source::{self, LoadOptions, Loaded};
 use corpus::stage::{self, Inputs, StageOptions};
 use engines::answerer::AnswerEngine;
+use engines::template_ref::brings_template;
 use models::WeightForm;
 use models::chat_template::Message;
-use training::fine_tune::EncodeError;
 
 use crate::checks::Checks;
 use crate::run::Run;
@@ -52,10 +52,14 @@ impl Stage<Config> for Answer {
             format!("{rows} rows, {rejected} malformed{}", left_out(&loaded))
         });
         checks.add("instructions", counted)?;
-        if let Some(template) = &run.config.template {
-            let readable = template.source().map(|_| String::new());
-            checks.add("chat template", readable.map_err(anyhow::Error::msg))?;
-        }
+        // Training needs it as well, whoever answers.
+        let llm = &run.config.model;
+        let template = match &run.config.template {
+            Some(template) => template.source_for(llm).map(drop),
+            None => brings_template(llm),
+        };
+        let template = template.map(|()| String::new());
+        checks.add("template", template.map_err(Error::msg))?;
         let answer = &run.config.answer;
         // Training needs the template that a local LLM answers with, a server only its answers.
         if matches!(answer, AnswerEngine::OpenAi(_)) && !is_needed(run.config) {
@@ -177,13 +181,12 @@ fn left_out(loaded: &Loaded) -> String {
 fn model(run: &Run<'_, Config>, form: WeightForm) -> Result<String> {
     let path = &run.config.model;
     let model = run.language_model(&Device::flex(), form)?;
-    let Some(template) = &model.chat_template else {
-        let model = path.to_string();
-        return Err(EncodeError::NoChatTemplate { model }.into());
-    };
-    template
-        .answer_frame(&model.tokenizer, &[Message::user("?")])
-        .with_context(|| format!("chat template of {path}"))?;
+    // That there is one is checked before.
+    if let Some(template) = &model.chat_template {
+        template
+            .answer_frame(&model.tokenizer, &[Message::user("?")])
+            .with_context(|| format!("chat template of {path}"))?;
+    }
     Ok(format!(
         "{path}, {} layers, vocabulary of {}, licence {}",
         model.config.num_hidden_layers,

@@ -39,7 +39,7 @@ impl Stage<Config> for CodeSwitch {
     }
 
     fn about(&self) -> &'static str {
-        "replace words of the questions by dictionary translations"
+        "replace words of the questions with translations from dictionaries"
     }
 
     fn depends_on(&self) -> &'static [&'static str] {

@@ -71,7 +71,7 @@ impl Stage<Config> for Evaluate {
         let tokenizer = tokenizer.map(|_| config.bleu_tokenizer.clone());
         checks.add("BLEU's tokenizer", tokenizer.map_err(Into::into))?;
         match run.config.evaluate.comet {
-            Some(_) => checks.add("COMET", comet),
+            Some(_) => checks.add("evaluate.comet", comet),
             None => Ok(()),
         }
     }
@@ -215,7 +215,7 @@ impl Setting {
 fn comet(run: &Run<'_, Config>) -> Result<Option<CometMetric>> {
     let comet = run.config.evaluate.comet.as_ref();
     let metric = comet.map(|comet| comet.metric(run.config.device));
-    metric.transpose().context("evaluate.comet")
+    Ok(metric.transpose()?)
 }
 
 /// Checks COMET, and that it has something to score in `material`.
@@ -226,7 +226,7 @@ fn checked_comet(run: &Run<'_, Config>, material: &EvaluationMaterial) -> Result
     let mut benchmarks = material.benchmarks.iter();
     ensure!(
         !material.pairs.is_empty() || benchmarks.any(|task| task.direction().is_some()),
-        "evaluate.comet: there are no translations to score; name pairs under [evaluate.pairs] or \
+        "there are no translations to score; name pairs under [evaluate.pairs] or \
          the benchmark flores, or remove this section"
     );
     Ok(match metric.compares_with_references() {

@@ -15,6 +15,9 @@ use crate::stages::Stage;
 /// Name of the stage.
 pub const NAME: &str = "instruct";
 
+/// What is checked before a run.
+const CHECKED: &str = "instructions for native text";
+
 /// The stage.
 pub struct Instruct;
 
@@ -24,7 +27,7 @@ impl Stage<Config> for Instruct {
     }
 
     fn about(&self) -> &'static str {
-        "write the instruction that each native text answers with the LLM"
+        "have the LLM write the instruction that each native text answers"
     }
 
     fn depends_on(&self) -> &'static [&'static str] {
@@ -43,7 +46,15 @@ impl Stage<Config> for Instruct {
         let answer = &run.config.answer;
         let found = answer.check_files(&run.config.opening());
         let found = found.map(|()| answer.name().to_owned());
-        checks.add("instructions for native text", found.map_err(Into::into))
+        checks.add(CHECKED, found.map_err(Into::into))?;
+        if answer.scores_texts() {
+            return Ok(());
+        }
+        checks.warn(
+            CHECKED,
+            "nobody tells whether an instruction fits its text (reverse_instructions.min_fit), since \
+             a server gives no probabilities of texts; read some of the instructions before training",
+        )
     }
 
     fn most_shards(&self, run: &Run<'_, Config>) -> Result<u64> {
@@ -77,7 +88,7 @@ fn prepared<T>(
     let stage = match &llm.scorer {
         Some(scorer) => {
             let generic = section.generic_instruction.clone();
-            stage.with_fit(Fit::new(scorer.as_ref(), generic, section.min_fit))
+            stage.with_fit(Fit::new(scorer.as_ref(), generic, section.min_fit()))
         }
         None => stage,
     };

@@ -26,7 +26,7 @@ impl Stage<Config> for Native {
     }
 
     fn about(&self) -> &'static str {
-        "translate the instructions of native text, reject bad ones"
+        "translate the instructions of native text, and reject bad ones"
     }
 
     fn depends_on(&self) -> &'static [&'static str] {

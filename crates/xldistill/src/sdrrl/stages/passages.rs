@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use artefacts::Key;
 use corpus::language::Language;
 use corpus::record::Passage;
@@ -13,13 +13,12 @@ use corpus::seam::Translator;
 use corpus::source::{LoadedPassages, PassageCounts};
 use corpus::stage::{self, Inputs, StageOptions};
 use corpus::text::budget::DEFAULT_PIECES;
-use corpus::text::segment::Segmenter;
-use corpus::translation::translate_texts;
 use serde_json::json;
 
 use crate::checks::Checks;
 use crate::run::Run;
 use crate::sdrrl::config::Config;
+use crate::sdrrl::sample_translations::try_back;
 use crate::sdrrl::texts::Texts;
 use crate::stages::Stage;
 
@@ -55,7 +54,9 @@ impl Stage<Config> for Passages {
             let found = loaded.and_then(|loaded| {
                 let mut found = described(&loaded);
                 if checks.thorough {
-                    found += &sample(run, language, &loaded)?;
+                    let back = back(run)?;
+                    found += "; translated: ";
+                    found += &try_back(run, &back, language, &loaded.passages)?;
                 }
                 Ok(found)
             });
@@ -132,25 +133,6 @@ fn described(loaded: &LoadedPassages) -> String {
         .map(|(count, why)| format!(", {count} {why}"))
         .collect();
     format!("{} of {passages} passages{left_out}", loaded.passages.len())
-}
-
-/// The beginning of the first passage in the source language, so that an unreachable server is
-/// noticed early.
-fn sample(run: &Run<'_, Config>, language: Language, loaded: &LoadedPassages) -> Result<String> {
-    let passage = loaded.passages.first().context("no passage is left")?;
-    let segmenter = Segmenter::new(language, DEFAULT_PIECES);
-    let (back, source) = (back(run)?, run.config.source);
-    let translations = translate_texts(&back, &segmenter, &[passage], language, source)?;
-    let translation = translations.into_iter().next().flatten();
-    match translation.filter(|text| !text.trim().is_empty()) {
-        Some(text) => {
-            let beginning: String = text.chars().take(60).collect();
-            Ok(format!("; {beginning:?} …"))
-        }
-        None => bail!(
-            "the translation of a passage into {source} is empty: this engine cannot translate"
-        ),
-    }
 }
 
 /// The translator into the source language. The check of the config has made sure that there is one.

@@ -7,7 +7,7 @@ use artefacts::{Key, Provenance};
 use corpus::record::Example;
 use corpus::seam::LanguageIdentifier;
 use models::{ComputeDevice, LanguageModel};
-use training::fine_tune::{self, EncodeError, Method, Places, WrittenMeasure, memory};
+use training::fine_tune::{self, Method, Places, WrittenMeasure, memory};
 use training::run::{require_same_run, trained_from};
 use training::states::States;
 
@@ -15,6 +15,7 @@ use super::mix;
 use crate::adapter_keys;
 use crate::backbone_source::BackboneSource;
 use crate::checks::Checks;
+use crate::disk;
 use crate::kept_training::Trained;
 use crate::run::Run;
 use crate::sdrrl::MODEL;
@@ -59,7 +60,9 @@ impl Stage<Config> for Train {
             (Ok(needed), _) => Ok(needed),
         });
         checks.add("memory for training", shape)?;
-        checks.add("chat template", template(run.config))?;
+        if let Some(warning) = disk_warning(run) {
+            checks.warn("disk", &warning)?;
+        }
         checks.add("adapters", adapters(run.config))
     }
 
@@ -144,26 +147,6 @@ fn adapters(config: &Config) -> Result<String> {
     adapter_keys::check(NAME, train.lora_rank, &train.lora_targets, &model)
 }
 
-/// Checks that questions can be asked.
-fn template(config: &Config) -> Result<String> {
-    let path = &config.model;
-    if config.template.is_some() {
-        return Ok("that of the config, if the model brings none".to_owned());
-    }
-    if !path.exists() {
-        // The check of the model says so.
-        return Ok("not checked".to_owned());
-    }
-    match LanguageModel::has_chat_template(path)? {
-        Some(false) => Err(EncodeError::NoChatTemplate {
-            model: path.to_string(),
-        }
-        .into()),
-        Some(true) => Ok("that of the model".to_owned()),
-        None => Ok("that of the adapter or its base model".to_owned()),
-    }
-}
-
 /// The transfer set.
 struct Examples {
     train: Vec<Example>,
@@ -220,6 +203,22 @@ fn folders(run: &Run<'_, Config>, provenance: &Provenance) -> Result<PathBuf> {
         place.whole_folder(&merged.display().to_string(), &model)?;
     }
     Ok(place.whole_folder(NAME, &provenance.key())?)
+}
+
+/// A warning if the disk is too small for what training writes. If the model cannot be read, its own
+/// check says so.
+fn disk_warning(run: &Run<'_, Config>) -> Option<String> {
+    let Config {
+        model,
+        train,
+        store,
+        output,
+        ..
+    } = run.config;
+    let shape = LanguageModel::shape_of(model).ok()?;
+    let written = [run.folder(NAME), run.model()].map(|folder| disk::used(&folder));
+    let free = disk::free(store.as_ref().unwrap_or(output))?;
+    fine_tune::disk::warning(&shape, train, free, written.iter().sum())
 }
 
 /// Expected memory of training on the CPU, and free memory; an error if that is not enough.
