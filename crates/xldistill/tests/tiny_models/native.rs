@@ -112,4 +112,34 @@ fn native_text_is_trained_on_evaluated_and_reported() {
     assert!(card.contains(listed), "{card}");
     let (shown, _) = folder.xldistill("inspect", &[]);
     assert!(shown.contains("── native  native/por_Latn/"), "{shown}");
+    assert!(
+        card.contains("learnt from its own answers to questions in English, translated"),
+        "{card}"
+    );
+
+    // Neither without the section nor with it for the first time is the training the same.
+    let section = "[reverse_instructions]\ntexts.por_Latn = \"texts.txt\"\nmin_characters = 10\n";
+    assert!(config.contains(section));
+    let with = text(&folder.path("config.toml"));
+    folder.write("config.toml", with.replace(section, ""));
+    let transfer_set = || fs::read(run.join("mix/manifest.json")).expect("a manifest");
+    let before = transfer_set();
+    for command in ["run", "doctor"] {
+        let (succeeded, printed, log) = folder.outcome(command, &[]);
+        let said = printed + &log;
+        assert!(
+            !succeeded && said.contains("the training examples changed"),
+            "{said}"
+        );
+        assert!(said.contains("reverse_instructions."), "{said}");
+    }
+    assert!(transfer_set() == before);
+    folder.xldistill("run", &["output=plain"]);
+    folder.write("config.toml", with);
+    let said = folder.fails("run", &["output=plain"]);
+    assert!(
+        said.contains("the results of the stage passages will differ"),
+        "{said}"
+    );
+    assert!(!folder.path("plain/passages").exists());
 }
