@@ -145,3 +145,45 @@ fn a_base_model_is_asked_in_a_template_that_is_named() {
         "{said}"
     );
 }
+
+#[test]
+fn an_adapter_on_a_base_model_brings_the_template_it_was_trained_with() {
+    let folder = folder();
+    let run = [
+        "template=chatml",
+        "translate.max_new_tokens=4",
+        "filter.max_length_ratio=1e9",
+        "filter.max_sentence_ratio=1e9",
+        "filter.max_word_length=1000000",
+        "filter.min_script_share=0",
+        "filter.min_language_probability=1.1",
+        "answer.max_new_tokens=4",
+        "train.method=lora",
+        "train.learning_rate=1e-3",
+        "train.epochs=1",
+    ];
+    folder.xldistill("run", &[&run[..], &["--until", "train"]].concat());
+    // The run's template stands beside the adapter; the base model has none.
+    let prompt = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_xldistill"))
+            .args([
+                "generate",
+                "--max-new-tokens",
+                "1",
+                "--prompts",
+                "instructions.jsonl",
+            ])
+            .args(arguments)
+            .current_dir(folder.0.path())
+            .output()
+            .expect("starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        let first = output.stdout.split(|byte| *byte == b'\n').next();
+        let line: serde_json::Value = serde_json::from_slice(first.expect("a line")).expect("JSON");
+        line["prompt_tokens"].clone()
+    };
+    let asked = prompt(&["--model", "base", "--template", "chatml"]);
+    assert_eq!(prompt(&["--model", "run/model"]), asked);
+    assert_ne!(prompt(&["--model", "base", "--raw"]), asked);
+}
