@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, finite_tensor, reject_unexpected};
 use crate::decoders::Shape;
+use crate::huggingface;
 use crate::huggingface::SafetensorsCheckpoint;
 use crate::identity::{self, ModelIdentity};
 use crate::language_model::{LanguageModel, LoadError};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::tiny_run::{Folder, row};
+use crate::tiny_run::{Folder, UP_TO_FILTER, row};
 
 const CONFIG: &str = r#"model = "base"
 targets = ["por_Latn"]
@@ -17,8 +17,20 @@ engine = "llm"
 engine = "none"
 "#;
 
+const TRAINED: &str = r#"[mix]
+subsets = ["LL", "mt"]
+[train]
+method = "lora"
+epochs = 1
+learning_rate = 1e-3
+"#;
+
 /// A run whose LLM is the tiny model without its chat template.
 fn folder() -> Folder {
+    folder_of(CONFIG)
+}
+
+fn folder_of(config: &str) -> Folder {
     let rows = (0..12).map(|n| {
         row(
             n,
@@ -26,7 +38,7 @@ fn folder() -> Folder {
             "It is a number.",
         )
     });
-    let folder = Folder::new(rows.collect(), CONFIG);
+    let folder = Folder::new(rows.collect(), config);
     for (name, has_template) in [("base", false), ("tuned", true)] {
         fs::create_dir(folder.path(name)).expect("creates");
         for entry in fs::read_dir(fixtures::reference("training/tiny")).expect("a fixture") {
@@ -148,21 +160,11 @@ fn a_base_model_is_asked_in_a_template_that_is_named() {
 
 #[test]
 fn an_adapter_on_a_base_model_brings_the_template_it_was_trained_with() {
-    let folder = folder();
-    let run = [
-        "template=chatml",
-        "translate.max_new_tokens=4",
-        "filter.max_length_ratio=1e9",
-        "filter.max_sentence_ratio=1e9",
-        "filter.max_word_length=1000000",
-        "filter.min_script_share=0",
-        "filter.min_language_probability=1.1",
-        "answer.max_new_tokens=4",
-        "train.method=lora",
-        "train.learning_rate=1e-3",
-        "train.epochs=1",
-    ];
-    folder.xldistill("run", &[&run[..], &["--until", "train"]].concat());
+    let (run, _) = CONFIG.split_once("[data]").expect("a section");
+    let folder = folder_of(&format!(
+        "{run}template = \"chatml\"\n{UP_TO_FILTER}{TRAINED}"
+    ));
+    folder.xldistill("run", &["--until", "train"]);
     // The run's template stands beside the adapter; the base model has none.
     let prompt = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_xldistill"))
