@@ -273,3 +273,23 @@ fn a_run_with_nothing_to_evaluate_trains_and_says_so() {
     let (plan, _) = folder.xldistill("plan", &nothing);
     assert_eq!(plan.matches("(finished").count(), 8, "{plan}");
 }
+
+/// Training would find it only after the stages before it.
+#[test]
+fn a_choice_by_answers_without_questions_is_refused_first() {
+    let folder = folder();
+    for (setting, why) in [
+        ("mix.subsets=[\"LL\", \"mt\"]", "mix.subsets leaves none"),
+        ("mix.held_out_fraction=0", "mix.held_out_fraction = 0"),
+    ] {
+        let said = refusal(
+            &folder,
+            &["run", "config.toml", "train.choose_by=chrf++", setting],
+        );
+        assert!(
+            said.contains("train.choose_by = \"chrf++\" needs") && said.contains(why),
+            "{said}"
+        );
+    }
+    assert!(!folder.path("run").exists());
+}

@@ -188,6 +188,22 @@ impl Config {
                 name = subset.name()
             ));
         }
+        let Some(measure) = self.train.choose_by.measure() else {
+            return Ok(());
+        };
+        let chosen = format!("train.choose_by = \"{}\"", measure.name());
+        if !measure.has_questions(|subset| self.mix.wants(subset)) {
+            return Err(format!(
+                "{chosen} needs held-out questions that are answered in the target language, and \
+                 mix.subsets leaves none: add TT, or set choose_by = \"loss\""
+            ));
+        }
+        if self.mix.held_out_fraction == 0.0 {
+            return Err(format!(
+                "{chosen} needs held-out questions, and mix.held_out_fraction = 0 holds none out: \
+                 raise it, or set choose_by = \"loss\""
+            ));
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Measures of what the model writes during training.
 
+use corpus::record::Subset;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,14 @@ impl WrittenMeasure {
             WrittenMeasure::OffTarget => "off-target",
             WrittenMeasure::Chrf => "chrf++",
         }
+    }
+
+    /// Whether a transfer set with the subsets that `wants` names has questions for it: those of TT,
+    /// and translations into languages that something else is answered in.
+    pub fn has_questions(self, wants: impl Fn(Subset) -> bool) -> bool {
+        let answered = [Subset::LT, Subset::Comp, Subset::Native];
+        wants(Subset::TT)
+            || self == WrittenMeasure::Chrf && wants(Subset::Mt) && answered.into_iter().any(wants)
     }
 
     /// Its name among the held-out losses.
