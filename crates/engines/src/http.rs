@@ -265,13 +265,19 @@ impl JsonEndpoint {
                 format!("{url} is not a valid address; check the url"),
                 false,
             ),
-            error => Failure::new(
-                format!(
-                    "{url} cannot be reached: {}; check that the server is running there",
-                    in_plain_words(&self.without_key(&error.to_string()))
-                ),
-                true,
-            ),
+            error => {
+                let fault = match error {
+                    ureq::Error::Io(error) => error.to_string(),
+                    error => error.to_string(),
+                };
+                Failure::new(
+                    format!(
+                        "{url} cannot be reached: {}; check that the server is running there",
+                        in_plain_words(&self.without_key(&fault))
+                    ),
+                    true,
+                )
+            }
         }
     }
 

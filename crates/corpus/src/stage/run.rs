@@ -133,11 +133,11 @@ impl<S: RowStage> Run<'_, S> {
         let (first, last) = self.rows_of_shard();
         if first == last {
             let most = most_shards(self.stage, self.inputs);
+            let (name, shard) = (self.stage.name(), self.options.shard);
             self.progress.note(&format!(
-                "{}: shard {} has no rows: {} rows make {most} chunks, so use up to {most} shards",
-                self.stage.name(),
-                self.options.shard,
-                self.inputs.len()
+                "{name}: shard {shard} has no rows: {} rows are enough for {most} of {} shards",
+                self.inputs.len(),
+                shard.count()
             ));
         }
         self.progress.begin(self.stage.name(), Some(last - first));

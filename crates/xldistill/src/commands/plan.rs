@@ -67,10 +67,7 @@ pub fn run(arguments: &PlanArguments) -> Result<()> {
         let shards = step.commands.len() as u64;
         if let Some(most) = step.most_shards.filter(|most| *most < shards) {
             let empty = shards - most;
-            writeln!(
-                out,
-                "  {empty} of {shards} shards will have no rows: use up to {most}"
-            )?;
+            writeln!(out, "  {empty} of {shards} shards will have no rows")?;
         }
         for command in step.commands.iter().chain(&step.merge) {
             writeln!(out, "  {command}")?;

@@ -176,7 +176,10 @@ fn show<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<(
             .and_then(|_| stage.most_shards(run).ok());
         let empty = match most_shards.filter(|most| run.shard.is_empty_of(*most)) {
             Some(most) if stage.shardable() => {
-                format!("; shard {} has no rows, use up to {most} shards", run.shard)
+                let (shard, count) = (run.shard, run.shard.count());
+                format!(
+                    "; shard {shard} has no rows: there are enough for {most} of {count} shards"
+                )
             }
             _ => String::new(),
         };

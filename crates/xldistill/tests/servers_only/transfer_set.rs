@@ -101,14 +101,11 @@ fn a_shard_without_rows_says_so_and_what_comes_next_is_what_was_typed() {
     assert!(dry.contains(rows), "{dry}");
     let plan = run.xldistill(&["plan", "data.limit=40", "--shards", "1000"]);
     let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
-    assert!(
-        plan.contains("of 1000 shards will have no rows: use up to "),
-        "{plan}"
-    );
+    assert!(plan.contains("of 1000 shards will have no rows"), "{plan}");
 
     let said = run.succeed(&[&["run", "--until", "mix"], &shard[..]].concat());
     assert!(
-        said.contains(&format!("answer: {rows}: 40 rows make ")),
+        said.contains(&format!("answer: {rows}: 40 rows are enough for ")),
         "{said}"
     );
     let config = run.path("config.toml");
