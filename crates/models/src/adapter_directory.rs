@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, finite_tensor, reject_unexpected};
 use crate::decoders::Shape;
+use crate::huggingface;
 use crate::huggingface::SafetensorsCheckpoint;
 use crate::identity::{self, ModelIdentity};
 use crate::language_model::{LanguageModel, LoadError};
@@ -192,10 +193,22 @@ fn base_error(directory: &Path) -> impl Fn(LoadError) -> AdapterError {
     }
 }
 
-/// The chat template of the base model.
+/// The chat template beside the adapter or, if there is none, that of the base model.
 pub(crate) fn template(directory: &Path) -> Result<Option<String>, AdapterError> {
     let (_, base) = read(directory)?;
-    LanguageModel::template_of(&base).map_err(base_error(directory))
+    match own_template(directory)? {
+        Some(own) => Ok(Some(own)),
+        None => LanguageModel::template_of(&base).map_err(base_error(directory)),
+    }
+}
+
+/// The chat template beside the adapter: the one it was trained with, which the base model may lack.
+fn own_template(directory: &Path) -> Result<Option<String>, AdapterError> {
+    let tokenizer_config = huggingface::read_json(&directory.join("tokenizer_config.json"))?;
+    Ok(huggingface::chat_template(
+        directory,
+        tokenizer_config.as_ref(),
+    )?)
 }
 
 /// Identity of the base model and adapter together.
@@ -232,6 +245,9 @@ pub(crate) fn load(
         error => base_error(directory)(error),
     })?;
     adapter.finish()?;
+    if let Some(own) = own_template(directory)? {
+        model = model.bringing(&own).map_err(base_error(directory))?;
+    }
     model.identity = identity::with_adapter(&model.identity, directory)?;
     Ok(model)
 }

@@ -255,33 +255,46 @@ impl LanguageModel {
         identity: ModelIdentity,
         tokenizer_config: Option<Value>,
     ) -> Result<Self, LoadError> {
-        // Only those who use the template mind whether it can be used; but one that exceeds a limit
-        // may still be running.
-        let chat_template =
-            template.map(|source| ChatTemplate::unchecked(&source, tokenizer.special()));
-        let checked = chat_template.as_ref().map_or(Ok(()), ChatTemplate::check);
-        if let Err(source @ ChatTemplateError::Excessive(_)) = checked {
-            let path = identity.path;
-            return Err(LoadError::ChatTemplate { path, source });
-        }
         let mut stop_tokens = config.eos_token_ids.clone();
         stop_tokens.extend(tokenizer.eos_id());
-        if let Some(template) = &chat_template
-            && let Ok(frame) = template.answer_frame(&tokenizer, &[Message::user("?")])
-        {
-            stop_tokens.extend(frame.end_token);
-        }
-        stop_tokens.sort_unstable();
-        stop_tokens.dedup();
-        Ok(Self {
+        let model = Self {
             config,
             network,
             tokenizer,
-            chat_template,
+            chat_template: None,
             stop_tokens,
             identity,
             tokenizer_config,
-        })
+        };
+        match template {
+            Some(source) => model.bringing(&source),
+            None => Ok(model.with_stop_tokens(None)),
+        }
+    }
+
+    /// The model with the chat template that it brings, in place of any other.
+    ///
+    /// # Errors
+    /// The template exceeds its limits.
+    pub(crate) fn bringing(mut self, source: &str) -> Result<Self, LoadError> {
+        // Only those who use the template mind whether it can be used; but one that exceeds a limit
+        // may still be running.
+        let template = ChatTemplate::unchecked(source, self.tokenizer.special());
+        if let Err(source @ ChatTemplateError::Excessive(_)) = template.check() {
+            let path = self.identity.path;
+            return Err(LoadError::ChatTemplate { path, source });
+        }
+        let frame = template.answer_frame(&self.tokenizer, &[Message::user("?")]);
+        self.chat_template = Some(template);
+        Ok(self.with_stop_tokens(frame.ok().and_then(|frame| frame.end_token)))
+    }
+
+    /// The model whose generations `more` ends, too.
+    fn with_stop_tokens(mut self, more: Option<u32>) -> Self {
+        self.stop_tokens.extend(more);
+        self.stop_tokens.sort_unstable();
+        self.stop_tokens.dedup();
+        self
     }
 
     /// The model with the chat template `source`, if it brings none; it then ends its turns as the
@@ -300,11 +313,9 @@ impl LanguageModel {
         };
         let template = ChatTemplate::new(source, self.tokenizer.special()).map_err(error)?;
         let frame = template.answer_frame(&self.tokenizer, &[Message::user("?")]);
-        self.stop_tokens.extend(frame.map_err(error)?.end_token);
-        self.stop_tokens.sort_unstable();
-        self.stop_tokens.dedup();
+        let end = frame.map_err(error)?.end_token;
         self.chat_template = Some(template);
-        Ok(self)
+        Ok(self.with_stop_tokens(end))
     }
 
     /// The model for inference: adapters merged, weights in the fastest form.

@@ -85,10 +85,10 @@ pub struct Config {
     /// The second step of stage 2: the stack learns to read the tasks' texts as the LLM does.
     #[serde(default)]
     pub distill: DistillationConfig,
-    /// Plain text in several languages, from a few hundred sentences, of any content: what the
-    /// encoder's states say of the language alone is estimated from it and taken off, also by the
-    /// model that is taken away, `centre/model`. The language of `[text]` is needed. The values are
-    /// those of `text.files`.
+    /// Plain text in several languages, from a few hundred sentences, of any content. What the
+    /// encoder's states say about the language itself is estimated from it and subtracted; the
+    /// finished model, `centre/model`, does so, too. The language of `[text]` is needed. The values
+    /// are those of `text.files`.
     #[serde(default)]
     pub centring: BTreeMap<Language, TextSource>,
     /// What the stack is compared with.

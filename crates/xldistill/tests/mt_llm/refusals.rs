@@ -60,6 +60,10 @@ fn what_is_missing_is_found_before_the_first_stage() {
         (&["tasks.topics.train=[\"no_label.tsv\"]"], "label"),
         (&["tasks.topics.columns.label=\"topic\""], "topic"),
         (&["retrieval.deu_Latn=\"short.txt\""], "line N of each file"),
+        (
+            &["retrieval.deu_Latn=\"train.tsv\""],
+            "train.tsv is no text file with a sentence or passage per line",
+        ),
         (&["llm2vec.merge=[\"nowhere\"]"], "nowhere does not exist"),
         (
             &["llm2vec.mntp.training.lora_targets=[\"qkv\"]"],

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::tiny_run::{Folder, row};
+use crate::tiny_run::{Folder, UP_TO_FILTER, row};
 
 const CONFIG: &str = r#"model = "base"
 targets = ["por_Latn"]
@@ -17,8 +17,20 @@ engine = "llm"
 engine = "none"
 "#;
 
+const TRAINED: &str = r#"[mix]
+subsets = ["LL", "mt"]
+[train]
+method = "lora"
+epochs = 1
+learning_rate = 1e-3
+"#;
+
 /// A run whose LLM is the tiny model without its chat template.
 fn folder() -> Folder {
+    folder_of(CONFIG)
+}
+
+fn folder_of(config: &str) -> Folder {
     let rows = (0..12).map(|n| {
         row(
             n,
@@ -26,7 +38,7 @@ fn folder() -> Folder {
             "It is a number.",
         )
     });
-    let folder = Folder::new(rows.collect(), CONFIG);
+    let folder = Folder::new(rows.collect(), config);
     for (name, has_template) in [("base", false), ("tuned", true)] {
         fs::create_dir(folder.path(name)).expect("creates");
         for entry in fs::read_dir(fixtures::reference("training/tiny")).expect("a fixture") {
@@ -144,4 +156,36 @@ fn a_base_model_is_asked_in_a_template_that_is_named() {
         !success && said.contains("brings a chat template of its own"),
         "{said}"
     );
+}
+
+#[test]
+fn an_adapter_on_a_base_model_brings_the_template_it_was_trained_with() {
+    let (run, _) = CONFIG.split_once("[data]").expect("a section");
+    let folder = folder_of(&format!(
+        "{run}template = \"chatml\"\n{UP_TO_FILTER}{TRAINED}"
+    ));
+    folder.xldistill("run", &["--until", "train"]);
+    // The run's template stands beside the adapter; the base model has none.
+    let prompt = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_xldistill"))
+            .args([
+                "generate",
+                "--max-new-tokens",
+                "1",
+                "--prompts",
+                "instructions.jsonl",
+            ])
+            .args(arguments)
+            .current_dir(folder.0.path())
+            .output()
+            .expect("starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        let first = output.stdout.split(|byte| *byte == b'\n').next();
+        let line: serde_json::Value = serde_json::from_slice(first.expect("a line")).expect("JSON");
+        line["prompt_tokens"].clone()
+    };
+    let asked = prompt(&["--model", "base", "--template", "chatml"]);
+    assert_eq!(prompt(&["--model", "run/model"]), asked);
+    assert_ne!(prompt(&["--model", "base", "--raw"]), asked);
 }

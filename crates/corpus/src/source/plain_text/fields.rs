@@ -55,6 +55,9 @@ impl Fields {
         };
         let columns: Vec<String> = object.keys().cloned().collect();
         let names = self.among(&columns);
+        if columns.is_empty() {
+            return Err(without_text("the row is an empty object".to_owned()));
+        }
         if names.is_empty() {
             return Err(without_text(format!(
                 "no field is called {}, but there are {}; {}",
@@ -153,6 +156,7 @@ mod tests {
             error(json!(3)),
             "the row is a number, not an object or a text"
         );
+        assert_eq!(error(json!({})), "the row is an empty object");
         let text = |row: Value| Fields::Text.texts(row).map_err(|broken| broken.detail);
         assert_eq!(text(json!({"text": "a", "output": "b"})).unwrap(), ["a"]);
         let error = text(json!({"instruction": "a", "output": "b"})).unwrap_err();

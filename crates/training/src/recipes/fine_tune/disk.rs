@@ -22,7 +22,8 @@ pub fn expected(model: &Shape, config: &TrainConfig) -> u64 {
         }
     };
     let (checkpoint, kept) = (CHECKPOINTED * trained, config.keep_checkpoints as u64);
-    (kept * checkpoint).saturating_add(checkpoint.max(written))
+    kept.saturating_mul(checkpoint)
+        .saturating_add(checkpoint.max(written))
 }
 
 /// Weights of adapters beside all linear layers of the blocks.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use artefacts::ArtefactError;
+use corpus::source::SourceError;
 use models::LoraTargetError;
 use models::ModelDirectoryError;
 use models::text_input::TextInputError;
@@ -24,6 +25,9 @@ pub enum AdaptError {
     /// The text cannot be turned into tokens.
     #[error(transparent)]
     Tokens(#[from] TokenFileError),
+    /// A file for retrieval cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// States cannot be kept.
     #[error(transparent)]
     States(#[from] StatesError),

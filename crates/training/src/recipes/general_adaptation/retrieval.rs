@@ -1,10 +1,9 @@
 //! Whether the stack finds translations, which says early on whether it learns to read the encoder.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use artefacts::ArtefactError;
+use corpus::source::{self, SourceError};
 use models::text_input::passes;
 use models::{Backbone, BackboneNetwork, EncodedText, TextInput};
 
@@ -15,7 +14,7 @@ use crate::recipes::encoder_states::values;
 /// Line-aligned files of sentences and their translations.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RetrievalFiles {
-    /// Sentences in the language of the training text, one a line.
+    /// Sentences in the language of the training text, one per line.
     pub source: PathBuf,
     /// Their translations by the FLORES-200 code of the language.
     pub translations: BTreeMap<String, PathBuf>,
@@ -32,19 +31,19 @@ pub struct Retrieval {
 }
 
 impl Retrieval {
-    /// Reads the files. Empty lines at the end are not sentences.
+    /// Reads the files.
     pub fn read(
         files: &RetrievalFiles,
         language: &str,
         stack: &Backbone,
         llm: (&Backbone, &BackboneNetwork),
     ) -> Result<Self, AdaptError> {
-        let lines = lines(&files.source)?;
+        let lines = RetrievalFiles::sentences(&files.source)?;
         let sentences = encoded(&files.source, &lines, stack, language)?;
         let own = encoded(&files.source, &lines, llm.0, language)?;
         let mut translations = Vec::new();
         for (code, path) in &files.translations {
-            let found = self::lines(path)?;
+            let found = RetrievalFiles::sentences(path)?;
             if found.len() != lines.len() {
                 return Err(AdaptError::Unaligned {
                     path: path.clone(),
@@ -88,9 +87,24 @@ impl Retrieval {
     }
 }
 
-fn lines(path: &Path) -> Result<Vec<String>, AdaptError> {
-    let text = fs::read_to_string(path).map_err(ArtefactError::io("read", path))?;
-    Ok(text.trim_end().lines().map(str::to_owned).collect())
+impl RetrievalFiles {
+    /// The sentences of a file. Empty lines at its end are none.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no text file with a sentence per line.
+    pub fn sentences(path: &Path) -> Result<Vec<String>, SourceError> {
+        source::check_lines(path)?;
+        let lines = source::all_lines(path)?.into_iter().map(|(line, text)| {
+            text.map_err(|_| SourceError::NotUtf8 {
+                path: path.to_owned(),
+                line,
+            })
+        });
+        let mut lines: Vec<String> = lines.collect::<Result<_, _>>()?;
+        let full = lines.iter().rposition(|line| !line.trim().is_empty());
+        lines.truncate(full.map_or(0, |last| last + 1));
+        Ok(lines)
+    }
 }
 
 fn encoded(
@@ -166,6 +180,25 @@ fn found(source: &[f32], targets: &[f32], width: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentences_are_lines_and_blank_ones_at_the_end_are_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            RetrievalFiles::sentences(&path).map_err(|error| error.to_string())
+        };
+        let text = "\u{FEFF}One.\r\n\nThree.\n \n\n";
+        assert_eq!(
+            read("a.eng", text.as_bytes()).unwrap(),
+            ["One.", "", "Three."]
+        );
+        assert_eq!(read("b.txt", b"\n").unwrap(), [""; 0]);
+        let error = read("c.txt", b"One.\n\xff\n").unwrap_err();
+        assert!(error.contains("c.txt:2: not UTF-8"), "{error}");
+        assert!(read("d.tsv", b"1\tOne.\n").is_err());
+    }
 
     #[test]
     fn a_translation_is_found_if_its_state_has_the_nearest_direction() {

@@ -13,5 +13,6 @@ pub struct Encoder {
     pub path: ModelRef,
     /// What the encoder expects before each text, e.g. `"query: "` for multilingual-e5.
     #[serde(default)]
+    #[schemars(extend("default-text" = "none"))]
     pub prefix: String,
 }

@@ -5,14 +5,13 @@ use artefacts::{Key, Provenance};
 use models::encoders::EncoderModel;
 use models::{LanguageModel, WeightForm};
 use serde_json::json;
-use training::general_adaptation::{self, AdaptationText};
+use training::general_adaptation::{self, AdaptationText, RetrievalFiles};
 use training::llm_tokens::text_key;
 
 use super::llm2vec::{self, losses};
 use crate::adapter_keys;
 use crate::checks::Checks;
 use crate::kept_training::Trained;
-use crate::lines;
 use crate::mt_llm::config::Config;
 use crate::run::Run;
 use crate::stage_record;
@@ -126,7 +125,7 @@ impl Stage<Config> for Adapt {
 fn sentences(run: &Run<'_, Config>) -> Result<String> {
     let mut expected: Option<(usize, String)> = None;
     for file in run.config.retrieval.values() {
-        let found = lines::of_file(file)?.len();
+        let found = RetrievalFiles::sentences(file)?.len();
         let (count, first) = expected.get_or_insert_with(|| (found, file.to_string()));
         ensure!(
             found == *count,
