@@ -36,8 +36,8 @@ pub struct Refusal {
     pub error: RunError,
 }
 
-/// The first of `stages`, run one after another, that another training is in the way of. Changes
-/// nothing. In a store, each training has a folder of its own, so none is in the way.
+/// The first of `stages`, run one after another, that another training is in the way of, and all
+/// trainings that are: those that rest on one go with it. Changes nothing. In a store, each training has a folder of its own, so none is in the way.
 ///
 /// # Errors
 /// Those of a stage whose result is [previewed](Stage::preview).
@@ -60,11 +60,12 @@ pub fn refusal<C: SystemConfig>(
     let mut looking = run.looking();
     // Stages that will have other results, and the first of those they depend on that will.
     let mut other = BTreeMap::<&str, &str>::new();
+    // The first stage that is refused, and why, and the folders of all.
+    let (mut first, mut folders) = (None, Vec::new());
     for stage in &stages[..=last] {
         let name = stage.name();
         let mut before = stage.depends_on().iter();
         let cause = before.find_map(|name| other.get(name)).copied();
-        let (mut folders, mut why) = (Vec::new(), None);
         for trained in own(*stage) {
             let changed = match (cause, stage.origin(&looking, &trained)) {
                 (Some(cause), _) => vec![format!("the results of the stage {cause} will differ")],
@@ -74,16 +75,12 @@ pub fn refusal<C: SystemConfig>(
             };
             if !changed.is_empty() {
                 folders.push(trained.folder);
-                why.get_or_insert(changed.join("; "));
+                first.get_or_insert((name, changed.join("; ")));
+                other.entry(name).or_insert(cause.unwrap_or(name));
             }
         }
-        if let Some(why) = why {
-            let differences = why + &recorded.changed_keys(run)?;
-            let error = RunError::OtherRun {
-                folders,
-                differences,
-            };
-            return Ok(Some(Refusal { stage: name, error }));
+        if other.contains_key(name) {
+            continue;
         }
         let folder = previews.path().join(name);
         if let Some(cause) = cause {
@@ -95,7 +92,14 @@ pub fn refusal<C: SystemConfig>(
             }
         }
     }
-    Ok(None)
+    let Some((stage, why)) = first else {
+        return Ok(None);
+    };
+    let error = RunError::OtherRun {
+        folders,
+        differences: why + &recorded.changed_keys(run)?,
+    };
+    Ok(Some(Refusal { stage, error }))
 }
 
 /// [`refusal`] as an error.

@@ -97,7 +97,11 @@ pub enum RunError {
 
 fn listed(folders: &[PathBuf]) -> String {
     let folders = folders.iter().map(|folder| folder.display().to_string());
-    folders.collect::<Vec<_>>().join(" and ")
+    let folders: Vec<String> = folders.collect();
+    match &folders[..] {
+        [others @ .., last] if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        folders => folders.concat(),
+    }
 }
 
 impl RunError {
