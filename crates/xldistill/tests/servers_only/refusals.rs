@@ -147,7 +147,7 @@ fn files_of_the_wrong_kind_are_named_before_anything_begins() {
         ),
         (
             &["template=alpaca"],
-            "bpe.gguf brings a chat template of its own, which is used; remove this key",
+            "bpe.gguf brings a chat template of its own, which is used; leave this one out",
         ),
         (
             &["estimate_quality={engine=\"cometkiwi\",model=\"metric\"}"],
