@@ -28,8 +28,12 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn the_quickstarts_config_resolves() {
+    // Not in the folder where somebody may have run it.
+    let folder = tempfile::tempdir().expect("a folder");
+    let elsewhere = format!("output={}", folder.path().join("run").display());
     let output = xldistill()
         .args(["run", &quickstart(), "--dry-run", "train.epochs=2"])
+        .arg(elsewhere)
         .output()
         .expect("starts");
     // Where the models are not there, that is said, too.
