@@ -1,6 +1,7 @@
 //! A chat template as named in a config: a built-in one, or a file.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
@@ -86,6 +87,12 @@ impl<'de> Deserialize<'de> for TemplateRef {
         String::deserialize(deserializer)?
             .parse()
             .map_err(D::Error::custom)
+    }
+}
+
+impl fmt::Display for TemplateRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -55,10 +55,9 @@ impl Stage<Config> for Answer {
         // Training needs it as well, whoever answers.
         let llm = &run.config.model;
         let template = match &run.config.template {
-            Some(template) => template.source_for(llm).map(drop),
-            None => brings_template(llm),
+            Some(template) => template.source_for(llm).map(|_| template.to_string()),
+            None => brings_template(llm).map(|()| "the LLM's own".to_owned()),
         };
-        let template = template.map(|()| String::new());
         checks.add("template", template.map_err(Error::msg))?;
         let answer = &run.config.answer;
         // Training needs the template that a local LLM answers with, a server only its answers.
