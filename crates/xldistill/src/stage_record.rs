@@ -43,17 +43,18 @@ pub fn finished(folder: &Path) -> Option<Finished> {
 }
 
 /// What the stage in `folder` has trained, finished or not, all of it from the same.
-pub fn trained(folder: &Path) -> Option<Trained> {
+pub fn trained(folder: &Path) -> Vec<Trained> {
     let begun = || serde_json::from_slice(&fs::read(folder.join(BEGUN)).ok()?).ok();
     let finished = || {
         let record = Manifest::<Summary>::read(&folder.join(FILE)).ok()??;
         Some(record.provenance)
     };
-    let from: Provenance = begun().or_else(finished)?;
-    has_training(folder, DEPTH).then(|| Trained {
-        folder: folder.to_owned(),
-        from,
-    })
+    let from: Option<Provenance> = begun().or_else(finished);
+    let trained = from.filter(|_| has_training(folder, DEPTH)).map(|from| {
+        let folder = folder.to_owned();
+        Trained { folder, from }
+    });
+    trained.into_iter().collect()
 }
 
 /// Whether there is a training, or states of a teacher, in `folder` or up to `depth` folders below.
@@ -171,7 +172,7 @@ mod tests {
     fn a_training_is_found_in_the_folder_of_its_task_before_the_stage_has_finished() {
         let folder = tempfile::tempdir().unwrap();
         let (folder, begun) = (folder.path(), provenance(2, &[("topics", "x")]));
-        let key = || trained(folder).map(|trained| trained.from.key());
+        let key = || trained(folder).first().map(|trained| trained.from.key());
         assert_eq!(key(), None);
         let json = serde_json::to_vec(&begun).unwrap();
         fs::write(folder.join(BEGUN), json).unwrap();

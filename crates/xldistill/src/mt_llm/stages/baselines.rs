@@ -59,8 +59,6 @@ impl Stage<Config> for TrainBaselines {
 
     fn trained(&self, run: &Run<'_, Config>) -> Vec<Trained> {
         stage_record::trained(&run.folder(NAME))
-            .into_iter()
-            .collect()
     }
 
     /// A system or task more or less changes no other's training.

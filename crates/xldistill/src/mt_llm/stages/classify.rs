@@ -72,8 +72,6 @@ impl Stage<Config> for Classify {
 
     fn trained(&self, run: &Run<'_, Config>) -> Vec<Trained> {
         stage_record::trained(&run.folder(NAME))
-            .into_iter()
-            .collect()
     }
 
     /// A task more or less changes no other task's training.

@@ -73,8 +73,6 @@ impl Stage<Config> for Distill {
 
     fn trained(&self, run: &Run<'_, Config>) -> Vec<Trained> {
         stage_record::trained(&run.folder(NAME))
-            .into_iter()
-            .collect()
     }
 
     fn origin(&self, run: &Run<'_, Config>, _: &Trained) -> Result<Provenance> {

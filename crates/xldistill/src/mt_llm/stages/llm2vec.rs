@@ -111,8 +111,6 @@ impl Stage<Config> for MakeLlm2Vec {
 
     fn trained(&self, run: &Run<'_, Config>) -> Vec<Trained> {
         stage_record::trained(&run.folder(NAME))
-            .into_iter()
-            .collect()
     }
 
     fn origin(&self, run: &Run<'_, Config>, _: &Trained) -> Result<Provenance> {
