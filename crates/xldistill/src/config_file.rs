@@ -179,6 +179,27 @@ fn apply(table: &mut Table, assignment: &str) -> Result<()> {
     Ok(())
 }
 
+/// Keys that count what is done at once or at most, wherever they stand.
+const COUNTS: [&str; 5] = [
+    "batch_size",
+    "in_flight",
+    "max_new_tokens",
+    "timeout_seconds",
+    "beam_size",
+];
+
+/// Fails if a key of [`COUNTS`] is 0, with which nothing would be done.
+pub fn check_counts(table: &Table) -> std::result::Result<(), String> {
+    let is_zero = |(key, value): &(String, String)| {
+        let name = key.rsplit('.').next();
+        name.is_some_and(|name| COUNTS.contains(&name)) && value == "0"
+    };
+    match flat(table).into_iter().find(is_zero) {
+        Some((key, _)) => Err(format!("{key} = 0: must be at least 1")),
+        None => Ok(()),
+    }
+}
+
 /// The keys of `table`, as `section.key`, each with its value in TOML.
 pub fn flat(table: &Table) -> Vec<(String, String)> {
     fn add(prefix: &str, table: &Table, keys: &mut Vec<(String, String)>) {

@@ -114,6 +114,18 @@ fn a_wrong_override_is_named_alone_with_what_was_meant() {
             "code_switch.probability: 1.5 is not between 0 and 1",
         ),
         ("data.limit=0", "data.limit = 0: must be at least 1"),
+        (
+            "answer.in_flight=0",
+            "answer.in_flight = 0: must be at least 1",
+        ),
+        (
+            "evaluate.max_new_tokens=0",
+            "evaluate.max_new_tokens = 0: must be at least 1",
+        ),
+        (
+            "translate={engine=\"nllb\",model=\"x\",beam_size=0}",
+            "translate.beam_size = 0: must be at least 1",
+        ),
         ("output=", "output is empty; name a folder"),
         ("answer.url=", "answer.url: is empty; name the server"),
         (
