@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use crate::language::Language;
+use crate::record::Instruction;
 use crate::rejected::Rejected;
 use crate::seam::{Identification, LanguageIdentifier};
 use crate::source::{LoadedLines, LoadedPairs, ParallelSource, SourceError, judge};
@@ -170,6 +171,30 @@ impl LanguageCheck<'_> {
             lines: kept,
             rejected,
         })
+    }
+
+    /// Checks that the questions of the instructions at `path` are in `language` as a whole. The
+    /// filter judges each of them once it is answered and translated.
+    ///
+    /// # Errors
+    /// [`SourceError::OtherLanguage`].
+    pub fn questions(
+        &self,
+        path: &Path,
+        instructions: &[Instruction],
+        language: Language,
+    ) -> Result<(), SourceError> {
+        let questions = instructions.iter().map(|row| row.question.as_str());
+        let questions: Vec<&str> = questions.collect();
+        match self.whole(&questions, language) {
+            None => Ok(()),
+            Some(found) => Err(SourceError::OtherLanguage {
+                path: path.to_owned(),
+                what: "a sample of the questions",
+                found,
+                expected: language,
+            }),
+        }
     }
 
     /// The language of a sample of `texts`, if it is another than `expected`.

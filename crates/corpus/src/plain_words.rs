@@ -1,7 +1,10 @@
 //! Messages of serde in the words of users, who do not know the types of Rust.
 
+/// What is said if a list is expected.
+const LIST: &str = "expected a list, e.g. [\"one\", \"two\"]";
+
 /// Phrases of serde's messages, and what they mean to a user.
-const PHRASES: [(&str, &str); 21] = [
+const PHRASES: [(&str, &str); 23] = [
     ("invalid length", "found a list of the length"),
     ("invalid type: null", "found nothing (null)"),
     ("invalid type: map", "found an object"),
@@ -19,10 +22,9 @@ const PHRASES: [(&str, &str); 21] = [
     ("expected a boolean", "expected true or false"),
     ("expected a borrowed string", "expected text"),
     ("expected a string", "expected text"),
-    (
-        "expected a sequence",
-        "expected a list, e.g. [\"one\", \"two\"]",
-    ),
+    ("expected a sequence", LIST),
+    ("invalid float", "invalid number"),
+    (", expected nothing", ""),
     ("expected a map", "expected an object"),
     ("EOF while parsing", "the text ends within"),
     (
@@ -37,6 +39,7 @@ pub fn in_plain_words(message: &str) -> String {
     let plain = phrases.fold(without_numbers(message), |text, (rust, plain)| {
         text.replace(rust, plain)
     });
+    let plain = as_list(&plain).unwrap_or(plain);
     match plain.find("expected struct ") {
         // What follows is the name of a Rust type.
         Some(start) => {
@@ -47,6 +50,18 @@ pub fn in_plain_words(message: &str) -> String {
         }
         None => plain,
     }
+}
+
+/// `message` with the list that was probably meant, if a text or a number was found in its place.
+fn as_list(message: &str) -> Option<String> {
+    let before = message.strip_suffix(LIST)?;
+    let (_, found) = before.split_once("found the ")?;
+    let item = found.trim_end_matches(", ");
+    let item = match item.strip_prefix("number ") {
+        Some(number) => number.trim_matches('`'),
+        None => item.strip_prefix("text ")?,
+    };
+    Some(format!("{before}expected a list, e.g. [{item}]"))
 }
 
 /// `message` without the numbers of the operating system's errors, ` (os error 2)`.
@@ -91,6 +106,26 @@ mod tests {
             "cannot read a.txt: No such file or directory; is it (here)?"
         );
         assert_eq!(in_plain_words("x (os error y)"), "x (os error y)");
+    }
+
+    #[test]
+    fn a_list_is_shown_with_the_value_that_was_given() {
+        for (said, told) in [
+            (
+                "invalid type: string \"pt\", expected a sequence",
+                "found the text \"pt\", expected a list, e.g. [\"pt\"]",
+            ),
+            (
+                "invalid type: integer `2`, expected a sequence",
+                "found the number `2`, expected a list, e.g. [2]",
+            ),
+            (
+                "invalid type: map, expected a sequence",
+                "found an object, expected a list, e.g. [\"one\", \"two\"]",
+            ),
+        ] {
+            assert_eq!(in_plain_words(said), told);
+        }
     }
 
     #[test]

@@ -301,7 +301,7 @@ fn data_of_ones_own_is_read_by_its_columns() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("no column question, intent; it has intent, q"),
+        error.contains("no column question; it has intent, q"),
         "{error}"
     );
     let error = config(json!({"text": "q", "label": "gold"}))

@@ -286,6 +286,10 @@ impl JsonEndpoint {
         let advice = match status.as_u16() {
             300..=399 => "use the address it redirects to",
             401 | 403 => "check the key (OPENAI_API_KEY)",
+            // Servers with several models say so of the name of one, too.
+            404 if text.to_lowercase().contains("model") => {
+                "check server_model, and the path of the url"
+            }
             404 | 405 => "check the path of the url",
             413 => "lower batch_size",
             429 => "lower in_flight",

@@ -263,6 +263,8 @@ fn page_terminal_and_json_show_the_verdict() {
             || page.contains("xldistill chat --model 'a run/model'"),
         "{page}"
     );
+    let folder = page.contains("--to gguf &#39;a run-gguf&#39;");
+    assert!(folder || page.contains("--to gguf 'a run-gguf'"), "{page}");
     for width in [60, 80, 120] {
         let text = terminal::render(&report, Some(width));
         assert!(text.contains("▼ Worse. Not ready to use"), "{text}");

@@ -23,7 +23,7 @@ pub fn check(
 ) -> Result<String> {
     if model.is_missing() {
         // The model's own check says so.
-        return Ok("not checked".to_owned());
+        return Ok("not checked, since the model is missing".to_owned());
     }
     let (width, tensors) = model.layout()?;
     if let Some(width) = width {

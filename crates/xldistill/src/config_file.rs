@@ -41,8 +41,18 @@ pub fn read<T: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<(T
 /// The text of the file `path`, and its keys.
 fn table(path: &Path) -> Result<(String, Table)> {
     let shown = path.display();
+    // What the shell makes of <(...) is empty when it is read again.
+    if fs::metadata(path).is_ok_and(|file| !file.is_file() && !file.is_dir()) {
+        let message = format!(
+            "{shown} is a pipe or a device; a config is read more than once, so save it as a file"
+        );
+        return Err(ConfigError(message));
+    }
     let text = fs::read_to_string(path).map_err(|error| {
         ConfigError(match error.kind() {
+            ErrorKind::InvalidData => {
+                format!("the config {shown} is not UTF-8; convert it, e.g. with iconv -f WINDOWS-1252 -t UTF-8")
+            }
             ErrorKind::NotFound => format!("the config {shown} does not exist"),
             ErrorKind::IsADirectory => format!("{shown} is a folder; name the config file in it"),
             _ => format!("cannot read the config {shown}: {error}"),
@@ -83,10 +93,11 @@ fn explain<T: DeserializeOwned>(
         }
         before = after;
     }
+    let file = path.display().to_string();
     let fault = match (blamed, toml::from_str::<T>(text)) {
-        (None, Err(error)) => fault::in_file(&path.display().to_string(), text, &error),
-        (Some(assignment), _) => format!("override {assignment}: {}", fault::in_override(error)),
-        (None, Ok(_)) => format!("{}: {}", path.display(), fault::in_override(error)),
+        (None, Err(error)) => fault::in_file(&file, text, &error),
+        (Some(assignment), _) => fault::in_override(assignment, error),
+        (None, Ok(_)) => fault::in_all(&file, error),
     };
     let found = sections_with::<T>(error, &table);
     ConfigError(match found.as_slice() {
@@ -109,23 +120,25 @@ fn sections_with<T: DeserializeOwned>(error: &toml::de::Error, table: &Table) ->
     let Some(value) = table.remove(key) else {
         return Vec::new();
     };
-    let name = |section: &&str| format!("{section}.{key}");
-    let has_it = |section: &&str| {
+    let takes = |section: &str, key: &str| {
         let mut table = table.clone();
         let of = table
-            .entry(*section)
+            .entry(section)
             .or_insert_with(|| Table::new().into())
             .as_table_mut();
         let Some(of) = of else {
             return false;
         };
         of.insert(key.to_owned(), value.clone());
-        T::deserialize(table).map_or_else(|error| fault::is_at(&error, &name(section)), |_| true)
+        let path = format!("{section}.{key}");
+        T::deserialize(table).map_or_else(|error| fault::is_at(&error, &path), |_| true)
     };
+    // A section whose keys are names of the user's own has any key.
+    let has_it = |section: &&str| takes(section, key) && !takes(section, "no key of any section");
     sections
         .into_iter()
         .filter(has_it)
-        .map(|section| name(&section))
+        .map(|section| format!("{section}.{key}"))
         .collect()
 }
 
@@ -164,6 +177,27 @@ fn apply(table: &mut Table, assignment: &str) -> Result<()> {
     }
     section.insert(last.to_owned(), value);
     Ok(())
+}
+
+/// Keys that count what is done at once or at most, wherever they stand.
+const COUNTS: [&str; 5] = [
+    "batch_size",
+    "in_flight",
+    "max_new_tokens",
+    "timeout_seconds",
+    "beam_size",
+];
+
+/// Fails if a key of [`COUNTS`] is 0, with which nothing would be done.
+pub fn check_counts(table: &Table) -> std::result::Result<(), String> {
+    let is_zero = |(key, value): &(String, String)| {
+        let name = key.rsplit('.').next();
+        name.is_some_and(|name| COUNTS.contains(&name)) && value == "0"
+    };
+    match flat(table).into_iter().find(is_zero) {
+        Some((key, _)) => Err(format!("{key} = 0: must be at least 1")),
+        None => Ok(()),
+    }
 }
 
 /// The keys of `table`, as `section.key`, each with its value in TOML.

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use artefacts::Provenance;
+use artefacts::{MANIFEST_FILE, Manifest, Provenance};
 use training::run::{RunError, differences};
 
 use crate::config_file;
@@ -69,7 +69,13 @@ pub fn refusal<C: SystemConfig>(
         for trained in own(*stage) {
             let changed = match (cause, stage.origin(&looking, &trained)) {
                 (Some(cause), _) => vec![format!("the results of the stage {cause} will differ")],
-                (None, Ok(now)) => differences(&trained.from, &now),
+                (None, Ok(now)) => {
+                    let changed = differences(&trained.from, &now);
+                    match changed.is_empty() || !reads_damaged(*stage, &looking) {
+                        true => changed,
+                        false => Vec::new(),
+                    }
+                }
                 // What is missing is said by the stage's check, or made by the stages before.
                 (None, Err(_)) => Vec::new(),
             };
@@ -85,7 +91,7 @@ pub fn refusal<C: SystemConfig>(
         let folder = previews.path().join(name);
         if let Some(cause) = cause {
             other.insert(name, cause);
-        } else if is_other(*stage, &looking, &recorded) {
+        } else if is_other(*stage, &looking, &recorded) && !reads_damaged(*stage, &looking) {
             match stage.preview(&looking, &folder)? {
                 true => looking.take(name, folder),
                 false => drop(other.insert(name, name)),
@@ -124,6 +130,16 @@ fn is_other<C: SystemConfig>(
             then.is_some_and(|then| !stage.is_wanted(then))
         }
     }
+}
+
+/// Whether a stage reads files that are not as another one left them. They are made again, the same
+/// as they were.
+fn reads_damaged<C: SystemConfig>(stage: &dyn Stage<C>, run: &Run<'_, C>) -> bool {
+    stage.depends_on().iter().any(|name| {
+        let folder = run.folder(name);
+        let manifest = Manifest::<serde_json::Value>::read(&folder.join(MANIFEST_FILE));
+        manifest.is_ok_and(|manifest| manifest.is_some_and(|made| !made.is_intact(&folder)))
+    })
 }
 
 /// The config that the run's folder has.

@@ -61,14 +61,11 @@ fn main() -> ExitCode {
     let matches = match arguments::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
-            if let Some(key) = override_with_dashes(&error) {
-                terminal::line(&format!(
-                    "error: unexpected argument --{key}; keys of the config are overridden without \
-                     dashes: {key}=VALUE"
-                ));
-                return ExitCode::from(USAGE);
-            }
-            error.exit()
+            let Some(fault) = unexpected(&error) else {
+                error.exit();
+            };
+            terminal::line(&format!("error: unexpected argument {fault}"));
+            return ExitCode::from(USAGE);
         }
     };
     let output = read::<Output>(&matches);
@@ -90,13 +87,34 @@ fn main() -> ExitCode {
     }
 }
 
-/// The key of the config that was given as an option, as in `--train.epochs 2`.
-fn override_with_dashes(error: &clap::Error) -> Option<&str> {
+/// Commands that read lines of standard input.
+const READ_LINES: [&str; 5] = [
+    "identify",
+    "perplexity",
+    "translate-text",
+    "predict",
+    "export-embeddings",
+];
+
+/// An argument that is none where it stands, with what was probably meant: a key of the config as in
+/// `--train.epochs 2`, or a file whose lines are to be read.
+fn unexpected(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
         return None;
     };
-    let key = argument.strip_prefix("--")?.split('=').next()?;
-    (error.kind() == ErrorKind::UnknownArgument && key.contains('.')).then_some(key)
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    if let Some(option) = argument.strip_prefix("--") {
+        let key = option.split('=').next().filter(|key| key.contains('.'))?;
+        return Some(format!(
+            "--{key}; keys of the config are overridden without dashes: {key}=VALUE"
+        ));
+    }
+    let command = std::env::args().find(|word| READ_LINES.contains(&word.as_str()))?;
+    std::path::Path::new(argument).is_file().then(|| {
+        format!("{argument}; {command} reads standard input: xldistill {command} … < {argument}")
+    })
 }
 
 fn run(matches: &ArgMatches, terminal: &Terminal) -> anyhow::Result<()> {

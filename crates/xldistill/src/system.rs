@@ -126,8 +126,8 @@ pub trait SystemConfig: Serialize + DeserializeOwned + Sized + Sync + 'static {
             }
         }
         config.complete(&table);
-        config
-            .validate()
+        config_file::check_counts(&table)
+            .and_then(|()| config.validate())
             .map_err(|message| ConfigError(format!("{}: {message}", path.display())))?;
         Ok(config)
     }

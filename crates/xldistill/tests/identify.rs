@@ -45,6 +45,23 @@ fn whatlang_needs_no_model() {
 }
 
 #[test]
+fn a_file_as_argument_is_shown_the_way() {
+    let file = reference("README.md");
+    let refused = identify(&[&file], "");
+    let said = String::from_utf8_lossy(&refused.stderr)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    let way = format!("identify reads standard input: xldistill identify … < {file}");
+    assert!(said.contains(&way), "{said}");
+    let refused = identify(&["no file"], "");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(!said.contains("standard input"), "{said}");
+}
+
+#[test]
 fn native_codes_are_the_engines_own_and_never_abstain() {
     let expected = std::fs::read_to_string(reference("cld3/expected.json")).expect("the fixture");
     let expected: serde_json::Value = serde_json::from_str(&expected).expect("JSON");

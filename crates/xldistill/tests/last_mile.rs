@@ -162,6 +162,54 @@ fn a_conversation_through_a_pipe() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn ctrl_c_between_answers_says_how_to_leave() {
+    let model = tiny().display().to_string();
+    let mut child = xldistill(&["chat", "--model", &model, "--max-new-tokens", "2"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let mut answers = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut said = BufReader::new(child.stderr.take().expect("a pipe"));
+    let pid = child.id().to_string();
+    // An unknown command is answered between two turns, so nothing is being generated after it.
+    writeln!(stdin, "/nonsense").expect("read");
+    let until = |part: &str, said: &mut BufReader<_>| {
+        let mut line = String::new();
+        while !line.contains(part) {
+            line.clear();
+            assert!(said.read_line(&mut line).expect("read") > 0, "no {part:?}");
+        }
+    };
+    until("/nonsense is no command", &mut said);
+    let sent = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(sent.expect("kill").success());
+    until("(/quit or Ctrl-D leaves)", &mut said);
+    writeln!(stdin, "hello\n/quit").expect("read");
+    let mut answer = String::new();
+    assert!(answers.read_line(&mut answer).expect("an answer") > 0);
+    assert!(child.wait().expect("ends").success());
+}
+
+#[test]
+fn a_line_without_a_perplexity_is_counted() {
+    let model = tiny().display().to_string();
+    let output = output(&["perplexity", "--model", &model], "hello there\n\n");
+    let told = said(&output);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("1 of 2 lines have no perplexity"), "{told}");
+    let scores = String::from_utf8(output.stdout).expect("text");
+    let scores: Vec<f64> = scores
+        .lines()
+        .map(|line| line.parse().expect("a number"))
+        .collect();
+    assert!(scores[0].is_finite() && scores[1].is_nan(), "{scores:?}");
+}
+
 /// A program that asks, reads the answer and asks again must not wait for ever.
 #[test]
 fn prompts_are_answered_as_they_come() {

@@ -113,18 +113,22 @@ impl Format<'_> {
         let fits = |layout: &&Layout| {
             layout.input_columns().iter().all(has) && layout.language.iter().all(has)
         };
-        self.layouts.iter().find(fits).ok_or_else(|| {
-            let expected = self.layouts.iter().map(|layout| {
-                let mut needed = layout.input_columns();
-                needed.extend(layout.language);
-                needed.push(layout.label);
-                needed.join(", ")
-            });
-            LabelledError::Columns {
-                path: path.to_owned(),
-                missing: expected.collect::<Vec<_>>().join(" (or "),
-                found: columns.into_iter().collect::<Vec<_>>().join(", "),
-            }
+        if let Some(layout) = self.layouts.iter().find(fits) {
+            return Ok(layout);
+        }
+        // Of the layout that lacks least, what it lacks: the likeliest one to be meant.
+        let lacking = self.layouts.iter().map(|layout| {
+            let mut needed = layout.input_columns();
+            needed.extend(layout.language);
+            needed.push(layout.label);
+            needed.retain(|column| !has(column));
+            needed
+        });
+        let missing = lacking.min_by_key(Vec::len).unwrap_or_default();
+        Err(LabelledError::Columns {
+            path: path.to_owned(),
+            missing: missing.join(", "),
+            found: Vec::from_iter(columns).join(", "),
         })
     }
 }

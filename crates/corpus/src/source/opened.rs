@@ -47,6 +47,11 @@ pub(crate) fn open(path: &Path) -> Result<Reader, SourceError> {
             "a zip archive or a spreadsheet; unpack it, or export it as CSV",
         ));
     }
+    if has_old_lines(begins) {
+        return Err(unreadable(
+            "one line, since its lines end as on old Macs; convert it, e.g. with tr '\\r' '\\n'",
+        ));
+    }
     if begins.starts_with("\u{FEFF}".as_bytes()) {
         reader.consume(3);
     }
@@ -77,6 +82,12 @@ fn wide_encoding(begins: &[u8]) -> Option<&'static str> {
         true => Some("UTF-16LE"),
         false => None,
     }
+}
+
+/// Whether lines end with a carriage return alone, which would make one row of all.
+fn has_old_lines(begins: &[u8]) -> bool {
+    let text = begins.trim_ascii_end();
+    text.contains(&b'\r') && !text.contains(&b'\n')
 }
 
 /// Reads up to and with the next line break into `line`, but keeps at most `most` bytes of it.
@@ -131,6 +142,14 @@ mod tests {
         assert_eq!(wide_encoding(&wide("\u{FEFF}a")), Some("UTF-16"));
         assert_eq!(wide_encoding("a house\tuma casa".as_bytes()), None);
         assert_eq!(wide_encoding(b""), None);
+    }
+
+    #[test]
+    fn lines_that_end_as_on_old_macs_are_known() {
+        assert!(has_old_lines(b"a house\tuma casa\ra dog\tum c\xc3\xa3o\r"));
+        assert!(!has_old_lines(b"a house\tuma casa\r\na dog\tum cao\r\n"));
+        assert!(!has_old_lines(b"a house\tuma casa\r\n"));
+        assert!(!has_old_lines(b"a house\tuma casa"));
     }
 
     #[test]

@@ -111,6 +111,9 @@ fn nothing_to_read_is_an_error_with_a_name() {
     assert!(message(folder.load("x.txt", "a")).contains("not a .json"));
     assert!(message(folder.load("x.json", "\u{FEFF}")).ends_with("holds no rows"));
     assert!(message(folder.load("utf16.json", b"\xFF\xFE[\0]\0")).contains("UTF-16"));
+    let old = b"{\"instruction\": \"Say hello.\", \"output\": \"Hello!\"}\r".repeat(2);
+    let said = message(folder.load("old.jsonl", &old));
+    assert!(said.contains("as on old Macs; convert it"), "{said}");
     assert!(message(load(&folder.0.path().join("none.json"), &tolerant())).contains("none.json"));
     let odd = message(folder.load("odd.jsonl", r#"{"instuction": "a", "output": "b"}"#));
     assert!(

@@ -173,6 +173,15 @@ fn errors_name_the_address_and_never_the_key() {
         assert!(error.contains(expected), "{error}");
         assert!(error.contains("[key]") && !error.contains(KEY), "{error}");
     }
+    let server = Server::start(|_, _| {
+        let refusal = r#"{"error": {"message": "The model `m` does not exist."}}"#;
+        Reply::Answer("404 Not Found", "", refusal.into())
+    });
+    let error = client(&server)
+        .answer(&asked(&["a"]))
+        .expect_err("refused")
+        .to_string();
+    assert!(error.contains("check server_model"), "{error}");
     let server = Server::start(|_, _| ok(r#"{"choices": []}"#));
     let error = client(&server)
         .answer(&asked(&["a"]))

@@ -138,6 +138,8 @@ pub fn detail(key: &str) -> String {
         "dictionary_coverage" => "The dictionary translates".to_owned(),
         "from" => "into the source language:".to_owned(),
         "into" => "from the source language:".to_owned(),
+        "answers" => "the LLM's own answers".to_owned(),
+        "test_rows" => "examples kept for evaluation".to_owned(),
         "evaluation_texts" => "texts of evaluations kept out".to_owned(),
         "held_out_rows" => "examples held out".to_owned(),
         other => words(other),

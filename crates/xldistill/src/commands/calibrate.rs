@@ -45,7 +45,12 @@ pub fn run(arguments: &CalibrateArguments, terminal: &Terminal) -> Result<()> {
         };
         let quantiles = QUANTILES.map(|quantile| (quantile, scores.quantile(quantile)));
         let mut thresholds = vec![configured];
-        thresholds.extend(quantiles.iter().take(4).map(|(_, score)| *score));
+        for (_, score) in &quantiles[..4] {
+            // Few pairs have the same score at several quantiles.
+            if !thresholds.contains(score) {
+                thresholds.push(*score);
+            }
+        }
         let consequences: Vec<Consequences> = thresholds
             .into_iter()
             .map(|score| scores.consequences(score))
@@ -86,6 +91,12 @@ pub fn run(arguments: &CalibrateArguments, terminal: &Terminal) -> Result<()> {
                 100.0 * at.truncated_accepted,
                 100.0 * at.shuffled_accepted,
                 if index == 0 { "  this config" } else { "" }
+            )?;
+        }
+        if consequences[0].copied_accepted > 0.0 {
+            writeln!(
+                out,
+                "  filter.max_source_similarity rejects copies, whatever their score"
             )?;
         }
     }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use models::LanguageModel;
 use models::chat_template::{ChatTemplate, Message};
 use models::generation::{FinishReason, GenerationOptions, Sampling, stream};
-use signal_hook::{consts::SIGINT, flag};
+use signal_hook::{consts::SIGINT, iterator::Signals};
 
 use crate::arguments::ChatArguments;
 use input::Input;
@@ -34,9 +34,8 @@ pub fn run(arguments: &ChatArguments) -> Result<()> {
             arguments.model.path().display()
         );
     };
-    // Set by Ctrl-C: the answer ends, the program goes on.
-    let stopped = Arc::new(AtomicBool::new(false));
-    flag::register(SIGINT, Arc::clone(&stopped)).context("cannot listen for Ctrl-C")?;
+    let turn = Arc::new(Turn::default());
+    listen(Arc::clone(&turn))?;
     let mut input = Input::open();
     if input.is_terminal() {
         eprintln!(
@@ -84,12 +83,33 @@ pub fn run(arguments: &ChatArguments) -> Result<()> {
                     ..GenerationOptions::default()
                 };
                 answers += 1;
-                turns.push(Message::assistant(answer(
-                    &model, &ids, &options, &stopped,
-                )?));
+                let answer = answer(&model, &ids, &options, &turn)?;
+                turns.push(Message::assistant(answer));
             }
         }
     }
+    Ok(())
+}
+
+/// Whose turn it is. Ctrl-C ends an answer and never the program.
+#[derive(Default)]
+struct Turn {
+    answering: AtomicBool,
+    stopped: AtomicBool,
+}
+
+/// Has Ctrl-C stop the answer or, if there is none, say how to leave.
+fn listen(turn: Arc<Turn>) -> Result<()> {
+    let mut signals = Signals::new([SIGINT]).context("cannot listen for Ctrl-C")?;
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            match turn.answering.load(Ordering::Relaxed) {
+                true => turn.stopped.store(true, Ordering::Relaxed),
+                // The terminal has forgotten the line that was being typed.
+                false => eprint!("\n(/quit or Ctrl-D leaves)\n> "),
+            }
+        }
+    });
     Ok(())
 }
 
@@ -163,9 +183,10 @@ fn answer(
     model: &LanguageModel,
     ids: &[u32],
     options: &GenerationOptions,
-    stopped: &AtomicBool,
+    turn: &Turn,
 ) -> Result<String> {
-    stopped.store(false, Ordering::Relaxed);
+    turn.stopped.store(false, Ordering::Relaxed);
+    turn.answering.store(true, Ordering::Relaxed);
     let mut out = std::io::stdout().lock();
     let mut shown = 0;
     let mut failed = Ok(());
@@ -182,14 +203,15 @@ fn answer(
             Ok(())
         })();
         failed = step;
-        match failed.is_err() || stopped.load(Ordering::Relaxed) {
+        match failed.is_err() || turn.stopped.load(Ordering::Relaxed) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
     });
+    turn.answering.store(false, Ordering::Relaxed);
     failed?;
     writeln!(out, "{}", text.get(shown..).unwrap_or_default())?;
-    if stopped.swap(false, Ordering::Relaxed) {
+    if turn.stopped.load(Ordering::Relaxed) {
         eprintln!("(stopped)");
     } else if generated.finish_reason == FinishReason::Length {
         eprintln!(

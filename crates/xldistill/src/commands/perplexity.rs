@@ -21,9 +21,11 @@ pub fn run(arguments: &PerplexityArguments) -> Result<()> {
         .collect::<Result<Vec<_>, _>>()?;
     let scores = log_probabilities(&model, &sequences, &mut |_| {});
     let mut out = std::io::stdout().lock();
+    let mut without = 0;
     for (sequence, scores) in sequences.iter().zip(scores) {
         let sum: f64 = scores.iter().map(|&score| f64::from(score)).sum();
         let perplexity = (!scores.is_empty()).then(|| (-sum / scores.len() as f64).exp());
+        without += usize::from(perplexity.is_none());
         if arguments.json {
             let line =
                 json!({ "tokens": sequence.ids, "logprobs": scores, "perplexity": perplexity });
@@ -34,6 +36,13 @@ pub fn run(arguments: &PerplexityArguments) -> Result<()> {
                 None => writeln!(out, "nan")?,
             }
         }
+    }
+    out.flush()?;
+    if without > 0 {
+        tracing::warn!(
+            "{without} of {} lines have no perplexity, which takes two tokens",
+            lines.len()
+        );
     }
     Ok(())
 }

@@ -9,17 +9,55 @@ const LISTED: usize = 12;
 
 /// The fault in a file of this `text` that the parser found, with the line.
 pub fn in_file(file: &str, text: &str, error: &toml::de::Error) -> String {
-    let message = error.message();
-    let fault = fault(message, &path_of(error));
+    if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+        return format!("{file} is JSON; a config is TOML, and `xldistill init` writes one");
+    }
+    let fault = match without_quotes(text, error) {
+        Some(fault) => fault.to_owned(),
+        None => fault(error.message(), &path_of(error)),
+    };
     match line_of(text, error) {
         Some((number, shown)) => format!("{file}, line {number}: {fault}\n{shown}"),
         None => format!("{file}: {fault}"),
     }
 }
 
-/// The fault in an override, which names the key itself.
-pub fn in_override(error: &toml::de::Error) -> String {
-    fault(error.message(), &path_of(error))
+/// What is wrong with a value that is neither a number nor in quotes.
+fn without_quotes(text: &str, error: &toml::de::Error) -> Option<&'static str> {
+    if !error.message().starts_with("string values must be quoted") {
+        return None;
+    }
+    let value = text.get(error.span()?.start..)?.lines().next();
+    let value = value.unwrap_or_default().trim_start();
+    Some(if value.is_empty() || value.starts_with('#') {
+        "the key has no value; comment the line out to use the default"
+    } else {
+        "text must be quoted, e.g. \"text\""
+    })
+}
+
+/// The fault in the override `assignment`.
+pub fn in_override(assignment: &str, error: &toml::de::Error) -> String {
+    let fault = fault(error.message(), &path_of(error));
+    let (key, value) = assignment.split_once('=').unwrap_or_default();
+    let told = match fault.split_once("expected a list") {
+        // Shells take the quotes of a list, and its brackets for a pattern.
+        Some((found, _)) if found.starts_with("found the text") => {
+            let inner = value.trim().strip_prefix('[');
+            let inner = inner.and_then(|inner| inner.strip_suffix(']'));
+            let items = inner.unwrap_or(value).split(',').map(str::trim);
+            let items: Vec<String> = items.map(|item| format!("{item:?}")).collect();
+            let list = items.join(", ");
+            format!("{found}expected a list; with quotes for the shell: '{key}=[{list}]'")
+        }
+        _ => fault,
+    };
+    format!("override {assignment}: {told}")
+}
+
+/// The fault in a config that only its overrides together bring about.
+pub fn in_all(file: &str, error: &toml::de::Error) -> String {
+    format!("{file}: {}", fault(error.message(), &path_of(error)))
 }
 
 /// The number of the line at fault, and that line with a mark below what is meant.
@@ -38,8 +76,9 @@ fn line_of(text: &str, error: &toml::de::Error) -> Option<(usize, String)> {
             let rest = line.trim_start().strip_prefix(key).map(str::trim_start);
             rest.is_some_and(|rest| rest.starts_with(['=', '.']))
         };
-        let mut lines = text[span.start..].lines().enumerate();
-        if let Some((number, line)) = lines.find(|(_, line)| is_key(line)) {
+        let mut lines = begins.lines().enumerate();
+        let found = lines.find(|(_, line)| is_key(line));
+        if let Some((number, line)) = found.filter(|(number, _)| *number > 0) {
             return Some((before + number + 1, format!("  | {line}")));
         }
     }
@@ -83,6 +122,7 @@ fn fault(message: &str, section: &str) -> String {
     };
     let remedy = match (what, nearest) {
         ("key", Some(nearest)) => format!("did you mean `{nearest}`?"),
+        ("key", None) if known.is_empty() => "there is none but `engine`".to_owned(),
         ("key", None) if known.len() > LISTED => match section {
             "" => "docs/config.md lists the keys".to_owned(),
             section => format!("docs/config.md lists the keys of [{section}]"),

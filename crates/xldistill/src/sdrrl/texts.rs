@@ -7,6 +7,7 @@ use anyhow::Result;
 use corpus::filter::min_language_probability;
 use corpus::language::Language;
 use corpus::language_check::LanguageCheck;
+use corpus::record::Instruction;
 use corpus::seam::LanguageIdentifier;
 use corpus::source::plain_text::TextSource;
 use corpus::source::{
@@ -43,6 +44,15 @@ impl<'r> Texts<'r> {
             identifier,
             min_probability: min_language_probability(identifier, &self.run.config.filter),
         })
+    }
+
+    /// Checks that the questions of `instructions` are in the source language as a whole.
+    pub fn questions(&self, instructions: &[Instruction]) -> Result<()> {
+        let Config { data, source, .. } = self.run.config;
+        let Some(path) = data.instructions.first() else {
+            return Ok(());
+        };
+        Ok(self.check()?.questions(path, instructions, *source)?)
     }
 
     /// The sentence pairs of `files` in the source language and `target`, without those of which a

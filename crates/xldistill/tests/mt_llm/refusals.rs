@@ -26,6 +26,12 @@ fn a_wrong_config_is_a_usage_error() {
         let said = run.fail(&arguments, 2);
         assert!(said.contains(expected), "{overrides:?}: {said}");
     }
+    // Every key is one of [tasks], whose keys are names of the user's own.
+    let said = run.fail(&["run", "targets=por_Latn"], 2);
+    assert!(
+        said.contains("unknown key `targets`; docs/config.md") && !said.contains("tasks.targets"),
+        "{said}"
+    );
     let said = run.fail(&["inspect"], 2);
     assert!(
         said.contains("needs a config with system = \"sdrrl\""),
@@ -56,6 +62,10 @@ fn what_is_missing_is_found_before_the_first_stage() {
         (&["model=nowhere"][..], "nowhere does not exist"),
         (&["encoder.path=nowhere"], "nowhere does not exist"),
         (&["text.files=[\"nowhere.txt\"]"], "nowhere.txt"),
+        (
+            &["text.files=[\"eng.txt\", {path=\"train.tsv\", fields=[\"txt\"]}]"],
+            "train.tsv: no column is called txt",
+        ),
         (&["tasks.topics.train=[\"nowhere.tsv\"]"], "nowhere.tsv"),
         (&["tasks.topics.train=[\"no_label.tsv\"]"], "label"),
         (&["tasks.topics.columns.label=\"topic\""], "topic"),

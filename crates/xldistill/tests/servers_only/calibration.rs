@@ -28,10 +28,23 @@ fn calibrate_says_what_scores_mean_and_a_quantile_uses_it() {
         .map(|quantile| quantile["score"].as_f64().expect("a score"))
         .collect();
     assert!(scores.is_sorted() && scores.len() == 7, "{scores:?}");
+    let tried = direction["thresholds"].as_array().expect("a list");
+    let tried: Vec<f64> = tried
+        .iter()
+        .map(|at| at["min_quality"].as_f64().expect("a score"))
+        .collect();
+    let once = |at: &f64| tried.iter().filter(|other| *other == at).count() == 1;
+    assert!(tried.len() > 1 && tried.iter().all(once), "{tried:?}");
     let table = run.xldistill(&[&["calibrate"][..], &engine].concat());
     let table = String::from_utf8_lossy(&table.stdout).into_owned();
     assert!(
         table.contains("3 human translations") && table.contains("this config"),
+        "{table}"
+    );
+    let copies = direction["configured"]["copied_accepted"].as_f64();
+    assert_eq!(
+        table.contains("filter.max_source_similarity rejects copies"),
+        copies.expect("a share") > 0.0,
         "{table}"
     );
 

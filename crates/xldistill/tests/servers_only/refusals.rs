@@ -127,13 +127,23 @@ fn files_of_the_wrong_kind_are_named_before_anything_begins() {
         "broken.jinja",
         "{% for turn in messages %}{{ turn.content }",
     );
+    let question = "Qual é o nome da cidade onde a tua avó mora, e como se chega lá de comboio?";
+    let foreign = format!("{{\"instruction\": \"{question}\", \"output\": \"Yes.\"}}\n");
+    write("foreign.jsonl", &foreign.repeat(3));
     fs::create_dir(run.path("metric")).expect("a folder");
     let model = fixtures::reference("gguf/bpe.gguf");
     let model = model.canonicalize().expect("a fixture");
     let model = format!("model={}", model.display());
     for (overrides, expected) in [
         (
-            &["data.monolingual.por_Latn=rows.jsonl"][..],
+            &[
+                "data.instructions=[\"foreign.jsonl\"]",
+                "filter.min_language_probability=0.5",
+            ][..],
+            "foreign.jsonl: a sample of the questions is in por_Latn, not in eng_Latn",
+        ),
+        (
+            &["data.monolingual.por_Latn=rows.jsonl"],
             "no text file with a sentence or passage per line, as is needed here; write the texts \
              alone to a .txt file, e.g. with jq -r .text",
         ),

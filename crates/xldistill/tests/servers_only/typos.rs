@@ -61,13 +61,21 @@ fn a_wrong_override_is_named_alone_with_what_was_meant() {
             "unknown key `modles` for the engine http",
         ),
         (
+            "identify.modell=x",
+            "unknown key `modell` for the engine whatlang; there is none but `engine`",
+        ),
+        (
             "train.epochs=two",
             "found the text \"two\", expected a whole number",
         ),
         ("train=3", "found the number `3`, expected a table of keys"),
         (
             "data.instructions=x.jsonl",
-            "expected a list, e.g. [\"one\", \"two\"]",
+            "expected a list; with quotes for the shell: 'data.instructions=[\"x.jsonl\"]'",
+        ),
+        (
+            "data.instructions=[a.json, b.json]",
+            "for the shell: 'data.instructions=[\"a.json\", \"b.json\"]'",
         ),
         (
             "targets=[\"Portugese\"]",
@@ -106,6 +114,18 @@ fn a_wrong_override_is_named_alone_with_what_was_meant() {
             "code_switch.probability: 1.5 is not between 0 and 1",
         ),
         ("data.limit=0", "data.limit = 0: must be at least 1"),
+        (
+            "answer.in_flight=0",
+            "answer.in_flight = 0: must be at least 1",
+        ),
+        (
+            "evaluate.max_new_tokens=0",
+            "evaluate.max_new_tokens = 0: must be at least 1",
+        ),
+        (
+            "translate={engine=\"nllb\",model=\"x\",beam_size=0}",
+            "translate.beam_size = 0: must be at least 1",
+        ),
         ("output=", "output is empty; name a folder"),
         ("answer.url=", "answer.url: is empty; name the server"),
         (
@@ -169,6 +189,11 @@ fn a_wrong_line_of_the_file_is_shown_with_its_number() {
             "unknown key `idetify`; did you mean `identify`?",
         ),
         (
+            "[identify]",
+            "[idetify.x]",
+            "unknown key `idetify`; did you mean `identify`?",
+        ),
+        (
             "in_flight = 4",
             "in_flght = 4",
             "unknown key `in_flght` for the engine openai",
@@ -183,11 +208,21 @@ fn a_wrong_line_of_the_file_is_shown_with_its_number() {
             "probability = \"0\"",
             "found the text \"0\", expected a number",
         ),
-        ("probability = 0", "probability = ", "expected"),
+        (
+            "probability = 0",
+            "probability = ",
+            "the key has no value; comment the line out",
+        ),
+        ("probability = 0", "probability = 0.1x", "invalid number"),
+        (
+            "targets = [\"por_Latn\"]",
+            "targets = \"Portuguese\"",
+            "found the text \"Portuguese\", expected a list, e.g. [\"Portuguese\"]",
+        ),
         (
             "targets = [\"por_Latn\"]",
             "targets = [por_Latn]",
-            "must be quoted",
+            "text must be quoted, e.g. \"text\"",
         ),
     ] {
         fs::write(&path, config.replacen(from, to, 1)).expect("writes");
@@ -220,7 +255,17 @@ fn a_wrong_line_of_the_file_is_shown_with_its_number() {
 fn what_is_no_config_is_named() {
     let run = Run::new();
     let path = run.path("config.toml");
+    fs::write(&path, "[{\"instruction\": \"Say hello.\"}]").expect("writes");
+    assert!(refusal(&run, &[]).contains("config.toml is JSON; a config is TOML"));
+    fs::write(&path, b"model = \"caf\xe9\"\n").expect("writes");
+    assert!(refusal(&run, &[]).contains("config.toml is not UTF-8; convert it"));
     fs::remove_file(&path).expect("removes");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("/dev/null", &path).expect("a link");
+        assert!(refusal(&run, &[]).contains("is a pipe or a device"));
+        fs::remove_file(&path).expect("removes");
+    }
     assert!(refusal(&run, &[]).contains("config.toml does not exist"));
     fs::create_dir(&path).expect("a folder");
     assert!(refusal(&run, &[]).contains("is a folder; name the config file in it"));

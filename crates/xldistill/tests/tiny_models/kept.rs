@@ -129,3 +129,32 @@ fn a_config_that_leads_to_another_training_is_refused_before_the_first_stage() {
         "| Translation, English → Portuguese | answers cut off | 100.0\u{a0}% | 100.0\u{a0}% |";
     assert!(card.contains(row), "{card}");
 }
+
+#[test]
+fn damaged_texts_are_made_again_and_the_training_stays() {
+    let folder = Folder::new(twelve_rows(), &format!("{RUN}{UP_TO_FILTER}{LATER}"));
+    folder.xldistill("run", &[]);
+    let run = folder.path("run");
+    let before = files(&run);
+    for stage in ["answer", "mix"] {
+        let damaged = run.join(stage).join("part-00000-of-00001.jsonl");
+        fs::write(&damaged, &before[&damaged][..100]).expect("writes");
+        folder.xldistill("run", &["--dry-run"]);
+        let (_, log) = folder.xldistill("run", &[]);
+        let again = files(&run);
+        for name in [
+            "train/manifest.json",
+            "train/metrics.jsonl",
+            "model/adapter_model.safetensors",
+            &format!("{stage}/part-00000-of-00001.jsonl"),
+        ] {
+            let path = run.join(name);
+            assert!(again[&path] == before[&path], "{stage}: {name}: {log}");
+        }
+        // Other settings are refused all the same.
+        fs::write(&damaged, &before[&damaged][..100]).expect("writes");
+        let said = folder.fails("run", &["train.epochs=2"]);
+        assert!(said.contains("epochs was 1"), "{stage}: {said}");
+        fs::write(&damaged, &before[&damaged]).expect("writes");
+    }
+}

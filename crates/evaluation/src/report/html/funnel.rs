@@ -161,6 +161,16 @@ fn facts(details: &Value) -> Vec<(String, String)> {
                     facts.push((path.to_owned(), format!("{share} of {words} words")));
                     return;
                 }
+                // How many rows have and teach the LLM's own answer.
+                if let (Some(rows), Some(available), Some(own)) =
+                    (number("rows"), number("available"), number("own"))
+                {
+                    let [rows, available, own] =
+                        [rows, available, own].map(|count| titles::count(count as u64));
+                    let text = format!("{available} usable of {rows}, {own} taught");
+                    facts.push((path.to_owned(), text));
+                    return;
+                }
                 for (key, value) in entries.iter().filter(|(key, _)| *key != "subsets") {
                     let key = titles::detail(key);
                     let path = if path.is_empty() {
@@ -185,4 +195,33 @@ fn facts(details: &Value) -> Vec<(String, String)> {
     let mut facts = Vec::new();
     walk("", details, &mut facts);
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn counts_that_belong_together_are_one_fact() {
+        let details = json!({
+            "answers": { "rows": 1200, "available": 23, "own": 21 },
+            "dictionary_coverage": { "por_Latn": { "into": { "share": 0.5, "words": 320 } } },
+            "test_rows": 37,
+            "subsets": { "LL": { "rows": 3 } },
+        });
+        let facts: Vec<String> = facts(&details)
+            .into_iter()
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        assert_eq!(
+            facts,
+            [
+                "the LLM's own answers 23 usable of 1,200, 21 taught",
+                "The dictionary translates Portuguese from the source language: 50.0\u{a0}% of 320 words",
+                "examples kept for evaluation 37",
+            ]
+        );
+    }
 }

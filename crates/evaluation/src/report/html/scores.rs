@@ -97,7 +97,11 @@ fn intervals(row: &ScoreRow) -> Markup {
     let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))
     });
-    let span = if high > low { high - low } else { 1.0 };
+    // A single value stands in the middle: at an end, 100 % would look like 0 %.
+    let (low, span) = match high > low {
+        true => (low, high - low),
+        false => (low - 0.5, 1.0),
+    };
     let x = |value: f64| 6.0 + 148.0 * (value - low) / span;
     let text = |value: f64| titles::score(value, &row.unit);
     html! {
@@ -117,4 +121,37 @@ fn intervals(row: &ScoreRow) -> Markup {
 
 fn fixed(value: f64) -> String {
     format!("{value:.1}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_share_that_never_changed_stands_in_the_middle() {
+        let at = |low: f64, high: f64| {
+            json!({ "confidence_mean": high, "confidence_var": 0.0, "confidence_low": low,
+                "confidence_high": high, "stderr": 0.0 })
+        };
+        let circles = |before: f64| {
+            let row: ScoreRow = serde_json::from_value(json!({
+                "name": "lines", "task": "t", "key": "k", "group": "g", "title": "lines",
+                "headline": null, "language": "eng_Latn", "before": before, "after": 100.0,
+                "signature": "", "unit": "%", "higher_is_better": true, "p_value": 1.0,
+                "before_confidence": at(before, before), "after_confidence": at(100.0, 100.0),
+                "verdict": "no_difference",
+            }))
+            .expect("a row");
+            let drawn = intervals(&row).into_string();
+            let parts = drawn.split("cx=\"").skip(1);
+            let cx: Vec<String> = parts
+                .map(|part| part.split('"').next().unwrap_or_default().to_owned())
+                .collect();
+            cx
+        };
+        assert_eq!(circles(100.0), ["80.0", "80.0"]);
+        assert_eq!(circles(50.0), ["6.0", "154.0"]);
+    }
 }

@@ -44,6 +44,7 @@ fn spelt(text: &str) -> Markup {
 pub fn what_now(report: &Report) -> Markup {
     let model = path_in_shell(&format!("{}/model", report.name));
     let config = path_in_shell(&format!("{}/config.toml", report.name));
+    let gguf = path_in_shell(&format!("{}-gguf", report.name));
     let told = |system: &str| {
         report.classification.iter().any(|results| {
             results
@@ -71,7 +72,7 @@ pub fn what_now(report: &Report) -> Markup {
             ),
             (
                 "Convert it for llama.cpp and Ollama",
-                format!("xldistill export --model {model} --help"),
+                format!("xldistill export --model {model} --to gguf {gguf}"),
             ),
             (
                 "Measure it on other data",

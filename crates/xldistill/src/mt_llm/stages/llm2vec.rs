@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::slice;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Error, Result, ensure};
 use artefacts::training::TrainSummary;
 use artefacts::{Key, Provenance};
 use corpus::source::plain_text::documents;
@@ -85,15 +86,15 @@ impl Stage<Config> for MakeLlm2Vec {
             )?;
         }
         let first = || {
-            let mut documents = documents(&text.files, &text.options())?;
-            let first = documents.next().transpose()?;
-            first.context("text.files: the files hold no document")?;
-            let files: Vec<_> = text
-                .files
-                .iter()
-                .map(|source| source.files())
-                .collect::<Result<_, _>>()?;
-            Ok(match files.concat().len() {
+            let mut files = 0;
+            let mut found = false;
+            for source in &text.files {
+                files += source.files()?.len();
+                let mut documents = documents(slice::from_ref(source), &text.options())?;
+                found |= documents.next().transpose()?.is_some();
+            }
+            ensure!(found, "text.files: the files hold no document");
+            Ok(match files {
                 1 => "1 file".to_owned(),
                 files => format!("{files} files"),
             })

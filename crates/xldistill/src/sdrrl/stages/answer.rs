@@ -15,6 +15,7 @@ use models::chat_template::Message;
 use crate::checks::Checks;
 use crate::run::Run;
 use crate::sdrrl::config::Config;
+use crate::sdrrl::texts::Texts;
 use crate::stages::Stage;
 
 /// Name of the stage.
@@ -47,9 +48,13 @@ impl Stage<Config> for Answer {
             Some(path) => Err(anyhow::anyhow!("data.instructions: {path} does not exist")),
             None => self::instructions(run),
         };
-        let counted = counted.map(|loaded| {
+        let counted = counted.and_then(|loaded| {
+            Texts::of(run).questions(&loaded.instructions)?;
             let (rows, rejected) = (loaded.instructions.len(), loaded.rejected.len());
-            format!("{rows} rows, {rejected} malformed{}", left_out(&loaded))
+            Ok(format!(
+                "{rows} rows, {rejected} malformed{}",
+                left_out(&loaded)
+            ))
         });
         checks.add("instructions", counted)?;
         // Training needs it as well, whoever answers.
