@@ -86,8 +86,7 @@ fn wide_encoding(begins: &[u8]) -> Option<&'static str> {
 
 /// Whether lines end with a carriage return alone, which would make one row of all.
 fn has_old_lines(begins: &[u8]) -> bool {
-    let text = begins.trim_ascii_end();
-    text.contains(&b'\r') && !text.contains(&b'\n')
+    begins.trim_ascii_end().contains(&b'\r') && !begins.contains(&b'\n')
 }
 
 /// Reads up to and with the next line break into `line`, but keeps at most `most` bytes of it.
@@ -149,6 +148,7 @@ mod tests {
         assert!(has_old_lines(b"a house\tuma casa\ra dog\tum c\xc3\xa3o\r"));
         assert!(!has_old_lines(b"a house\tuma casa\r\na dog\tum cao\r\n"));
         assert!(!has_old_lines(b"a house\tuma casa\r\n"));
+        assert!(!has_old_lines(b"a house\rtuma casa\n"));
         assert!(!has_old_lines(b"a house\tuma casa"));
     }
 
