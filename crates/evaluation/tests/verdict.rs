@@ -239,6 +239,22 @@ fn the_course_of_training_advises() {
     assert!(advice(&[2.648, 2.634]).contains("hardly fell (2.648 → 2.634)"));
     assert!(advice(&[2.6, 2.0, 2.2]).contains("lowest at step 1 and rose again"));
     assert!(advice(&[2.6, 2.0]).starts_with("Train on more data"));
+    // Nothing asks for more epochs and for fewer.
+    let copied = [score(
+        OFF_TARGET,
+        "copied",
+        "por_Latn",
+        "answers copying the question",
+        [10.0, 60.0],
+        0.0001,
+    )];
+    for steps in [51, 5_000] {
+        let report = report(&copied, training(steps, &[2.6, 2.0, 2.2]));
+        let advice = verdict::of(&report).expect("scores").advice.concat();
+        assert!(advice.to_lowercase().contains("add questions"), "{advice}");
+        assert!(advice.contains("train for fewer epochs"), "{advice}");
+        assert!(!advice.contains("train.epochs"), "{advice}");
+    }
 }
 
 #[test]

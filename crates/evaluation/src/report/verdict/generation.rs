@@ -12,6 +12,7 @@ use corpus::language::Language;
 
 use super::{Finding, Outcome, RunVerdict};
 use crate::report::scores::{ScoreRow, Verdict};
+use crate::report::training::{ALL, TrainingSummary};
 use crate::report::{Report, titles};
 
 /// Share of faulty answers, in per cent, that calls for action even if it did not grow.
@@ -229,6 +230,14 @@ fn gained(report: &Report, better: &[&ScoreRow]) -> Vec<Language> {
     }
 }
 
+/// The last held-out loss, if it is far above the lowest.
+fn overfitted(training: &TrainingSummary) -> Option<f64> {
+    let (_, best) = training.best_held_out_loss?;
+    let curve = training.held_out.get(ALL)?;
+    let (_, last) = curve.last()?;
+    (*last > best * (1.0 + OVERFITTED)).then_some(*last)
+}
+
 /// What to do: each line names a key of the config or the data.
 fn advice(
     report: &Report,
@@ -246,12 +255,21 @@ fn advice(
     let steps = report.training.as_ref().map(|training| training.steps);
     let short = steps.filter(|steps| *steps < FEW_STEPS);
     let fewer = lost.iter().any(|row| row.key == "in_language");
+    let rose = report.training.as_ref().and_then(overfitted);
     if has(Fault::OffTarget) || has(Fault::Copied) || has(Fault::Empty) || fewer {
         advice.push(match short {
+            // More epochs would not help.
+            Some(steps) if rose.is_some() => format!(
+                "Training had {steps} steps, too few to learn when to answer in which language: add \
+                 questions or, with LoRA, raise `train.learning_rate` (up to 1e-3)."
+            ),
             Some(steps) => format!(
                 "Training had {steps} steps, too few to learn when to answer in which language: add \
                  questions, raise `train.epochs` or, with LoRA, `train.learning_rate` (up to 1e-3)."
             ),
+            None if rose.is_some() => "Add questions whose answers are in the target language \
+                                       (`data.instructions`)."
+                .to_owned(),
             None => "Add questions whose answers are in the target language (`data.instructions`), \
                      or raise `train.epochs`."
                 .to_owned(),
@@ -283,11 +301,7 @@ fn advice(
         && let (Some(first), Some((step, best))) =
             (training.first_held_out_loss, training.best_held_out_loss)
     {
-        let last = training.held_out.get(super::super::training::ALL);
-        let last = last
-            .and_then(|curve| curve.last())
-            .map_or(best, |(_, loss)| *loss);
-        if last > best * (1.0 + OVERFITTED) {
+        if rose.is_some() {
             advice.push(format!(
                 "The held-out loss was lowest at step {} and rose again: train for fewer epochs, or \
                  on more data.",
