@@ -152,6 +152,10 @@ fn files_of_the_wrong_kind_are_named_before_anything_begins() {
             "no text file with a sentence or passage per line",
         ),
         (
+            &["identify={engine=\"fasttext\",model=\"nowhere.ftz\"}"],
+            "nothing was started: language identification: fasttext: ",
+        ),
+        (
             &["template=broken.jinja"],
             "broken.jinja: the chat template cannot be read",
         ),

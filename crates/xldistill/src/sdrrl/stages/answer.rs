@@ -49,7 +49,10 @@ impl Stage<Config> for Answer {
             None => self::instructions(run),
         };
         let counted = counted.and_then(|loaded| {
-            Texts::of(run).questions(&loaded.instructions)?;
+            // The filter's check says what is wrong with the identifier.
+            if run.config.identify.check_files().is_ok() {
+                Texts::of(run).questions(&loaded.instructions)?;
+            }
             let (rows, rejected) = (loaded.instructions.len(), loaded.rejected.len());
             Ok(format!(
                 "{rows} rows, {rejected} malformed{}",
