@@ -144,14 +144,7 @@ impl LanguageCheck<'_> {
             mut rejected,
         } = loaded;
         let texts: Vec<&str> = lines.iter().map(String::as_str).collect();
-        if let Some(found) = self.whole(&texts, language) {
-            return Err(SourceError::OtherLanguage {
-                path: path.to_owned(),
-                what: "the text",
-                found,
-                expected: language,
-            });
-        }
+        self.require(path, "the text", &texts, language)?;
         let faults: Vec<_> = lines
             .par_iter()
             .map(|line| self.fault(line, language))
@@ -186,13 +179,24 @@ impl LanguageCheck<'_> {
     ) -> Result<(), SourceError> {
         let questions = instructions.iter().map(|row| row.question.as_str());
         let questions: Vec<&str> = questions.collect();
-        match self.whole(&questions, language) {
+        self.require(path, "a sample of the questions", &questions, language)
+    }
+
+    /// Fails if a sample of `texts`, which are `what` at `path`, is in another language.
+    fn require(
+        &self,
+        path: &Path,
+        what: &'static str,
+        texts: &[&str],
+        expected: Language,
+    ) -> Result<(), SourceError> {
+        match self.whole(texts, expected) {
             None => Ok(()),
             Some(found) => Err(SourceError::OtherLanguage {
                 path: path.to_owned(),
-                what: "a sample of the questions",
+                what,
                 found,
-                expected: language,
+                expected,
             }),
         }
     }

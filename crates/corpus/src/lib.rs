@@ -33,6 +33,7 @@ pub mod repetition;
 pub mod reverse_instructions;
 pub mod sampling;
 pub mod seam;
+pub mod shell;
 pub mod source;
 pub mod stage;
 pub mod template;

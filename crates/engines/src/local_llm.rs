@@ -17,7 +17,7 @@ use models::scoring::{ScoredSequence, log_probabilities, log_probabilities_of_al
 use models::{ComputeDevice, LanguageModel, ModelIdentity, WeightForm};
 
 pub use config::LocalAnswerConfig;
-pub(crate) use config::{check_sampling, check_template, require, text_of};
+pub(crate) use config::{check_sampling, require};
 
 /// Name of the engine in manifests and messages.
 const ENGINE: &str = "local-llm";
@@ -159,7 +159,7 @@ impl LocalLlm {
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> EngineError {
+pub(crate) fn failed(error: impl std::fmt::Display) -> EngineError {
     EngineError::new(ENGINE, error.to_string())
 }
 

@@ -58,17 +58,33 @@ impl TemplateRef {
     }
 }
 
-/// Fails if the LLM at `model` brings no chat template. A model that cannot be read passes: its own
-/// check says so.
-pub fn brings_template(model: &Path) -> Result<(), String> {
-    match LanguageModel::template_of(model) {
-        Ok(None) => Err(format!(
-            "{} has no chat template, so there is no form in which it could be asked; name a model \
-             tuned to follow instructions or, for a base model, template = \"alpaca\"",
-            model.display()
-        )),
-        _ => Ok(()),
+/// The chat template that the LLM at `model` is asked in, for readers: the one that is `named` for
+/// it, or its own. A model that cannot be read passes: its own check says so.
+///
+/// # Errors
+/// Those of [`TemplateRef::source_for`], or there is no template at all.
+pub fn in_use(named: Option<&TemplateRef>, model: &Path) -> Result<String, String> {
+    match named {
+        Some(template) => template.source_for(model).map(|_| template.to_string()),
+        None => match LanguageModel::template_of(model) {
+            Ok(None) => Err(format!(
+                "{} has no chat template, so there is no form in which it could be asked; name a \
+                 model tuned to follow instructions or, for a base model, template = \"alpaca\"",
+                model.display()
+            )),
+            _ => Ok("the LLM's own".to_owned()),
+        },
     }
+}
+
+/// The text of the chat template that is `named`, if one is.
+///
+/// # Errors
+/// Those of [`TemplateRef::source`], with the key.
+pub fn text_of(named: Option<&TemplateRef>) -> Result<Option<String>, String> {
+    let source = named.map(TemplateRef::source).transpose();
+    let source = source.map_err(|error| format!("template: {error}"))?;
+    Ok(source.map(Into::into))
 }
 
 impl FromStr for TemplateRef {

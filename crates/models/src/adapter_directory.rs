@@ -196,19 +196,10 @@ fn base_error(directory: &Path) -> impl Fn(LoadError) -> AdapterError {
 /// The chat template beside the adapter or, if there is none, that of the base model.
 pub(crate) fn template(directory: &Path) -> Result<Option<String>, AdapterError> {
     let (_, base) = read(directory)?;
-    match own_template(directory)? {
+    match huggingface::own_template(directory)? {
         Some(own) => Ok(Some(own)),
         None => LanguageModel::template_of(&base).map_err(base_error(directory)),
     }
-}
-
-/// The chat template beside the adapter: the one it was trained with, which the base model may lack.
-fn own_template(directory: &Path) -> Result<Option<String>, AdapterError> {
-    let tokenizer_config = huggingface::read_json(&directory.join("tokenizer_config.json"))?;
-    Ok(huggingface::chat_template(
-        directory,
-        tokenizer_config.as_ref(),
-    )?)
 }
 
 /// Identity of the base model and adapter together.
@@ -245,7 +236,8 @@ pub(crate) fn load(
         error => base_error(directory)(error),
     })?;
     adapter.finish()?;
-    if let Some(own) = own_template(directory)? {
+    // The one it was trained with, which the base model may lack.
+    if let Some(own) = huggingface::own_template(directory)? {
         model = model.bringing(&own).map_err(base_error(directory))?;
     }
     model.identity = identity::with_adapter(&model.identity, directory)?;

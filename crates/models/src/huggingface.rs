@@ -296,6 +296,12 @@ pub(crate) fn without_tokenizer_json(directory: &Path) -> String {
     }
 }
 
+/// [`chat_template`] of a directory of which nothing else is read.
+pub(crate) fn own_template(directory: &Path) -> Result<Option<String>, CheckpointError> {
+    let tokenizer_config = read_json(&directory.join("tokenizer_config.json"))?;
+    chat_template(directory, tokenizer_config.as_ref())
+}
+
 /// The chat template of a directory: `chat_template.jinja`, or the key in `tokenizer_config.json`,
 /// which is a string or a list of named templates, of which `default` is used.
 pub(crate) fn chat_template(

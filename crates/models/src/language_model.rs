@@ -156,19 +156,12 @@ impl LanguageModel {
         }
     }
 
-    /// The chat template that the model at `path` brings, without its weights; for an adapter, that
-    /// of its base model.
+    /// The chat template that the model at `path` brings, without its weights; for an adapter, the one
+    /// beside it or that of its base model.
     pub fn template_of(path: impl AsRef<Path>) -> Result<Option<String>, LoadError> {
         match Place::of(path.as_ref())? {
             Place::Gguf(file) => gguf_template(&Gguf::open(&file)?),
-            Place::Directory(directory) => {
-                let tokenizer_config =
-                    huggingface::read_json(&directory.join("tokenizer_config.json"))?;
-                Ok(huggingface::chat_template(
-                    directory,
-                    tokenizer_config.as_ref(),
-                )?)
-            }
+            Place::Directory(directory) => Ok(huggingface::own_template(directory)?),
             Place::Adapter(directory) => Ok(adapter_directory::template(directory)?),
         }
     }

@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Args, Subcommand};
 use corpus::language::Language;
+use corpus::shell;
 use engines::model_ref::ModelRef;
 use engines::template_ref::TemplateRef;
 
@@ -218,22 +219,15 @@ impl ConfigArguments {
         let words = std::iter::once(config)
             .chain(self.overrides.iter().cloned())
             .chain(device);
-        let words: Vec<String> = words.map(|word| quoted(&word)).collect();
+        let words: Vec<String> = words
+            .map(|word| shell::quoted(&word).into_owned())
+            .collect();
         words.join(" ")
     }
 
     fn all_overrides(&self) -> Vec<String> {
         let device = self.device.map(|device| format!("device={device}"));
         self.overrides.iter().cloned().chain(device).collect()
-    }
-}
-
-/// `word`, quoted for a POSIX shell if necessary.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+%@".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 

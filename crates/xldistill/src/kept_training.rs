@@ -2,6 +2,7 @@
 //! it to something else is refused before the first stage, and not by the training itself, when the
 //! stages before it have replaced their results.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -10,9 +11,8 @@ use anyhow::{Context, Result};
 use artefacts::{MANIFEST_FILE, Manifest, Provenance};
 use training::run::{RunError, differences};
 
-use crate::config_file;
 use crate::run::Run;
-use crate::run_folder::CONFIG_FILE;
+use crate::run_folder::{self, CONFIG_FILE};
 use crate::stages::Stage;
 use crate::system::SystemConfig;
 
@@ -37,7 +37,8 @@ pub struct Refusal {
 }
 
 /// The first of `stages`, run one after another, that another training is in the way of, and all
-/// trainings that are: those that rest on one go with it. Changes nothing. In a store, each training has a folder of its own, so none is in the way.
+/// trainings that are: those that rest on one go with it. Changes nothing. In a store, each training
+/// has a folder of its own, so none is in the way.
 ///
 /// # Errors
 /// Those of a stage whose result is [previewed](Stage::preview).
@@ -56,7 +57,7 @@ pub fn refusal<C: SystemConfig>(
         return Ok(None);
     };
     let previews = tempfile::tempdir().context("cannot create a temporary folder")?;
-    let recorded = Recorded::read(run);
+    let recorded = recorded(run);
     let mut looking = run.looking();
     // Stages that will have other results, and the first of those they depend on that will.
     let mut other = BTreeMap::<&str, &str>::new();
@@ -66,20 +67,16 @@ pub fn refusal<C: SystemConfig>(
         let name = stage.name();
         let mut before = stage.depends_on().iter();
         let cause = before.find_map(|name| other.get(name)).copied();
+        // Hashes files, so only if something has changed.
+        let damaged = LazyCell::new(|| reads_damaged(*stage, &looking));
         for trained in own(*stage) {
             let changed = match (cause, stage.origin(&looking, &trained)) {
                 (Some(cause), _) => vec![format!("the results of the stage {cause} will differ")],
-                (None, Ok(now)) => {
-                    let changed = differences(&trained.from, &now);
-                    match changed.is_empty() || !reads_damaged(*stage, &looking) {
-                        true => changed,
-                        false => Vec::new(),
-                    }
-                }
+                (None, Ok(now)) => differences(&trained.from, &now),
                 // What is missing is said by the stage's check, or made by the stages before.
                 (None, Err(_)) => Vec::new(),
             };
-            if !changed.is_empty() {
+            if !changed.is_empty() && (cause.is_some() || !*damaged) {
                 folders.push(trained.folder);
                 first.get_or_insert((name, changed.join("; ")));
                 other.entry(name).or_insert(cause.unwrap_or(name));
@@ -91,7 +88,7 @@ pub fn refusal<C: SystemConfig>(
         let folder = previews.path().join(name);
         if let Some(cause) = cause {
             other.insert(name, cause);
-        } else if is_other(*stage, &looking, &recorded) && !reads_damaged(*stage, &looking) {
+        } else if is_other(*stage, &looking, recorded.as_ref()) && !*damaged {
             match stage.preview(&looking, &folder)? {
                 true => looking.take(name, folder),
                 false => drop(other.insert(name, name)),
@@ -103,7 +100,7 @@ pub fn refusal<C: SystemConfig>(
     };
     let error = RunError::OtherRun {
         folders,
-        differences: why + &recorded.changed_keys(run)?,
+        differences: why + &changed_keys(run),
     };
     Ok(Some(Refusal { stage, error }))
 }
@@ -118,17 +115,10 @@ pub fn check<C: SystemConfig>(run: &Run<'_, C>, stages: &[&dyn Stage<C>]) -> Res
 
 /// Whether a stage will have another result than the one in its folder, or is new to the run. One
 /// whose folder was deleted is taken to have the same again.
-fn is_other<C: SystemConfig>(
-    stage: &dyn Stage<C>,
-    run: &Run<'_, C>,
-    recorded: &Recorded<C>,
-) -> bool {
+fn is_other<C: SystemConfig>(stage: &dyn Stage<C>, run: &Run<'_, C>, recorded: Option<&C>) -> bool {
     match stage.finished(run) {
         Some(finished) => stage.key(run).is_ok_and(|key| key != finished.key),
-        None => {
-            let then = recorded.config.as_ref();
-            then.is_some_and(|then| !stage.is_wanted(then))
-        }
+        None => recorded.is_some_and(|then| !stage.is_wanted(then)),
     }
 }
 
@@ -143,47 +133,31 @@ fn reads_damaged<C: SystemConfig>(stage: &dyn Stage<C>, run: &Run<'_, C>) -> boo
 }
 
 /// The config that the run's folder has.
-struct Recorded<C> {
-    table: Option<toml::Table>,
-    config: Option<C>,
+fn recorded<C: SystemConfig>(run: &Run<'_, C>) -> Option<C> {
+    let text = fs::read_to_string(run.config.output().join(CONFIG_FILE)).ok()?;
+    // What it warns of, it has said when it was made.
+    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || {
+        toml::from_str(&text).ok()
+    })
 }
 
-impl<C: SystemConfig> Recorded<C> {
-    fn read(run: &Run<'_, C>) -> Self {
-        let text = fs::read_to_string(run.config.output().join(CONFIG_FILE)).unwrap_or_default();
-        // What it warns of, it has said when it was made.
-        let config =
-            tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || {
-                toml::from_str(&text).ok()
-            });
-        Self {
-            table: toml::from_str(&text).ok().filter(|_| !text.is_empty()),
-            config,
-        }
+/// The keys whose values differ from those of the run's config, in brackets; empty if none do.
+fn changed_keys<C: SystemConfig>(run: &Run<'_, C>) -> String {
+    let changed = run_folder::changed_keys(run).unwrap_or_default();
+    let value = |value: &Option<String>| value.clone().unwrap_or("not set".to_owned());
+    let keys = changed.iter().map(|(key, values)| {
+        format!(
+            "{key} was {} and is {}",
+            value(&values[0]),
+            value(&values[1])
+        )
+    });
+    let mut shown: Vec<String> = keys.take(KEYS).collect();
+    if changed.len() > KEYS {
+        shown.push(format!("{} other keys changed", changed.len() - KEYS));
     }
-
-    /// The keys whose values differ from those of the run's config, in brackets; empty if none do.
-    fn changed_keys(&self, run: &Run<'_, C>) -> Result<String> {
-        let Some(then) = &self.table else {
-            return Ok(String::new());
-        };
-        let configs = [then.clone(), toml::from_str(&run.config_text()?)?];
-        let changed = config_file::differences(&configs);
-        let value = |value: &Option<String>| value.clone().unwrap_or("not set".to_owned());
-        let keys = changed.iter().map(|(key, values)| {
-            format!(
-                "{key} was {} and is {}",
-                value(&values[0]),
-                value(&values[1])
-            )
-        });
-        let mut shown: Vec<String> = keys.take(KEYS).collect();
-        if changed.len() > KEYS {
-            shown.push(format!("{} other keys changed", changed.len() - KEYS));
-        }
-        Ok(match shown.is_empty() {
-            true => String::new(),
-            false => format!(" (in the config, {})", shown.join(", ")),
-        })
+    match shown.is_empty() {
+        true => String::new(),
+        false => format!(" (in the config, {})", shown.join(", ")),
     }
 }

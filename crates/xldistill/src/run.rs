@@ -105,6 +105,11 @@ impl<'a, C: SystemConfig> Run<'a, C> {
         Ok(format!("{MARK}\n\n{config}"))
     }
 
+    /// [`Run::config_text`] as a table.
+    pub fn config_table(&self) -> Result<toml::Table> {
+        Ok(toml::from_str(&self.config_text()?)?)
+    }
+
     /// Runs a row-wise stage; returns its summary.
     pub fn rows<S: RowStage>(
         &self,

@@ -1,6 +1,7 @@
 //! The folder of a run: what a run writes there never replaces what it did not write, and one run
 //! uses it at a time.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use models::LanguageModel;
 use models::encoders::EncoderModel;
 use toml::Value;
 
+use crate::config_file;
 use crate::run::Run;
 use crate::stages::{self, Stage};
 use crate::system::SystemConfig;
@@ -36,7 +38,7 @@ pub fn check<C: SystemConfig>(run: &Run<'_, C>) -> Result<()> {
         .chain(PRODUCTS)
         .map(|name| output.join(name))
         .collect();
-    let config: toml::Table = toml::from_str(&run.config_text()?)?;
+    let config = run.config_table()?;
     for input in inputs(&config) {
         if let Some(written) = written.iter().find(|written| lies_at(&input, written)) {
             bail!(
@@ -106,6 +108,24 @@ fn lies_at(input: &Path, written: &Path) -> bool {
     written
         .canonicalize()
         .is_ok_and(|written| input.starts_with(written))
+}
+
+/// The keys whose values differ between the config that the folder has, the first value, and that of
+/// the run; none if the folder has no config.
+///
+/// # Errors
+/// The folder's config cannot be parsed.
+pub fn changed_keys<C: SystemConfig>(
+    run: &Run<'_, C>,
+) -> Result<BTreeMap<String, Vec<Option<String>>>> {
+    let path = run.config.output().join(CONFIG_FILE);
+    match fs::read_to_string(path).unwrap_or_default().as_str() {
+        "" => Ok(BTreeMap::new()),
+        then => {
+            let configs = [toml::from_str(then)?, run.config_table()?];
+            Ok(config_file::differences(&configs))
+        }
+    }
 }
 
 /// The config of the run that the folder belongs to; `None` if it belongs to none yet.

@@ -129,6 +129,19 @@ pub struct Standing {
     pub key: Option<Key>,
 }
 
+impl Standing {
+    /// Number of shards of the `stage` that have rows, of more; `None` if it has no shards, or its
+    /// key is not known.
+    pub fn most_shards<C: SystemConfig>(
+        &self,
+        run: &Run<'_, C>,
+        stage: &dyn Stage<C>,
+    ) -> Option<u64> {
+        let known = self.key.is_some() && stage.shardable();
+        known.then(|| stage.most_shards(run).ok()).flatten()
+    }
+}
+
 /// The standings of `stages`, by name. Nothing is changed or loaded, but models are hashed.
 pub fn standings<C: SystemConfig>(
     run: &Run<'_, C>,

@@ -15,7 +15,7 @@ use crate::local_llm::{self, LocalLlm, LocalLlmOptions};
 use crate::model_ref::ModelRef;
 use crate::openai::{self, OpenAiClient, OpenAiOptions};
 use crate::opening::Opening;
-use crate::template_ref::TemplateRef;
+use crate::template_ref::{self, TemplateRef};
 use crate::translation_cache::Cache;
 
 /// Share of unusable pairs above which the examples' corpus is refused.
@@ -78,14 +78,16 @@ impl TranslatorConfig for LlmTranslatorConfig {
     }
 
     fn check_files(&self, opening: &Opening<'_>) -> Result<(), EngineError> {
-        local_llm::check_template(self.model(opening)?, self.template(opening))
+        template_ref::in_use(self.template(opening), self.model(opening)?)
+            .map(drop)
+            .map_err(|error| local_llm::failed(format!("template: {error}")))
     }
 
     fn open(&self, opening: &Opening<'_>, cache: &Cache) -> Result<Translators, EngineError> {
         let options = LocalLlmOptions {
             max_new_tokens: self.max_new_tokens,
             batch_size: self.batch_size,
-            template: local_llm::text_of(self.template(opening))?,
+            template: template_ref::text_of(self.template(opening)).map_err(local_llm::failed)?,
             seed: opening.seed,
             weights: self.precision,
             device: opening.device,

@@ -13,7 +13,7 @@ use crate::choice::KeyError;
 use crate::engine_config::{AnswererConfig, Llm};
 use crate::model_ref::{ModelRef, existing};
 use crate::opening::Opening;
-use crate::template_ref::{TemplateRef, brings_template};
+use crate::template_ref;
 
 /// Batches of answers between two commits of the answer stage.
 const BATCHES_AT_ONCE: usize = 2;
@@ -53,25 +53,6 @@ impl Default for LocalAnswerConfig {
 pub(crate) fn require(model: Option<&ModelRef>) -> Result<&ModelRef, EngineError> {
     let model = model.ok_or_else(|| KeyError::new("model", "name the LLM"));
     existing(ENGINE, model)
-}
-
-/// Fails if the LLM at `model` cannot be asked, with the chat template `named` for it or its own.
-pub(crate) fn check_template(
-    model: &ModelRef,
-    named: Option<&TemplateRef>,
-) -> Result<(), EngineError> {
-    let usable = match named {
-        Some(template) => template.source_for(model).map(drop),
-        None => brings_template(model),
-    };
-    usable.map_err(|error| failed(format!("template: {error}")))
-}
-
-/// The text of a chat template that was named.
-pub(crate) fn text_of(named: Option<&TemplateRef>) -> Result<Option<String>, EngineError> {
-    let source = named.map(TemplateRef::source).transpose();
-    let source = source.map_err(|error| failed(format!("template: {error}")))?;
-    Ok(source.map(Into::into))
 }
 
 /// Fails if the sampling of answers is out of range.
@@ -121,7 +102,7 @@ impl AnswererConfig for LocalAnswerConfig {
             max_new_tokens,
             batch_size: self.batch_size,
             system_prompt: self.system.clone(),
-            template: text_of(opening.template)?,
+            template: template_ref::text_of(opening.template).map_err(failed)?,
             sampling: match self.temperature > 0.0 {
                 true => Sampling::Random {
                     temperature: self.temperature,

@@ -90,10 +90,6 @@ fn plan<C: SystemConfig>(arguments: &PlanArguments, config: &C) -> Plan {
             1
         };
         let standing = &standings[stage.name()];
-        let most_shards = standing.key.as_ref().and_then(|_| {
-            let most = stage.most_shards(&run);
-            most.ok().filter(|_| stage.shardable())
-        });
         let shard = |number| format!("{whole} --shard {number}/{shards}");
         Step {
             name: stage.name(),
@@ -103,7 +99,7 @@ fn plan<C: SystemConfig>(arguments: &PlanArguments, config: &C) -> Plan {
             folder: run.folder(stage.name()).display().to_string(),
             state: standing.state.name(),
             key: standing.key.clone(),
-            most_shards,
+            most_shards: standing.most_shards(&run, *stage),
             merge: (shards > 1).then(|| whole.clone()),
             commands: match shards {
                 1 => vec![whole],

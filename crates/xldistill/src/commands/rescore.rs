@@ -6,16 +6,15 @@ use anyhow::{Result, ensure};
 use corpus::stage::Shard;
 
 use crate::arguments::ConfigArguments;
-use crate::config_file::{self, ConfigError};
+use crate::config_file::ConfigError;
 use crate::report_stage::Report;
 use crate::run::Run;
-use crate::run_folder::{self, CONFIG_FILE};
+use crate::run_folder;
 use crate::sdrrl;
 use crate::sdrrl::stages::evaluate::{Evaluate, rescore};
 use crate::stages::Stage;
 use crate::system::SystemName;
 use crate::terminal::Terminal;
-use toml::Table;
 
 /// Scores the outputs in the run's folder again, and writes the report.
 pub fn run(arguments: &ConfigArguments, terminal: &Terminal) -> Result<()> {
@@ -53,16 +52,11 @@ const SCORING: [&str; 7] = [
 /// of settings that the outputs were not made with. A key that an earlier program did not record is
 /// none.
 fn require_same_outputs(run: &Run<'_, sdrrl::Config>) -> Result<()> {
-    let recorded = std::fs::read_to_string(run.config.output.join(CONFIG_FILE)).unwrap_or_default();
-    let configs: [Table; 2] = [
-        toml::from_str(&recorded)?,
-        toml::from_str(&run.config_text()?)?,
-    ];
     let scores = |key: &str| {
         let is_of = |scoring: &&str| key == *scoring || key.starts_with(&format!("{scoring}."));
         SCORING.iter().any(is_of)
     };
-    for (key, values) in config_file::differences(&configs) {
+    for (key, values) in run_folder::changed_keys(run)? {
         let (Some(value), false) = (&values[0], scores(&key)) else {
             continue;
         };

@@ -170,18 +170,15 @@ fn show<C: SystemConfig>(run: &Run<'_, C>, chosen: &[&dyn Stage<C>]) -> Result<(
         let folder = run.folder(stage.name());
         let folder = folder.display();
         let standing = &standings[stage.name()];
-        let most_shards = standing
-            .key
-            .as_ref()
-            .and_then(|_| stage.most_shards(run).ok());
+        let most_shards = standing.most_shards(run, *stage);
         let empty = match most_shards.filter(|most| run.shard.is_empty_of(*most)) {
-            Some(most) if stage.shardable() => {
+            Some(most) => {
                 let (shard, count) = (run.shard, run.shard.count());
                 format!(
                     "; shard {shard} has no rows: there are enough for {most} of {count} shards"
                 )
             }
-            _ => String::new(),
+            None => String::new(),
         };
         let state = match standing.state {
             State::ToDo => format!("to do, in {folder}"),

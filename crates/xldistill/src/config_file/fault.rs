@@ -3,6 +3,7 @@
 
 use corpus::nearest::nearest;
 use corpus::plain_words::in_plain_words;
+use corpus::shell;
 
 /// More names than this are not listed.
 const LISTED: usize = 12;
@@ -48,7 +49,9 @@ pub fn in_override(assignment: &str, error: &toml::de::Error) -> String {
             let items = inner.unwrap_or(value).split(',').map(str::trim);
             let items: Vec<String> = items.map(|item| format!("{item:?}")).collect();
             let list = items.join(", ");
-            format!("{found}expected a list; with quotes for the shell: '{key}=[{list}]'")
+            let typed = format!("{key}=[{list}]");
+            let typed = shell::quoted(&typed);
+            format!("{found}expected a list; with quotes for the shell: {typed}")
         }
         _ => fault,
     };

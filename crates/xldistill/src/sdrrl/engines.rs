@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Error, Result};
 use burn::tensor::Device;
 use corpus::seam::QualityEstimator;
 use engines::engine_config::Translators;
 use engines::local_llm::{LocalLlm, LocalLlmOptions};
+use engines::template_ref;
 use evaluation::material::{EvaluationMaterial, MaterialPaths, Pairs};
 use models::{LanguageModel, ModelIdentity, WeightForm};
 
@@ -22,12 +23,7 @@ impl Run<'_, Config> {
 
     /// The text of the config's chat template.
     pub fn template(&self) -> Result<Option<String>> {
-        let template = self.config.template.as_ref();
-        let source = template.map(|template| template.source()).transpose();
-        Ok(source
-            .map_err(Error::msg)
-            .context("template")?
-            .map(Into::into))
+        template_ref::text_of(self.config.template.as_ref()).map_err(Error::msg)
     }
 
     /// The config's LLM, with the config's chat template.

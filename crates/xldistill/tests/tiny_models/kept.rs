@@ -4,12 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::tiny_run::{Folder, UP_TO_FILTER, twelve_rows};
-
-const RUN: &str = r#"model = "{{gguf/bpe.gguf}}"
-targets = ["por_Latn"]
-output = "run"
-"#;
+use crate::tiny_run::{Folder, RUN, UP_TO_FILTER, twelve_rows};
 
 const LATER: &str = r#"[mix]
 held_out_fraction = 0.3

@@ -6,6 +6,12 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+/// The first keys of a run that is given nothing else before its sections.
+pub const RUN: &str = r#"model = "{{gguf/bpe.gguf}}"
+targets = ["por_Latn"]
+output = "run"
+"#;
+
 /// The stages up to the filter, which lets all through that a random LLM and a random translator
 /// write.
 pub const UP_TO_FILTER: &str = r#"

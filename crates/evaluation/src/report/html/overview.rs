@@ -74,15 +74,6 @@ pub fn header(report: &Report, title: &str, boards: &[Board<'_>]) -> Markup {
     }
 }
 
-/// `path` as a shell reads it.
-pub fn path_in_shell(path: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
-    match path.chars().all(plain) {
-        true => path.to_owned(),
-        false => format!("'{}'", path.replace('\'', "'\\''")),
-    }
-}
-
 /// The headline scores.
 pub fn tiles(report: &Report, boards: &[Board<'_>]) -> Markup {
     let languages = report.targets.iter().take(2).copied();

@@ -1,8 +1,8 @@
 //! The verdict, and what to do with the model now.
 
+use corpus::shell;
 use maud::{Markup, html};
 
-use super::overview::path_in_shell;
 use crate::report::Report;
 use crate::report::verdict::{Finding, Outcome, RunVerdict};
 
@@ -42,9 +42,8 @@ fn spelt(text: &str) -> Markup {
 
 /// Commands for a finished model; the paths are relative to the folder that holds the run's.
 pub fn what_now(report: &Report) -> Markup {
-    let model = path_in_shell(&format!("{}/model", report.name));
-    let config = path_in_shell(&format!("{}/config.toml", report.name));
-    let gguf = path_in_shell(&format!("{}-gguf", report.name));
+    let [model, config, gguf] = ["/model", "/config.toml", "-gguf"]
+        .map(|end| shell::quoted(&format!("{}{end}", report.name)).into_owned());
     let told = |system: &str| {
         report.classification.iter().any(|results| {
             results

@@ -1,4 +1,4 @@
-//! The second step of teach the stack the tasks, with the trained LLM as the teacher (stage 2).
+//! The second step of stage 2: the stack learns the tasks from the LLM that was trained on them.
 
 use std::path::Path;
 

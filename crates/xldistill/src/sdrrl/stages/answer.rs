@@ -8,7 +8,7 @@ use corpus::record::Instruction;
 use corpus::source::{self, LoadOptions, Loaded};
 use corpus::stage::{self, Inputs, StageOptions};
 use engines::answerer::AnswerEngine;
-use engines::template_ref::brings_template;
+use engines::template_ref;
 use models::WeightForm;
 use models::chat_template::Message;
 
@@ -61,11 +61,7 @@ impl Stage<Config> for Answer {
         });
         checks.add("instructions", counted)?;
         // Training needs it as well, whoever answers.
-        let llm = &run.config.model;
-        let template = match &run.config.template {
-            Some(template) => template.source_for(llm).map(|_| template.to_string()),
-            None => brings_template(llm).map(|()| "the LLM's own".to_owned()),
-        };
+        let template = template_ref::in_use(run.config.template.as_ref(), &run.config.model);
         checks.add("template", template.map_err(Error::msg))?;
         let answer = &run.config.answer;
         // Training needs the template that a local LLM answers with, a server only its answers.

@@ -14,7 +14,7 @@ use super::config::program;
 use crate::bytes::damage;
 use crate::chance::Chance;
 use crate::runner::{Files, Reader, any, written};
-use crate::tiny_run::{Folder, UP_TO_FILTER, twelve_rows};
+use crate::tiny_run::{Folder, RUN, UP_TO_FILTER, twelve_rows};
 use crate::{formats, json, text};
 
 /// Journal, index, manifest and metrics, without the program around them.
@@ -87,11 +87,6 @@ fn journal() {
     }
     .fuzz();
 }
-
-const RUN: &str = r#"model = "{{gguf/bpe.gguf}}"
-targets = ["por_Latn"]
-output = "run"
-"#;
 
 const LATER: &str = r#"[mix]
 held_out_fraction = 0.3
