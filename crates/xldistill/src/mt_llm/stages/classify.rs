@@ -29,7 +29,7 @@ impl Stage<Config> for Classify {
     }
 
     fn about(&self) -> &'static str {
-        "train the LLM on each task (before stage 2)"
+        "train the LLM on each task (first step of stage 2)"
     }
 
     fn depends_on(&self) -> &'static [&'static str] {

@@ -37,7 +37,7 @@ impl Stage<Config> for Distill {
     }
 
     fn about(&self) -> &'static str {
-        "stage 2: the stack learns the tasks from the LLM that was trained on them"
+        "teach the stack the tasks, with the trained LLM as the teacher (second step of stage 2)"
     }
 
     fn depends_on(&self) -> &'static [&'static str] {
