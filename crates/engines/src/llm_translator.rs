@@ -45,8 +45,9 @@ impl<A: Answerer> LlmTranslator<A> {
         Self { examples, ..self }
     }
 
-    /// The prompt for a sentence: solved examples, then the sentence in the same form.
-    fn question(&self, sentence: &str, from: Language, to: Language) -> String {
+    /// The request for a sentence: solved examples, then the sentence in the same form. A base model,
+    /// which does not end an answer, goes on with an example of its own: there it is stopped.
+    fn request(&self, sentence: &str, from: Language, to: Language) -> Request {
         let mut question = String::new();
         let of_direction =
             |examples: &&TranslationExamples| (examples.from, examples.to) == (from, to);
@@ -58,19 +59,24 @@ impl<A: Answerer> LlmTranslator<A> {
                 question.push_str("\n\n");
             }
         }
+        let stop = (!question.is_empty()).then(|| template::translation("", from, to));
         question.push_str(&template::translation(sentence, from, to));
-        question
+        let mut request = Request::question(question);
+        request.stop.extend(stop);
+        request
     }
 }
 
-/// The translation in an answer: its first line. A sentence needs only one, and models add remarks
-/// after it.
-fn translation(answer: &str) -> &str {
-    let mut lines = answer
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty());
-    lines.next().unwrap_or_default()
+/// The translation in an answer: its first line. A sentence needs only one; chat models add remarks
+/// after it, and base models write until they are cut off. A line that was cut off itself is none.
+fn translation(answer: &Answer) -> &str {
+    let complete = match answer.finish_reason {
+        FinishReason::Stop => answer.text.as_str(),
+        FinishReason::Length => answer.text.rsplit_once('\n').map_or("", |(lines, _)| lines),
+        FinishReason::Filtered | FinishReason::Failed => "",
+    };
+    let mut lines = complete.lines().map(str::trim);
+    lines.find(|line| !line.is_empty()).unwrap_or_default()
 }
 
 impl<A: Answerer> Translator for LlmTranslator<A> {
@@ -99,12 +105,12 @@ impl<A: Answerer> Translator for LlmTranslator<A> {
         };
         EngineIdentity {
             engine: format!("{}-translator", llm.engine),
-            parameters: format!("{} template=mt{examples}", llm.parameters),
+            parameters: format!("{} template=mt line=first{examples}", llm.parameters),
             ..llm
         }
     }
 
-    /// A truncated or refused answer counts as an empty translation.
+    /// An answer without a complete line, truncated or refused, counts as an empty translation.
     fn translate(
         &self,
         sentences: &[String],
@@ -113,7 +119,7 @@ impl<A: Answerer> Translator for LlmTranslator<A> {
     ) -> Result<Vec<String>, EngineError> {
         let questions: Vec<Request> = sentences
             .iter()
-            .map(|sentence| Request::question(self.question(sentence, from, to)))
+            .map(|sentence| self.request(sentence, from, to))
             .collect();
         let attempts = self.llm.attempt(&questions);
         if let Some(error) = attempts.stopped {
@@ -121,13 +127,8 @@ impl<A: Answerer> Translator for LlmTranslator<A> {
         }
         let answers = attempts.results.into_iter().flatten();
         Ok(answers
-            .map(|answer| match answer {
-                Ok(Answer {
-                    text,
-                    finish_reason: FinishReason::Stop,
-                    ..
-                }) => translation(&text).to_owned(),
-                _ => String::new(),
+            .map(|answer| {
+                answer.map_or_else(|_| String::new(), |answer| translation(&answer).into())
             })
             .collect())
     }

@@ -2,9 +2,9 @@
 //! or a paid service.
 
 mod config;
+mod dialect;
 
 use std::env;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use corpus::answer::reasoning::without_reasoning;
 use corpus::seam::{
@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 
 use crate::http::{Failure, HttpOptions, JsonEndpoint, map_in_flight};
 
+use dialect::{Dialect, completions, is_too_long, text};
+
 pub use config::OpenAiAnswerConfig;
 pub(crate) use config::check_server_model;
 
@@ -22,9 +24,6 @@ const ENGINE: &str = "openai";
 
 /// The default address of the API's own clients.
 const DEFAULT_URL: &str = "https://api.openai.com/v1";
-
-/// Maximum number of bytes of a token in an answer, escapes of JSON included.
-const BYTES_PER_TOKEN: usize = 256;
 
 /// Settings of a chat server.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,8 +63,7 @@ impl Default for OpenAiOptions {
 pub struct OpenAiClient {
     endpoint: JsonEndpoint,
     options: OpenAiOptions,
-    /// Whether the server wants `max_completion_tokens` instead of `max_tokens`.
-    new_budget_key: AtomicBool,
+    dialect: Dialect,
 }
 
 impl OpenAiClient {
@@ -105,7 +103,7 @@ impl OpenAiClient {
         Ok(Self {
             endpoint,
             options,
-            new_budget_key: AtomicBool::new(false),
+            dialect: Dialect::default(),
         })
     }
 
@@ -155,25 +153,7 @@ impl OpenAiClient {
         if !request.stop.is_empty() {
             body["stop"] = json!(request.stop);
         }
-        let expected = budget.saturating_mul(BYTES_PER_TOKEN);
-        let mut post = |key: &str, other: &str| {
-            let fields = body.as_object_mut().expect("made above");
-            fields.remove(other);
-            fields.insert(key.to_owned(), json!(budget));
-            self.endpoint.post(&body, expected)
-        };
-        let [old, new] = ["max_tokens", "max_completion_tokens"];
-        let answer = match self.new_budget_key.load(Ordering::Relaxed) {
-            true => post(new, old)?,
-            false => match post(old, new) {
-                // OpenAI's reasoning models refuse the old name.
-                Err(failure) if failure.status == Some(400) && failure.body.contains(new) => {
-                    self.new_budget_key.store(true, Ordering::Relaxed);
-                    post(new, old)?
-                }
-                answer => answer?,
-            },
-        };
+        let answer = self.dialect.post(&self.endpoint, body, budget)?;
         let mut answer = self.read(&answer)?;
         // Not every server supports stop strings.
         if let Some(text) = request.before_stop(&answer.text) {
@@ -229,55 +209,6 @@ impl OpenAiClient {
             tokens: tokens.as_f64().map_or(0, |tokens| tokens as usize),
         })
     }
-}
-
-/// The text of a message: a string, or a list of parts, of which those with text count. `None` if
-/// it is neither.
-fn text(content: &Value) -> Option<String> {
-    match content {
-        Value::Null => Some(String::new()),
-        Value::String(text) => Some(text.clone()),
-        Value::Array(parts) => {
-            let text = |part: &Value| match part["type"].as_str() {
-                Some("text" | "output_text") => part["text"].as_str().map(str::to_owned),
-                _ => part.as_str().map(str::to_owned),
-            };
-            Some(parts.iter().filter_map(text).collect())
-        }
-        _ => None,
-    }
-}
-
-/// The address of the chat completions below `url`, with its query.
-fn completions(url: &str) -> String {
-    let (url, query) = match url.trim().split_once('?') {
-        Some((url, query)) => (url, format!("?{query}")),
-        None => (url.trim(), String::new()),
-    };
-    let url = url.trim_end_matches('/');
-    if url.ends_with("/chat/completions") {
-        return format!("{url}{query}");
-    }
-    let has_path = url
-        .split_once("://")
-        .is_some_and(|(_, rest)| rest.contains('/'));
-    let version = if has_path { "" } else { "/v1" };
-    format!("{url}{version}/chat/completions{query}")
-}
-
-/// Whether a server refused a question as too long, in the words of OpenAI and vLLM
-/// (`context_length_exceeded`, `maximum context length`) or llama-server
-/// (`exceed_context_size_error`).
-fn is_too_long(failure: &Failure) -> bool {
-    failure.status == Some(400)
-        && [
-            "context_length",
-            "context length",
-            "context_size",
-            "context size",
-        ]
-        .iter()
-        .any(|words| failure.body.contains(words))
 }
 
 impl Answerer for OpenAiClient {
@@ -357,42 +288,5 @@ impl Answerer for OpenAiClient {
             }
         }
         Attempts { results, stopped }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_version_is_added_where_the_address_has_no_path() {
-        for (url, expected) in [
-            (
-                "http://localhost:8000",
-                "http://localhost:8000/v1/chat/completions",
-            ),
-            (
-                "http://localhost:8000/",
-                "http://localhost:8000/v1/chat/completions",
-            ),
-            (
-                "http://localhost:8000/v1",
-                "http://localhost:8000/v1/chat/completions",
-            ),
-            (
-                "https://host/openai/v1/",
-                "https://host/openai/v1/chat/completions",
-            ),
-            (
-                "http://h/v1/chat/completions",
-                "http://h/v1/chat/completions",
-            ),
-            (
-                "https://h/deployments/d?api-version=2024",
-                "https://h/deployments/d/chat/completions?api-version=2024",
-            ),
-        ] {
-            assert_eq!(completions(url), expected);
-        }
     }
 }

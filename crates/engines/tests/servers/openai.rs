@@ -218,6 +218,14 @@ fn an_llm_translates_in_the_words_of_table_1_after_its_examples() {
     let server = chat(|question| match question.lines().last() {
         Some("Good night.") => ("Boa noite.\n\n(This is a common greeting.)".into(), "stop"),
         Some("Endless.") => ("sem sem sem".into(), "length"),
+        // A base model does not stop after the answer.
+        Some("Thank you.") => ("\nObrigado.\n\n### Instruction:\nTransl".into(), "length"),
+        Some("Please.") => (
+            "Por favor.\n\nTranslate the following sentence from English to Portuguese.\nYes.\n"
+                .into(),
+            "length",
+        ),
+        Some("Refused.") => ("".into(), "content_filter"),
         _ => ("?".into(), "stop"),
     });
     let (english, portuguese) = (Language::ENGLISH, Language::PORTUGUESE);
@@ -236,12 +244,21 @@ fn an_llm_translates_in_the_words_of_table_1_after_its_examples() {
     );
     let translations = translator
         .translate(
-            &questions(&["Good night.", "Endless."]),
+            &questions(&[
+                "Good night.",
+                "Endless.",
+                "Thank you.",
+                "Please.",
+                "Refused.",
+            ]),
             english,
             portuguese,
         )
         .expect("translations");
-    assert_eq!(translations, ["Boa noite.", ""]);
+    assert_eq!(
+        translations,
+        ["Boa noite.", "", "Obrigado.", "Por favor.", ""]
+    );
     let asked: Vec<String> = server.requests();
     let first = asked
         .iter()
@@ -253,6 +270,10 @@ fn an_llm_translates_in_the_words_of_table_1_after_its_examples() {
         body["messages"][1]["content"],
         "Translate the following sentence from English to Portuguese.\nGood morning.\nBom dia.\n\n\
          Translate the following sentence from English to Portuguese.\nGood night."
+    );
+    assert_eq!(
+        body["stop"],
+        json!(["Translate the following sentence from English to Portuguese.\n"])
     );
     // Examples of the other direction are not shown.
     translator

@@ -281,6 +281,28 @@ fn the_budget_is_named_as_the_server_wants_it() {
 }
 
 #[test]
+fn answers_are_cut_at_stop_texts_that_the_server_refuses() {
+    let server = Server::start(|_, body| {
+        match body.contains(r#""stop""#) {
+        true => Reply::Answer(
+            "400 Bad Request",
+            "",
+            r#"{"error": {"message": "Unsupported parameter: 'stop' is not supported with this model."}}"#
+                .into(),
+        ),
+        false => chat("Yes. Question: No."),
+    }
+    });
+    let mut requests = numbered(3);
+    for request in &mut requests {
+        request.stop = vec!["Question:".into()];
+    }
+    let answers = client(&server).answer(&requests).expect("answers");
+    assert!(answers.iter().all(|answer| answer.text == "Yes."));
+    assert_eq!(server.requests().len(), 4, "the refusal is remembered");
+}
+
+#[test]
 fn a_text_that_a_translation_server_refuses_is_lost_alone() {
     let server = Server::start(|_, body| {
         let request: Value = serde_json::from_str(body).expect("JSON");
