@@ -194,8 +194,12 @@ fn load_file(
             take.all(rows.map(|row| row.map(|(line, row)| (line, Exchange::of(row, &layout)))))
         }
         Some(kind @ (Kind::Tabs | Kind::Commas)) => {
-            let (text, tabs) = (Text::read(path)?, kind == Kind::Tabs);
-            let rows = delimited::objects(&text, if tabs { b'\t' } else { b',' }, !tabs, path)?;
+            let text = Text::read(path)?;
+            let dialect = match kind {
+                Kind::Tabs => delimited::Dialect::tabs(false),
+                _ => delimited::Dialect::csv(&text),
+            };
+            let rows = delimited::objects(&text, dialect, path)?;
             let sample = rows
                 .iter()
                 .filter_map(|(_, row)| row.as_ref().ok())

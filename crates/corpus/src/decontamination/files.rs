@@ -34,7 +34,8 @@ impl EvaluationIndex {
                 texts.extend(units.flat_map(|(_, unit)| unit).map(|(_, text)| text));
             }
             Some(Kind::Commas) => {
-                for (line, row) in delimited::rows(&Text::read(path)?, b',', true, path)? {
+                let text = Text::read(path)?;
+                for (line, row) in delimited::rows(&text, delimited::Dialect::csv(&text), path)? {
                     for cell in row {
                         let cell = String::from_utf8(cell).map_err(|_| not_utf8(path, line))?;
                         texts.push(cell);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::LabelledError;
 use crate::source::kind::Kind;
-use crate::source::{Broken, SourceError, Text, delimited, json, lossy, parquet, utf8};
+use crate::source::{Broken, SourceError, Text, delimited, json, parquet, utf8};
 
 /// The rows of a file.
 pub struct Table {
@@ -68,20 +68,20 @@ impl Table {
                 })
             }
             kind => {
-                let (separator, quoted) = match kind {
-                    Some(Kind::Commas) => (b',', true),
-                    _ => (b'\t', form.quoted),
-                };
                 let text = Text::read(path)?;
-                let rows = delimited::rows(&text, separator, quoted, path)?;
-                Table::separated(path, separator, rows, form)
+                let dialect = match kind {
+                    Some(Kind::Commas) => delimited::Dialect::csv(&text),
+                    _ => delimited::Dialect::tabs(form.quoted),
+                };
+                let rows = delimited::rows(&text, dialect, path)?;
+                Table::separated(path, dialect, rows, form)
             }
         }
     }
 
     fn separated(
         path: &Path,
-        separator: u8,
+        dialect: delimited::Dialect,
         rows: Vec<(u64, delimited::Row)>,
         form: &Form,
     ) -> Result<Table, LabelledError> {
@@ -111,9 +111,8 @@ impl Table {
             };
             names.iter().map(|name| (*name).to_owned()).collect()
         };
-        let separator = [separator];
         let rows = rows.map(|(line, row)| {
-            let whole = || lossy(&row.join(&separator[..]));
+            let whole = || dialect.line(&row);
             let parsed = match cells(&row) {
                 Err(broken) => Err(Broken {
                     row: whole(),

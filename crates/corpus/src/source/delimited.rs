@@ -1,9 +1,9 @@
-//! Tab- and comma-separated text (RFC 4180), with the line of every row.
+//! Text in columns, separated by tabs, commas or semicolons (RFC 4180), with the line of every row.
 
 use std::io::Read;
 use std::path::Path;
 
-use csv::{ByteRecord, ReaderBuilder, Terminator};
+use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 use serde_json::Value;
 
 use super::text::{Text, lossy, utf8};
@@ -18,29 +18,76 @@ pub(crate) type Row = Vec<Vec<u8>>;
 /// A line that follows the text: if it becomes part of a cell, a quote was never closed.
 const END: &[u8] = b"\n\x01end";
 
+/// How the cells of a file are separated and quoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dialect {
+    separator: u8,
+    quoted: bool,
+}
+
+impl Dialect {
+    /// Tabs. Unless `quoted`, a quote is a character like any other, as in GLUE's files.
+    pub(crate) const fn tabs(quoted: bool) -> Self {
+        Self {
+            separator: b'\t',
+            quoted,
+        }
+    }
+
+    /// A CSV file's: commas or, if its first row is a single cell by commas and several by
+    /// semicolons, those, which spreadsheets write where numbers have a decimal comma.
+    pub(crate) fn csv(text: &Text) -> Self {
+        let by = |separator| Self {
+            separator,
+            quoted: true,
+        };
+        let first_row = |dialect: Self| {
+            let mut record = ByteRecord::new();
+            let is_read = dialect.reader(text.bytes()).read_byte_record(&mut record);
+            // What cannot be read is reported when the rows are.
+            if is_read.unwrap_or(false) {
+                record.len()
+            } else {
+                0
+            }
+        };
+        match (first_row(by(b',')), first_row(by(b';'))) {
+            (1, 2..) => by(b';'),
+            _ => by(b','),
+        }
+    }
+
+    /// A row as a line.
+    pub(crate) fn line(self, row: &Row) -> Value {
+        lossy(&row.join(&self.separator))
+    }
+
+    fn reader<R: Read>(self, bytes: R) -> Reader<R> {
+        ReaderBuilder::new()
+            .delimiter(self.separator)
+            .quoting(self.quoted)
+            .has_headers(false)
+            .flexible(true)
+            // A carriage return within a line is text.
+            .terminator(Terminator::Any(b'\n'))
+            .from_reader(bytes)
+    }
+}
+
 /// The rows of `text`: the line on which each begins, from 1, and its cells. Blank lines are passed
 /// over.
 ///
-/// With `quoted`, a cell that begins with a quote lasts until the next single quote, doubled quotes
-/// stand for one, and line breaks within belong to the cell. Without it, a quote is a character
-/// like any other, as in GLUE's files.
+/// Where cells may be quoted, one that begins with a quote lasts until the next single quote,
+/// doubled quotes stand for one, and line breaks within belong to the cell.
 ///
 /// # Errors
 /// [`SourceError::OpenQuote`] if a quote is never closed, with the line of its row.
 pub(crate) fn rows(
     text: &Text,
-    separator: u8,
-    quoted: bool,
+    dialect: Dialect,
     path: &Path,
 ) -> Result<Vec<(u64, Row)>, SourceError> {
-    let mut reader = ReaderBuilder::new()
-        .delimiter(separator)
-        .quoting(quoted)
-        .has_headers(false)
-        .flexible(true)
-        // A carriage return within a line is text.
-        .terminator(Terminator::Any(b'\n'))
-        .from_reader(text.bytes().chain(END));
+    let mut reader = dialect.reader(text.bytes().chain(END));
     let mut rows = Vec::new();
     let mut record = ByteRecord::new();
     loop {
@@ -80,11 +127,10 @@ pub(crate) fn rows(
 /// As [`rows`].
 pub(super) fn objects(
     text: &Text,
-    separator: u8,
-    quoted: bool,
+    dialect: Dialect,
     path: &Path,
 ) -> Result<Vec<Object>, SourceError> {
-    let mut rows = rows(text, separator, quoted, path)?.into_iter();
+    let mut rows = rows(text, dialect, path)?.into_iter();
     let cells = |cells: &Row| -> Result<Vec<String>, Broken> {
         cells
             .iter()
@@ -109,7 +155,7 @@ pub(super) fn objects(
         cells => Err(Broken {
             reason: "wrong_columns",
             detail: format!("{} columns instead of {}", cells.len(), header.len()),
-            row: lossy(&row.join(&separator)),
+            row: dialect.line(&row),
         }),
     };
     Ok(rows.map(|(line, row)| (line, object(row))).collect())
@@ -119,6 +165,11 @@ pub(super) fn objects(
 mod tests {
     use super::*;
 
+    const COMMAS: Dialect = Dialect {
+        separator: b',',
+        quoted: true,
+    };
+
     fn text(content: &str) -> (tempfile::TempDir, Text) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.csv");
@@ -127,12 +178,24 @@ mod tests {
         (folder, text)
     }
 
-    fn read(content: &str, separator: u8, quoted: bool) -> Vec<(u64, Vec<String>)> {
-        let rows = rows(&text(content).1, separator, quoted, Path::new("file")).unwrap();
+    fn read(content: &str, dialect: Dialect) -> Vec<(u64, Vec<String>)> {
+        let rows = rows(&text(content).1, dialect, Path::new("file")).unwrap();
         let cell = |cell| String::from_utf8(cell).unwrap();
         rows.into_iter()
             .map(|(line, cells)| (line, cells.into_iter().map(cell).collect()))
             .collect()
+    }
+
+    #[test]
+    fn a_file_by_semicolons_is_known_by_its_first_row() {
+        let of = |content| Dialect::csv(&text(content).1).separator as char;
+        assert_eq!(of("question;answer\na, b;c\n"), ';');
+        assert_eq!(of("\n\"a, b\";\"c\"\n"), ';');
+        assert_eq!(of("question,answer\na;b,c\n"), ',');
+        assert_eq!(of("text, with; both\n"), ',');
+        assert_eq!(of("\"one;cell\"\n"), ',');
+        assert_eq!(of("text\na;b\n"), ',');
+        assert_eq!(of(""), ',');
     }
 
     #[test]
@@ -145,21 +208,21 @@ mod tests {
         ];
         let expected =
             expected.map(|(line, cells)| (line, cells.iter().map(|c| c.to_string()).collect()));
-        assert_eq!(read(text, b',', true), expected);
-        assert_eq!(read("a,\"b\"\r\n", b',', true)[0].1, ["a", "b"]);
+        assert_eq!(read(text, COMMAS), expected);
+        assert_eq!(read("a,\"b\"\r\n", COMMAS)[0].1, ["a", "b"]);
     }
 
     #[test]
     fn without_quoting_a_quote_is_text() {
         let expected = vec![(1, vec!["\"So".to_owned(), "it\" goes".to_owned()])];
-        assert_eq!(read("\"So\tit\" goes\n", b'\t', false), expected);
-        assert_eq!(read("a\rb\tc\n", b'\t', false)[0].1, ["a\rb", "c"]);
+        assert_eq!(read("\"So\tit\" goes\n", Dialect::tabs(false)), expected);
+        assert_eq!(read("a\rb\tc\n", Dialect::tabs(false))[0].1, ["a\rb", "c"]);
     }
 
     #[test]
     fn a_quote_that_is_never_closed_is_an_error_with_its_line() {
         let text = text("a,b\n\"c,d\ne,f\n").1;
-        let error = rows(&text, b',', true, Path::new("x.csv")).unwrap_err();
+        let error = rows(&text, COMMAS, Path::new("x.csv")).unwrap_err();
         assert!(error.to_string().starts_with("x.csv:2: "), "{error}");
     }
 }

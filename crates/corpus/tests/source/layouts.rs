@@ -130,6 +130,8 @@ fn columns_of_published_data_sets_are_known() {
     }
     let loaded = folder.load("x.csv", "id,prompt,response\r\n7,\"Q, or\nnot?\",A\r\n");
     assert_eq!(exchanges(&loaded.unwrap()), [("Q, or\nnot?", "A")]);
+    let loaded = folder.load("x.csv", "Question;Answer\r\n\"Q; or, not?\";A, B\r\n");
+    assert_eq!(exchanges(&loaded.unwrap()), [("Q; or, not?", "A, B")]);
     let loaded = folder.load("x.tsv", "question\tanswer\nQ\tA\n");
     assert_eq!(exchanges(&loaded.unwrap()), [("Q", "A")]);
 }

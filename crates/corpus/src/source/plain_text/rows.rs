@@ -80,10 +80,10 @@ fn lines(
     }))
 }
 
-/// Comma-separated columns below a line with their names.
+/// Columns of a CSV file below a line with their names.
 fn commas(path: &Path, fields: Fields) -> Result<Rows, SourceError> {
     let text = super::super::Text::read(path)?;
-    let rows = delimited::objects(&text, b',', true, path)?.into_iter();
+    let rows = delimited::objects(&text, delimited::Dialect::csv(&text), path)?.into_iter();
     Ok(Box::new(rows.map(move |(line, row)| {
         Ok((line, row.and_then(|row| fields.texts(row))))
     })))
