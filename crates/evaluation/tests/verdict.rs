@@ -303,6 +303,11 @@ fn nothing_to_compare_has_no_verdict() {
 
 /// A classification of topics: `(language, own score, of the encoder alone, p)`.
 fn classified(sets: &[(&str, f64, f64, f64)]) -> RunVerdict {
+    classified_beside(sets, None)
+}
+
+/// The same, and that of the LLM in every language, which differs from the stack's.
+fn classified_beside(sets: &[(&str, f64, f64, f64)], llm: Option<f64>) -> RunVerdict {
     let measure = |score: f64| {
         json!([{ "key": ACCURACY, "name": "accuracy", "signature": "", "aggregate": { "kind": "ratio", "scale": 1.0 },
             "higher_is_better": true, "unit": "share", "score": score, "confidence": {
@@ -313,20 +318,33 @@ fn classified(sets: &[(&str, f64, f64, f64)]) -> RunVerdict {
     let sets: Vec<Value> = sets
         .iter()
         .map(|(language, own, other, p)| {
-            json!({
+            let comparison = |system: &str, other: f64, p: f64| {
+                json!({ "system": system, "measure": ACCURACY, "difference": own - other, "p_value": p })
+            };
+            let mut set = json!({
                 "task": "topic", "name": "topic", "title": "Topics",
                 "language": { "code": language, "name": language, "told": null }, "labels": ["a", "b"],
                 "rows": 500, "chance": { "uniform": 0.5, "majority": 0.5, "majority_f1": 0.3, "majority_label": "a" },
                 "systems": { "mt-llm": system(*own), "encoder-alone": system(*other) },
-                "comparisons": [{ "system": "encoder-alone", "measure": ACCURACY,
-                    "difference": own - other, "p_value": p }],
-            })
+                "comparisons": [comparison("encoder-alone", *other, *p)],
+            });
+            if let Some(llm) = llm {
+                set["systems"]["llm"] = system(llm);
+                let comparisons = set["comparisons"].as_array_mut().expect("a list");
+                comparisons.push(comparison("llm", llm, 0.001));
+            }
+            set
         })
         .collect();
     let named = |name: &str, title: &str| json!({ "name": name, "title": title, "about": "", "engines": [] });
+    let mut systems = vec![
+        named("mt-llm", "MT-LLM"),
+        named("encoder-alone", "Encoder alone"),
+    ];
+    systems.extend(llm.map(|_| named("llm", "LLM")));
     let results = json!({
         "version": "0", "title": "A on B", "source": "eng_Latn", "finished_at": 0.0, "complete": true,
-        "systems": [named("mt-llm", "MT-LLM"), named("encoder-alone", "Encoder alone")], "sets": sets,
+        "systems": systems, "sets": sets,
     });
     let mut report = report(&[], Value::Null);
     report.classification = Some(serde_json::from_value(results).expect("results"));
@@ -340,6 +358,17 @@ fn a_stack_is_judged_against_its_encoder_and_against_chance() {
     assert_eq!(
         verdict.summary,
         "MT-LLM is better than Encoder alone on 1 of 2 test sets and worse on none."
+    );
+    let level = [("German", 0.8, 0.79, 0.6), ("Thai", 0.75, 0.74, 0.6)];
+    let verdict = classified(&level);
+    assert_eq!(verdict.outcome, Outcome::NoDifference);
+    let summary = "MT-LLM is neither better nor worse than Encoder alone on 2 test sets.";
+    assert_eq!(verdict.summary, summary);
+    let verdict = classified_beside(&level, Some(0.6));
+    assert_eq!(verdict.outcome, Outcome::Better);
+    assert_eq!(
+        verdict.summary,
+        summary.replace("sets.", "sets, but better than LLM.")
     );
     let verdict = classified(&[("German", 0.7, 0.8, 0.001), ("Thai", 0.51, 0.5, 0.6)]);
     assert_eq!(verdict.outcome, Outcome::Worse);

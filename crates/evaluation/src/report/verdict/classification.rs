@@ -205,6 +205,21 @@ fn add(advice: &mut Vec<String>, line: String) {
     }
 }
 
+/// The systems besides `reference` that the first one is somewhere better than, and nowhere worse.
+fn bettered(boards: &[Board<'_>], reference: &SystemRecord) -> Vec<String> {
+    let mut titles = Vec::new();
+    for board in boards {
+        for system in board.systems.iter().skip(1) {
+            let has = |verdict| !languages(board, system, verdict).is_empty();
+            let is_bettered = has(Verdict::Better) && !has(Verdict::Worse);
+            if system.name != reference.name && is_bettered && !titles.contains(&system.title) {
+                titles.push(system.title.clone());
+            }
+        }
+    }
+    titles
+}
+
 fn summary(boards: &[Board<'_>], main: &SystemRecord, outcome: Outcome) -> String {
     let reference = boards.iter().find_map(Board::reference);
     let Some(reference) = reference else {
@@ -228,10 +243,17 @@ fn summary(boards: &[Board<'_>], main: &SystemRecord, outcome: Outcome) -> Strin
     let (ahead, behind) = (count(Verdict::Better), count(Verdict::Worse));
     let than = format!("{} is", main.title);
     match (ahead, behind) {
-        (0, 0) => format!(
-            "{than} neither better nor worse than {} on {sets} test sets.",
-            reference.title
-        ),
+        (0, 0) => {
+            let others = bettered(boards, reference);
+            let rest = match others.is_empty() {
+                true => String::new(),
+                false => format!(", but better than {}", listed(&others)),
+            };
+            format!(
+                "{than} neither better nor worse than {} on {sets} test sets{rest}.",
+                reference.title
+            )
+        }
         (_, 0) => format!(
             "{than} better than {} on {ahead} of {sets} test sets and worse on none.",
             reference.title
