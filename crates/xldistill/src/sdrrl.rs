@@ -2,7 +2,7 @@
 
 pub mod config;
 mod engines;
-mod model_card;
+pub mod model_card;
 mod sample_translations;
 pub mod stages;
 mod texts;

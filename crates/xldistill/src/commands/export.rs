@@ -15,6 +15,7 @@ use models::generation::{GenerationOptions, generate};
 use crate::arguments::{ExportArguments, ExportFormat};
 use crate::config_file::ConfigError;
 use crate::run_folder::model_name;
+use crate::sdrrl::model_card;
 
 /// Texts whose token ids must be the same in both formats: words, case, digits, spaces, line ends,
 /// scripts, combining marks, symbols.
@@ -110,6 +111,12 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     };
     let written = at(&arguments.output);
     let equal = compare(&model, &at(output), &written, exact)?;
+    let library = match arguments.to {
+        ExportFormat::Gguf => None,
+        ExportFormat::Merged => Some(model_card::TRANSFORMERS),
+        ExportFormat::Peft => Some(model_card::PEFT),
+    };
+    model_card::carry(&arguments.model, output, library)?;
     folder.commit()?;
     let prompts = PROMPTS.len();
     eprintln!(

@@ -18,6 +18,10 @@ use crate::run_folder::model_name;
 
 /// The file.
 const FILE: &str = "README.md";
+/// The Hub's names of the libraries that load a model.
+pub const TRANSFORMERS: &str = "transformers";
+/// As above, for an adapter.
+pub const PEFT: &str = "peft";
 /// Begins every card that is written here; others belong to the user.
 const MARK: &str = "<!-- written by xldistill; it is written anew after each run -->";
 
@@ -25,8 +29,14 @@ const MARK: &str = "<!-- written by xldistill; it is written anew after each run
 /// are known. A card that somebody has written stays.
 pub fn write(run: &Run<'_, Config>, scores: Option<[&Results; 2]>) -> Result<()> {
     let base = LanguageModel::identity_of(&run.config.model)?;
-    let text = card(run.config, &base, mix::has_own_answers(run), scores);
-    for folder in [run.model(), merged_directory(&run.model())] {
+    let library = match run.config.train.method {
+        Method::Full => TRANSFORMERS,
+        Method::Lora => PEFT,
+    };
+    let merged = merged_directory(&run.model());
+    for (folder, library) in [(run.model(), library), (merged, TRANSFORMERS)] {
+        let has_own_answers = mix::has_own_answers(run);
+        let text = card(run.config, &base, library, has_own_answers, scores);
         let path = folder.join(FILE);
         let is_ours = match std::fs::read_to_string(&path) {
             Ok(known) => known.contains(MARK) && known != text,
@@ -40,9 +50,29 @@ pub fn write(run: &Run<'_, Config>, scores: Option<[&Results; 2]>) -> Result<()>
     Ok(())
 }
 
+/// Takes the card of a run's model along when the model is exported; a card that somebody has
+/// written is left to them. `library` is the Hub's name of what loads the format.
+pub fn carry(model: &Path, exported: &Path, library: Option<&str>) -> Result<()> {
+    let card = match std::fs::read_to_string(model.join(FILE)) {
+        Ok(card) if card.contains(MARK) => card,
+        _ => return Ok(()),
+    };
+    let mut carried = String::new();
+    for line in card.lines().filter(|line| *line != MARK) {
+        match (line.starts_with("library_name: "), library) {
+            (true, Some(library)) => carried.push_str(&format!("library_name: {library}\n")),
+            (true, None) => {}
+            (false, _) => carried.extend([line, "\n"]),
+        }
+    }
+    let path = exported.join(FILE);
+    std::fs::write(&path, carried).with_context(|| format!("cannot write {}", path.display()))
+}
+
 fn card(
     config: &Config,
     base: &ModelIdentity,
+    library: &str,
     has_own_answers: bool,
     scores: Option<[&Results; 2]>,
 ) -> String {
@@ -63,10 +93,7 @@ fn card(
         line(&format!("- {code}"));
     }
     let method = config.train.method;
-    line(match method {
-        Method::Full => "library_name: transformers",
-        Method::Lora => "library_name: peft",
-    });
+    line(&format!("library_name: {library}"));
     let method_name = config.method.name();
     line(&format!("tags:\n- {method_name}\n---\n{MARK}\n"));
 
@@ -189,5 +216,22 @@ mod tests {
         let plain = "given answers to questions in English";
         assert_eq!(told(&[Subset::LL], false), plain);
         assert_eq!(told(&none, false), "the data below");
+    }
+
+    #[test]
+    fn an_exported_model_has_the_card_of_its_run() {
+        let [model, exported] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let carried = |library| {
+            carry(model.path(), exported.path(), library).unwrap();
+            std::fs::read_to_string(exported.path().join(FILE)).ok()
+        };
+        assert_eq!(carried(None), None);
+        std::fs::write(model.path().join(FILE), "mine").unwrap();
+        assert_eq!(carried(None), None);
+        let card = format!("---\nlibrary_name: peft\n---\n{MARK}\n\n# A\n");
+        std::fs::write(model.path().join(FILE), card).unwrap();
+        let merged = "---\nlibrary_name: transformers\n---\n\n# A\n";
+        assert_eq!(carried(Some(TRANSFORMERS)).as_deref(), Some(merged));
+        assert_eq!(carried(None).as_deref(), Some("---\n---\n\n# A\n"));
     }
 }
