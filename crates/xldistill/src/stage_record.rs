@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
-use artefacts::{ArtefactError, Manifest, Provenance};
+use artefacts::{ArtefactError, Key, Manifest, Provenance};
 use serde::{Deserialize, Serialize};
 use training::run::trained_from;
 use training::states::States;
 
+use crate::checks::Checks;
 use crate::kept_training::Trained;
 use crate::run::Run;
-use crate::stages::Finished;
+use crate::stages::{Finished, Stage};
 use crate::system::SystemConfig;
 
 /// Name of the record, beside the manifests of the recipes.
@@ -33,8 +34,84 @@ struct Summary {
     summary: String,
 }
 
+/// A stage with a record, which makes its results whole.
+pub trait RecordedStage<C: SystemConfig>: Sync {
+    /// As [`Stage::name`].
+    fn name(&self) -> &'static str;
+
+    /// As [`Stage::about`].
+    fn about(&self) -> &'static str;
+
+    /// As [`Stage::depends_on`].
+    fn depends_on(&self) -> &'static [&'static str];
+
+    /// As [`Stage::check`].
+    fn check(&self, run: &Run<'_, C>, checks: &mut Checks<'_>) -> Result<()>;
+
+    /// Everything that determines its results. Fails as [`Stage::key`].
+    fn provenance(&self, run: &Run<'_, C>) -> Result<Provenance>;
+
+    /// As [`Stage::origin`].
+    fn origin(&self, run: &Run<'_, C>, trained: &Trained) -> Result<Provenance> {
+        let _ = trained;
+        self.provenance(run)
+    }
+
+    /// Folders of the run, besides its own, that it fills.
+    fn outputs(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Makes its results in `folder` and its outputs, or goes on with them; returns a summary.
+    fn make(&self, run: &Run<'_, C>, folder: &Path) -> Result<String>;
+}
+
+/// The stage that a recorded one is.
+pub struct Recorded<S>(pub S);
+
+impl<C: SystemConfig, S: RecordedStage<C>> Stage<C> for Recorded<S> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn about(&self) -> &'static str {
+        self.0.about()
+    }
+
+    fn depends_on(&self) -> &'static [&'static str] {
+        self.0.depends_on()
+    }
+
+    fn check(&self, run: &Run<'_, C>, checks: &mut Checks<'_>) -> Result<()> {
+        self.0.check(run, checks)
+    }
+
+    fn key(&self, run: &Run<'_, C>) -> Result<Key> {
+        Ok(self.0.provenance(run)?.key())
+    }
+
+    fn finished(&self, run: &Run<'_, C>) -> Option<Finished> {
+        finished(&run.folder(self.0.name()))
+    }
+
+    fn trained(&self, run: &Run<'_, C>) -> Vec<Trained> {
+        trained(&run.folder(self.0.name()))
+    }
+
+    fn origin(&self, run: &Run<'_, C>, trained: &Trained) -> Result<Provenance> {
+        self.0.origin(run, trained)
+    }
+
+    fn work(&self, run: &Run<'_, C>) -> Result<String> {
+        let stage = &self.0;
+        once(run, stage.provenance(run)?, stage.outputs(), |folder| {
+            stage.make(run, folder)
+        })
+    }
+}
+
 /// A stage's result, from `folder`.
-pub fn finished(folder: &Path) -> Option<Finished> {
+fn finished(folder: &Path) -> Option<Finished> {
     let record = Manifest::<Summary>::read(&folder.join(FILE)).ok()??;
     Some(Finished {
         key: record.key,
@@ -43,7 +120,7 @@ pub fn finished(folder: &Path) -> Option<Finished> {
 }
 
 /// What the stage in `folder` has trained, finished or not, all of it from the same.
-pub fn trained(folder: &Path) -> Vec<Trained> {
+fn trained(folder: &Path) -> Vec<Trained> {
     let begun = || serde_json::from_slice(&fs::read(folder.join(BEGUN)).ok()?).ok();
     let finished = || {
         let record = Manifest::<Summary>::read(&folder.join(FILE)).ok()??;
@@ -108,7 +185,7 @@ pub fn inputs<C: SystemConfig>(
 /// Does the `work` of a stage unless its folder has the record of the same, and records it.
 /// `outputs` are folders of the run that must be there besides; with a store they, too, are links
 /// into it.
-pub fn once<C: SystemConfig>(
+fn once<C: SystemConfig>(
     run: &Run<'_, C>,
     provenance: Provenance,
     outputs: &[&str],
@@ -151,8 +228,8 @@ pub fn once<C: SystemConfig>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use artefacts::MANIFEST_FILE;
     use artefacts::training::METRICS_FILE;
-    use artefacts::{Key, MANIFEST_FILE};
     use serde_json::json;
 
     fn provenance(epochs: u32, inputs: &[(&str, &str)]) -> Provenance {

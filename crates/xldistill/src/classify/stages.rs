@@ -5,7 +5,12 @@ pub mod evaluate;
 
 use super::config::Config;
 use crate::report_stage::Report;
+use crate::stage_record::Recorded;
 use crate::stages::Stage;
 
 /// All stages; each comes after those it depends on.
-pub const STAGES: [&dyn Stage<Config>; 3] = [&classify::Classify, &evaluate::Evaluate, &Report];
+pub const STAGES: [&dyn Stage<Config>; 3] = [
+    &Recorded(classify::Classify),
+    &Recorded(evaluate::Evaluate),
+    &Report,
+];

@@ -1,7 +1,9 @@
 //! Evaluates the classifier on the test files.
 
+use std::path::Path;
+
 use anyhow::Result;
-use artefacts::{Key, Provenance};
+use artefacts::Provenance;
 use evaluation::classification::{CLASSIFIER, Contender};
 use serde_json::json;
 
@@ -12,14 +14,13 @@ use crate::classify::config::Config;
 use crate::comparison;
 use crate::run::Run;
 use crate::run_folder::model_name;
-use crate::stage_record;
-use crate::stages::{Finished, Stage};
+use crate::stage_record::{self, RecordedStage};
 use crate::tasks;
 
 /// The stage.
 pub struct Evaluate;
 
-impl Stage<Config> for Evaluate {
+impl RecordedStage<Config> for Evaluate {
     fn name(&self) -> &'static str {
         comparison::NAME
     }
@@ -37,38 +38,28 @@ impl Stage<Config> for Evaluate {
         Ok(())
     }
 
-    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
+    fn provenance(&self, run: &Run<'_, Config>) -> Result<Provenance> {
         let data = tasks::load(&run.config.tasks, run.config.seed)?;
-        Ok(provenance(run, &data)?.key())
+        let mut inputs = stage_record::inputs(run, &[classify::NAME])?;
+        inputs.insert("test files".to_owned(), comparison::key(&data));
+        Ok(Provenance {
+            stage: comparison::NAME.to_owned(),
+            version: 1,
+            parameters: json!(run.config.evaluate),
+            engines: Vec::new(),
+            inputs,
+        })
     }
 
-    fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
-        stage_record::finished(&run.folder(comparison::NAME))
-    }
-
-    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+    fn make(&self, run: &Run<'_, Config>, folder: &Path) -> Result<String> {
         let Config {
             evaluate, device, ..
         } = run.config;
         let data = tasks::load(&run.config.tasks, run.config.seed)?;
-        stage_record::once(run, provenance(run, &data)?, &[], |folder| {
-            let model = evaluate.open(&run.folder(MODEL), *device)?;
-            let title = model_name(&run.config.model);
-            let contenders = vec![Contender::new(&CLASSIFIER, model)];
-            let tasks = &run.config.tasks;
-            comparison::evaluate(run, evaluate, title, contenders, tasks, &data, folder)
-        })
+        let model = evaluate.open(&run.folder(MODEL), *device)?;
+        let title = model_name(&run.config.model);
+        let contenders = vec![Contender::new(&CLASSIFIER, model)];
+        let tasks = &run.config.tasks;
+        comparison::evaluate(run, evaluate, title, contenders, tasks, &data, folder)
     }
-}
-
-fn provenance(run: &Run<'_, Config>, data: &comparison::Data) -> Result<Provenance> {
-    let mut inputs = stage_record::inputs(run, &[classify::NAME])?;
-    inputs.insert("test files".to_owned(), comparison::key(data));
-    Ok(Provenance {
-        stage: comparison::NAME.to_owned(),
-        version: 1,
-        parameters: json!(run.config.evaluate),
-        engines: Vec::new(),
-        inputs,
-    })
 }

@@ -1,7 +1,9 @@
 //! Stage 1: the LLM learns to read the encoder.
 
+use std::path::Path;
+
 use anyhow::{Error, Result, ensure};
-use artefacts::{Key, Provenance};
+use artefacts::Provenance;
 use models::encoders::EncoderModel;
 use models::{LanguageModel, WeightForm};
 use serde_json::json;
@@ -11,11 +13,9 @@ use training::llm_tokens::text_key;
 use super::llm2vec::{self, losses};
 use crate::adapter_keys;
 use crate::checks::Checks;
-use crate::kept_training::Trained;
 use crate::mt_llm::config::Config;
 use crate::run::Run;
-use crate::stage_record;
-use crate::stages::{Finished, Stage};
+use crate::stage_record::{self, RecordedStage};
 
 /// Name of the stage.
 pub const NAME: &str = "adapt";
@@ -23,7 +23,7 @@ pub const NAME: &str = "adapt";
 /// The stage.
 pub struct Adapt;
 
-impl Stage<Config> for Adapt {
+impl RecordedStage<Config> for Adapt {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -66,23 +66,40 @@ impl Stage<Config> for Adapt {
         checks.add("retrieval", sentences(run))
     }
 
-    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
-        Ok(provenance(run)?.key())
+    fn provenance(&self, run: &Run<'_, Config>) -> Result<Provenance> {
+        let Config {
+            adapt,
+            encoder,
+            reading,
+            text,
+            adapted,
+            ..
+        } = run.config;
+        let mut inputs = stage_record::inputs(run, &[llm2vec::NAME])?;
+        inputs.insert("encoder".to_owned(), run.encoder_revision()?);
+        let parameters = match adapted {
+            true => {
+                inputs.insert("text".to_owned(), text_key(&text.files)?.to_string());
+                json!({
+                    "adapt": adapt.deciding(),
+                    "prefix": encoder.prefix,
+                    "reading": reading,
+                    "text": text.options(),
+                    "language": text.language,
+                })
+            }
+            false => json!({ "adapted": false }),
+        };
+        Ok(Provenance {
+            stage: NAME.to_owned(),
+            version: 2,
+            parameters,
+            engines: Vec::new(),
+            inputs,
+        })
     }
 
-    fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
-        stage_record::finished(&run.folder(NAME))
-    }
-
-    fn trained(&self, run: &Run<'_, Config>) -> Vec<Trained> {
-        stage_record::trained(&run.folder(NAME))
-    }
-
-    fn origin(&self, run: &Run<'_, Config>, _: &Trained) -> Result<Provenance> {
-        provenance(run)
-    }
-
-    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+    fn make(&self, run: &Run<'_, Config>, folder: &Path) -> Result<String> {
         let Config {
             adapt,
             device,
@@ -91,31 +108,29 @@ impl Stage<Config> for Adapt {
             adapted,
             ..
         } = run.config;
-        stage_record::once(run, provenance(run)?, &[], |folder| {
-            if !adapted {
-                return Ok("off: the projection stays as it starts".to_owned());
-            }
-            let device = device.open()?;
-            let encoder = run.encoder(&device, WeightForm::Packed(adapt.training.precision))?;
-            let llm = LanguageModel::load_states(run.llm(), &device, adapt.training.weight_form())?;
-            let (options, retrieval) = (text.options(), run.retrieval());
-            let text = AdaptationText {
-                sources: &text.files,
-                options: &options,
-                language: text.language.code(),
-                retrieval: retrieval.as_ref(),
-            };
-            let summary = general_adaptation::general_adaptation(
-                encoder,
-                llm,
-                *reading,
-                text,
-                adapt,
-                folder,
-                run.progress,
-            )?;
-            Ok(losses(&summary))
-        })
+        if !adapted {
+            return Ok("off: the projection stays as it starts".to_owned());
+        }
+        let device = device.open()?;
+        let encoder = run.encoder(&device, WeightForm::Packed(adapt.training.precision))?;
+        let llm = LanguageModel::load_states(run.llm(), &device, adapt.training.weight_form())?;
+        let (options, retrieval) = (text.options(), run.retrieval());
+        let text = AdaptationText {
+            sources: &text.files,
+            options: &options,
+            language: text.language.code(),
+            retrieval: retrieval.as_ref(),
+        };
+        let summary = general_adaptation::general_adaptation(
+            encoder,
+            llm,
+            *reading,
+            text,
+            adapt,
+            folder,
+            run.progress,
+        )?;
+        Ok(losses(&summary))
     }
 }
 
@@ -137,38 +152,5 @@ fn sentences(run: &Run<'_, Config>) -> Result<String> {
             run.config.retrieval.len()
         ),
         None => "not measured".to_owned(),
-    })
-}
-
-fn provenance(run: &Run<'_, Config>) -> Result<Provenance> {
-    let Config {
-        adapt,
-        encoder,
-        reading,
-        text,
-        adapted,
-        ..
-    } = run.config;
-    let mut inputs = stage_record::inputs(run, &[llm2vec::NAME])?;
-    inputs.insert("encoder".to_owned(), run.encoder_revision()?);
-    let parameters = match adapted {
-        true => {
-            inputs.insert("text".to_owned(), text_key(&text.files)?.to_string());
-            json!({
-                "adapt": adapt.deciding(),
-                "prefix": encoder.prefix,
-                "reading": reading,
-                "text": text.options(),
-                "language": text.language,
-            })
-        }
-        false => json!({ "adapted": false }),
-    };
-    Ok(Provenance {
-        stage: NAME.to_owned(),
-        version: 2,
-        parameters,
-        engines: Vec::new(),
-        inputs,
     })
 }

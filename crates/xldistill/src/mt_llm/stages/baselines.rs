@@ -1,7 +1,9 @@
 //! Trains what the stack is compared with.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
-use artefacts::{Key, Provenance};
+use artefacts::Provenance;
 use evaluation::classification::{ENCODER_ALONE, FINE_TUNED_STACK};
 use serde_json::json;
 use training::Task;
@@ -10,12 +12,10 @@ use super::adapt;
 use crate::adapter_keys;
 use crate::backbone_source::{BackboneSource, validated};
 use crate::checks::Checks;
-use crate::comparison::Data;
 use crate::kept_training::Trained;
 use crate::mt_llm::config::Config;
 use crate::run::Run;
-use crate::stage_record;
-use crate::stages::{Finished, Stage};
+use crate::stage_record::{self, RecordedStage};
 use crate::tasks;
 
 /// Name of the stage.
@@ -24,7 +24,7 @@ pub const NAME: &str = "baselines";
 /// The stage.
 pub struct TrainBaselines;
 
-impl Stage<Config> for TrainBaselines {
+impl RecordedStage<Config> for TrainBaselines {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -48,43 +48,55 @@ impl Stage<Config> for TrainBaselines {
         checks.add("adapters for the encoder alone", adapters)
     }
 
-    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
+    fn provenance(&self, run: &Run<'_, Config>) -> Result<Provenance> {
         let data = tasks::load(&run.config.tasks, run.config.seed)?;
-        Ok(provenance(run, &data)?.key())
-    }
-
-    fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
-        stage_record::finished(&run.folder(NAME))
-    }
-
-    fn trained(&self, run: &Run<'_, Config>) -> Vec<Trained> {
-        stage_record::trained(&run.folder(NAME))
+        let Config {
+            classify,
+            reading,
+            encoder,
+            ..
+        } = run.config;
+        let systems: Vec<&str> = trained(run).iter().map(|(name, _)| *name).collect();
+        let mut inputs = tasks::keys(&data);
+        inputs.insert("encoder".to_owned(), run.encoder_revision()?);
+        if systems.contains(&FINE_TUNED_STACK.name) {
+            inputs.extend(stage_record::inputs(run, &[adapt::NAME])?);
+        }
+        Ok(Provenance {
+            stage: NAME.to_owned(),
+            version: 1,
+            parameters: json!({
+                "systems": systems,
+                "classify": classify.deciding(),
+                "reading": reading,
+                "prefix": encoder.prefix,
+            }),
+            engines: Vec::new(),
+            inputs,
+        })
     }
 
     /// A system or task more or less changes no other's training.
     fn origin(&self, run: &Run<'_, Config>, trained: &Trained) -> Result<Provenance> {
-        let data = tasks::load(&run.config.tasks, run.config.seed)?;
-        let now = provenance(run, &data)?;
+        let now = self.provenance(run)?;
         Ok(stage_record::in_common(now, &trained.from, &["systems"]))
     }
 
-    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+    fn make(&self, run: &Run<'_, Config>, folder: &Path) -> Result<String> {
         let data = tasks::load(&run.config.tasks, run.config.seed)?;
-        stage_record::once(run, provenance(run, &data)?, &[], |folder| {
-            let training = run.head_training();
-            let mut summaries = Vec::new();
-            for (system, source) in trained(run) {
-                for (name, data) in &data {
-                    let (tasks, own) = ([Task { name, data }], folder.join(system).join(name));
-                    let output = run.baseline(system, name);
-                    let summary = training.run(&source, &tasks, &own, &output)?;
-                    summaries.push(format!("{system}, {name}: {}", validated(&summary)));
-                }
+        let training = run.head_training();
+        let mut summaries = Vec::new();
+        for (system, source) in trained(run) {
+            for (name, data) in &data {
+                let (tasks, own) = ([Task { name, data }], folder.join(system).join(name));
+                let output = run.baseline(system, name);
+                let summary = training.run(&source, &tasks, &own, &output)?;
+                summaries.push(format!("{system}, {name}: {}", validated(&summary)));
             }
-            Ok(match summaries.is_empty() {
-                true => "none".to_owned(),
-                false => summaries.join("; "),
-            })
+        }
+        Ok(match summaries.is_empty() {
+            true => "none".to_owned(),
+            false => summaries.join("; "),
         })
     }
 }
@@ -101,31 +113,4 @@ pub fn trained(run: &Run<'_, Config>) -> Vec<(&'static str, BackboneSource)> {
         systems.push((FINE_TUNED_STACK.name, stack));
     }
     systems
-}
-
-fn provenance(run: &Run<'_, Config>, data: &Data) -> Result<Provenance> {
-    let Config {
-        classify,
-        reading,
-        encoder,
-        ..
-    } = run.config;
-    let systems: Vec<&str> = trained(run).iter().map(|(name, _)| *name).collect();
-    let mut inputs = tasks::keys(data);
-    inputs.insert("encoder".to_owned(), run.encoder_revision()?);
-    if systems.contains(&FINE_TUNED_STACK.name) {
-        inputs.extend(stage_record::inputs(run, &[adapt::NAME])?);
-    }
-    Ok(Provenance {
-        stage: NAME.to_owned(),
-        version: 1,
-        parameters: json!({
-            "systems": systems,
-            "classify": classify.deciding(),
-            "reading": reading,
-            "prefix": encoder.prefix,
-        }),
-        engines: Vec::new(),
-        inputs,
-    })
 }

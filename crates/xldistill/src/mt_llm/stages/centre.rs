@@ -2,9 +2,10 @@
 //! taken off.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use artefacts::{Key, Provenance};
+use artefacts::Provenance;
 use corpus::language::Language;
 use corpus::source::plain_text::{TextOptions, TextSource, documents};
 use models::text_input::passes;
@@ -20,8 +21,7 @@ use crate::checks::Checks;
 use crate::mt_llm::MODEL;
 use crate::mt_llm::config::Config;
 use crate::run::Run;
-use crate::stage_record;
-use crate::stages::{Finished, Stage};
+use crate::stage_record::{self, RecordedStage};
 use crate::tasks;
 
 /// Name of the stage.
@@ -36,7 +36,7 @@ const TOKENS_PER_PASS: usize = 2048;
 /// The stage.
 pub struct Centre;
 
-impl Stage<Config> for Centre {
+impl RecordedStage<Config> for Centre {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -69,47 +69,56 @@ impl Stage<Config> for Centre {
         )
     }
 
-    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
-        Ok(provenance(run)?.key())
-    }
-
-    fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
-        stage_record::finished(&run.folder(NAME))
-    }
-
-    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
-        stage_record::once(run, provenance(run)?, &[], |folder| {
-            let files = &run.config.centring;
-            if files.is_empty() {
-                return Ok("off: name text in each language under [centring]".to_owned());
-            }
-            let directory = ModelDirectory::open(run.folder(MODEL))?;
-            let device = run.config.device.open()?;
-            let Classifier {
-                backbone,
-                network,
-                heads,
-            } = directory.classifier(&device, WeightForm::Parameters)?;
-            let mut means = BTreeMap::new();
-            for (language, source) in files {
-                let mean = mean(run, &backbone, *language, source)?;
-                means.insert(language.code().to_owned(), mean);
-            }
-            let code = run.config.text.language.code();
-            let source = means.remove(code).unwrap_or_default();
-            let shifts = LanguageShifts::between(&source, &means);
-            let centred = Classifier {
-                backbone: backbone.with_shifts(shifts),
-                network,
-                heads,
-            };
-            let options = SaveOptions {
-                card: tasks::card(&run.config.tasks),
-                whole_model: false,
-            };
-            centred.save(&folder.join(MODEL), &options)?;
-            Ok(format!("{} languages", means.len()))
+    fn provenance(&self, run: &Run<'_, Config>) -> Result<Provenance> {
+        let files = &run.config.centring;
+        let mut inputs = BTreeMap::new();
+        if !files.is_empty() {
+            inputs = stage_record::inputs(run, &[distill::NAME])?;
+        }
+        for (language, source) in files {
+            let key = text_key(std::slice::from_ref(source))?;
+            inputs.insert(language.code().to_owned(), key.to_string());
+        }
+        Ok(Provenance {
+            stage: NAME.to_owned(),
+            version: 1,
+            parameters: json!({ "source": run.config.text.language }),
+            engines: Vec::new(),
+            inputs,
         })
+    }
+
+    fn make(&self, run: &Run<'_, Config>, folder: &Path) -> Result<String> {
+        let files = &run.config.centring;
+        if files.is_empty() {
+            return Ok("off: name text in each language under [centring]".to_owned());
+        }
+        let directory = ModelDirectory::open(run.folder(MODEL))?;
+        let device = run.config.device.open()?;
+        let Classifier {
+            backbone,
+            network,
+            heads,
+        } = directory.classifier(&device, WeightForm::Parameters)?;
+        let mut means = BTreeMap::new();
+        for (language, source) in files {
+            let mean = mean(run, &backbone, *language, source)?;
+            means.insert(language.code().to_owned(), mean);
+        }
+        let code = run.config.text.language.code();
+        let source = means.remove(code).unwrap_or_default();
+        let shifts = LanguageShifts::between(&source, &means);
+        let centred = Classifier {
+            backbone: backbone.with_shifts(shifts),
+            network,
+            heads,
+        };
+        let options = SaveOptions {
+            card: tasks::card(&run.config.tasks),
+            whole_model: false,
+        };
+        centred.save(&folder.join(MODEL), &options)?;
+        Ok(format!("{} languages", means.len()))
     }
 }
 
@@ -148,23 +157,4 @@ fn options() -> TextOptions {
         limit: Some(LIMIT),
         ..TextOptions::default()
     }
-}
-
-fn provenance(run: &Run<'_, Config>) -> Result<Provenance> {
-    let files = &run.config.centring;
-    let mut inputs = BTreeMap::new();
-    if !files.is_empty() {
-        inputs = stage_record::inputs(run, &[distill::NAME])?;
-    }
-    for (language, source) in files {
-        let key = text_key(std::slice::from_ref(source))?;
-        inputs.insert(language.code().to_owned(), key.to_string());
-    }
-    Ok(Provenance {
-        stage: NAME.to_owned(),
-        version: 1,
-        parameters: json!({ "source": run.config.text.language }),
-        engines: Vec::new(),
-        inputs,
-    })
 }

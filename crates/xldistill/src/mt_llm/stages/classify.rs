@@ -1,7 +1,9 @@
 //! The first step of stage 2: the LLM learns each task.
 
+use std::path::Path;
+
 use anyhow::{Error, Result};
-use artefacts::{Key, Provenance};
+use artefacts::Provenance;
 use models::encoders::EncoderModel;
 use serde_json::json;
 use training::Task;
@@ -13,8 +15,7 @@ use crate::checks::Checks;
 use crate::kept_training::Trained;
 use crate::mt_llm::config::Config;
 use crate::run::Run;
-use crate::stage_record;
-use crate::stages::{Finished, Stage};
+use crate::stage_record::{self, RecordedStage};
 use crate::tasks;
 
 /// Name of the stage.
@@ -23,7 +24,7 @@ pub const NAME: &str = "classify";
 /// The stage.
 pub struct Classify;
 
-impl Stage<Config> for Classify {
+impl RecordedStage<Config> for Classify {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -61,52 +62,37 @@ impl Stage<Config> for Classify {
         tasks::check(tasks, *seed, languages, checks)
     }
 
-    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
+    fn provenance(&self, run: &Run<'_, Config>) -> Result<Provenance> {
         let data = tasks::load(&run.config.tasks, run.config.seed)?;
-        Ok(provenance(run, &data)?.key())
-    }
-
-    fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
-        stage_record::finished(&run.folder(NAME))
-    }
-
-    fn trained(&self, run: &Run<'_, Config>) -> Vec<Trained> {
-        stage_record::trained(&run.folder(NAME))
+        let Config {
+            classify, reading, ..
+        } = run.config;
+        let mut inputs = stage_record::inputs(run, &[llm2vec::NAME])?;
+        inputs.extend(tasks::keys(&data));
+        Ok(Provenance {
+            stage: NAME.to_owned(),
+            version: 1,
+            parameters: json!({ "classify": classify.deciding(), "reading": reading }),
+            engines: Vec::new(),
+            inputs,
+        })
     }
 
     /// A task more or less changes no other task's training.
     fn origin(&self, run: &Run<'_, Config>, trained: &Trained) -> Result<Provenance> {
-        let data = tasks::load(&run.config.tasks, run.config.seed)?;
-        let now = provenance(run, &data)?;
+        let now = self.provenance(run)?;
         Ok(stage_record::in_common(now, &trained.from, &[]))
     }
 
-    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+    fn make(&self, run: &Run<'_, Config>, folder: &Path) -> Result<String> {
         let data = tasks::load(&run.config.tasks, run.config.seed)?;
-        stage_record::once(run, provenance(run, &data)?, &[], |folder| {
-            let (training, source) = (run.head_training(), BackboneSource::Llm(run.llm()));
-            let mut summaries = Vec::new();
-            for (name, data) in &data {
-                let (tasks, own) = ([Task { name, data }], folder.join(name));
-                let summary = training.run(&source, &tasks, &own, &run.teacher(name))?;
-                summaries.push(format!("{name}: {}", validated(&summary)));
-            }
-            Ok(summaries.join("; "))
-        })
+        let (training, source) = (run.head_training(), BackboneSource::Llm(run.llm()));
+        let mut summaries = Vec::new();
+        for (name, data) in &data {
+            let (tasks, own) = ([Task { name, data }], folder.join(name));
+            let summary = training.run(&source, &tasks, &own, &run.teacher(name))?;
+            summaries.push(format!("{name}: {}", validated(&summary)));
+        }
+        Ok(summaries.join("; "))
     }
-}
-
-fn provenance(run: &Run<'_, Config>, data: &crate::comparison::Data) -> Result<Provenance> {
-    let Config {
-        classify, reading, ..
-    } = run.config;
-    let mut inputs = stage_record::inputs(run, &[llm2vec::NAME])?;
-    inputs.extend(tasks::keys(data));
-    Ok(Provenance {
-        stage: NAME.to_owned(),
-        version: 1,
-        parameters: json!({ "classify": classify.deciding(), "reading": reading }),
-        engines: Vec::new(),
-        inputs,
-    })
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Error, Result};
-use artefacts::{Key, Provenance};
+use artefacts::Provenance;
 use burn::tensor::Device;
 use models::{Backbone, LanguageModel, ModelDirectory, WeightForm};
 use serde_json::json;
@@ -14,12 +14,10 @@ use super::{adapt, classify, llm2vec};
 use crate::adapter_keys;
 use crate::backbone_source::{BackboneSource, validated};
 use crate::checks::Checks;
-use crate::kept_training::Trained;
 use crate::mt_llm::MODEL;
 use crate::mt_llm::config::Config;
 use crate::run::Run;
-use crate::stage_record;
-use crate::stages::{Finished, Stage};
+use crate::stage_record::{self, RecordedStage};
 use crate::tasks;
 
 /// Name of the stage.
@@ -31,7 +29,7 @@ const STATES: &str = "teachers";
 /// The stage.
 pub struct Distill;
 
-impl Stage<Config> for Distill {
+impl RecordedStage<Config> for Distill {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -63,23 +61,39 @@ impl Stage<Config> for Distill {
         checks.add("adapters for distill", adapters)
     }
 
-    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
-        Ok(provenance(run)?.key())
+    fn outputs(&self) -> &'static [&'static str] {
+        &[MODEL]
     }
 
-    fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
-        stage_record::finished(&run.folder(NAME))
+    fn provenance(&self, run: &Run<'_, Config>) -> Result<Provenance> {
+        let Config {
+            distill,
+            encoder,
+            reading,
+            adapted,
+            adapt,
+            seed,
+            ..
+        } = run.config;
+        let stages = [llm2vec::NAME, adapt::NAME, classify::NAME];
+        let mut inputs = stage_record::inputs(run, &stages)?;
+        inputs.insert("encoder".to_owned(), run.encoder_revision()?);
+        let fresh = (!adapted).then(|| json!({ "layer_mix": adapt.layer_mix, "seed": seed }));
+        Ok(Provenance {
+            stage: NAME.to_owned(),
+            version: 1,
+            parameters: json!({
+                "distill": distill.deciding(),
+                "prefix": encoder.prefix,
+                "reading": reading,
+                "fresh": fresh,
+            }),
+            engines: Vec::new(),
+            inputs,
+        })
     }
 
-    fn trained(&self, run: &Run<'_, Config>) -> Vec<Trained> {
-        stage_record::trained(&run.folder(NAME))
-    }
-
-    fn origin(&self, run: &Run<'_, Config>, _: &Trained) -> Result<Provenance> {
-        provenance(run)
-    }
-
-    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+    fn make(&self, run: &Run<'_, Config>, folder: &Path) -> Result<String> {
         let Config {
             distill,
             tasks,
@@ -87,25 +101,23 @@ impl Stage<Config> for Distill {
             device,
             ..
         } = run.config;
-        stage_record::once(run, provenance(run)?, &[MODEL], |folder| {
-            let data = tasks::load(tasks, *seed)?;
-            let learnt = tasks::training(&data);
-            let taught = learnt.iter().map(|task| states(run, task, folder));
-            let taught: Vec<TeacherStates> = taught.collect::<Result<_>>()?;
-            let start = student(run, &device.open()?.autodiff())?;
-            let output = run.folder(MODEL);
-            let summary = task_distillation(
-                start,
-                &learnt,
-                &taught,
-                distill,
-                folder,
-                &output,
-                tasks::card(tasks),
-                run.progress,
-            )?;
-            Ok(validated(&summary))
-        })
+        let data = tasks::load(tasks, *seed)?;
+        let learnt = tasks::training(&data);
+        let taught = learnt.iter().map(|task| states(run, task, folder));
+        let taught: Vec<TeacherStates> = taught.collect::<Result<_>>()?;
+        let start = student(run, &device.open()?.autodiff())?;
+        let output = run.folder(MODEL);
+        let summary = task_distillation(
+            start,
+            &learnt,
+            &taught,
+            distill,
+            folder,
+            &output,
+            tasks::card(tasks),
+            run.progress,
+        )?;
+        Ok(validated(&summary))
     }
 }
 
@@ -140,32 +152,4 @@ fn student(run: &Run<'_, Config>, device: &Device) -> Result<Start> {
     let llm = LanguageModel::load_states(run.llm(), device, WeightForm::Parameters)?;
     let stack = Backbone::of_stack(encoder, llm, *reading, adapt.layer_mix, *seed);
     Ok(Start::fresh(stack))
-}
-
-fn provenance(run: &Run<'_, Config>) -> Result<Provenance> {
-    let Config {
-        distill,
-        encoder,
-        reading,
-        adapted,
-        adapt,
-        seed,
-        ..
-    } = run.config;
-    let stages = [llm2vec::NAME, adapt::NAME, classify::NAME];
-    let mut inputs = stage_record::inputs(run, &stages)?;
-    inputs.insert("encoder".to_owned(), run.encoder_revision()?);
-    let fresh = (!adapted).then(|| json!({ "layer_mix": adapt.layer_mix, "seed": seed }));
-    Ok(Provenance {
-        stage: NAME.to_owned(),
-        version: 1,
-        parameters: json!({
-            "distill": distill.deciding(),
-            "prefix": encoder.prefix,
-            "reading": reading,
-            "fresh": fresh,
-        }),
-        engines: Vec::new(),
-        inputs,
-    })
 }

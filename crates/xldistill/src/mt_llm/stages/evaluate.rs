@@ -1,9 +1,10 @@
 //! Evaluates the stack and its baselines on the test files.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context, Error, Result};
-use artefacts::{Key, Provenance};
+use artefacts::Provenance;
 use corpus::language::Language;
 use engines::opening::Opening;
 use evaluation::classification::{
@@ -19,14 +20,13 @@ use crate::mt_llm::MODEL;
 use crate::mt_llm::config::Config;
 use crate::run::Run;
 use crate::run_folder::model_name;
-use crate::stage_record;
-use crate::stages::{Finished, Stage};
+use crate::stage_record::{self, RecordedStage};
 use crate::tasks;
 
 /// The stage.
 pub struct Evaluate;
 
-impl Stage<Config> for Evaluate {
+impl RecordedStage<Config> for Evaluate {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -49,16 +49,33 @@ impl Stage<Config> for Evaluate {
         checks.add("translation", found.map_err(Error::from))
     }
 
-    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
+    fn provenance(&self, run: &Run<'_, Config>) -> Result<Provenance> {
         let data = tasks::load(&run.config.tasks, run.config.seed)?;
-        Ok(provenance(run, &data)?.key())
+        let Config {
+            evaluate,
+            baselines,
+            translate,
+            ..
+        } = run.config;
+        let mut stages = vec![classify::NAME, distill::NAME, super::baselines::NAME];
+        stages.extend(run.centres().then_some(centre::NAME));
+        let mut inputs = stage_record::inputs(run, &stages)?;
+        inputs.insert("test files".to_owned(), comparison::key(&data));
+        let translate = translate.as_ref().filter(|_| baselines.translate_test);
+        Ok(Provenance {
+            stage: NAME.to_owned(),
+            version: 1,
+            parameters: json!({
+                "evaluate": evaluate,
+                "baselines": baselines,
+                "translate": translate.map(|translate| &translate.engine),
+            }),
+            engines: Vec::new(),
+            inputs,
+        })
     }
 
-    fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
-        stage_record::finished(&run.folder(NAME))
-    }
-
-    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+    fn make(&self, run: &Run<'_, Config>, folder: &Path) -> Result<String> {
         let Config {
             evaluate,
             tasks,
@@ -68,12 +85,10 @@ impl Stage<Config> for Evaluate {
             ..
         } = run.config;
         let data = tasks::load(tasks, *seed)?;
-        stage_record::once(run, provenance(run, &data)?, &[], |folder| {
-            let (llm, under) = (model_name(model), model_name(&encoder.path));
-            let title = format!("{llm} on {under}");
-            let contenders = contenders(run, &data)?;
-            comparison::evaluate(run, evaluate, title, contenders, tasks, &data, folder)
-        })
+        let (llm, under) = (model_name(model), model_name(&encoder.path));
+        let title = format!("{llm} on {under}");
+        let contenders = contenders(run, &data)?;
+        comparison::evaluate(run, evaluate, title, contenders, tasks, &data, folder)
     }
 }
 
@@ -148,29 +163,4 @@ fn opening<'a>(
         device: run.config.device,
         seed: run.config.seed,
     }
-}
-
-fn provenance(run: &Run<'_, Config>, data: &Data) -> Result<Provenance> {
-    let Config {
-        evaluate,
-        baselines,
-        translate,
-        ..
-    } = run.config;
-    let mut stages = vec![classify::NAME, distill::NAME, super::baselines::NAME];
-    stages.extend(run.centres().then_some(centre::NAME));
-    let mut inputs = stage_record::inputs(run, &stages)?;
-    inputs.insert("test files".to_owned(), comparison::key(data));
-    let translate = translate.as_ref().filter(|_| baselines.translate_test);
-    Ok(Provenance {
-        stage: NAME.to_owned(),
-        version: 1,
-        parameters: json!({
-            "evaluate": evaluate,
-            "baselines": baselines,
-            "translate": translate.map(|translate| &translate.engine),
-        }),
-        engines: Vec::new(),
-        inputs,
-    })
 }

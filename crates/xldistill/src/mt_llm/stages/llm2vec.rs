@@ -5,8 +5,8 @@ use std::path::Path;
 use std::slice;
 
 use anyhow::{Error, Result, ensure};
+use artefacts::Provenance;
 use artefacts::training::TrainSummary;
-use artefacts::{Key, Provenance};
 use corpus::source::plain_text::documents;
 use models::export::save_huggingface;
 use models::llm2vec::merge_adapters;
@@ -19,11 +19,9 @@ use training::{mntp, simcse};
 
 use crate::adapter_keys;
 use crate::checks::Checks;
-use crate::kept_training::Trained;
 use crate::mt_llm::config::Config;
 use crate::run::Run;
-use crate::stage_record;
-use crate::stages::{Finished, Stage};
+use crate::stage_record::RecordedStage;
 
 /// Name of the stage.
 pub const NAME: &str = "llm2vec";
@@ -38,7 +36,7 @@ const TOKENS: &str = "tokens";
 /// The stage.
 pub struct MakeLlm2Vec;
 
-impl Stage<Config> for MakeLlm2Vec {
+impl RecordedStage<Config> for MakeLlm2Vec {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -102,62 +100,44 @@ impl Stage<Config> for MakeLlm2Vec {
         checks.add("text", first())
     }
 
-    fn key(&self, run: &Run<'_, Config>) -> Result<Key> {
-        Ok(provenance(run)?.key())
+    fn provenance(&self, run: &Run<'_, Config>) -> Result<Provenance> {
+        let Config { llm2vec, text, .. } = run.config;
+        let mut inputs = vec![("model".to_owned(), run.llm_revision()?)];
+        let parameters = if !llm2vec.enabled {
+            json!({ "enabled": false })
+        } else if !llm2vec.merge.is_empty() {
+            for (number, adapter) in llm2vec.merge.iter().enumerate() {
+                let hash = artefacts::hash_file(&adapter.join("adapter_model.safetensors"))?;
+                inputs.push((format!("adapter {}", number + 1), hash));
+            }
+            json!({ "merge": llm2vec.merge.len() })
+        } else {
+            inputs.push(("text".to_owned(), text_key(&text.files)?.to_string()));
+            json!({
+                "mntp": llm2vec.mntp.deciding(),
+                "simcse": llm2vec.simcse.deciding(),
+                "text": text.options(),
+            })
+        };
+        Ok(Provenance {
+            stage: NAME.to_owned(),
+            version: 1,
+            parameters,
+            engines: Vec::new(),
+            inputs: inputs.into_iter().collect(),
+        })
     }
 
-    fn finished(&self, run: &Run<'_, Config>) -> Option<Finished> {
-        stage_record::finished(&run.folder(NAME))
-    }
-
-    fn trained(&self, run: &Run<'_, Config>) -> Vec<Trained> {
-        stage_record::trained(&run.folder(NAME))
-    }
-
-    fn origin(&self, run: &Run<'_, Config>, _: &Trained) -> Result<Provenance> {
-        provenance(run)
-    }
-
-    fn work(&self, run: &Run<'_, Config>) -> Result<String> {
+    fn make(&self, run: &Run<'_, Config>, folder: &Path) -> Result<String> {
         let config = &run.config.llm2vec;
-        stage_record::once(run, provenance(run)?, &[], |folder| {
-            if !config.enabled {
-                return Ok("off: the LLM is taken as it is".to_owned());
-            }
-            match config.merge.is_empty() {
-                true => train(run, folder),
-                false => merge(run, folder),
-            }
-        })
-    }
-}
-
-fn provenance(run: &Run<'_, Config>) -> Result<Provenance> {
-    let Config { llm2vec, text, .. } = run.config;
-    let mut inputs = vec![("model".to_owned(), run.llm_revision()?)];
-    let parameters = if !llm2vec.enabled {
-        json!({ "enabled": false })
-    } else if !llm2vec.merge.is_empty() {
-        for (number, adapter) in llm2vec.merge.iter().enumerate() {
-            let hash = artefacts::hash_file(&adapter.join("adapter_model.safetensors"))?;
-            inputs.push((format!("adapter {}", number + 1), hash));
+        if !config.enabled {
+            return Ok("off: the LLM is taken as it is".to_owned());
         }
-        json!({ "merge": llm2vec.merge.len() })
-    } else {
-        inputs.push(("text".to_owned(), text_key(&text.files)?.to_string()));
-        json!({
-            "mntp": llm2vec.mntp.deciding(),
-            "simcse": llm2vec.simcse.deciding(),
-            "text": text.options(),
-        })
-    };
-    Ok(Provenance {
-        stage: NAME.to_owned(),
-        version: 1,
-        parameters,
-        engines: Vec::new(),
-        inputs: inputs.into_iter().collect(),
-    })
+        match config.merge.is_empty() {
+            true => train(run, folder),
+            false => merge(run, folder),
+        }
+    }
 }
 
 /// Merges published adapters into the LLM.
