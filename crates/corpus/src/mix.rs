@@ -80,11 +80,11 @@ pub fn mix(
     }
     let started = Instant::now();
     progress.begin("mix", Some(inputs.rows.len()));
-    let set = transfer_set(inputs, config, progress);
+    let set = transfer_set(inputs, config, folder, progress);
     progress.end();
     let (mut set, left_out) = set?;
     set.sort();
-    target.write(&set, &left_out, inputs, started)
+    target.write(&mut set, &left_out, inputs, started)
 }
 
 /// The key of the transfer set that [`mix`] makes of `inputs`.
@@ -92,13 +92,14 @@ pub fn key(inputs: &MixInputs<'_>, config: &MixConfig) -> Result<Key, StageError
     Ok(write::provenance(inputs, config)?.key())
 }
 
-/// All examples, and the lines and rows that gave none.
+/// All examples, kept in `folder`, and the lines and rows that gave none.
 fn transfer_set(
     inputs: &MixInputs<'_>,
     config: &MixConfig,
+    folder: &Path,
     progress: &dyn Progress,
 ) -> Result<(TransferSet, LeftOut), StageError> {
-    let mut set = TransferSet::default();
+    let mut set = TransferSet::new(folder)?;
     let mut left_out = LeftOut {
         rejected: inputs.rejected.to_vec(),
         contaminated_rows: 0,
@@ -134,7 +135,9 @@ fn transfer_set(
             Ok::<_, StageError>((drafts, contaminated, answers))
         });
         for (drafts, contaminated, answers) in drafts.collect::<Result<Vec<_>, _>>()? {
-            drafts.into_iter().for_each(|draft| set.add(draft));
+            for draft in drafts {
+                set.add(draft)?;
+            }
             left_out.contaminated_rows += contaminated.len() as u64;
             left_out.rejected.extend(contaminated);
             left_out.answers.rows += answers.rows;
@@ -145,7 +148,7 @@ fn transfer_set(
     }
     let tasks = SentenceTasks::of(inputs, config)?;
     for mixed in tasks.examples {
-        set.add(Draft::of(mixed, None, config.seed)?);
+        set.add(Draft::of(mixed, None, config.seed)?)?;
     }
     left_out.rejected.extend(tasks.rejected);
     Ok((set, left_out))

@@ -1,7 +1,12 @@
-//! The transfer set while it is made: examples as lines, each with its place in the order.
+//! The transfer set while it is made: examples as lines of a temporary file, each with its place in
+//! the order.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
+use artefacts::ArtefactError;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
@@ -31,17 +36,23 @@ pub struct SubsetSummary {
 
 /// An example as its line, with what else is known of it.
 pub(super) struct Draft {
+    line: Vec<u8>,
+    entry: Entry,
+    /// For an example of LL: its question and whether the answer is the LLM's own, and its rank
+    /// among those examples.
+    question: Option<((String, bool), u64)>,
+}
+
+/// What is kept in memory of an example.
+struct Entry {
     /// Decides its place in the transfer set.
     key: u64,
-    line: Vec<u8>,
+    line: Place,
     subset: Subset,
     part: Part,
     generated: bool,
     question_characters: u64,
     answer_characters: u64,
-    /// For an example of LL: its question and whether the answer is the LLM's own, and its rank
-    /// among those examples.
-    question: Option<((String, bool), u64)>,
 }
 
 impl Draft {
@@ -53,14 +64,18 @@ impl Draft {
             generated,
         } = mixed;
         let question = question.filter(|_| example.subset == Subset::LL);
-        Ok(Draft {
+        let entry = Entry {
             key: sampling::shuffle_key(seed, "order", &example.id),
-            line: line(&example)?,
+            line: Place::default(),
             subset: example.subset,
             part,
             generated,
             question_characters: example.question.chars().count() as u64,
             answer_characters: example.answer.chars().count() as u64,
+        };
+        Ok(Draft {
+            line: line(&example)?,
+            entry,
             question: question.map(|id| {
                 let rank = sampling::shuffle_key(seed, "LL language", &example.id);
                 ((id.to_owned(), generated), rank)
@@ -68,6 +83,9 @@ impl Draft {
         })
     }
 }
+
+/// Bytes of lines that are written at a time.
+const BUFFER: usize = 1 << 18;
 
 /// The line of a file for `value`.
 pub(super) fn line(value: &impl Serialize) -> Result<Vec<u8>, StageError> {
@@ -78,62 +96,133 @@ pub(super) fn line(value: &impl Serialize) -> Result<Vec<u8>, StageError> {
 }
 
 /// All examples so far.
-#[derive(Default)]
 pub(super) struct TransferSet {
-    drafts: Vec<Draft>,
+    entries: Vec<Entry>,
+    lines: Lines,
     /// With several target languages a question has an LL example for each, which differ in the
     /// words that were switched alone. The one of the lowest rank is kept: its rank and its place.
     questions: FxHashMap<(String, bool), (u64, usize)>,
 }
 
 impl TransferSet {
-    pub(super) fn add(&mut self, mut draft: Draft) {
-        let Some((question, rank)) = draft.question.take() else {
-            return self.drafts.push(draft);
+    /// An empty set, whose lines are kept in a temporary file in `folder`.
+    pub(super) fn new(folder: &Path) -> Result<Self, ArtefactError> {
+        Ok(Self {
+            entries: Vec::new(),
+            lines: Lines::new(folder)?,
+            questions: FxHashMap::default(),
+        })
+    }
+
+    pub(super) fn add(&mut self, draft: Draft) -> Result<(), ArtefactError> {
+        let Draft {
+            line,
+            mut entry,
+            question,
+        } = draft;
+        let place = match question {
+            None => None,
+            Some((question, rank)) => match self.questions.get_mut(&question) {
+                Some((kept, _)) if *kept <= rank => return Ok(()),
+                Some((kept, place)) => {
+                    *kept = rank;
+                    Some(*place)
+                }
+                None => {
+                    self.questions.insert(question, (rank, self.entries.len()));
+                    None
+                }
+            },
         };
-        match self.questions.get_mut(&question) {
-            Some((kept, _)) if *kept <= rank => {}
-            Some((kept, place)) => {
-                *kept = rank;
-                self.drafts[*place] = draft;
-            }
-            None => {
-                self.questions.insert(question, (rank, self.drafts.len()));
-                self.drafts.push(draft);
-            }
+        entry.line = self.lines.add(&line)?;
+        match place {
+            Some(place) => self.entries[place] = entry,
+            None => self.entries.push(entry),
         }
+        Ok(())
     }
 
     /// Brings the examples into their order.
     pub(super) fn sort(&mut self) {
-        self.drafts
-            .sort_unstable_by(|a, b| (a.key, &a.line).cmp(&(b.key, &b.line)));
+        self.entries.sort_by_key(|entry| entry.key);
     }
 
     /// The lines of a part.
-    pub(super) fn lines(&self, part: Part) -> impl Iterator<Item = &[u8]> {
-        let drafts = self.drafts.iter();
-        let drafts = drafts.filter(move |draft| draft.part == part);
-        drafts.map(|draft| draft.line.as_slice())
+    pub(super) fn lines(
+        &mut self,
+        part: Part,
+    ) -> impl Iterator<Item = Result<Vec<u8>, ArtefactError>> {
+        let entries = self.entries.iter().filter(move |entry| entry.part == part);
+        entries.map(|entry| self.lines.read(entry.line))
+    }
+
+    /// Whether a part has lines.
+    pub(super) fn has(&self, part: Part) -> bool {
+        self.entries.iter().any(|entry| entry.part == part)
     }
 
     /// The summary of every subset, for the manifest.
     pub(super) fn summaries(&self) -> BTreeMap<&'static str, SubsetSummary> {
         let mut summaries: BTreeMap<_, SubsetSummary> = BTreeMap::new();
-        for draft in &self.drafts {
-            let summary = summaries.entry(draft.subset.name()).or_default();
-            match draft.part {
+        for entry in &self.entries {
+            let summary = summaries.entry(entry.subset.name()).or_default();
+            match entry.part {
                 Part::Train => summary.rows += 1,
                 Part::Validation => summary.held_out_rows += 1,
                 Part::Test => summary.test_rows += 1,
             }
-            if draft.part != Part::Train {
+            if entry.part != Part::Train {
                 continue;
             }
-            summary.generated += u64::from(draft.generated);
-            summary.question_characters += draft.question_characters;
-            summary.answer_characters += draft.answer_characters;
+            summary.generated += u64::from(entry.generated);
+            summary.question_characters += entry.question_characters;
+            summary.answer_characters += entry.answer_characters;
         }
         summaries
+    }
+}
+
+/// Where a line is in the file of all.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    at: u64,
+    length: usize,
+}
+
+/// Lines in a temporary file, which is gone with the process.
+struct Lines {
+    file: BufWriter<File>,
+    length: u64,
+    folder: PathBuf,
+}
+
+impl Lines {
+    fn new(folder: &Path) -> Result<Self, ArtefactError> {
+        let file = tempfile::tempfile_in(folder);
+        let file = file.map_err(ArtefactError::io("create a temporary file in", folder))?;
+        Ok(Self {
+            file: BufWriter::with_capacity(BUFFER, file),
+            length: 0,
+            folder: folder.to_owned(),
+        })
+    }
+
+    fn add(&mut self, line: &[u8]) -> Result<Place, ArtefactError> {
+        let written = self.file.write_all(line);
+        written.map_err(ArtefactError::io("write a temporary file in", &self.folder))?;
+        let (at, length) = (self.length, line.len());
+        self.length += length as u64;
+        Ok(Place { at, length })
+    }
+
+    fn read(&mut self, place: Place) -> Result<Vec<u8>, ArtefactError> {
+        let mut line = vec![0; place.length];
+        let read = self.file.flush().and_then(|()| {
+            let file = self.file.get_mut();
+            file.seek(SeekFrom::Start(place.at))?;
+            file.read_exact(&mut line)
+        });
+        read.map_err(ArtefactError::io("read a temporary file in", &self.folder))?;
+        Ok(line)
     }
 }

@@ -81,12 +81,12 @@ impl<'a> Target<'a> {
     /// Writes all files, the manifest last.
     pub fn write(
         self,
-        set: &TransferSet,
+        set: &mut TransferSet,
         left_out: &LeftOut,
         inputs: &MixInputs<'_>,
         started: Instant,
     ) -> Result<Manifest, StageError> {
-        if set.lines(Part::Train).next().is_none() {
+        if !set.has(Part::Train) {
             let why = "no row has what the wanted subsets need, or all are held out".into();
             return Err(StageError::Empty { stage: "mix", why });
         }
@@ -109,8 +109,7 @@ impl<'a> Target<'a> {
             counts.count_rejection(&row.field, &row.reason);
             rejected.push(line(row)?);
         }
-        let rejected = rejected.iter().map(Vec::as_slice);
-        let (_, rejected_hash) = write_lines(&self.names.rejected, rejected)?;
+        let (_, rejected_hash) = write_lines(&self.names.rejected, rejected.into_iter().map(Ok))?;
         let files = [
             (file_name(&self.names.output), output_hash),
             (HELD_OUT_FILE.to_owned(), held_out_hash),
@@ -138,14 +137,14 @@ impl<'a> Target<'a> {
 }
 
 /// Writes a file; returns the number of its lines and its hash.
-fn write_lines<'l>(
+fn write_lines(
     path: &Path,
-    lines: impl Iterator<Item = &'l [u8]>,
+    lines: impl Iterator<Item = Result<Vec<u8>, ArtefactError>>,
 ) -> Result<(u64, String), ArtefactError> {
     let mut file = AtomicFile::create(path)?;
     let mut count = 0;
     for line in lines {
-        file.write(line)?;
+        file.write(&line?)?;
         count += 1;
     }
     Ok((count, file.commit()?))

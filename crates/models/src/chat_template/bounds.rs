@@ -2,12 +2,13 @@
 //!
 //! The length of the source bounds how deep it can be nested, and fuel how long it runs. Neither
 //! bounds memory (a text that is doubled forty times), so a template is tried, and always rendered,
-//! under watch on a thread of its own.
+//! under watch on another thread.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -108,30 +109,50 @@ pub(super) fn render(environment: &Environment<'static>, context: Value) -> Resu
     }
 }
 
-/// Runs `work` on a thread of its own until it ends, or takes too long or too much memory. A thread
-/// cannot be stopped: what takes too long goes on until its fuel is used up.
+/// A piece of work for a worker.
+type Job = Box<dyn FnOnce() + Send>;
+
+thread_local! {
+    /// The worker of this thread, since a thread with so much stack takes long to start.
+    static WORKER: Cell<Option<Sender<Job>>> = const { Cell::new(None) };
+}
+
+/// A thread that does one job after another, until nobody has its sender.
+fn worker() -> io::Result<Sender<Job>> {
+    let (sender, jobs) = mpsc::channel::<Job>();
+    let thread = thread::Builder::new().stack_size(STACK);
+    thread.spawn(move || jobs.into_iter().for_each(|job| job()))?;
+    Ok(sender)
+}
+
+/// Runs `work` on another thread until it ends, or takes too long or too much memory. A thread
+/// cannot be stopped: what takes too long goes on until its fuel is used up, and its thread gets no
+/// more work.
 fn watched<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
     let exceeded = Arc::new(AtomicBool::new(false));
     let (sender, receiver) = mpsc::channel();
     let theirs = Arc::clone(&exceeded);
-    let thread = thread::Builder::new().stack_size(STACK).spawn(move || {
+    let job = Box::new(move || {
         let limit = allowance::limit(MEMORY, &theirs);
         let result = guarded(work);
         drop(limit);
         // Nobody waits any more if the work was given up.
         let _ = sender.send(result);
     });
-    thread.map_err(|error| Fault::Render(error.to_string()))?;
+    let worker = WORKER.take().map_or_else(worker, Ok);
+    let worker = worker.map_err(|error| Fault::Render(error.to_string()))?;
+    let stopped = || Fault::Syntax("the template engine stopped".into());
+    worker.send(job).map_err(|_| stopped())?;
     let begun = Instant::now();
     loop {
         match receiver.recv_timeout(Duration::from_millis(2)) {
-            Ok(Ok(result)) => return result,
-            Ok(Err(panic)) => return Err(Fault::Syntax(panic)),
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(Fault::Syntax("the template engine stopped".into()));
+            Ok(result) => {
+                WORKER.set(Some(worker));
+                return result.unwrap_or_else(|panic| Err(Fault::Syntax(panic)));
             }
+            Err(RecvTimeoutError::Disconnected) => return Err(stopped()),
             Err(RecvTimeoutError::Timeout) => {}
         }
         let excess = match () {
