@@ -1,5 +1,5 @@
-//! Translation by any LLM, prompted in the words of the paper (Table 1, "mt"), with optional
-//! examples from the parallel corpus.
+//! Translation by any LLM, asked in the words of the paper (Table 1, "mt"), with optional examples
+//! from the parallel corpus. A base model, which cannot be asked, continues the examples.
 //!
 //! With the LLM to be fine-tuned, this is the self-translation that the paper's Limitations
 //! propose.
@@ -18,6 +18,18 @@ pub use config::{LlmTranslatorConfig, OpenAiTranslatorConfig};
 pub struct LlmTranslator<A> {
     llm: A,
     examples: Vec<TranslationExamples>,
+    form: Form,
+}
+
+/// What the LLM reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// A question in the words of Table 1, with the examples in it.
+    #[default]
+    Question,
+    /// Plain text: each sentence after the name of its language, the last one to be written. For
+    /// base models, which follow examples rather than instructions.
+    Text,
 }
 
 /// Solved examples of one direction.
@@ -37,7 +49,13 @@ impl<A: Answerer> LlmTranslator<A> {
         Self {
             llm,
             examples: Vec::new(),
+            form: Form::default(),
         }
+    }
+
+    /// Has the model read `form`.
+    pub fn with_form(self, form: Form) -> Self {
+        Self { form, ..self }
     }
 
     /// Shows the model the examples of the direction of each request.
@@ -45,25 +63,40 @@ impl<A: Answerer> LlmTranslator<A> {
         Self { examples, ..self }
     }
 
-    /// The request for a sentence: solved examples, then the sentence in the same form. A base model,
-    /// which does not end an answer, goes on with an example of its own: there it is stopped.
+    /// The examples of a direction.
+    fn solved(&self, from: Language, to: Language) -> impl Iterator<Item = &(String, String)> {
+        let examples = self.examples.iter();
+        let examples = examples.filter(move |examples| (examples.from, examples.to) == (from, to));
+        examples.flat_map(|examples| &examples.pairs)
+    }
+
+    /// The request for a sentence: solved examples, then the sentence in the same form.
     fn request(&self, sentence: &str, from: Language, to: Language) -> Request {
-        let mut question = String::new();
-        let of_direction =
-            |examples: &&TranslationExamples| (examples.from, examples.to) == (from, to);
-        for examples in self.examples.iter().filter(of_direction) {
-            for (source, translation) in &examples.pairs {
-                question.push_str(&template::translation(source, from, to));
-                question.push('\n');
-                question.push_str(translation);
-                question.push_str("\n\n");
+        let mut text = String::new();
+        match self.form {
+            Form::Question => {
+                for (source, translation) in self.solved(from, to) {
+                    text += &template::translation(source, from, to);
+                    text += &format!("\n{translation}\n\n");
+                }
+                // A model that does not end its answer goes on with an example of its own.
+                let stop = (!text.is_empty()).then(|| template::translation("", from, to));
+                text += &template::translation(sentence, from, to);
+                let mut request = Request::question(text);
+                request.stop.extend(stop);
+                request
+            }
+            Form::Text => {
+                let [from_name, to_name] = [from, to].map(Language::everyday_name);
+                for (source, translation) in self.solved(from, to) {
+                    text += &format!("{from_name}: {source}\n{to_name}: {translation}\n\n");
+                }
+                text += &format!("{from_name}: {sentence}\n{to_name}:");
+                let mut request = Request::text(text);
+                request.stop.push("\n".to_owned());
+                request
             }
         }
-        let stop = (!question.is_empty()).then(|| template::translation("", from, to));
-        question.push_str(&template::translation(sentence, from, to));
-        let mut request = Request::question(question);
-        request.stop.extend(stop);
-        request
     }
 }
 
@@ -103,9 +136,13 @@ impl<A: Answerer> Translator for LlmTranslator<A> {
             0 => String::new(),
             shown => format!(" examples={shown}:{}", &hasher.finalize().to_hex()[..16]),
         };
+        let form = match self.form {
+            Form::Question => "template=mt line=first",
+            Form::Text => "template=text",
+        };
         EngineIdentity {
             engine: format!("{}-translator", llm.engine),
-            parameters: format!("{} template=mt line=first{examples}", llm.parameters),
+            parameters: format!("{} {form}{examples}", llm.parameters),
             ..llm
         }
     }
@@ -131,5 +168,53 @@ impl<A: Answerer> Translator for LlmTranslator<A> {
                 answer.map_or_else(|_| String::new(), |answer| translation(&answer).into())
             })
             .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says what it is asked, and goes on.
+    struct Echo;
+
+    impl Answerer for Echo {
+        fn identity(&self) -> EngineIdentity {
+            EngineIdentity {
+                engine: "echo".into(),
+                model: "m".into(),
+                revision: String::new(),
+                parameters: "x".into(),
+                licence: None,
+            }
+        }
+
+        fn answer(&self, requests: &[Request]) -> Result<Vec<Answer>, EngineError> {
+            let answers = requests.iter().map(|request| {
+                assert_eq!(request.stop, ["\n"]);
+                Answer {
+                    text: request.last().replace('\n', "|"),
+                    finish_reason: FinishReason::Stop,
+                    tokens: 1,
+                }
+            });
+            Ok(answers.collect())
+        }
+    }
+
+    #[test]
+    fn a_base_model_continues_the_examples() {
+        let (from, to) = (Language::ENGLISH, Language::PORTUGUESE);
+        let pairs = vec![("Good morning.".to_owned(), "Bom dia.".to_owned())];
+        let plain =
+            LlmTranslator::new(Echo).with_examples(vec![TranslationExamples { from, to, pairs }]);
+        let asked = plain.identity();
+        let translator = plain.with_form(Form::Text);
+        assert_ne!(translator.identity(), asked);
+        let translated = translator.translate(&["Good night.".to_owned()], from, to);
+        assert_eq!(
+            translated.expect("an answer"),
+            ["English: Good morning.|Portuguese: Bom dia.||English: Good night.|Portuguese:"]
+        );
     }
 }

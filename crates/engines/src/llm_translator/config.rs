@@ -3,11 +3,11 @@
 use corpus::sampling;
 use corpus::seam::{Answerer, EngineError};
 use corpus::source;
-use models::Precision;
+use models::{LanguageModel, Precision};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LlmTranslator, TranslationExamples};
+use super::{Form, LlmTranslator, TranslationExamples};
 use crate::choice::KeyError;
 use crate::engine_config::{TranslatorConfig, Translators};
 use crate::http::{HttpOptions, MAX_FAILED_SHARE, ServerUrl, check_share};
@@ -21,7 +21,8 @@ use crate::translation_cache::Cache;
 /// Share of unusable pairs above which the examples' corpus is refused.
 const MAX_REJECTED: f64 = 0.1;
 
-/// An LLM on this machine, asked in the words of the paper's Table 1.
+/// An LLM on this machine, asked in the words of the paper's Table 1. A base model continues the
+/// `examples` as plain text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct LlmTranslatorConfig {
@@ -29,7 +30,7 @@ pub struct LlmTranslatorConfig {
     #[schemars(extend("default-text" = "the run's `model`"))]
     pub model: Option<ModelRef>,
     /// Chat template of a model that brings none: `alpaca`, `chatml`, `llama2`, or a Jinja file.
-    #[schemars(extend("default-text" = "the run's `template`, if `model` is the run's"))]
+    #[schemars(extend("default-text" = "none with `examples`, else the run's `template`, if `model` is the run's"))]
     pub template: Option<TemplateRef>,
     /// Number format of the weights.
     pub precision: Precision,
@@ -59,6 +60,16 @@ impl LlmTranslatorConfig {
         local_llm::require(self.model.as_ref().or(opening.model))
     }
 
+    /// What the LLM reads: plain text if it is a base model, there are examples, and no template is
+    /// named for it here. That of the run is for questions, and base models follow examples better.
+    fn form(&self, opening: &Opening<'_>) -> Result<Form, EngineError> {
+        let may_be_text = self.examples > 0 && self.template.is_none();
+        // A model that cannot be read is another check's.
+        let is_base =
+            may_be_text && matches!(LanguageModel::template_of(self.model(opening)?), Ok(None));
+        Ok(if is_base { Form::Text } else { Form::Question })
+    }
+
     fn template<'a>(&'a self, opening: &Opening<'a>) -> Option<&'a TemplateRef> {
         let own = self
             .model
@@ -78,23 +89,33 @@ impl TranslatorConfig for LlmTranslatorConfig {
     }
 
     fn check_files(&self, opening: &Opening<'_>) -> Result<(), EngineError> {
-        template_ref::in_use(self.template(opening), self.model(opening)?)
-            .map(drop)
-            .map_err(|error| local_llm::failed(format!("template: {error}")))
+        if self.form(opening)? == Form::Text {
+            return Ok(());
+        }
+        let template = template_ref::in_use(self.template(opening), self.model(opening)?);
+        template.map(drop).map_err(|error| {
+            let examples = match self.examples {
+                0 => ", or examples = 5: sentence pairs, which a base model continues",
+                _ => "",
+            };
+            local_llm::failed(format!("template: {error}{examples}"))
+        })
     }
 
     fn open(&self, opening: &Opening<'_>, cache: &Cache) -> Result<Translators, EngineError> {
+        let form = self.form(opening)?;
+        let template = self.template(opening).filter(|_| form == Form::Question);
         let options = LocalLlmOptions {
             max_new_tokens: self.max_new_tokens,
             batch_size: self.batch_size,
-            template: template_ref::text_of(self.template(opening)).map_err(local_llm::failed)?,
+            template: template_ref::text_of(template).map_err(local_llm::failed)?,
             seed: opening.seed,
             weights: self.precision,
             device: opening.device,
             ..LocalLlmOptions::default()
         };
         let llm = LocalLlm::open(self.model(opening)?, options)?;
-        translators(llm, self.examples, opening, cache)
+        translators(llm, form, self.examples, opening, cache)
     }
 }
 
@@ -161,7 +182,7 @@ impl TranslatorConfig for OpenAiTranslatorConfig {
             ..OpenAiOptions::default()
         };
         let llm = OpenAiClient::new(self.url.as_ref().map(ServerUrl::as_str), options)?;
-        translators(llm, self.examples, opening, cache)
+        translators(llm, Form::Question, self.examples, opening, cache)
     }
 }
 
@@ -181,6 +202,7 @@ fn check_examples(examples: usize, opening: &Opening<'_>) -> Result<(), KeyError
 
 fn translators<A: Answerer + 'static>(
     llm: A,
+    form: Form,
     examples: usize,
     opening: &Opening<'_>,
     cache: &Cache,
@@ -188,6 +210,7 @@ fn translators<A: Answerer + 'static>(
     let examples = chosen(examples, opening)
         .map_err(|error| EngineError::new(llm.identity().engine, error.to_string()))?;
     let translator = LlmTranslator::new(llm).with_examples(examples);
+    let translator = translator.with_form(form);
     Ok(Translators::both(cache.before(translator)))
 }
 
