@@ -8,9 +8,10 @@ mod in_flight;
 mod server_url;
 mod tolerance;
 
-use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
+use std::{fmt, io};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use corpus::plain_words::in_plain_words;
@@ -102,6 +103,9 @@ pub(crate) struct JsonEndpoint {
     options: HttpOptions,
     /// The requests that succeeded and failed; callers decide what counts as failed.
     pub tolerance: Tolerance,
+    /// Whether it has ever answered: until then, a refused connection is a wrong address or a server
+    /// that does not run, and no passing trouble.
+    has_answered: AtomicBool,
 }
 
 /// Error returned by a failed request.
@@ -164,6 +168,7 @@ impl JsonEndpoint {
             shown,
             key,
             tolerance: Tolerance::new(options.max_failed_share),
+            has_answered: AtomicBool::new(false),
             options,
         })
     }
@@ -174,7 +179,7 @@ impl JsonEndpoint {
     }
 
     /// Sends `body` and returns the JSON of the answer, with retries if the failure may be
-    /// temporary: no connection, no answer in time, status 408, 429 or 5xx, or an answer that is
+    /// temporary: no connection to a server that has answered before, no answer in time, status 408, 429 or 5xx, or an answer that is
     /// not JSON, as broken proxies send. An error reported with status 200 counts as that error.
     /// The text of the answer may have `expected_bytes`; a much larger answer is not read.
     pub fn post(&self, body: &Value, expected_bytes: usize) -> Result<Value, Failure> {
@@ -211,6 +216,7 @@ impl JsonEndpoint {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }
         let mut response = request.send(body).map_err(|e| self.unreachable(&e))?;
+        self.has_answered.store(true, Ordering::Relaxed);
         let read = response.body_mut().with_config().limit(largest);
         let bytes = read.read_to_vec().map_err(|e| self.unreachable(&e))?;
         let text = String::from_utf8_lossy(&bytes);
@@ -266,6 +272,11 @@ impl JsonEndpoint {
                 false,
             ),
             error => {
+                let is_absent = match error {
+                    ureq::Error::HostNotFound => true,
+                    ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+                    _ => false,
+                };
                 let fault = match error {
                     ureq::Error::Io(error) => error.to_string(),
                     error => error.to_string(),
@@ -275,7 +286,7 @@ impl JsonEndpoint {
                         "{url} cannot be reached: {}; check that the server is running there",
                         in_plain_words(&self.without_key(&fault))
                     ),
-                    true,
+                    !is_absent || self.has_answered.load(Ordering::Relaxed),
                 )
             }
         }

@@ -261,6 +261,23 @@ fn an_error_within_a_200_is_that_error() {
 }
 
 #[test]
+fn a_server_that_was_never_there_is_not_waited_for() {
+    let options = OpenAiOptions {
+        model: "tiny".into(),
+        http: HttpOptions {
+            first_pause: Duration::from_secs(3600),
+            retries: 1000,
+            ..http()
+        },
+        ..OpenAiOptions::default()
+    };
+    // Nothing listens on port 1, and retries would take longer than anybody waits for a test.
+    let client = OpenAiClient::with_key("http://127.0.0.1:1", None, options).expect("an address");
+    let error = client.answer(&numbered(1)).expect_err("nobody is there");
+    assert!(error.to_string().contains("cannot be reached"), "{error}");
+}
+
+#[test]
 fn the_budget_is_named_as_the_server_wants_it() {
     let server = Server::start(|_, body| {
         match body.contains(r#""max_tokens""#) {
