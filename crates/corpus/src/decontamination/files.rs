@@ -34,8 +34,7 @@ impl EvaluationIndex {
                 texts.extend(units.flat_map(|(_, unit)| unit).map(|(_, text)| text));
             }
             Some(Kind::Commas) => {
-                let text = Text::read(path)?;
-                for (line, row) in delimited::rows(&text, delimited::Dialect::csv(&text), path)? {
+                for (line, row) in delimited::csv_rows(&Text::read(path)?, path)? {
                     for cell in row {
                         let cell = String::from_utf8(cell).map_err(|_| not_utf8(path, line))?;
                         texts.push(cell);

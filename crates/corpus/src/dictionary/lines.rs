@@ -13,7 +13,7 @@ use crate::source::{Text, delimited};
 pub(super) fn read(path: &Path, loaded: &mut Loaded) -> Result<(), DictionaryError> {
     let text = Text::read(path)?;
     if Kind::of(path) == Some(Kind::Commas) {
-        for (_, cells) in delimited::rows(&text, delimited::Dialect::csv(&text), path)? {
+        for (_, cells) in delimited::csv_rows(&text, path)? {
             let cell = |place: usize| str::from_utf8(cells.get(place)?).ok();
             match cell(0).zip(cell(1)) {
                 Some((word, translation)) => add(word, translation, loaded),

@@ -121,6 +121,14 @@ pub(crate) fn rows(
     }
 }
 
+/// The rows of a CSV file.
+///
+/// # Errors
+/// As [`rows`].
+pub(crate) fn csv_rows(text: &Text, path: &Path) -> Result<Vec<(u64, Row)>, SourceError> {
+    rows(text, Dialect::csv(text), path)
+}
+
 /// The rows of `text` below its first, which names their columns, as objects.
 ///
 /// # Errors

@@ -169,7 +169,7 @@ fn of_file(
         }
         Some(Kind::Commas) => {
             let text = Text::read(path)?;
-            let rows = delimited::rows(&text, delimited::Dialect::csv(&text), path)?;
+            let rows = delimited::csv_rows(&text, path)?;
             sides.of_rows(path, rows, columns)
         }
         Some(Kind::Lines | Kind::Tabs) | None => {

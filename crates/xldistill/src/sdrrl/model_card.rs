@@ -18,9 +18,9 @@ use crate::run_folder::model_name;
 
 /// The file.
 const FILE: &str = "README.md";
-/// The Hub's names of the libraries that load a model.
+/// The Hub's name of the library that loads a whole model.
 pub const TRANSFORMERS: &str = "transformers";
-/// As above, for an adapter.
+/// The Hub's name of the library that loads an adapter.
 pub const PEFT: &str = "peft";
 /// Begins every card that is written here; others belong to the user.
 const MARK: &str = "<!-- written by xldistill; it is written anew after each run -->";
@@ -34,8 +34,8 @@ pub fn write(run: &Run<'_, Config>, scores: Option<[&Results; 2]>) -> Result<()>
         Method::Lora => PEFT,
     };
     let merged = merged_directory(&run.model());
+    let has_own_answers = mix::has_own_answers(run);
     for (folder, library) in [(run.model(), library), (merged, TRANSFORMERS)] {
-        let has_own_answers = mix::has_own_answers(run);
         let text = card(run.config, &base, library, has_own_answers, scores);
         let path = folder.join(FILE);
         let is_ours = match std::fs::read_to_string(&path) {
