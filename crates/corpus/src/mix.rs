@@ -31,8 +31,8 @@ pub use drafts::SubsetSummary;
 pub use sentences::{TargetPairs, TargetSentences};
 pub use write::{HELD_OUT_FILE, TEST_FILE};
 
-use choice::Choice;
-use drafts::{Draft, TransferSet};
+use choice::{Choice, OwnAnswer};
+use drafts::{Drafts, TransferSet};
 use split::Part;
 
 use crate::decontamination::EvaluationIndex;
@@ -105,20 +105,13 @@ fn transfer_set(
         contaminated_rows: 0,
         answers: AnswerCounts::default(),
     };
+    let available = inputs.rows.count(OwnAnswer::is_available)?;
+    let choice = Choice::new(config, available as f64 / inputs.rows.len().max(1) as f64);
     let chunks = inputs.rows.len().div_ceil(ROWS as u64);
-    let mut available = 0;
-    for rows in inputs.rows.chunks(ROWS, 0..chunks)? {
-        available += rows?
-            .iter()
-            .filter(|row| row.row.generated.is_some())
-            .count();
-    }
-    let available = available as f64 / inputs.rows.len().max(1) as f64;
-    let choice = Choice::new(config, available);
     for rows in inputs.rows.chunks(ROWS, 0..chunks)? {
         let rows = rows?;
         let drafts = rows.par_chunks(ROWS_PER_TASK).map(|rows| {
-            let (mut drafts, mut contaminated) = (Vec::new(), Vec::new());
+            let (mut drafts, mut contaminated) = (Drafts::default(), Vec::new());
             let mut answers = AnswerCounts::default();
             for row in rows {
                 if let Some(rejected) = contamination::of_row(inputs.evaluation, &row.row) {
@@ -129,15 +122,13 @@ fn transfer_set(
                 answers.available += u64::from(row.row.generated.is_some());
                 answers.own += u64::from(choice.of(row).own);
                 for mixed in answers::examples(row, inputs.source, &choice, config) {
-                    drafts.push(Draft::of(mixed, Some(&row.row.id), config.seed)?);
+                    drafts.push(&mixed, Some(&row.row.id), config.seed)?;
                 }
             }
             Ok::<_, StageError>((drafts, contaminated, answers))
         });
         for (drafts, contaminated, answers) in drafts.collect::<Result<Vec<_>, _>>()? {
-            for draft in drafts {
-                set.add(draft)?;
-            }
+            set.add(drafts)?;
             left_out.contaminated_rows += contaminated.len() as u64;
             left_out.rejected.extend(contaminated);
             left_out.answers.rows += answers.rows;
@@ -147,8 +138,12 @@ fn transfer_set(
         progress.advance(rows.len() as u64);
     }
     let tasks = SentenceTasks::of(inputs, config)?;
-    for mixed in tasks.examples {
-        set.add(Draft::of(mixed, None, config.seed)?)?;
+    for tasks in tasks.examples.chunks(ROWS) {
+        let mut drafts = Drafts::default();
+        for mixed in tasks {
+            drafts.push(mixed, None, config.seed)?;
+        }
+        set.add(drafts)?;
     }
     left_out.rejected.extend(tasks.rejected);
     Ok((set, left_out))

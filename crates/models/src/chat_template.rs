@@ -42,6 +42,15 @@ pub enum ChatTemplateError {
     Tokenizer(#[from] TokenizerError),
 }
 
+/// The first of many conversations that cannot be rendered.
+#[derive(Debug)]
+pub struct Unrendered {
+    /// Its index among them.
+    pub index: usize,
+    /// Why it cannot.
+    pub error: ChatTemplateError,
+}
+
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -185,13 +194,33 @@ impl ChatTemplate {
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, ChatTemplateError> {
-        let environment = self.environment.clone()?;
-        let context = conversation(&self.special, messages, add_generation_prompt);
-        let mut text = bounds::render_watched(environment, context)?;
+        let rendered = self.render_all(&[messages], add_generation_prompt);
+        rendered.map_or_else(|failed| Err(failed.error), |mut texts| Ok(texts.remove(0)))
+    }
+
+    /// [`ChatTemplate::render`] of many conversations.
+    fn render_all(
+        &self,
+        conversations: &[&[Message]],
+        add_generation_prompt: bool,
+    ) -> Result<Vec<String>, Unrendered> {
+        let failed = |(index, fault): (usize, Fault)| Unrendered {
+            index,
+            error: fault.into(),
+        };
+        let environment = self.environment.as_ref();
+        let environment = environment.map_err(|fault| failed((0, fault.clone())))?;
+        let contexts = conversations
+            .iter()
+            .map(|messages| conversation(&self.special, messages, add_generation_prompt))
+            .collect();
+        let mut texts = bounds::render_watched(environment, contexts).map_err(failed)?;
         if add_generation_prompt {
-            text.push_str(&self.header);
+            texts
+                .iter_mut()
+                .for_each(|text| text.push_str(&self.header));
         }
-        Ok(text)
+        Ok(texts)
     }
 
     /// Ids of the conversation `messages`, ready for generation. What a message contains is text,
@@ -201,8 +230,23 @@ impl ChatTemplate {
         tokenizer: &Tokenizer,
         messages: &[Message],
     ) -> Result<Vec<u32>, ChatTemplateError> {
-        let content = Content::of(self, tokenizer, messages, "");
-        Ok(content.encode(&self.render(&content.messages, true)?)?)
+        let prompts = self.prompts(tokenizer, &[messages]);
+        prompts.map_or_else(
+            |failed| Err(failed.error),
+            |mut prompts| Ok(prompts.remove(0)),
+        )
+    }
+
+    /// Ids of many conversations, each as from [`ChatTemplate::prompt`].
+    pub fn prompts(
+        &self,
+        tokenizer: &Tokenizer,
+        conversations: &[&[Message]],
+    ) -> Result<Vec<Vec<u32>>, Unrendered> {
+        let conversations: Vec<_> = conversations.iter().map(|turns| (*turns, "")).collect();
+        self.encode_all(tokenizer, &conversations, |content, rendered| {
+            content.encode(rendered)
+        })
     }
 
     /// The text that the template writes around an answer to `messages`.
@@ -246,28 +290,52 @@ impl ChatTemplate {
         answer: &str,
     ) -> Result<PromptAndAnswer, ChatTemplateError> {
         let frame = self.answer_frame(tokenizer, messages)?;
-        self.prompt_and_framed_answer(tokenizer, &frame, messages, answer)
+        let pairs = self.prompts_and_framed_answers(tokenizer, &frame, &[(messages, answer)]);
+        pairs.map_or_else(|failed| Err(failed.error), |mut pairs| Ok(pairs.remove(0)))
     }
 
-    /// [`ChatTemplate::prompt_and_answer`] with the result of [`ChatTemplate::answer_frame`] for
-    /// another conversation with the same turns.
-    pub fn prompt_and_framed_answer(
+    /// [`ChatTemplate::prompt_and_answer`] of many conversations, with the result of
+    /// [`ChatTemplate::answer_frame`] for one with the same turns.
+    pub fn prompts_and_framed_answers(
         &self,
         tokenizer: &Tokenizer,
         frame: &AnswerFrame,
-        messages: &[Message],
-        answer: &str,
-    ) -> Result<PromptAndAnswer, ChatTemplateError> {
-        let content = Content::of(self, tokenizer, messages, answer);
-        let rendered = self.render(&content.messages, true)?;
-        let prompt = content.encode(&rendered)?;
-        let answer = format!("{}{}{}", frame.before, content.answer, frame.end_of_turn);
-        let whole = content.encode(&format!("{rendered}{answer}"))?;
-        let answer = match whole.strip_prefix(prompt.as_slice()) {
-            Some(rest) => rest.to_vec(),
-            None => tokenizer.encode_continuation(&answer, content.mark)?,
-        };
-        Ok(PromptAndAnswer { prompt, answer })
+        conversations: &[(&[Message], &str)],
+    ) -> Result<Vec<PromptAndAnswer>, Unrendered> {
+        self.encode_all(tokenizer, conversations, |content, rendered| {
+            let prompt = content.encode(rendered)?;
+            let answer = format!("{}{}{}", frame.before, content.answer, frame.end_of_turn);
+            let whole = content.encode(&format!("{rendered}{answer}"))?;
+            let answer = match whole.strip_prefix(prompt.as_slice()) {
+                Some(rest) => rest.to_vec(),
+                None => tokenizer.encode_continuation(&answer, content.mark)?,
+            };
+            Ok(PromptAndAnswer { prompt, answer })
+        })
+    }
+
+    /// What `encode` makes of every conversation with its answer and of its rendering, which ends
+    /// where the model's turn begins.
+    fn encode_all<T>(
+        &self,
+        tokenizer: &Tokenizer,
+        conversations: &[(&[Message], &str)],
+        encode: impl Fn(&Content<'_>, &str) -> Result<T, TokenizerError>,
+    ) -> Result<Vec<T>, Unrendered> {
+        let contents: Vec<_> = conversations
+            .iter()
+            .map(|(messages, answer)| Content::of(self, tokenizer, messages, answer))
+            .collect();
+        let messages: Vec<_> = contents.iter().map(|content| &*content.messages).collect();
+        let rendered = self.render_all(&messages, true)?;
+        let encoded = contents.iter().zip(&rendered).enumerate();
+        let encoded = encoded.map(|(index, (content, rendered))| {
+            encode(content, rendered).map_err(|error| Unrendered {
+                index,
+                error: error.into(),
+            })
+        });
+        encoded.collect()
     }
 }
 
@@ -296,7 +364,7 @@ fn header(environment: &Environment<'static>, special: &SpecialTokens) -> Result
     let turns = [Message::user("?"), Message::assistant(PLACEHOLDER)];
     let mut texts = [(1, true), (1, false), (2, false)]
         .map(|(shown, prompt)| conversation(special, &turns[..shown], prompt))
-        .map(|context| bounds::render(environment, context));
+        .map(|context| bounds::render(environment, &context));
     for text in &mut texts {
         if let Err(error @ Fault::Excessive(_)) = text {
             return Err(error.clone());

@@ -275,6 +275,23 @@ fn a_template_that_is_given_up_takes_no_more() {
     assert!(grown < 512 << 20, "{} MB", grown >> 20);
 }
 
+/// Many conversations are rendered in one piece of work, which may be too much together.
+#[test]
+fn of_many_conversations_the_one_that_is_too_much_is_named() {
+    // Every text has 30 MB, and the fifth conversation runs for ever.
+    let source = "{% if 'loop' in messages[0].content %}\
+                  {% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}\
+                  {% elif messages[0].content != '?' %}{{ 'a' * 30000000 }}{% endif %}";
+    let tokenizer = tokenizer("bpe");
+    let template = ChatTemplate::new(source, tokenizer.special()).unwrap();
+    let turns = ["1", "2", "3", "4", "loop", "6"].map(Message::user);
+    let conversations: Vec<_> = turns.iter().map(std::slice::from_ref).collect();
+    let unrendered = template.prompts(&tokenizer, &conversations).unwrap_err();
+    assert_eq!(unrendered.index, 4);
+    let said = unrendered.error.to_string();
+    assert!(said.contains("does not come to an end"), "{said}");
+}
+
 #[test]
 fn a_template_cannot_run_for_ever_or_take_all_memory() {
     let loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";

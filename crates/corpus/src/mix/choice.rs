@@ -1,5 +1,6 @@
 //! The choice between a question's given answer y and the LLM's own answer ŷ (Eq. 4).
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::config::{MixConfig, Sampling};
@@ -25,6 +26,27 @@ pub struct AnswerCounts {
     pub available: u64,
     /// Rows that take it.
     pub own: u64,
+}
+
+/// What [`Choice`] must know of a row before it draws for the first: reading it all takes three times
+/// as long.
+#[derive(Deserialize)]
+pub(super) struct OwnAnswer {
+    generated: Option<IgnoredAny>,
+}
+
+impl OwnAnswer {
+    pub fn is_available(&self) -> bool {
+        self.generated.is_some()
+    }
+}
+
+impl From<&CodeSwitched> for OwnAnswer {
+    fn from(row: &CodeSwitched) -> Self {
+        Self {
+            generated: row.row.generated.as_ref().map(|_| IgnoredAny),
+        }
+    }
 }
 
 /// Draws the answers of every question, the same for all its subsets and target languages.

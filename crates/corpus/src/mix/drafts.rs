@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use artefacts::ArtefactError;
+use artefacts::{ArtefactError, AtomicFile};
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
@@ -34,9 +36,15 @@ pub struct SubsetSummary {
     pub answer_characters: u64,
 }
 
-/// An example as its line, with what else is known of it.
-pub(super) struct Draft {
-    line: Vec<u8>,
+/// Examples on their way into the transfer set.
+#[derive(Default)]
+pub(super) struct Drafts {
+    lines: Vec<u8>,
+    examples: Vec<Draft>,
+}
+
+/// An example whose line is among those of its [`Drafts`].
+struct Draft {
     entry: Entry,
     /// For an example of LL: its question and whether the answer is the LLM's own, and its rank
     /// among those examples.
@@ -55,44 +63,58 @@ struct Entry {
     answer_characters: u64,
 }
 
-impl Draft {
-    /// The draft of an example, and for one of a question, the question's identifier.
-    pub(super) fn of(mixed: Mixed, question: Option<&str>, seed: u64) -> Result<Draft, StageError> {
+impl Drafts {
+    /// Adds an example, and for one of a question, the question's identifier.
+    pub(super) fn push(
+        &mut self,
+        mixed: &Mixed,
+        question: Option<&str>,
+        seed: u64,
+    ) -> Result<(), StageError> {
         let Mixed {
             example,
             part,
             generated,
         } = mixed;
-        let question = question.filter(|_| example.subset == Subset::LL);
+        let at = self.lines.len();
+        add_line(&mut self.lines, example)?;
         let entry = Entry {
             key: sampling::shuffle_key(seed, "order", &example.id),
-            line: Place::default(),
+            line: Place {
+                at: at as u64,
+                length: self.lines.len() - at,
+            },
             subset: example.subset,
-            part,
-            generated,
+            part: *part,
+            generated: *generated,
             question_characters: example.question.chars().count() as u64,
             answer_characters: example.answer.chars().count() as u64,
         };
-        Ok(Draft {
-            line: line(&example)?,
+        let question = question.filter(|_| example.subset == Subset::LL);
+        self.examples.push(Draft {
             entry,
             question: question.map(|id| {
                 let rank = sampling::shuffle_key(seed, "LL language", &example.id);
-                ((id.to_owned(), generated), rank)
+                ((id.to_owned(), *generated), rank)
             }),
-        })
+        });
+        Ok(())
     }
 }
 
 /// Bytes of lines that are written at a time.
 const BUFFER: usize = 1 << 18;
 
-/// The line of a file for `value`.
-pub(super) fn line(value: &impl Serialize) -> Result<Vec<u8>, StageError> {
-    let line = serde_json::to_vec(value);
-    let mut line = line.map_err(|error| StageError::Options(format!("mix: {error}")))?;
-    line.push(b'\n');
-    Ok(line)
+/// Lines that are read at a time, and by a thread.
+const LINES: usize = 8192;
+const LINES_PER_TASK: usize = 256;
+
+/// Adds the line of a file for `value`.
+pub(super) fn add_line(lines: &mut Vec<u8>, value: &impl Serialize) -> Result<(), StageError> {
+    let written = serde_json::to_writer(&mut *lines, value);
+    written.map_err(|error| StageError::Options(format!("mix: {error}")))?;
+    lines.push(b'\n');
+    Ok(())
 }
 
 /// All examples so far.
@@ -114,9 +136,17 @@ impl TransferSet {
         })
     }
 
-    pub(super) fn add(&mut self, draft: Draft) -> Result<(), ArtefactError> {
+    pub(super) fn add(&mut self, drafts: Drafts) -> Result<(), ArtefactError> {
+        for draft in drafts.examples {
+            let place = draft.entry.line;
+            let line = &drafts.lines[place.at as usize..][..place.length];
+            self.add_draft(draft, line)?;
+        }
+        Ok(())
+    }
+
+    fn add_draft(&mut self, draft: Draft, line: &[u8]) -> Result<(), ArtefactError> {
         let Draft {
-            line,
             mut entry,
             question,
         } = draft;
@@ -134,7 +164,7 @@ impl TransferSet {
                 }
             },
         };
-        entry.line = self.lines.add(&line)?;
+        entry.line = self.lines.add(line)?;
         match place {
             Some(place) => self.entries[place] = entry,
             None => self.entries.push(entry),
@@ -147,13 +177,24 @@ impl TransferSet {
         self.entries.sort_by_key(|entry| entry.key);
     }
 
-    /// The lines of a part.
-    pub(super) fn lines(
+    /// Writes the lines of a part to a file; returns their number and the file's hash.
+    pub(super) fn write(
         &mut self,
         part: Part,
-    ) -> impl Iterator<Item = Result<Vec<u8>, ArtefactError>> {
-        let entries = self.entries.iter().filter(move |entry| entry.part == part);
-        entries.map(|entry| self.lines.read(entry.line))
+        path: &Path,
+    ) -> Result<(u64, String), ArtefactError> {
+        self.lines.flush()?;
+        let of_part = self.entries.iter().filter(|entry| entry.part == part);
+        let places: Vec<Place> = of_part.map(|entry| entry.line).collect();
+        let mut file = AtomicFile::create(path)?;
+        for places in places.chunks(LINES) {
+            let lines = places.par_chunks(LINES_PER_TASK);
+            let lines = lines.map(|places| self.lines.read(places));
+            for lines in lines.collect::<Result<Vec<_>, _>>()? {
+                file.write(&lines)?;
+            }
+        }
+        Ok((places.len() as u64, file.commit()?))
     }
 
     /// Whether a part has lines.
@@ -182,8 +223,8 @@ impl TransferSet {
     }
 }
 
-/// Where a line is in the file of all.
-#[derive(Clone, Copy, Default)]
+/// Where a line is among others.
+#[derive(Clone, Copy)]
 struct Place {
     at: u64,
     length: usize,
@@ -215,14 +256,21 @@ impl Lines {
         Ok(Place { at, length })
     }
 
-    fn read(&mut self, place: Place) -> Result<Vec<u8>, ArtefactError> {
-        let mut line = vec![0; place.length];
-        let read = self.file.flush().and_then(|()| {
-            let file = self.file.get_mut();
-            file.seek(SeekFrom::Start(place.at))?;
-            file.read_exact(&mut line)
-        });
-        read.map_err(ArtefactError::io("read a temporary file in", &self.folder))?;
-        Ok(line)
+    /// Hands over what was added so far, to be read.
+    fn flush(&mut self) -> Result<(), ArtefactError> {
+        let flushed = self.file.flush();
+        flushed.map_err(ArtefactError::io("write a temporary file in", &self.folder))
+    }
+
+    /// The lines at `places`, in their order.
+    fn read(&self, places: &[Place]) -> Result<Vec<u8>, ArtefactError> {
+        let mut lines = vec![0; places.iter().map(|place| place.length).sum()];
+        let mut rest = lines.as_mut_slice();
+        for place in places {
+            let line = rest.split_off_mut(..place.length).expect("room for all");
+            let read = self.file.get_ref().read_exact_at(line, place.at);
+            read.map_err(ArtefactError::io("read a temporary file in", &self.folder))?;
+        }
+        Ok(lines)
     }
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use artefacts::{ArtefactError, AtomicFile, Lock, Provenance};
+use artefacts::{ArtefactError, Lock, Provenance};
 use serde_json::json;
 
 use super::config::MixConfig;
-use super::drafts::{TransferSet, line};
+use super::drafts::{TransferSet, add_line};
 use super::split::Part;
 use super::{LeftOut, MixInputs};
 use crate::decontamination::EvaluationIndex;
@@ -93,9 +93,9 @@ impl<'a> Target<'a> {
         artefacts::remove(&self.names.manifest)?;
         let held_out = self.folder.join(HELD_OUT_FILE);
         let test = self.folder.join(TEST_FILE);
-        let (outputs, output_hash) = write_lines(&self.names.output, set.lines(Part::Train))?;
-        let (held_out_rows, held_out_hash) = write_lines(&held_out, set.lines(Part::Validation))?;
-        let (test_rows, test_hash) = write_lines(&test, set.lines(Part::Test))?;
+        let (outputs, output_hash) = set.write(Part::Train, &self.names.output)?;
+        let (held_out_rows, held_out_hash) = set.write(Part::Validation, &held_out)?;
+        let (test_rows, test_hash) = set.write(Part::Test, &test)?;
         let mut counts = Counts {
             rows: inputs.rows.len(),
             outputs,
@@ -107,9 +107,9 @@ impl<'a> Target<'a> {
         for row in &left_out.rejected {
             counts.rejected_at_source += u64::from(row.stage != "mix");
             counts.count_rejection(&row.field, &row.reason);
-            rejected.push(line(row)?);
+            add_line(&mut rejected, row)?;
         }
-        let (_, rejected_hash) = write_lines(&self.names.rejected, rejected.into_iter().map(Ok))?;
+        let rejected_hash = artefacts::write(&self.names.rejected, &rejected)?;
         let files = [
             (file_name(&self.names.output), output_hash),
             (HELD_OUT_FILE.to_owned(), held_out_hash),
@@ -134,20 +134,6 @@ impl<'a> Target<'a> {
         artefacts::sync_folder(self.folder);
         Ok(manifest)
     }
-}
-
-/// Writes a file; returns the number of its lines and its hash.
-fn write_lines(
-    path: &Path,
-    lines: impl Iterator<Item = Result<Vec<u8>, ArtefactError>>,
-) -> Result<(u64, String), ArtefactError> {
-    let mut file = AtomicFile::create(path)?;
-    let mut count = 0;
-    for line in lines {
-        file.write(&line?)?;
-        count += 1;
-    }
-    Ok((count, file.commit()?))
 }
 
 fn corpora_hash(inputs: &MixInputs<'_>) -> String {

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter};
-
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use artefacts::ArtefactError;
 use rayon::prelude::*;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::manifest::{manifest, output_file};
 use super::{Rejected, StageError};
@@ -95,6 +95,26 @@ impl<'a, T: Row> Inputs<'a, T> {
             Ok(rows) => rows.into_owned().into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         }))
+    }
+
+    /// Number of rows of which `matches` is true. A file's rows are read as `View`s, which need
+    /// only have the fields that it looks at.
+    pub(crate) fn count<View>(&self, matches: impl Fn(&View) -> bool) -> Result<u64, StageError>
+    where
+        View: DeserializeOwned + Send + for<'row> From<&'row T>,
+    {
+        let counted = |views: &[View]| views.iter().filter(|view| matches(view)).count() as u64;
+        match &self.rows {
+            Rows::Slice(rows) => Ok(counted(&rows.iter().map(View::from).collect::<Vec<_>>())),
+            Rows::File { path, rows } => {
+                let mut lines = Lines::open(path, *rows, 0)?;
+                let mut count = 0;
+                while lines.line < *rows {
+                    count += counted(&lines.next_rows((rows - lines.line).min(1024))?);
+                }
+                Ok(count)
+            }
+        }
     }
 
     /// The chunks of `size` rows whose numbers are in `range`, in order; the last one of all may
@@ -192,7 +212,7 @@ impl Lines {
     }
 
     /// Reads the next `count` rows.
-    fn next_rows<T: Row>(&mut self, count: u64) -> Result<Vec<T>, StageError> {
+    fn next_rows<T: DeserializeOwned + Send>(&mut self, count: u64) -> Result<Vec<T>, StageError> {
         let first = self.line + 1;
         self.text.clear();
         let mut ends = Vec::new();

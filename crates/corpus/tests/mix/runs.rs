@@ -2,8 +2,8 @@
 
 use corpus::mix::{HELD_OUT_FILE, MixConfig, MixInputs, mix};
 use corpus::progress::Silent;
-use corpus::record::Subset;
-use corpus::stage::{Inputs, StageError};
+use corpus::record::{CodeSwitched, Subset};
+use corpus::stage::{Inputs, Outcome, RowStage, StageError, StageOptions, run};
 
 use crate::{ENGLISH, PORTUGUESE, mix_in, mix_of, pairs, rows};
 
@@ -27,6 +27,55 @@ fn the_same_seed_gives_the_same_bytes_whatever_the_order_of_the_rows() {
         },
     );
     assert_ne!(other.files[0], first.files[0]);
+}
+
+/// Hands on the rows of an earlier stage as its own.
+struct Given;
+
+impl RowStage for Given {
+    type Input = CodeSwitched;
+    type Output = CodeSwitched;
+
+    fn name(&self) -> &'static str {
+        "given"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn parameters(&self) -> serde_json::Value {
+        serde_json::json!({})
+    }
+
+    fn process(&self, rows: &[CodeSwitched]) -> Result<Vec<Outcome<CodeSwitched>>, StageError> {
+        Ok(rows.iter().cloned().map(Outcome::kept).collect())
+    }
+}
+
+/// A stage's file is read in pieces, the first time only for what decides between y and ŷ.
+#[test]
+fn rows_of_a_file_give_the_same_as_rows_in_memory() {
+    let rows = rows(4500, PORTUGUESE);
+    let in_memory = mix_of(&rows, &pairs(), &MixConfig::default());
+    let folder = tempfile::tempdir().unwrap();
+    let stage = folder.path().join("given");
+    let (inputs, options) = (Inputs::rows(&rows), StageOptions::default());
+    run(&Given, &inputs, &stage, &options, &Silent).unwrap();
+    let inputs = MixInputs {
+        rows: Inputs::stage(&stage).unwrap(),
+        source: ENGLISH,
+        pairs: &pairs(),
+        monolingual: &[],
+        native: None,
+        rejected: &[],
+        evaluation: None,
+    };
+    let of_file = mix_in(&folder.path().join("mix"), &inputs, &MixConfig::default());
+    assert!(in_memory.train.len() > 8192, "more than a piece");
+    assert_eq!(of_file.files, in_memory.files);
+    let answers = |mix: &crate::Mix| mix.manifest.results.details["answers"].clone();
+    assert_eq!(answers(&of_file), answers(&in_memory));
 }
 
 #[test]

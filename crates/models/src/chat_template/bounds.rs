@@ -76,16 +76,41 @@ pub(super) fn compile<T: Send + 'static>(
     })
 }
 
-/// Renders the template on a thread that is watched.
+/// Renders the template for every one of `contexts`, on a thread that is watched; fails with the
+/// index of the first that cannot be rendered.
+///
+/// All of them are one piece of work, since handing it over takes as long as rendering a question.
+/// If they exceed a bound together, each is rendered by itself.
 pub(super) fn render_watched(
-    environment: Arc<Environment<'static>>,
-    context: Value,
-) -> Result<String, Fault> {
-    watched(move || render(&environment, context))
+    environment: &Arc<Environment<'static>>,
+    contexts: Vec<Value>,
+) -> Result<Vec<String>, (usize, Fault)> {
+    let rendered = |contexts: Vec<Value>| {
+        let environment = Arc::clone(environment);
+        watched(move || {
+            let texts = contexts.iter().enumerate().map(|(index, context)| {
+                let text = render(&environment, context);
+                text.map_err(|fault| (index, fault))
+            });
+            Ok(texts.collect::<Result<Vec<_>, _>>())
+        })
+    };
+    match rendered(contexts.clone()) {
+        Ok(texts) => texts,
+        Err(fault) if contexts.len() == 1 => Err((0, fault)),
+        Err(_) => {
+            let alone = contexts.into_iter().enumerate().map(|(index, context)| {
+                let text = rendered(vec![context]).map_err(|fault| (index, fault))?;
+                text.map_err(|(_, fault)| (index, fault))
+                    .map(|mut text| text.remove(0))
+            });
+            alone.collect()
+        }
+    }
 }
 
 /// Renders the template.
-pub(super) fn render(environment: &Environment<'static>, context: Value) -> Result<String, Fault> {
+pub(super) fn render(environment: &Environment<'static>, context: &Value) -> Result<String, Fault> {
     let mut output = Limited(Vec::new());
     let rendered = guarded(|| {
         let template = environment.get_template(environment::NAME)?;

@@ -5,7 +5,9 @@
 
 use corpus::record::{Example, Subset};
 use models::LanguageModel;
-use models::chat_template::{AnswerFrame, ChatTemplate, ChatTemplateError, Message};
+use models::chat_template::{
+    AnswerFrame, ChatTemplate, ChatTemplateError, Message, PromptAndAnswer,
+};
 use models::tokenizer::Tokenizer;
 use rayon::prelude::*;
 
@@ -129,6 +131,9 @@ pub fn max_length(model: &LanguageModel, config: &TrainConfig) -> usize {
     longest.map_or(config.max_length, |longest| longest.min(config.max_length))
 }
 
+/// Examples that are encoded together, on one thread.
+const EXAMPLES_PER_TASK: usize = 64;
+
 /// Encodes examples for one model.
 pub struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
@@ -168,12 +173,15 @@ impl<'a> Encoder<'a> {
 
     /// Encodes all examples, on all cores.
     pub fn encode(&self, examples: &[Example]) -> Result<EncodedSet, EncodeError> {
-        let fits: Vec<Fit> = examples
-            .par_iter()
-            .map(|example| self.fit(example))
-            .collect::<Result<_, _>>()?;
+        let fits = examples
+            .par_chunks(EXAMPLES_PER_TASK)
+            .map(|examples| {
+                let encoded = self.encode_all(examples)?.into_iter();
+                encoded.map(|encoded| self.fit(encoded)).collect()
+            })
+            .collect::<Result<Vec<Vec<Fit>>, EncodeError>>()?;
         let mut set = EncodedSet::default();
-        for fit in fits {
+        for fit in fits.into_iter().flatten() {
             match fit {
                 Fit::Whole(example) => set.examples.push(example),
                 Fit::Truncated(example) => {
@@ -188,33 +196,51 @@ impl<'a> Encoder<'a> {
 
     /// Encodes an example of any length.
     pub fn encode_one(&self, example: &Example) -> Result<Encoded, EncodeError> {
-        let failed = |source| EncodeError::Example {
+        let encoded = self.encode_all(std::slice::from_ref(example));
+        encoded.map(|mut encoded| encoded.remove(0))
+    }
+
+    /// Encodes examples of any length.
+    fn encode_all(&self, examples: &[Example]) -> Result<Vec<Encoded>, EncodeError> {
+        let asked = |question: &String| conversation(self.system.as_deref(), question);
+        let failed = |example: &Example, source| EncodeError::Example {
             id: example.id.clone(),
             source,
         };
-        let messages = conversation(self.system.as_deref(), &example.question);
-        let parts = self
-            .template
-            .prompt_and_framed_answer(self.tokenizer, &self.frame, &messages, &example.answer)
-            .map_err(failed)?;
-        let teacher_prompt = example.teacher_question.as_ref().map(|question| {
-            let messages = conversation(self.system.as_deref(), question);
-            self.template.prompt(self.tokenizer, &messages)
+        let (template, tokenizer) = (self.template, self.tokenizer);
+        let questions: Vec<_> = examples.iter().map(|one| asked(&one.question)).collect();
+        let conversations: Vec<_> = questions
+            .iter()
+            .zip(examples)
+            .map(|(question, example)| (question.as_slice(), example.answer.as_str()))
+            .collect();
+        let pairs = template
+            .prompts_and_framed_answers(tokenizer, &self.frame, &conversations)
+            .map_err(|unrendered| failed(&examples[unrendered.index], unrendered.error))?;
+        let (taught, questions): (Vec<_>, Vec<_>) = examples
+            .iter()
+            .filter_map(|example| Some((example, asked(example.teacher_question.as_ref()?))))
+            .unzip();
+        let questions: Vec<_> = questions.iter().map(Vec::as_slice).collect();
+        let mut teacher_prompts = template
+            .prompts(tokenizer, &questions)
+            .map_err(|unrendered| failed(taught[unrendered.index], unrendered.error))?
+            .into_iter();
+        let encoded = examples.iter().zip(pairs).map(|(example, pair)| {
+            let PromptAndAnswer { prompt, answer } = pair;
+            let is_taught = example.teacher_question.is_some();
+            Encoded {
+                id: example.id.clone(),
+                subset: example.subset,
+                answer_start: prompt.len(),
+                ids: [prompt, answer].concat(),
+                teacher_prompt: is_taught.then(|| teacher_prompts.next()).flatten(),
+            }
         });
-        let answer_start = parts.prompt.len();
-        let mut ids = parts.prompt;
-        ids.extend(parts.answer);
-        Ok(Encoded {
-            id: example.id.clone(),
-            subset: example.subset,
-            ids,
-            answer_start,
-            teacher_prompt: teacher_prompt.transpose().map_err(failed)?,
-        })
+        Ok(encoded.collect())
     }
 
-    fn fit(&self, example: &Example) -> Result<Fit, EncodeError> {
-        let mut encoded = self.encode_one(example)?;
+    fn fit(&self, mut encoded: Encoded) -> Result<Fit, EncodeError> {
         let answer_start = encoded.answer_start;
         let learnable = (1..encoded.ids.len()).contains(&answer_start);
         // The teacher's prompt must leave the same room for the answer.
