@@ -139,6 +139,7 @@ pub enum Command {
 /// The whole command line: the commands of [`Command`] and of each stage.
 pub fn command() -> clap::Command {
     let stage = |stage: StageCommand| {
+        let about = stage.about();
         let command = clap::Command::new(stage.command);
         let command = match stage.shardable {
             true => RunArguments::augment_args(command),
@@ -148,7 +149,7 @@ pub fn command() -> clap::Command {
             "evaluate" => EvaluateArguments::augment_args(command),
             _ => command,
         };
-        command.about(format!("Run one stage: {}", stage.about.join("; ")))
+        command.about(about)
     };
     let command = clap::Command::new("xldistill")
         .version(env!("CARGO_PKG_VERSION"))

@@ -31,10 +31,26 @@ pub(crate) use with_config;
 pub struct StageCommand {
     /// The command.
     pub command: &'static str,
-    /// What it does.
-    pub about: Vec<&'static str>,
+    /// What it does, and in which systems.
+    about: Vec<(&'static str, Vec<&'static str>)>,
     /// Whether a system shards it.
     pub shardable: bool,
+}
+
+impl StageCommand {
+    /// Its line in the help: what it does, in each system if they differ.
+    pub fn about(&self) -> String {
+        match self.about.as_slice() {
+            [(about, _)] => format!("Run one stage: {about}"),
+            several => {
+                let of_systems = several.iter();
+                let of_systems =
+                    of_systems.map(|(about, systems)| format!("{}: {about}", systems.join(", ")));
+                let of_systems: Vec<String> = of_systems.collect();
+                format!("Run one stage. {}", of_systems.join("; "))
+            }
+        }
+    }
 }
 
 /// The commands of the stages of all systems, in the order of their lists.
@@ -60,8 +76,10 @@ fn add<C: SystemConfig>(commands: &mut Vec<StageCommand>) {
             commands.len() - 1
         });
         // Systems may share a stage.
-        if !commands[at].about.contains(&stage.about()) {
-            commands[at].about.push(stage.about());
+        let abouts = &mut commands[at].about;
+        match abouts.iter_mut().find(|(about, _)| *about == stage.about()) {
+            Some((_, systems)) => systems.push(C::SYSTEM.name()),
+            None => abouts.push((stage.about(), vec![C::SYSTEM.name()])),
         }
         commands[at].shardable |= stage.shardable();
     }

@@ -72,7 +72,7 @@ impl TextSource {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TextOptions {
-    /// Read the first so many documents only.
+    /// Number of documents to read; the rest are left out.
     pub limit: Option<u64>,
     /// Leave out documents that are equal to an earlier one. Takes 16 bytes of memory per document.
     pub unique: bool,

@@ -47,7 +47,7 @@ pub struct Config {
     /// How texts are read.
     #[serde(default)]
     pub reading: BackboneSettings,
-    /// A task: its labelled files. There may be several, each with a name of its own; the model gets
+    /// The labelled files of a task. There may be several, each with a name of its own; the model gets
     /// a head for each.
     pub tasks: Tasks,
     /// How the heads are trained.

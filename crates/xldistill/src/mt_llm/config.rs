@@ -77,7 +77,7 @@ pub struct Config {
     /// Stage 1: the LLM learns from plain text to read the encoder.
     #[serde(default)]
     pub adapt: AdaptConfig,
-    /// A task: its labelled files. There may be several tasks, each with a name of its own.
+    /// The labelled files of a task. There may be several tasks, each with a name of its own.
     pub tasks: Tasks,
     /// The first step of stage 2: the LLM learns each task in its strong language.
     #[serde(default)]

@@ -51,7 +51,8 @@ pub struct Config {
     /// below show the values.
     #[serde(default)]
     pub method: MethodName,
-    /// An ablation of SDRRL (Table 6), another preset.
+    /// A row of the ablation in Table 6 of the paper: SDRRL without one of its parts, as a preset of
+    /// the same keys. The second table of `[mix]` shows the values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ablation: Option<Ablation>,
     /// The LLM: a GGUF file, a folder with one, a Hugging Face directory, or a PEFT adapter.
@@ -67,8 +68,9 @@ pub struct Config {
     pub targets: Vec<Language>,
     /// The folder of the run.
     pub output: FilePath,
-    /// Folder of answers, translations and transfer sets that runs share. What another run with the
-    /// same settings has made is not made again; `output` then has links into the store.
+    /// Folder of finished stages that runs share: answers, translations, transfer sets, trained models
+    /// and evaluations. What another run with the same settings has made is not made again; `output`
+    /// then has links into the store.
     #[serde(default)]
     pub store: Option<FilePath>,
     /// Device for the LLM, NLLB and COMET: `cpu`, or in a build that has it ([gpu.md](gpu.md))
@@ -128,7 +130,7 @@ pub struct Config {
     pub decontaminate: Decontaminate,
     /// The transfer set (sections 3.2.1 to 3.2.5).
     ///
-    /// It has six subsets, of which each has the same weight in training. With source language x
+    /// It has six subsets, which all have the same weight in training. With source language x
     /// and target language y: LL asks and answers in x, TL asks in y and answers in x, LT asks in x
     /// and answers in y, TT asks and answers in y; `mt` translates the pairs of the parallel corpus
     /// in both directions; `comp` completes their sentences in y. `method` and `ablation` are choices

@@ -292,8 +292,9 @@ fn advice(
     }
     if source_lost {
         advice.push(
-            "To keep the source language, halve `train.learning_rate`, keep the subset LL in \
-             `mix.subsets`, or train with `train.method = \"lora\"`."
+            "To keep the source language, set `train.interpolate = \"auto\"`, halve \
+             `train.learning_rate`, keep the subset LL in `mix.subsets`, or train with \
+             `train.method = \"lora\"`."
                 .to_owned(),
         );
     }

@@ -77,7 +77,7 @@ pub enum Together {
     Question,
 }
 
-/// What the checkpoint is chosen by, and early stopping goes by.
+/// The measure by which the checkpoint is chosen and early stopping decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChooseBy {
@@ -190,7 +190,7 @@ pub struct TrainConfig {
     /// Optimiser steps between two evaluations of the held-out loss; 0 evaluates after every epoch.
     /// It is always evaluated before the first and after the last step.
     pub evaluate_every: usize,
-    /// What the checkpoint is chosen by, and early stopping goes by.
+    /// The measure by which the checkpoint is chosen and early stopping decides.
     pub choose_by: ChooseBy,
     /// What is measured beside the loss at every evaluation, and drawn in the report: `off-target`,
     /// the share of target-language questions that are answered in another language, as `[identify]`

@@ -18,7 +18,7 @@ pub struct Text {
     /// Its language, which the LLM must know well.
     #[serde(default = "english")]
     pub language: Language,
-    /// Read the first so many documents only.
+    /// Number of documents to read; the rest are left out.
     #[serde(default)]
     pub limit: Option<u64>,
     /// Leave out documents that are equal to an earlier one. Takes 16 bytes of memory per document.
