@@ -38,6 +38,7 @@ use split::Part;
 use crate::decontamination::EvaluationIndex;
 use crate::language::Language;
 use crate::progress::Progress;
+use crate::read_ahead::read_ahead;
 use crate::record::{CodeSwitched, Example, Translated};
 use crate::rejected::Rejected;
 use crate::stage::{Inputs, Manifest, StageError};
@@ -108,8 +109,7 @@ fn transfer_set(
     let available = inputs.rows.count(OwnAnswer::is_available)?;
     let choice = Choice::new(config, available as f64 / inputs.rows.len().max(1) as f64);
     let chunks = inputs.rows.len().div_ceil(ROWS as u64);
-    for rows in inputs.rows.chunks(ROWS, 0..chunks)? {
-        let rows = rows?;
+    read_ahead(inputs.rows.chunks(ROWS, 0..chunks)?, |rows| {
         let drafts = rows.par_chunks(ROWS_PER_TASK).map(|rows| {
             let (mut drafts, mut contaminated) = (Drafts::default(), Vec::new());
             let mut answers = AnswerCounts::default();
@@ -136,7 +136,8 @@ fn transfer_set(
             left_out.answers.own += answers.own;
         }
         progress.advance(rows.len() as u64);
-    }
+        Ok(())
+    })?;
     let tasks = SentenceTasks::of(inputs, config)?;
     for tasks in tasks.examples.chunks(ROWS) {
         let mut drafts = Drafts::default();
@@ -158,7 +159,7 @@ struct LeftOut {
 }
 
 /// Rows read at a time, and rows that make a task for a thread.
-const ROWS: usize = 2048;
+const ROWS: usize = 1024;
 const ROWS_PER_TASK: usize = 64;
 
 /// An example on its way into the transfer set.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Mixed;
 use super::split::Part;
+use crate::read_ahead::read_ahead;
 use crate::record::Subset;
 use crate::sampling;
 use crate::stage::StageError;
@@ -106,7 +107,7 @@ impl Drafts {
 const BUFFER: usize = 1 << 18;
 
 /// Lines that are read at a time, and by a thread.
-const LINES: usize = 8192;
+const LINES: usize = 4096;
 const LINES_PER_TASK: usize = 256;
 
 /// Adds the line of a file for `value`.
@@ -187,13 +188,14 @@ impl TransferSet {
         let of_part = self.entries.iter().filter(|entry| entry.part == part);
         let places: Vec<Place> = of_part.map(|entry| entry.line).collect();
         let mut file = AtomicFile::create(path)?;
-        for places in places.chunks(LINES) {
+        let pieces = places.chunks(LINES).map(|places| {
             let lines = places.par_chunks(LINES_PER_TASK);
             let lines = lines.map(|places| self.lines.read(places));
-            for lines in lines.collect::<Result<Vec<_>, _>>()? {
-                file.write(&lines)?;
-            }
-        }
+            lines.collect::<Result<Vec<_>, ArtefactError>>()
+        });
+        read_ahead(pieces, |lines| {
+            lines.iter().try_for_each(|lines| file.write(lines))
+        })?;
         Ok((places.len() as u64, file.commit()?))
     }
 

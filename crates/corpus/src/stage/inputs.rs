@@ -110,7 +110,7 @@ impl<'a, T: Row> Inputs<'a, T> {
                 let mut lines = Lines::open(path, *rows, 0)?;
                 let mut count = 0;
                 while lines.line < *rows {
-                    count += counted(&lines.next_rows((rows - lines.line).min(1024))?);
+                    count += counted(&lines.next_rows((rows - lines.line).min(4096))?);
                 }
                 Ok(count)
             }

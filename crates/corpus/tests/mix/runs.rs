@@ -72,7 +72,7 @@ fn rows_of_a_file_give_the_same_as_rows_in_memory() {
         evaluation: None,
     };
     let of_file = mix_in(&folder.path().join("mix"), &inputs, &MixConfig::default());
-    assert!(in_memory.train.len() > 8192, "more than a piece");
+    assert!(in_memory.train.len() > 4096, "more than a piece");
     assert_eq!(of_file.files, in_memory.files);
     let answers = |mix: &crate::Mix| mix.manifest.results.details["answers"].clone();
     assert_eq!(answers(&of_file), answers(&in_memory));
