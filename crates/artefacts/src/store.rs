@@ -102,12 +102,12 @@ pub fn is_store(folder: &Path) -> bool {
     folder.join(MARK).is_file()
 }
 
-/// The artefact of `stage` with the same key as `artefact`, in the same store: there, the model is
-/// beside its training. `None` if `artefact` is not in a store.
-pub fn beside(artefact: &Path, stage: &str) -> Option<PathBuf> {
+/// The artefact of `stage` in the store that has `artefact`: the one with `key`, or with the same key
+/// as `artefact`. `None` if `artefact` is not in a store.
+pub fn beside(artefact: &Path, stage: &str, key: Option<&Key>) -> Option<PathBuf> {
     let store = artefact.parent().filter(|store| is_store(store))?;
-    let (_, key) = artefact.file_name()?.to_str()?.rsplit_once('-')?;
-    Some(store.join(named(stage, key)))
+    let (_, own) = artefact.file_name()?.to_str()?.rsplit_once('-')?;
+    Some(store.join(named(stage, key.map_or(own, Key::short))))
 }
 
 /// The first part of a stage's folder in the run: the name of its artefacts.

@@ -12,6 +12,8 @@ use std::{fmt, fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Key;
+
 pub use classifier::{ClassifierRecord, ClassifierSummary, Evaluation, TaskCounts};
 pub use quantity::{Quantity, SHARE, described};
 
@@ -184,6 +186,13 @@ pub struct Export {
     /// The share of the change by training that was asked for, if any was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpolate: Option<String>,
+}
+
+impl Export {
+    /// The key of the model that a training with the key `training` exports in this form.
+    pub fn model_key(&self, training: &Key) -> Key {
+        Key::of(&("model", training, self))
+    }
 }
 
 impl fmt::Display for TrainSummary {

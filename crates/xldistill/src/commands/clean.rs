@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use artefacts::{Lock, MANIFEST_FILE};
+use artefacts::training::TrainRecord;
+use artefacts::{Lock, MANIFEST_FILE, Manifest};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -116,10 +117,7 @@ fn find(run: &Path, folder: &Path, found: &mut Found) -> Result<()> {
     }
     paths.sort_by(|(a, _), (b, _)| a.cmp(b));
     let has_checkpoints = paths.iter().any(|(path, _)| is_checkpoint(path));
-    let is_finished = folder.join(MANIFEST_FILE).is_file()
-        && (folder.join("model").is_dir()
-            || run.join("model").is_dir()
-            || artefacts::beside(folder, "model").is_some_and(|model| model.is_dir()));
+    let is_finished = folder.join(MANIFEST_FILE).is_file() && has_model(run, folder);
     if folder.join(".lock").exists() {
         found.folders.insert(folder.to_owned());
     }
@@ -150,6 +148,20 @@ fn find(run: &Path, folder: &Path, found: &mut Found) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the model that the training in `folder` made is there: inside, in its run, or in its store
+/// under the key of the training or of what was exported.
+fn has_model(run: &Path, folder: &Path) -> bool {
+    let exported = || {
+        let manifest = Manifest::<TrainRecord>::read(&folder.join(MANIFEST_FILE)).ok()??;
+        let key = manifest.results.export.model_key(&manifest.key);
+        artefacts::beside(folder, "model", Some(&key))
+    };
+    folder.join("model").is_dir()
+        || run.join("model").is_dir()
+        || artefacts::beside(folder, "model", None).is_some_and(|model| model.is_dir())
+        || exported().is_some_and(|model| model.is_dir())
 }
 
 /// Whether it is an atomic file that a killed process did not finish.

@@ -1,6 +1,7 @@
 //! A store that serves training and evaluation, and the states that `plan` prints.
 
 use std::fs;
+use std::process::Command;
 use std::time::SystemTime;
 
 use serde_json::Value;
@@ -129,6 +130,22 @@ fn runs_share_training_and_evaluations_and_the_plan_knows_what_is_done() {
         let [first, third] = ["first", "third"].map(|run| artefact(&format!("{run}/{name}")));
         assert_ne!(first, third);
     }
+    assert_eq!(files.map(|file| written(&folder, file)), times);
+
+    // All of it is finished, so no checkpoint in the store is needed, and nothing is done again.
+    let store = folder.path("store");
+    let cleaned = Command::new(env!("CARGO_BIN_EXE_xldistill"))
+        .args(["clean".as_ref(), store.as_os_str()])
+        .output()
+        .expect("runs");
+    let said = String::from_utf8_lossy(&cleaned.stderr);
+    assert!(!said.contains("the training is not finished"), "{said}");
+    let deleted = String::from_utf8_lossy(&cleaned.stdout);
+    let states = deleted
+        .lines()
+        .filter(|line| line.ends_with("trainer_state.json"));
+    assert_eq!(states.count(), 2, "{deleted}{said}");
+    folder.xldistill("run", &["output=first"]);
     assert_eq!(files.map(|file| written(&folder, file)), times);
 }
 

@@ -36,7 +36,7 @@ pub fn provenance(
 
 /// The key of the exported model of a run with this `provenance`.
 pub fn model_key(config: &TrainConfig, provenance: &Provenance) -> Key {
-    Key::of(&("model", provenance.key(), export(config)))
+    export(config).model_key(&provenance.key())
 }
 
 /// The summary of the finished run in `folder`, if it has this `provenance` and its model in
