@@ -4,6 +4,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
+use ureq::http::Uri;
 
 use crate::choice::KeyError;
 
@@ -29,13 +30,21 @@ impl ServerUrl {
             let message = "is empty; name the server, e.g. http://localhost:8000";
             return Err(KeyError::new("url", message));
         }
-        match self.0.contains(HIDDEN) {
-            false => Ok(()),
-            true => Err(KeyError::new(
-                "url",
-                "its user, password or query was hidden when it was written; put it back in place \
-                 of [hidden]",
-            )),
+        if self.0.contains(HIDDEN) {
+            let message = "its user, password or query was hidden when it was written; put it back \
+                           in place of [hidden]";
+            return Err(KeyError::new("url", message));
+        }
+        match self.0.parse::<Uri>() {
+            Ok(uri) if ["http", "https"].map(Some).contains(&uri.scheme_str()) => Ok(()),
+            _ => {
+                let message = format!(
+                    "{} is not the address of a server, which begins with http:// or https://, e.g. \
+                     http://localhost:8000",
+                    self.hidden()
+                );
+                Err(KeyError::new("url", message))
+            }
         }
     }
 
@@ -82,15 +91,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_text_is_no_address() {
-        let error = ServerUrl::from(" ").check().expect_err("no address");
-        assert!(error.to_string().starts_with("url: is empty"), "{error}");
+    fn what_is_no_address_is_refused() {
+        for (url, said) in [
+            (" ", "url: is empty"),
+            ("ftp://x", "url: ftp://x is not the address of a server"),
+            ("localhost:8000", "url: localhost:8000 is not the address"),
+            ("http://", "url: http:// is not the address"),
+            (
+                "https://me:secret word@host",
+                "url: https://[hidden]@host is not",
+            ),
+        ] {
+            let error = ServerUrl::from(url).check().expect_err("no address");
+            assert!(error.to_string().starts_with(said), "{error}");
+        }
+        for url in [
+            "http://localhost:8000/v1",
+            "https://[::1]:8000",
+            "http://me:word@host/?key=x",
+        ] {
+            ServerUrl::from(url).check().expect("an address");
+        }
+    }
+
+    #[test]
+    fn an_address_without_secrets_is_written_as_it_is() {
+        let url = ServerUrl::from("http://localhost:8000/v1");
+        let json = serde_json::to_string(&url).expect("a string");
+        assert_eq!(json, r#""http://localhost:8000/v1""#);
     }
 
     #[test]
     fn what_is_written_has_no_user_password_or_query() {
         for (url, written) in [
-            ("http://localhost:8000/v1", "http://localhost:8000/v1"),
             (
                 "https://me:se@cret@host:1/v1?key=secret#secret",
                 "https://[hidden]@host:1/v1?[hidden]",
@@ -104,11 +137,8 @@ mod tests {
             assert_eq!(json, format!("{written:?}"));
             assert_eq!(format!("{url:?}"), format!("{written:?}"));
             let again: ServerUrl = serde_json::from_str(&json).expect("a string");
-            assert_eq!(
-                again.check().is_ok(),
-                !written.contains("hidden"),
-                "{written}"
-            );
+            let hidden = again.check().expect_err("not whole").to_string();
+            assert!(hidden.contains("put it back"), "{hidden}");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! A folder in use, engines that lack something, and a translator that does not translate.
 
 use std::fs::{self, File};
+use std::net::TcpListener;
 
-use fixtures::server::{Server, ok};
+use fixtures::server::{Reply, Server, ok};
 use serde_json::{Value, json};
 
 use crate::Run;
@@ -235,6 +236,30 @@ fn doctor_fails_if_a_translator_does_not_write_the_target_language() {
     let (said, _) = checked(&run, "translation", &[&url, sure]);
     let warning = "WARNING: 2 of 3 translations into por_Latn are unusable (1 copied, 1 empty)";
     assert!(said.starts_with("ok") && said.contains(warning), "{said}");
+}
+
+#[test]
+fn doctor_asks_the_server_that_answers() {
+    let run = Run::new();
+    let (said, _) = checked(&run, "answers", &[]);
+    let answer = r#"ok      answers: openai answers "What does the first book say about number 0 of them?": "You asked me: What does"#;
+    assert!(said.starts_with(answer), "{said}");
+
+    let nobody = {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.local_addr().expect("an address")
+    };
+    let (said, well) = checked(&run, "answers", &[&format!("answer.url=http://{nobody}")]);
+    assert!(said.starts_with("FAILED") && !well, "{said}");
+    let refusing = Server::start(|_, _| {
+        let body = r#"{"error": {"message": "no such key"}}"#.to_owned();
+        Reply::Answer("401 Unauthorized", "", body)
+    });
+    let (said, well) = checked(&run, "answers", &[&format!("answer.url={}", refusing.url)]);
+    assert!(
+        said.starts_with("FAILED") && said.contains("no such key") && !well,
+        "{said}"
+    );
 }
 
 #[test]

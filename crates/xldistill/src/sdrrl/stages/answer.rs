@@ -5,6 +5,7 @@ use artefacts::Key;
 use burn::tensor::Device;
 use corpus::answer::AnswerStage;
 use corpus::record::Instruction;
+use corpus::seam::Request;
 use corpus::source::{self, LoadOptions, Loaded};
 use corpus::stage::{self, Inputs, StageOptions};
 use engines::answerer::AnswerEngine;
@@ -20,6 +21,10 @@ use crate::stages::Stage;
 
 /// Name of the stage.
 pub const NAME: &str = "answer";
+
+/// Length of an answer that only shows that a server answers, and of what is shown of it.
+const SAMPLE_TOKENS: usize = 32;
+const SAMPLE_CHARACTERS: usize = 60;
 
 /// The stage.
 pub struct Answer;
@@ -77,6 +82,7 @@ impl Stage<Config> for Answer {
                 // Loads it as for answering, which reads all weights.
                 model(run, WeightForm::Packed(local.precision))
             }
+            AnswerEngine::OpenAi(_) if checks.thorough => sample_answer(run),
             _ => Ok(answer.name().to_owned()),
         });
         checks.add("answers", found)
@@ -135,6 +141,27 @@ fn prepared<T>(
     let stage = stage.with_left_out(loaded.left_out.clone());
     let inputs = Inputs::rows(&loaded.instructions).with_rejected(&loaded.rejected);
     action(&stage, &inputs)
+}
+
+/// What the server begins to answer to a question of the run.
+fn sample_answer(run: &Run<'_, Config>) -> Result<String> {
+    let answer = &run.config.answer;
+    // Missing instructions have a check of their own.
+    let loaded = instructions(run).ok();
+    let first = loaded
+        .as_ref()
+        .and_then(|loaded| loaded.instructions.first());
+    let question = first.map_or("Hello", |instruction| &instruction.question);
+    let llm = answer.open(&run.config.opening(), SAMPLE_TOKENS)?;
+    let answers = llm.answerer.answer(&[Request::question(question)])?;
+    let text = answers.first().map_or("", |answer| &answer.text);
+    let beginning = |text: &str| text.chars().take(SAMPLE_CHARACTERS).collect::<String>();
+    Ok(format!(
+        "{} answers {:?}: {:?}",
+        answer.name(),
+        beginning(question),
+        beginning(text)
+    ))
 }
 
 fn instructions(run: &Run<'_, Config>) -> Result<Loaded> {
