@@ -59,13 +59,15 @@ pub fn serialised(path: &Path) -> Cow<'_, Path> {
 /// `path`, resolved against the folder of [`relative_to`].
 ///
 /// # Errors
-/// The path is empty: it would mean that folder.
+/// The path is empty, which would mean that folder, or begins with `~`, which only a shell expands.
 pub fn resolve(path: &Path) -> Result<PathBuf, &'static str> {
-    let written = path.to_string_lossy();
-    match written.trim().is_empty() {
-        true => Err("found an empty text, expected a path"),
-        false => Ok(BASE.with_borrow(|base| tidy(&base.join(path)))),
+    if path.to_string_lossy().trim().is_empty() {
+        return Err("found an empty text, expected a path");
     }
+    if path.starts_with("~") {
+        return Err("`~` is expanded by shells alone; write the whole path of the home folder");
+    }
+    Ok(BASE.with_borrow(|base| tidy(&base.join(path))))
 }
 
 /// `a/b/../c` as `a/c`, so that messages and manifests are readable; the working directory is `.`.
@@ -173,6 +175,17 @@ mod tests {
             let error = serde_json::from_value::<FilePath>(text.into()).unwrap_err();
             assert!(error.to_string().contains("expected a path"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_only_a_shell_expands_is_refused() {
+        let error = serde_json::from_value::<FilePath>("~/models".into()).unwrap_err();
+        assert!(
+            error.to_string().contains("write the whole path"),
+            "{error}"
+        );
+        let named = serde_json::from_value::<FilePath>("~models".into()).unwrap();
+        assert_eq!(named.0, Path::new("~models"));
     }
 
     #[test]

@@ -34,6 +34,7 @@ use serde_json::Value;
 pub use error::SourceError;
 pub use format::Columns;
 pub use kind::check_lines;
+pub use opened::wide_encoding;
 pub use parallel::{ColumnName, LoadedPairs, ParallelSource, parallel};
 pub use passages::{LoadedPassages, PassageCounts, PassageOptions, passages};
 pub use text::{LoadedLines, NumberedLine, all_lines, lines};

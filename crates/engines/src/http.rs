@@ -255,7 +255,7 @@ impl JsonEndpoint {
                 let seconds = self.options.timeout.as_secs_f64();
                 Failure::new(
                     format!(
-                        "{url} gave no answer within {seconds} s; raise timeout_seconds or lower batch_size"
+                        "{url} gave no answer within {seconds} s; raise timeout_seconds or lower in_flight"
                     ),
                     true,
                 )

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::{fs, path::Path};
 
+use corpus::source;
 use serde::de::DeserializeOwned;
 use toml::Table;
 
@@ -48,16 +49,23 @@ fn table(path: &Path) -> Result<(String, Table)> {
         );
         return Err(ConfigError(message));
     }
-    let text = fs::read_to_string(path).map_err(|error| {
+    let bytes = fs::read(path).map_err(|error| {
         ConfigError(match error.kind() {
-            ErrorKind::InvalidData => {
-                format!("the config {shown} is not UTF-8; convert it, e.g. with iconv -f WINDOWS-1252 -t UTF-8")
-            }
             ErrorKind::NotFound => format!("the config {shown} does not exist"),
             ErrorKind::IsADirectory => format!("{shown} is a folder; name the config file in it"),
             _ => format!("cannot read the config {shown}: {error}"),
         })
     })?;
+    let wide = source::wide_encoding(&bytes);
+    let text = match (wide, String::from_utf8(bytes)) {
+        (None, Ok(text)) => text,
+        _ => {
+            let encoding = wide.unwrap_or("WINDOWS-1252");
+            return Err(ConfigError(format!(
+                "the config {shown} is not UTF-8; convert it, e.g. with iconv -f {encoding} -t UTF-8"
+            )));
+        }
+    };
     match toml::from_str(&text) {
         Ok(table) => Ok((text, table)),
         Err(error) => Err(ConfigError(fault::in_file(

@@ -208,7 +208,10 @@ fn unknown<'n>(path: &Path, names: impl Iterator<Item = &'n str>) -> SourceError
     let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
     SourceError::UnknownFormat {
         path: path.to_owned(),
-        keys: quoted.join(", "),
-        example: names.first().copied().unwrap_or_default().to_owned(),
+        keys: match quoted.is_empty() {
+            true => "none (its first row is empty)".to_owned(),
+            false => quoted.join(", "),
+        },
+        example: names.first().copied().unwrap_or("…").to_owned(),
     }
 }

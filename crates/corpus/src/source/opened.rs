@@ -64,7 +64,7 @@ fn start<'r>(reader: &'r mut Reader, path: &Path) -> Result<&'r [u8], SourceErro
 }
 
 /// UTF-16 or UTF-32, by the byte order mark or by the zeros in every other byte of Latin text.
-fn wide_encoding(begins: &[u8]) -> Option<&'static str> {
+pub fn wide_encoding(begins: &[u8]) -> Option<&'static str> {
     match begins {
         [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => return Some("UTF-32"),
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => return Some("UTF-16"),

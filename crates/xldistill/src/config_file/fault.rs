@@ -47,6 +47,7 @@ pub fn in_override(assignment: &str, error: &toml::de::Error) -> String {
             let inner = value.trim().strip_prefix('[');
             let inner = inner.and_then(|inner| inner.strip_suffix(']'));
             let items = inner.unwrap_or(value).split(',').map(str::trim);
+            let items = items.map(|item| item.trim_matches('"'));
             let items: Vec<String> = items.map(|item| format!("{item:?}")).collect();
             let list = items.join(", ");
             let typed = format!("{key}=[{list}]");

@@ -78,6 +78,10 @@ fn a_wrong_override_is_named_alone_with_what_was_meant() {
             "for the shell: 'data.instructions=[\"a.json\", \"b.json\"]'",
         ),
         (
+            "targets=\"por_Latn\"",
+            "expected a list; with quotes for the shell: 'targets=[\"por_Latn\"]'",
+        ),
+        (
             "targets=[\"Portugese\"]",
             "did you mean Portuguese (por_Latn)?",
         ),
@@ -259,6 +263,10 @@ fn what_is_no_config_is_named() {
     assert!(refusal(&run, &[]).contains("config.toml is JSON; a config is TOML"));
     fs::write(&path, b"model = \"caf\xe9\"\n").expect("writes");
     assert!(refusal(&run, &[]).contains("config.toml is not UTF-8; convert it"));
+    let wide = "model = \"m\"\n".encode_utf16().flat_map(u16::to_le_bytes);
+    fs::write(&path, wide.collect::<Vec<u8>>()).expect("writes");
+    let said = refusal(&run, &[]);
+    assert!(said.contains("iconv -f UTF-16LE -t UTF-8"), "{said}");
     fs::remove_file(&path).expect("removes");
     #[cfg(unix)]
     {
