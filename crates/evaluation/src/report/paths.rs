@@ -11,8 +11,8 @@ use super::Report;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReportConfig {
-    /// `relative` writes paths relative to the folder of the run, for reports that are published;
-    /// `absolute` writes them as they are.
+    /// `relative` writes paths relative to the folder of the run, for reports that are published; one
+    /// that has no folder in common with it stays. `absolute` writes them as they are.
     pub paths: ReportPaths,
 }
 
