@@ -17,7 +17,8 @@ pub struct PredictArguments {
     /// Language of the input; required by models whose encoder marks it, such as NLLB
     #[arg(long, value_name = "LANGUAGE")]
     pub language: Option<String>,
-    /// Read two texts per line, separated by a tab, e.g. premise and hypothesis
+    /// Read two texts per line, separated by a tab, e.g. premise and hypothesis; a line with further
+    /// columns, such as a label, is an error
     #[arg(long, conflicts_with = "jsonl")]
     pub pairs: bool,
     /// Read a JSON object per line: {"text"}, {"first", "second"} or {"passage", "question",

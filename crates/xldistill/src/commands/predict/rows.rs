@@ -83,14 +83,7 @@ fn row(line: &[u8], layout: Layout) -> Row {
     };
     let mut row = match layout {
         Layout::Texts => plain(Ok(LabelledInput::Single { text: line.into() }.into())),
-        Layout::Pairs => plain(match line.split_once('\t') {
-            Some((first, second)) => Ok(LabelledInput::Pair {
-                first: first.into(),
-                second: second.into(),
-            }
-            .into()),
-            None => Err("the line has no tab between two texts".into()),
-        }),
+        Layout::Pairs => plain(pair(line)),
         Layout::Json => json(line),
     };
     let is_empty = |input: &Input| {
@@ -103,6 +96,21 @@ fn row(line: &[u8], layout: Layout) -> Row {
         row.input = Err("the text is empty".into());
     }
     row
+}
+
+/// The two texts of a line. A third column may well be the label that is to be predicted, as in
+/// XNLI's files, so it is no part of the second text.
+fn pair(line: &str) -> Result<Input, String> {
+    let columns: Vec<&str> = line.split('\t').collect();
+    match columns[..] {
+        [first, second] => Ok(LabelledInput::Pair {
+            first: first.into(),
+            second: second.into(),
+        }
+        .into()),
+        [_] => Err("the line has no tab between two texts".into()),
+        _ => Err(format!("{} columns, expected 2", columns.len())),
+    }
 }
 
 fn json(line: &str) -> Row {
@@ -170,11 +178,14 @@ mod tests {
     }
 
     #[test]
-    fn pairs_need_a_tab() {
-        let found = rows(b"a\tb\nc\n", Layout::Pairs);
+    fn a_pair_is_two_columns() {
+        let found = rows(b"a\tb\nc\na\tb\tneutral\na\tb\t\n", Layout::Pairs);
         let first = found[0].input.as_ref().unwrap();
         assert_eq!(first.as_input(), TextInput::Pair("a", "b"));
         assert!(found[1].input.as_ref().unwrap_err().contains("tab"));
+        for more in &found[2..] {
+            assert_eq!(more.input, Err("3 columns, expected 2".into()));
+        }
     }
 
     #[test]
