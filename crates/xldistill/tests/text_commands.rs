@@ -22,7 +22,8 @@ fn output(arguments: &[&str], input: &str) -> Output {
         .spawn()
         .expect("starts");
     let mut stdin = child.stdin.take().expect("a pipe");
-    stdin.write_all(input.as_bytes()).expect("read");
+    // A program that refuses its arguments does not read.
+    let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
     child.wait_with_output().expect("ends")
 }
@@ -102,4 +103,36 @@ fn prompts_are_answered_as_they_come() {
     }
     drop(stdin);
     assert!(child.wait().expect("ends").success());
+}
+
+#[test]
+fn settings_of_answers_have_the_ranges_of_a_config() {
+    let model = tiny().display().to_string();
+    for command in ["generate", "chat"] {
+        for (flag, value, range) in [
+            ("--top-p", "0", "0 is not above 0 and at most 1"),
+            ("--top-p", "5", "5 is not above 0 and at most 1"),
+            ("--temperature", "nan", "NaN is not from 0 to 100"),
+            ("--temperature", "101", "101 is not from 0 to 100"),
+            ("--max-new-tokens", "0", "0 is not in 1.."),
+        ] {
+            let refused = output(&[command, "--model", &model, flag, value], "hello\n");
+            let told = said(&refused);
+            assert_eq!(refused.status.code(), Some(2), "{command} {flag}: {told}");
+            assert!(told.contains(range), "{command} {flag}: {told}");
+        }
+    }
+    // The keys of an engine, too, have those of a config.
+    let arguments = ["--from", "eng_Latn", "--to", "por_Latn", "--engine", "llm"];
+    let count = ["--model", &model, "--max-new-tokens", "0"];
+    let refused = output(
+        &[&["translate-text"], &arguments[..], &count].concat(),
+        "a\n",
+    );
+    let told = said(&refused);
+    assert_eq!(refused.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("--max-new-tokens 0: must be at least 1"),
+        "{told}"
+    );
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use models::{ComputeDevice, Precision};
 
+use super::numbers;
+
 /// `xldistill predict`
 #[derive(Debug, Args)]
 pub struct PredictArguments {
@@ -26,7 +28,7 @@ pub struct PredictArguments {
     #[arg(long)]
     pub jsonl: bool,
     /// Maximum number of lines read together
-    #[arg(long, default_value_t = 256, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    #[arg(long, default_value_t = 256, value_parser = numbers::count())]
     pub batch_size: usize,
     /// Device: cpu, vulkan, metal, cuda, rocm, wgpu; one of several GPUs as cuda:1
     #[arg(long, default_value_t)]
