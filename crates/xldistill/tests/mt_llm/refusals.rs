@@ -76,6 +76,10 @@ fn what_is_missing_is_found_before_the_first_stage() {
         ),
         (&["llm2vec.merge=[\"nowhere\"]"], "nowhere does not exist"),
         (
+            &["llm2vec.mntp.mask_token=<mask>"],
+            "llm2vec.mntp.mask_token = \"<mask>\": must be a token of the model",
+        ),
+        (
             &["llm2vec.mntp.training.lora_targets=[\"qkv\"]"],
             "llm2vec.mntp.training.lora_targets: the model has no linear layer \"qkv\"; its layers are down_proj,",
         ),
@@ -112,6 +116,10 @@ fn what_is_missing_is_found_before_the_first_stage() {
     let output = run.output(&["doctor", "encoder.path=nowhere"]);
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(report.contains("FAILED  encoder: "), "{report}");
+    assert!(
+        report.contains("ok      mask token: \"e\", id "),
+        "{report}"
+    );
     assert!(
         report.contains("ok      tasks.topics: 14 training and 8 validation rows"),
         "{report}"
