@@ -37,8 +37,8 @@ pub use belebele::BELEBELE;
 pub use config::{Columns, LabelledFile, TaskConfig};
 pub use data_language::DataLanguage;
 pub use data_set::DataSet;
-pub use error::LabelledError;
-pub use read::{Format, OTHER_LABEL, UNLABELLED, Wanted};
+pub use error::{LabelledError, labels_key};
+pub use read::{Format, OTHER_LABEL, UNKNOWN_LABEL, UNLABELLED, Wanted};
 pub use records::{Record, records};
 pub use task::{TaskData, TestSet};
 pub use xnli::XNLI;
@@ -149,6 +149,8 @@ pub struct LabelledSet {
 pub struct RejectedRow {
     /// Line on which it begins, from 1; in Parquet, number of the row.
     pub line: u64,
+    /// Its label, if the task does not have that.
+    pub label: Option<String>,
     /// The file's name with the line, reason and detail, as in every `rejected.jsonl`.
     pub rejected: Rejected,
 }
@@ -161,6 +163,15 @@ impl LabelledSet {
             *reasons.entry(row.rejected.reason.clone()).or_default() += 1;
         }
         reasons
+    }
+
+    /// Numbers of rejected rows by the label that the task does not have.
+    pub fn other_labels(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        for label in self.rejected.iter().filter_map(|row| row.label.as_deref()) {
+            *counts.entry(label).or_default() += 1;
+        }
+        counts
     }
 
     /// Numbers of rows by label, in the order of the labels.

@@ -16,8 +16,8 @@ use models::generation::{self, GenerationOptions, Sampling, generate_each};
 use models::scoring::{ScoredSequence, log_probabilities, log_probabilities_of_alternatives};
 use models::{ComputeDevice, LanguageModel, ModelIdentity, WeightForm};
 
-pub use config::LocalAnswerConfig;
-pub(crate) use config::{check_sampling, require};
+pub(crate) use config::require;
+pub use config::{LocalAnswerConfig, check_sampling};
 
 /// Name of the engine in manifests and messages.
 const ENGINE: &str = "local-llm";

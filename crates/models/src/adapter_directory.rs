@@ -18,6 +18,7 @@ use crate::identity::{self, ModelIdentity};
 use crate::language_model::{LanguageModel, LoadError};
 use crate::layers::{Linear, LoraConfig, MapLayer, Parts};
 use crate::pytorch::PytorchCheckpoint;
+use crate::tokenizer::Tokenizer;
 
 /// File name of an adapter's configuration.
 pub(crate) const ADAPTER_CONFIG: &str = "adapter_config.json";
@@ -213,6 +214,12 @@ pub(crate) fn identity(directory: &Path) -> Result<ModelIdentity, AdapterError> 
 pub(crate) fn shape(directory: &Path) -> Result<Shape, AdapterError> {
     let (_, base) = read(directory)?;
     LanguageModel::shape_of(&base).map_err(base_error(directory))
+}
+
+/// The base model's tokenizer.
+pub(crate) fn tokenizer(directory: &Path) -> Result<Tokenizer, AdapterError> {
+    let (_, base) = read(directory)?;
+    LanguageModel::tokenizer_of(&base).map_err(base_error(directory))
 }
 
 /// Loads the base model with the adapter attached to its layers, which `map` then replaces.

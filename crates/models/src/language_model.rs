@@ -166,6 +166,23 @@ impl LanguageModel {
         }
     }
 
+    /// The tokenizer of the model at `path`, without its weights; for an adapter, that of its base
+    /// model.
+    pub fn tokenizer_of(path: impl AsRef<Path>) -> Result<Tokenizer, LoadError> {
+        match Place::of(path.as_ref())? {
+            Place::Gguf(file) => {
+                let gguf = Gguf::open(&file)?;
+                gguf_tokenizer(&gguf, gguf_config(&file, &gguf)?.shape())
+            }
+            Place::Directory(directory) => {
+                let config = huggingface::read_json(&directory.join("tokenizer_config.json"))?;
+                let shape = directory_config(directory)?;
+                directory_tokenizer(directory, config.as_ref(), shape.shape())
+            }
+            Place::Adapter(directory) => Ok(adapter_directory::tokenizer(directory)?),
+        }
+    }
+
     /// Names of the tensors of the model at `path`, in Hugging Face's naming, of which only the
     /// headers are read; for an adapter, those of its base model are not known here: `None`.
     pub fn tensor_names_of(path: impl AsRef<Path>) -> Result<Option<Vec<String>>, LoadError> {
@@ -188,8 +205,7 @@ impl LanguageModel {
     ) -> Result<Self, LoadError> {
         let file = Gguf::open(path)?;
         let config = gguf_config(path, &file)?;
-        let tokenizer = Tokenizer::from_gguf(&file)?;
-        let tokenizer = tokenizer.fitting(config.shape().vocab_size)?;
+        let tokenizer = gguf_tokenizer(&file, config.shape())?;
         let checkpoint = config.gguf_checkpoint(&file);
         let network = Network::load_mapped(&config, &checkpoint, device, map, parts)?;
         let template = gguf_template(&file)?;
@@ -210,22 +226,7 @@ impl LanguageModel {
             shape.eos_token_ids = ids;
         }
         let tokenizer_config = huggingface::read_json(&path.join("tokenizer_config.json"))?;
-        let special_map = huggingface::read_json(&path.join("special_tokens_map.json"))?;
-        let special = [&tokenizer_config, &special_map]
-            .into_iter()
-            .flatten()
-            .map(SpecialTokens::from_json)
-            .reduce(SpecialTokens::or)
-            .unwrap_or_default();
-        let tokenizer_file = path.join("tokenizer.json");
-        if !tokenizer_file.exists() {
-            return Err(LoadError::NotAModel {
-                path: path.into(),
-                message: huggingface::without_tokenizer_json(path),
-            });
-        }
-        let tokenizer = Tokenizer::from_file(&tokenizer_file, special)?;
-        let tokenizer = tokenizer.fitting(shape.vocab_size)?;
+        let tokenizer = directory_tokenizer(path, tokenizer_config.as_ref(), &shape)?;
         let template = huggingface::chat_template(path, tokenizer_config.as_ref())?;
         let checkpoint = huggingface::open_weights(path)?;
         let network = Network::load_mapped(&config, checkpoint.as_ref(), device, map, parts)?;
@@ -318,6 +319,33 @@ impl LanguageModel {
             ..self.clone()
         }
     }
+}
+
+fn gguf_tokenizer(file: &Gguf, shape: &Shape) -> Result<Tokenizer, LoadError> {
+    Ok(Tokenizer::from_gguf(file)?.fitting(shape.vocab_size)?)
+}
+
+/// The tokenizer in the directory at `path`, whose `tokenizer_config.json` is `config`.
+fn directory_tokenizer(
+    path: &Path,
+    config: Option<&Value>,
+    shape: &Shape,
+) -> Result<Tokenizer, LoadError> {
+    let special_map = huggingface::read_json(&path.join("special_tokens_map.json"))?;
+    let special = [config, special_map.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(SpecialTokens::from_json)
+        .reduce(SpecialTokens::or)
+        .unwrap_or_default();
+    let file = path.join("tokenizer.json");
+    if !file.exists() {
+        return Err(LoadError::NotAModel {
+            path: path.into(),
+            message: huggingface::without_tokenizer_json(path),
+        });
+    }
+    Ok(Tokenizer::from_file(&file, special)?.fitting(shape.vocab_size)?)
 }
 
 fn gguf_template(file: &Gguf) -> Result<Option<String>, LoadError> {

@@ -4,6 +4,7 @@ mod classifiers;
 mod comparisons;
 mod keys;
 mod models;
+mod numbers;
 mod texts;
 
 use std::ffi::OsStr;
@@ -339,10 +340,10 @@ pub struct GenerateArguments {
     #[arg(long)]
     pub prompts: Option<PathBuf>,
     /// Maximum number of tokens to generate per prompt
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = numbers::count())]
     pub max_new_tokens: usize,
     /// Number of prompts decoded in parallel
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 16, value_parser = numbers::count())]
     pub batch_size: usize,
     /// System message, instead of the chat template's own
     #[arg(long)]
@@ -351,10 +352,10 @@ pub struct GenerateArguments {
     #[arg(long)]
     pub raw: bool,
     /// Sampling temperature; 0 is greedy
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, value_parser = numbers::temperature)]
     pub temperature: f32,
     /// Sample from the smallest set of tokens with at least this total probability
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = numbers::top_p)]
     pub top_p: f32,
     /// Seed of the sampling
     #[arg(long, default_value_t = 0)]
@@ -379,7 +380,7 @@ pub struct CalibrateArguments {
     #[command(flatten)]
     pub config: ConfigArguments,
     /// Score only the first N pairs of each direction
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = numbers::count())]
     pub limit: Option<usize>,
     /// Print a JSON object for all directions
     #[arg(long)]

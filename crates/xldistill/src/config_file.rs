@@ -196,11 +196,15 @@ const COUNTS: [&str; 5] = [
     "beam_size",
 ];
 
+/// Whether `key`, without its section, is one of [`COUNTS`].
+pub fn is_count(key: &str) -> bool {
+    COUNTS.contains(&key)
+}
+
 /// Fails if a key of [`COUNTS`] is 0, with which nothing would be done.
 pub fn check_counts(table: &Table) -> std::result::Result<(), String> {
     let is_zero = |(key, value): &(String, String)| {
-        let name = key.rsplit('.').next();
-        name.is_some_and(|name| COUNTS.contains(&name)) && value == "0"
+        key.rsplit('.').next().is_some_and(is_count) && value == "0"
     };
     match flat(table).into_iter().find(is_zero) {
         Some((key, _)) => Err(format!("{key} = 0: must be at least 1")),

@@ -72,15 +72,18 @@ pub enum LabelledError {
     },
     /// Labels of another task.
     #[error(
-        "{}: none of its labels ({found}) is one of the task's: {expected}", path.display()
+        "{}: none of its labels ({}) is one of the task's: {}{}", path.display(), listed(found),
+        listed(expected), naming(expected, *can_be_named)
     )]
     OtherLabels {
         /// The file.
         path: PathBuf,
         /// Labels of the file.
-        found: String,
+        found: Vec<String>,
         /// Labels of the task.
-        expected: String,
+        expected: Vec<String>,
+        /// Whether the key `labels` would help: not with those of a data set.
+        can_be_named: bool,
     },
     /// Too many rows are faulty.
     #[error(
@@ -127,4 +130,37 @@ fn own_codes(own: &[&str]) -> String {
         true => String::new(),
         false => format!("; the data set also has {}", own.join(", ")),
     }
+}
+
+/// Maximum number of labels in a message.
+const LABELS: usize = 10;
+
+/// The first of `labels`, and how many there are.
+fn listed(labels: &[String]) -> String {
+    match labels.get(..LABELS) {
+        Some(first) if labels.len() > LABELS => {
+            format!("{}, … {} in all", first.join(", "), labels.len())
+        }
+        _ => labels.join(", "),
+    }
+}
+
+/// The key with which a file may have the `labels` as numbers, or in other case.
+fn naming(labels: &[String], can_be_named: bool) -> String {
+    match can_be_named {
+        true => format!(
+            "; if they are the same ones as numbers or in other case, name those of the task in the \
+             order of their numbers: {}",
+            labels_key(labels)
+        ),
+        false => String::new(),
+    }
+}
+
+/// The key `labels` with these values, as a config has it.
+pub fn labels_key(labels: &[String]) -> String {
+    let shown = labels.iter().take(LABELS);
+    let mut shown: Vec<String> = shown.map(|label| format!("{label:?}")).collect();
+    shown.extend((labels.len() > LABELS).then(|| "…".to_owned()));
+    format!("labels = [{}]", shown.join(", "))
 }

@@ -1,6 +1,8 @@
 //! Reads a labelled file.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod judge;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::data_set::{DataSet, SetLanguage};
@@ -10,13 +12,12 @@ use super::table::{Cells, Form, Table};
 use super::{DataLanguage, LabelledError, LabelledInput, LabelledRow, LabelledSet, RejectedRow};
 use crate::source::{Broken, SourceError};
 
-/// A larger share of faulty rows is an error. Rows without a label, or with one that the task does
-/// not have, are not faulty.
-const MAX_FAULTY: f64 = 0.1;
 /// Reason of a row without a label.
 pub const UNLABELLED: &str = "no_label";
 /// Reason of a row with a label that the task does not have.
 pub const OTHER_LABEL: &str = "other_label";
+/// Reason of a row with a label that the data set does not have.
+pub const UNKNOWN_LABEL: &str = "unknown_label";
 
 /// What the files of a data set look like.
 pub struct Format<'a> {
@@ -142,8 +143,27 @@ struct Reading<'a> {
     label_file: Option<LabelFile>,
 }
 
-/// A usable row and the name of its label.
-type Row = Result<(String, LabelledInput, String), Broken>;
+/// Why a row is not usable.
+struct Fault {
+    reason: &'static str,
+    detail: String,
+    /// Its label, if the task does not have that.
+    label: Option<String>,
+}
+
+impl From<(&'static str, String)> for Fault {
+    fn from((reason, detail): (&'static str, String)) -> Self {
+        Self {
+            reason,
+            detail,
+            label: None,
+        }
+    }
+}
+
+/// A usable row and the name of its label, or a faulty one with its label, if the task does not have
+/// that.
+type Row = Result<(String, LabelledInput, String), (Broken, Option<String>)>;
 
 impl Reading<'_> {
     fn rows(&self, table: Table) -> Result<LabelledSet, LabelledError> {
@@ -156,26 +176,22 @@ impl Reading<'_> {
         let mut named = Vec::new();
         let mut rejected = Vec::new();
         let mut ids = HashSet::new();
-        let mut labelled = 0;
         for (number, (line, row)) in table.rows.into_iter().enumerate() {
             let row = match row {
                 Ok(cells) if !self.is_wanted(&cells, header, &mut languages) => continue,
                 Ok(cells) => self.row(number, cells, header, &known),
-                Err(broken) => Err(broken),
+                Err(broken) => Err((broken, None)),
             };
-            labelled += usize::from(match &row {
-                Ok(_) => true,
-                Err(broken) => broken.reason == OTHER_LABEL || broken.reason == "unknown_label",
-            });
             match row {
                 Ok((id, input, label)) => named.push((unique(id, &mut ids), input, label)),
-                Err(broken) => rejected.push(RejectedRow {
+                Err((broken, label)) => rejected.push(RejectedRow {
                     line,
+                    label,
                     rejected: broken.at(self.path, line),
                 }),
             }
         }
-        self.judge(&languages, &known, named.len(), &rejected, labelled)?;
+        self.judge(&languages, named.len(), &rejected)?;
         let found: BTreeSet<&String> = named.iter().map(|(_, _, label)| label).collect();
         let labels = match (self.wanted.labels, known.is_empty()) {
             (Some(labels), _) => labels.to_vec(),
@@ -214,11 +230,19 @@ impl Reading<'_> {
     fn row(&self, number: usize, cells: Cells, header: Option<&[String]>, known: &[String]) -> Row {
         match self.parsed(number, &cells, header, known) {
             Ok(row) => Ok(row),
-            Err((reason, detail)) => Err(Broken {
+            Err(Fault {
                 reason,
                 detail,
-                row: cells.into_value(),
-            }),
+                label,
+            }) => {
+                let row = cells.into_value();
+                let broken = Broken {
+                    reason,
+                    detail,
+                    row,
+                };
+                Err((broken, label))
+            }
         }
     }
 
@@ -228,7 +252,7 @@ impl Reading<'_> {
         cells: &Cells,
         header: Option<&[String]>,
         known: &[String],
-    ) -> Result<(String, LabelledInput, String), (&'static str, String)> {
+    ) -> Result<(String, LabelledInput, String), Fault> {
         let text = |column: &str| match cells.get(header, column) {
             None => Err(("missing_column", format!("no {column:?}"))),
             Some(text) if text.trim().is_empty() => {
@@ -265,21 +289,26 @@ impl Reading<'_> {
         let first = usize::from(self.layout.choices() > 0);
         let label = match gold(label.as_deref().unwrap_or_default(), known, first) {
             Gold::Named(name) => name,
-            Gold::Missing => return Err((UNLABELLED, "the row has no label".to_owned())),
+            Gold::Missing => return Err((UNLABELLED, "the row has no label".to_owned()).into()),
             Gold::Unknown => {
                 let label = label.unwrap_or_default();
                 let known = known.join(", ");
-                return Err(("unknown_label", format!("{label:?} is not one of {known}")));
+                return Err(Fault {
+                    reason: UNKNOWN_LABEL,
+                    detail: format!("{label:?} is not one of {known}"),
+                    label: Some(label.trim().to_owned()),
+                });
             }
         };
         if let Some(labels) = self.wanted.labels
             && !labels.contains(&label)
         {
             let known = labels.join(", ");
-            return Err((
-                OTHER_LABEL,
-                format!("{label:?} is not one of the task's: {known}"),
-            ));
+            return Err(Fault {
+                reason: OTHER_LABEL,
+                detail: format!("{label:?} is not one of the task's: {known}"),
+                label: Some(label),
+            });
         }
         let own: Option<Vec<String>> = self
             .layout
@@ -290,66 +319,6 @@ impl Reading<'_> {
         let own = own.filter(|parts| !parts.is_empty());
         let id = own.map_or_else(|| number.to_string(), |parts| parts.join("#"));
         Ok((id, input, label))
-    }
-
-    /// Fails if the file as a whole cannot be what was asked for.
-    fn judge(
-        &self,
-        languages: &HashMap<String, bool>,
-        known: &[String],
-        usable: usize,
-        rejected: &[RejectedRow],
-        labelled: usize,
-    ) -> Result<(), LabelledError> {
-        let path = self.path.to_owned();
-        if let Some(wanted) = self.wanted.language
-            && !languages.is_empty()
-            && !languages.values().any(|is_wanted| *is_wanted)
-        {
-            let found: BTreeSet<&String> = languages.keys().collect();
-            let found: Vec<&str> = found.into_iter().map(String::as_str).collect();
-            return Err(LabelledError::NoRowsInLanguage {
-                path,
-                language: format!("{} ({})", wanted.name, wanted.code),
-                column: self.layout.language.unwrap_or_default().to_owned(),
-                found: found.join(", "),
-            });
-        }
-        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-        for row in rejected {
-            *reasons.entry(&row.rejected.reason).or_default() += 1;
-        }
-        let count = |reason| reasons.get(reason).copied().unwrap_or(0);
-        let (unlabelled, other) = (count(UNLABELLED), count(OTHER_LABEL));
-        let faulty = rejected.len() - unlabelled - other;
-        if faulty as f64 > MAX_FAULTY * (usable + faulty) as f64 {
-            let is_faulty = |row: &&RejectedRow| {
-                ![UNLABELLED, OTHER_LABEL].contains(&row.rejected.reason.as_str())
-            };
-            let first = rejected.iter().find(is_faulty).map(|row| &row.rejected);
-            let reasons = reasons.iter().map(|(reason, n)| format!("{reason} {n}"));
-            return Err(LabelledError::TooManyRejected {
-                path,
-                faulty,
-                rows: usable + rejected.len(),
-                reasons: reasons.collect::<Vec<_>>().join(", "),
-                first: first.map_or(String::new(), |row| format!("{}: {}", row.id, row.detail)),
-            });
-        }
-        if labelled == 0 {
-            return Err(LabelledError::NoLabels {
-                path,
-                column: self.layout.label.to_owned(),
-            });
-        }
-        if usable == 0 {
-            return Err(LabelledError::OtherLabels {
-                path,
-                found: known.join(", "),
-                expected: self.wanted.labels.unwrap_or_default().join(", "),
-            });
-        }
-        Ok(())
     }
 }
 

@@ -56,10 +56,13 @@ pub(crate) fn require(model: Option<&ModelRef>) -> Result<&ModelRef, EngineError
 }
 
 /// Fails if the sampling of answers is out of range.
-pub(crate) fn check_sampling(temperature: f32, top_p: f32) -> Result<(), KeyError> {
+///
+/// # Errors
+/// The key, and the range of its values.
+pub fn check_sampling(temperature: f32, top_p: f32) -> Result<(), KeyError> {
     if !(0.0..=100.0).contains(&temperature) {
         let message = format!(
-            "{temperature} is not a temperature; 0 is greedy, 1 leaves probabilities as they are"
+            "{temperature} is not from 0 to 100; 0 is greedy, 1 leaves probabilities as they are"
         );
         return Err(KeyError::new("temperature", message));
     }

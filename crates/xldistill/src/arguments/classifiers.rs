@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use models::{ComputeDevice, Precision};
 
+use super::numbers;
+
 /// `xldistill predict`
 #[derive(Debug, Args)]
 pub struct PredictArguments {
@@ -17,7 +19,8 @@ pub struct PredictArguments {
     /// Language of the input; required by models whose encoder marks it, such as NLLB
     #[arg(long, value_name = "LANGUAGE")]
     pub language: Option<String>,
-    /// Read two texts per line, separated by a tab, e.g. premise and hypothesis
+    /// Read two texts per line, separated by a tab, e.g. premise and hypothesis; a line with further
+    /// columns, such as a label, is an error
     #[arg(long, conflicts_with = "jsonl")]
     pub pairs: bool,
     /// Read a JSON object per line: {"text"}, {"first", "second"} or {"passage", "question",
@@ -25,7 +28,7 @@ pub struct PredictArguments {
     #[arg(long)]
     pub jsonl: bool,
     /// Maximum number of lines read together
-    #[arg(long, default_value_t = 256, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    #[arg(long, default_value_t = 256, value_parser = numbers::count())]
     pub batch_size: usize,
     /// Device: cpu, vulkan, metal, cuda, rocm, wgpu; one of several GPUs as cuda:1
     #[arg(long, default_value_t)]

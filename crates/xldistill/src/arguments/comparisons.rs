@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use models::ComputeDevice;
 
-use super::ConfigArguments;
+use super::{ConfigArguments, numbers};
 
 /// `xldistill grid`
 #[derive(Debug, Args)]
@@ -52,7 +52,7 @@ pub struct InsideArguments {
     #[command(flatten)]
     pub config: ConfigArguments,
     /// Maximum number of sentence pairs per language
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, value_parser = numbers::count())]
     pub limit: usize,
     /// Print a JSON object per language and model
     #[arg(long)]

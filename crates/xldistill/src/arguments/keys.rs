@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use engines::choice::{EngineKeys, EngineSection, Keys};
 use serde_json::Value;
 
-use crate::config_file::ConfigError;
+use crate::config_file::{ConfigError, is_count};
 
 /// A type that is read from keys.
 pub trait KeySource: Sized {
@@ -70,6 +70,10 @@ impl<S: KeySource> KeyArguments<S> {
                 flag(key),
                 others.join(", ")
             )));
+        }
+        let is_zero = |(key, value): &(&String, &Value)| is_count(key) && **value == 0;
+        if let Some((key, _)) = self.keys.iter().find(is_zero) {
+            return Err(ConfigError(format!("{} 0: must be at least 1", flag(key))));
         }
         S::read(self.keys).map_err(|error| ConfigError(error.to_string()))
     }

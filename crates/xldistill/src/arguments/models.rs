@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use engines::model_ref::ModelRef;
 
-use super::AskedModelArguments;
+use super::{AskedModelArguments, numbers};
 
 /// `xldistill chat`
 #[derive(Debug, Args)]
@@ -17,13 +17,13 @@ pub struct ChatArguments {
     #[arg(long)]
     pub system: Option<String>,
     /// Sampling temperature; 0 is greedy
-    #[arg(long, default_value_t = 0.7)]
+    #[arg(long, default_value_t = 0.7, value_parser = numbers::temperature)]
     pub temperature: f32,
     /// Sample from the smallest set of tokens with at least this total probability
-    #[arg(long, default_value_t = 0.9)]
+    #[arg(long, default_value_t = 0.9, value_parser = numbers::top_p)]
     pub top_p: f32,
     /// Maximum number of tokens in an answer
-    #[arg(long, alias = "max-tokens", default_value_t = 512)]
+    #[arg(long, alias = "max-tokens", default_value_t = 512, value_parser = numbers::count())]
     pub max_new_tokens: usize,
     /// Seed of the sampling
     #[arg(long, default_value_t = 0)]

@@ -13,6 +13,7 @@ use self::rows::{Layout, Row, Rows};
 use crate::{
     arguments::{PredictArguments, language},
     config_file::ConfigError,
+    lines::LineReader,
 };
 
 /// Classifies standard input as it arrives. A line that cannot be classified gets a line with
@@ -33,10 +34,9 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
         (_, true) => Layout::Pairs,
         _ => Layout::Texts,
     };
-    let reader = std::io::BufReader::with_capacity(1 << 20, std::io::stdin().lock());
     let mut out = std::io::stdout().lock();
     let (mut read, mut failed) = (0, 0);
-    let mut rows = Rows::new(reader, layout);
+    let mut rows = Rows::new(LineReader::of_standard_input(), layout);
     while let Some(batch) = rows.next(arguments.batch_size)? {
         read += batch.len();
         for line in answer(&classifier, head, batch, language.as_deref()) {

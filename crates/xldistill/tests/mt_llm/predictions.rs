@@ -78,9 +78,17 @@ fn every_line_gets_a_label_whatever_is_beside_it() {
     );
     assert_eq!(lines(&output)[0]["id"], json!(5));
     assert_eq!(lines(&output)[0]["label"], together[0]["label"]);
-    let output = predict(&["--pairs"], "The market opens.\tThe sea.\nno tab\n");
+    let output = predict(
+        &["--pairs"],
+        "The market opens.\tThe sea.\nno tab\nThe market.\tThe sea.\tneutral\n",
+    );
     let found = lines(&output);
     assert!(found[0]["label"].is_string());
+    // The label of a file of XNLI's is not read as text.
+    assert_eq!(
+        found[2],
+        json!({ "label": null, "error": "3 columns, expected 2" })
+    );
     assert!(
         found[1]["error"]
             .as_str()

@@ -76,6 +76,10 @@ fn what_is_missing_is_found_before_the_first_stage() {
         ),
         (&["llm2vec.merge=[\"nowhere\"]"], "nowhere does not exist"),
         (
+            &["llm2vec.mntp.mask_token=<mask>"],
+            "llm2vec.mntp.mask_token = \"<mask>\": must be a token of the model",
+        ),
+        (
             &["llm2vec.mntp.training.lora_targets=[\"qkv\"]"],
             "llm2vec.mntp.training.lora_targets: the model has no linear layer \"qkv\"; its layers are down_proj,",
         ),
@@ -113,6 +117,10 @@ fn what_is_missing_is_found_before_the_first_stage() {
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(report.contains("FAILED  encoder: "), "{report}");
     assert!(
+        report.contains("ok      mask token: \"e\", id "),
+        "{report}"
+    );
+    assert!(
         report.contains("ok      tasks.topics: 14 training and 8 validation rows"),
         "{report}"
     );
@@ -144,6 +152,8 @@ fn results_of_another_config_are_not_overwritten() {
     let run = Run::new(&classifier(&tiny("bert")));
     run.succeed(&["run"]);
     let said = run.fail(&["run", "classify.training.epochs=4"], 1);
-    assert!(said.contains("classify"), "{said}");
-    assert!(said.contains("epochs"), "{said}");
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let changed = "other settings or data: classify.training.epochs was 3, is 4 (in the config,";
+    assert!(said.contains(changed), "{said}");
+    assert!(!said.contains('{'), "{said}");
 }

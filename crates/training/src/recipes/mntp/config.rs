@@ -84,7 +84,10 @@ impl MntpConfig {
     }
 
     /// The id of the mask token.
-    pub(super) fn mask_id(&self, tokenizer: &Tokenizer) -> Result<u32, ConfigError> {
+    ///
+    /// # Errors
+    /// If it is no token of the model.
+    pub fn mask_id(&self, tokenizer: &Tokenizer) -> Result<u32, ConfigError> {
         tokenizer.id(&self.mask_token).ok_or_else(|| ConfigError {
             section: Self::SECTION.to_owned(),
             key: "mask_token",

@@ -1,24 +1,30 @@
 //! What the user types, line by line.
 
-use std::io::{BufRead, IsTerminal, Stdin};
+use std::io::{IsTerminal, StdinLock};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+
+use crate::lines::{self, LineReader};
 
 /// Begins and ends a text of several lines.
 const FENCE: &str = "\"\"\"";
 
 /// Standard input. On a terminal, the terminal itself edits the line.
 pub struct Input {
-    stdin: Stdin,
+    lines: LineReader<StdinLock<'static>>,
+    /// Number of lines asked for.
+    number: usize,
     is_terminal: bool,
 }
 
 impl Input {
     /// Standard input.
     pub fn open() -> Self {
-        let stdin = std::io::stdin();
-        let is_terminal = stdin.is_terminal();
-        Self { stdin, is_terminal }
+        Self {
+            lines: LineReader::of_standard_input(),
+            number: 0,
+            is_terminal: std::io::stdin().is_terminal(),
+        }
     }
 
     /// Whether somebody types.
@@ -33,15 +39,14 @@ impl Input {
             if self.is_terminal {
                 eprint!("{}", if text.is_empty() { "> " } else { ". " });
             }
-            let mut line = String::new();
-            let read = self.stdin.lock().read_line(&mut line);
-            if read.context("cannot read standard input")? == 0 {
+            self.number += 1;
+            let Some(line) = lines::text(&mut self.lines, self.number)? else {
                 if self.is_terminal {
                     eprintln!();
                 }
                 return Ok(text.rest());
-            }
-            if let Some(whole) = text.add(line.trim_end_matches(['\r', '\n'])) {
+            };
+            if let Some(whole) = text.add(&line) {
                 return Ok(Some(whole));
             }
         }

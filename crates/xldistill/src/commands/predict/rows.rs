@@ -1,12 +1,14 @@
 //! The rows of standard input, as many at a time as have arrived.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 
 use corpus::labelled::LabelledInput;
 use models::TextInput;
 use serde::Deserialize;
 use serde_json::Value;
 use training::text_input;
+
+use crate::lines::LineReader;
 
 /// What a line holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,14 +45,14 @@ impl Input {
 
 /// Reads rows.
 pub struct Rows<R> {
-    reader: BufReader<R>,
+    lines: LineReader<R>,
     layout: Layout,
 }
 
 impl<R: Read> Rows<R> {
-    /// Rows of `reader`.
-    pub fn new(reader: BufReader<R>, layout: Layout) -> Self {
-        Self { reader, layout }
+    /// Rows of `lines`.
+    pub fn new(lines: LineReader<R>, layout: Layout) -> Self {
+        Self { lines, layout }
     }
 
     /// The next rows, at most `limit`: waits for the first and takes those that have arrived with
@@ -58,13 +60,9 @@ impl<R: Read> Rows<R> {
     pub fn next(&mut self, limit: usize) -> io::Result<Option<Vec<Row>>> {
         let mut rows = Vec::new();
         let mut line = Vec::new();
-        while rows.len() < limit && (rows.is_empty() || self.reader.buffer().contains(&b'\n')) {
-            line.clear();
-            if self.reader.read_until(b'\n', &mut line)? == 0 {
+        while rows.len() < limit && (rows.is_empty() || self.lines.has_come()) {
+            if !self.lines.next(&mut line)? {
                 break;
-            }
-            while line.last().is_some_and(|byte| b"\r\n".contains(byte)) {
-                line.pop();
             }
             rows.push(row(&line, self.layout));
         }
@@ -83,14 +81,7 @@ fn row(line: &[u8], layout: Layout) -> Row {
     };
     let mut row = match layout {
         Layout::Texts => plain(Ok(LabelledInput::Single { text: line.into() }.into())),
-        Layout::Pairs => plain(match line.split_once('\t') {
-            Some((first, second)) => Ok(LabelledInput::Pair {
-                first: first.into(),
-                second: second.into(),
-            }
-            .into()),
-            None => Err("the line has no tab between two texts".into()),
-        }),
+        Layout::Pairs => plain(pair(line)),
         Layout::Json => json(line),
     };
     let is_empty = |input: &Input| {
@@ -103,6 +94,21 @@ fn row(line: &[u8], layout: Layout) -> Row {
         row.input = Err("the text is empty".into());
     }
     row
+}
+
+/// The two texts of a line. A third column may well be the label that is to be predicted, as in
+/// XNLI's files, so it is no part of the second text.
+fn pair(line: &str) -> Result<Input, String> {
+    let columns: Vec<&str> = line.split('\t').collect();
+    match columns[..] {
+        [first, second] => Ok(LabelledInput::Pair {
+            first: first.into(),
+            second: second.into(),
+        }
+        .into()),
+        [_] => Err("the line has no tab between two texts".into()),
+        _ => Err(format!("{} columns, expected 2", columns.len())),
+    }
 }
 
 fn json(line: &str) -> Row {
@@ -145,7 +151,7 @@ mod tests {
     use super::*;
 
     fn rows(text: &[u8], layout: Layout) -> Vec<Row> {
-        let mut rows = Rows::new(BufReader::new(text), layout);
+        let mut rows = Rows::new(LineReader::new(text), layout);
         let mut found = Vec::new();
         while let Some(more) = rows.next(2).unwrap() {
             assert!(more.len() <= 2);
@@ -156,7 +162,7 @@ mod tests {
 
     #[test]
     fn every_line_becomes_a_row() {
-        let found = rows(b"one\r\n\ntwo\n\xff\nthree", Layout::Texts);
+        let found = rows(b"\xef\xbb\xbfone\r\n\ntwo\n\xff\nthree", Layout::Texts);
         assert_eq!(found.len(), 5);
         let texts: Vec<Option<&str>> = found
             .iter()
@@ -170,11 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn pairs_need_a_tab() {
-        let found = rows(b"a\tb\nc\n", Layout::Pairs);
+    fn a_pair_is_two_columns() {
+        let found = rows(b"a\tb\nc\na\tb\tneutral\na\tb\t\n", Layout::Pairs);
         let first = found[0].input.as_ref().unwrap();
         assert_eq!(first.as_input(), TextInput::Pair("a", "b"));
         assert!(found[1].input.as_ref().unwrap_err().contains("tab"));
+        for more in &found[2..] {
+            assert_eq!(more.input, Err("3 columns, expected 2".into()));
+        }
     }
 
     #[test]

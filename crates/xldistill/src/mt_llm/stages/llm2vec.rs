@@ -75,6 +75,7 @@ impl RecordedStage<Config> for MakeLlm2Vec {
             checks.add("adapters for mntp", adapters)?;
             let adapters = adapter_keys::check_training("llm2vec.simcse.training", simcse, &llm);
             checks.add("adapters for simcse", adapters)?;
+            checks.add("mask token", mask_token(run))?;
         }
         for adapter in &llm2vec.merge {
             let found = adapter.check().map_err(Error::msg);
@@ -138,6 +139,18 @@ impl RecordedStage<Config> for MakeLlm2Vec {
             false => merge(run, folder),
         }
     }
+}
+
+/// Checks that the LLM has the mask token, of which training would learn only when it has read all of
+/// the text.
+fn mask_token(run: &Run<'_, Config>) -> Result<String> {
+    let Config { llm2vec, model, .. } = run.config;
+    if run.published_llm().is_missing() {
+        // The model's own check says so.
+        return Ok("not checked, since the model is missing".to_owned());
+    }
+    let id = llm2vec.mntp.mask_id(&LanguageModel::tokenizer_of(model)?)?;
+    Ok(format!("{:?}, id {id}", llm2vec.mntp.mask_token))
 }
 
 /// Merges published adapters into the LLM.
