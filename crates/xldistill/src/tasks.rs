@@ -1,6 +1,8 @@
 //! The tasks of a config, `[tasks.NAME]`: their data, and what can be said about them before work
 //! starts.
 
+mod other_labels;
+
 use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Result, bail};
@@ -78,12 +80,18 @@ pub fn check(
     checks: &mut Checks<'_>,
 ) -> Result<()> {
     for (name, task) in tasks {
+        let what = format!("tasks.{name}");
         let data = task.load(seed).map_err(anyhow::Error::from);
+        let mut warnings = Vec::new();
         let described = data.and_then(|data| {
             marked(&data, languages)?;
+            warnings = other_labels::warnings(task, &data);
             Ok(describe(&data))
         });
-        checks.add(&format!("tasks.{name}"), described)?;
+        checks.add(&what, described)?;
+        for warning in warnings {
+            checks.warn(&what, &warning)?;
+        }
     }
     Ok(())
 }
