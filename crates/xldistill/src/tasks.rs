@@ -39,6 +39,11 @@ pub fn validate(tasks: &Tasks) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether there is something to evaluate.
+pub fn have_tests(tasks: &Tasks) -> bool {
+    tasks.values().any(|task| !task.test.is_empty())
+}
+
 /// Reads all rows of all tasks.
 pub fn load(tasks: &Tasks, seed: u64) -> Result<BTreeMap<String, TaskData>> {
     let load = |(name, task): (&String, &TaskConfig)| {
@@ -89,6 +94,12 @@ pub fn check(
             Ok(describe(&data))
         });
         checks.add(&what, described)?;
+        if task.test.is_empty() {
+            let warning = format!(
+                "it will not be evaluated, since it has no test files; name some under [{what}.test]"
+            );
+            checks.warn(&what, &warning)?;
+        }
         for warning in warnings {
             checks.warn(&what, &warning)?;
         }
