@@ -9,7 +9,9 @@ use artefacts::Key;
 use corpus::labelled::TaskData;
 use corpus::language::Language;
 use engines::local_classifier::{LocalClassifier, LocalClassifierConfig};
-use evaluation::classification::{self, ACCURACY, ClassificationConfig, Contender, TaskTest};
+use evaluation::classification::{
+    self, ACCURACY, ClassificationConfig, ClassificationResults, Contender, TaskTest,
+};
 use evaluation::significance::Resampling;
 use kernels::Precision;
 use schemars::JsonSchema;
@@ -100,10 +102,14 @@ pub fn evaluate<C: SystemConfig>(
         Some(format!("{} {:.1} %", set.language.code, 100.0 * accuracy))
     });
     let scores: Vec<String> = scores.collect();
-    Ok(match scores.is_empty() {
-        true => "no test files".to_owned(),
-        false => format!("accuracy: {}", scores.join(", ")),
-    })
+    Ok(format!("accuracy: {}", scores.join(", ")))
+}
+
+/// What the stage leaves in `folder` if no task has test files: not the results of test files that the
+/// config named before. Returns a summary.
+pub fn nothing(folder: &Path) -> Result<String> {
+    artefacts::remove(&folder.join(ClassificationResults::FILE))?;
+    Ok("nothing, since no task has test files".to_owned())
 }
 
 /// The rows of each task.

@@ -1,6 +1,8 @@
 //! The tasks of a config, `[tasks.NAME]`: their data, and what can be said about them before work
 //! starts.
 
+mod other_labels;
+
 use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Result, bail};
@@ -35,6 +37,11 @@ pub fn validate(tasks: &Tasks) -> Result<(), String> {
             .map_err(|error| format!("tasks.{name}: {error}"))?;
     }
     Ok(())
+}
+
+/// Whether there is something to evaluate.
+pub fn have_tests(tasks: &Tasks) -> bool {
+    tasks.values().any(|task| !task.test.is_empty())
 }
 
 /// Reads all rows of all tasks.
@@ -78,12 +85,24 @@ pub fn check(
     checks: &mut Checks<'_>,
 ) -> Result<()> {
     for (name, task) in tasks {
+        let what = format!("tasks.{name}");
         let data = task.load(seed).map_err(anyhow::Error::from);
+        let mut warnings = Vec::new();
         let described = data.and_then(|data| {
             marked(&data, languages)?;
+            warnings = other_labels::warnings(task, &data);
             Ok(describe(&data))
         });
-        checks.add(&format!("tasks.{name}"), described)?;
+        checks.add(&what, described)?;
+        if task.test.is_empty() {
+            let warning = format!(
+                "it will not be evaluated, since it has no test files; name some under [{what}.test]"
+            );
+            checks.warn(&what, &warning)?;
+        }
+        for warning in warnings {
+            checks.warn(&what, &warning)?;
+        }
     }
     Ok(())
 }

@@ -41,6 +41,7 @@ pub struct TaskConfig {
     /// with the same first text (premise, passage) stay together.
     pub validation_fraction: f64,
     /// Test file by language: any name of a language of FLORES-200, or the data set's own code.
+    /// Without any, the task is trained and not evaluated.
     pub test: BTreeMap<String, LabelledFile>,
     /// Maximum number of test rows per language.
     pub test_limit: Option<usize>,

@@ -28,7 +28,7 @@ pub fn gold(written: &str, known: &[String], first: usize) -> Gold {
         return Gold::Named(written.to_owned());
     }
     let exact = known.iter().find(|name| *name == written);
-    let same = |name: &&String| name.to_lowercase() == written.to_lowercase();
+    let same = |name: &&String| name.trim().to_lowercase() == written.to_lowercase();
     let numbered = || {
         // pandas writes a column of numbers with gaps as 0.0, 1.0, ….
         let number = written.strip_suffix(".0").unwrap_or(written);
@@ -118,6 +118,11 @@ mod tests {
         assert_eq!(named(" Negative "), Gold::Named("negative".into()));
         assert_eq!(named("1"), Gold::Named("positive".into()));
         assert_eq!(named("0.0"), Gold::Named("negative".into()));
+        let spaced = [" negative", "positive "].map(str::to_owned);
+        assert_eq!(
+            gold("Positive", &spaced, 0),
+            Gold::Named("positive ".into())
+        );
         assert_eq!(
             (named("2"), named("neutral")),
             (Gold::Unknown, Gold::Unknown)

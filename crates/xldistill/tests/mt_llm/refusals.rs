@@ -131,6 +131,34 @@ fn what_is_missing_is_found_before_the_first_stage() {
 }
 
 #[test]
+fn rows_with_labels_that_the_task_does_not_have_are_warned_of() {
+    let run = Run::new(&classifier(&tiny("bert")));
+    let capital = fs::read_to_string(run.path("test.tsv")).expect("reads");
+    let capital = capital.replace("\tplace", "\tPlace") + "The sea.\twater\n";
+    fs::write(run.path("capital.tsv"), capital).expect("writes");
+    let other = "tasks.topics.test.deu_Latn=capital.tsv";
+    let warned = "capital.tsv: 3 rows are set aside, and 1 used: the task does not have the labels \
+        \"Place\" 2 (differs from \"place\" only in case), \"water\" 1; with labels = [\"place\", \"thing\"], \
+        case does not count";
+    for (arguments, count) in [
+        (["run", other], 1),
+        (["doctor", other], 1),
+        // The files of the config itself have no such labels.
+        (["doctor", "seed=1"], 0),
+    ] {
+        let output = run.output(&arguments);
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        assert_eq!(said.matches(warned).count(), count, "{arguments:?}: {said}");
+    }
+    let named = "tasks.topics.labels=[\"place\", \"thing\"]";
+    let output = run.output(&["doctor", other, named]);
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!report.contains("Place"), "{report}");
+}
+
+#[test]
 fn a_stage_needs_those_before_it() {
     let run = Run::new(&mt_llm());
     let said = run.fail(&["adapt"], 1);

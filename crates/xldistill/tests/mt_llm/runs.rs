@@ -110,6 +110,42 @@ fn a_run_makes_a_stack_that_is_compared_with_its_baselines() {
 }
 
 #[test]
+fn a_run_without_test_files_trains_and_says_so() {
+    let none = "tasks.topics.test={}";
+    let warning = "tasks.topics: it will not be evaluated, since it has no test files; name some under \
+        [tasks.topics.test]";
+    for config in [classifier(&tiny("bert")), mt_llm()] {
+        let run = Run::new(&config);
+        let said = run.succeed(&["run", none]);
+        assert_eq!(said.matches(warning).count(), 1, "{said}");
+        assert!(said.find(warning) < said.find("classify  "), "{said}");
+        assert!(
+            said.contains("evaluate  nothing, since no task has test files"),
+            "{said}"
+        );
+        assert!(run.path("run/model/xldistill.json").is_file());
+        assert!(run.path("run/report.html").is_file());
+        assert!(!run.path("run/baselines/encoder-alone").exists());
+        // Test files can be named later, and left out again.
+        let said = run.succeed(&["run"]);
+        assert!(
+            !said.contains(warning) && said.contains("accuracy: "),
+            "{said}"
+        );
+        assert!(run.path("run/evaluate/classification.json").is_file());
+        run.succeed(&["run", none]);
+        assert!(!run.path("run/evaluate/classification.json").exists());
+    }
+    let run = Run::new(&classifier(&tiny("bert")));
+    let doctor = run.output(&["doctor", none]);
+    let report = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(
+        report.contains("WARNING: it will not be evaluated"),
+        "{report}"
+    );
+}
+
+#[test]
 fn stages_that_are_off_are_skipped() {
     let run = Run::new(&mt_llm());
     let overrides = [

@@ -52,6 +52,9 @@ impl RecordedStage<Config> for Evaluate {
     }
 
     fn make(&self, run: &Run<'_, Config>, folder: &Path) -> Result<String> {
+        if !tasks::have_tests(&run.config.tasks) {
+            return comparison::nothing(folder);
+        }
         let Config {
             evaluate, device, ..
         } = run.config;

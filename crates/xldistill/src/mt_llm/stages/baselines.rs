@@ -95,16 +95,22 @@ impl RecordedStage<Config> for TrainBaselines {
             }
         }
         Ok(match summaries.is_empty() {
+            true if !tasks::have_tests(&run.config.tasks) => {
+                "none, since no task has test files".to_owned()
+            }
             true => "none".to_owned(),
             false => summaries.join("; "),
         })
     }
 }
 
-/// The systems to train, and what they start from.
+/// The systems to train, and what they start from: none if there is nothing to compare them on.
 pub fn trained(run: &Run<'_, Config>) -> Vec<(&'static str, BackboneSource)> {
     let wanted = &run.config.baselines;
     let mut systems = Vec::new();
+    if !tasks::have_tests(&run.config.tasks) {
+        return systems;
+    }
     if wanted.encoder_alone {
         systems.push((ENCODER_ALONE.name, run.encoder_alone()));
     }
