@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::dictionary::coverage::{Coverage, Tally};
+use crate::dictionary::coverage::{Coverage, Tally, UNBALANCED, balance};
 use crate::dictionary::{BilingualDictionary, Dictionary};
 use crate::language::Language;
 use crate::record::{CodeSwitched, Subset, Translated};
@@ -185,10 +185,6 @@ impl RowStage for CodeSwitchStage {
     }
 }
 
-/// Number of words from which it says something that a dictionary has none of them, and the share in
-/// percent that counts as none.
-const NONE_OF: (u64, f64) = (50, 0.2);
-
 /// The dictionaries' coverage in a finished stage's manifest as a line for the user, e.g.
 /// `dictionary of por_Latn: 52.7 % of the question words, 48.1 % of the translated ones`.
 pub fn coverage_summary(manifest: &Manifest) -> String {
@@ -196,17 +192,24 @@ pub fn coverage_summary(manifest: &Manifest) -> String {
         return String::new();
     };
     let line = |(language, directions): (&String, &Value)| {
-        let percent = |direction: &str| {
-            let share = directions.pointer(&format!("/{direction}/share"));
-            100.0 * share.and_then(Value::as_f64).unwrap_or(0.0)
+        let covered = |direction: &str| {
+            let count = |name: &str| {
+                let count = directions.pointer(&format!("/{direction}/{name}"));
+                count.and_then(Value::as_u64).unwrap_or(0) as usize
+            };
+            Coverage {
+                words: count("words"),
+                known_words: count("known_words"),
+                ..Coverage::default()
+            }
         };
-        let words = directions.pointer("/from/words").and_then(Value::as_u64);
-        let foreign = words >= Some(NONE_OF.0) && percent("from") < NONE_OF.1;
+        let (into, from) = (covered("into"), covered("from"));
+        let unbalanced = balance(&into, &from).is_some_and(|balance| balance < UNBALANCED);
         format!(
             "dictionary of {language}: {:.1} % of the question words, {:.1} % of the translated ones{}",
-            percent("into"),
-            percent("from"),
-            match foreign {
+            100.0 * into.share(),
+            100.0 * from.share(),
+            match unbalanced || from.is_hardly_any() {
                 true => " (is it a dictionary of this language?)",
                 false => "",
             }

@@ -136,15 +136,20 @@ impl Dictionary {
     /// The dictionary of the opposite direction: every translation that is a single word, with the
     /// words it translates, in alphabetical order.
     pub fn inverted(&self) -> Dictionary {
-        let mut words: Vec<&String> = self.entries.keys().collect();
-        words.sort_unstable();
         let mut inverted = Dictionary::default();
-        for word in words {
+        for word in self.words() {
             for translation in &self.entries[word] {
                 inverted.insert(translation, word);
             }
         }
         inverted
+    }
+
+    /// The words that have a translation, in alphabetical order.
+    pub fn words(&self) -> Vec<&str> {
+        let mut words: Vec<&str> = self.entries.keys().map(String::as_str).collect();
+        words.sort_unstable();
+        words
     }
 
     /// Number of words that have a translation.

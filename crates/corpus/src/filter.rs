@@ -40,6 +40,10 @@ use pair::{Analyser, Pair};
 trait Rule: Sync {
     /// Name of the reason in rejected rows and manifests.
     fn reason(&self) -> &'static str;
+    /// The key of its threshold in `[filter]`, if it has one.
+    fn key(&self) -> Option<&'static str> {
+        None
+    }
     /// Description of the fault for a human reader; `None` if there is none.
     fn fault(&self, pair: &Pair) -> Option<String>;
 }
@@ -148,10 +152,14 @@ impl<'a> FilterStage<'a> {
     }
 }
 
-/// The probability from which the identifier's result counts.
+/// The probability from which the identifier's result counts: infinite, i.e. never reached, if the
+/// config sets 1, since some identifiers are wrong with probability 1.
 pub fn min_language_probability(identifier: &dyn LanguageIdentifier, config: &FilterConfig) -> f64 {
-    let chosen = config.min_language_probability;
-    chosen.unwrap_or_else(|| identifier.default_min_probability())
+    match config.min_language_probability {
+        Some(chosen) if chosen >= 1.0 => f64::INFINITY,
+        Some(chosen) => chosen,
+        None => identifier.default_min_probability(),
+    }
 }
 
 /// Result of the rules for one translation.
@@ -205,6 +213,15 @@ impl RowStage for FilterStage<'_> {
             (None, _) => None,
         };
         json!({ "from": self.from, "config": config, "calibrated": self.calibrated })
+    }
+
+    fn key_of(&self, reason: &str) -> Option<String> {
+        let mut rules = self.rules.iter();
+        let key = match reason {
+            quality::REASON => "min_quality",
+            _ => rules.find(|rule| rule.reason() == reason)?.key()?,
+        };
+        Some(format!("filter.{key}"))
     }
 
     fn engines(&self) -> Vec<EngineIdentity> {

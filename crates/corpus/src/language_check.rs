@@ -7,10 +7,11 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use crate::language::Language;
-use crate::record::Instruction;
 use crate::rejected::Rejected;
 use crate::seam::{Identification, LanguageIdentifier};
 use crate::source::{LoadedLines, LoadedPairs, ParallelSource, SourceError, judge};
+use crate::text::budget::DEFAULT_PIECES;
+use crate::text::segment::{Segment, Segmenter};
 
 /// Texts that are joined to identify the language of a file.
 const SAMPLE: usize = 40;
@@ -166,24 +167,12 @@ impl LanguageCheck<'_> {
         })
     }
 
-    /// Checks that the questions of the instructions at `path` are in `language` as a whole. The
-    /// filter judges each of them once it is answered and translated.
+    /// Checks that `texts`, of which `what` is told from the file at `path`, are in the language
+    /// `expected` as a whole. Code and addresses in them do not count.
     ///
     /// # Errors
     /// [`SourceError::OtherLanguage`].
-    pub fn questions(
-        &self,
-        path: &Path,
-        instructions: &[Instruction],
-        language: Language,
-    ) -> Result<(), SourceError> {
-        let questions = instructions.iter().map(|row| row.question.as_str());
-        let questions: Vec<&str> = questions.collect();
-        self.require(path, "a sample of the questions", &questions, language)
-    }
-
-    /// Fails if a sample of `texts`, which are `what` at `path`, is in another language.
-    fn require(
+    pub fn require(
         &self,
         path: &Path,
         what: &'static str,
@@ -202,10 +191,18 @@ impl LanguageCheck<'_> {
     }
 
     /// The language of a sample of `texts`, if it is another than `expected`.
-    fn whole(&self, texts: &[&str], expected: Language) -> Option<Language> {
+    pub fn whole(&self, texts: &[&str], expected: Language) -> Option<Language> {
         let step = (texts.len() / SAMPLE).max(1);
-        let sample: Vec<&str> = texts.iter().copied().step_by(step).take(SAMPLE).collect();
-        let sample = sample.join("\n");
+        let segmenter = Segmenter::new(expected, DEFAULT_PIECES);
+        let mut sample = String::new();
+        for text in texts.iter().step_by(step).take(SAMPLE) {
+            for segment in segmenter.segment(text) {
+                if let Segment::Translate(sentence) = segment {
+                    sentence.add_plain(&mut sample);
+                    sample.push('\n');
+                }
+            }
+        }
         let letters = sample.chars().filter(|c| c.is_alphabetic()).count();
         let found = self.other(&sample, expected);
         found

@@ -27,6 +27,7 @@ pub mod nearest;
 pub mod placeholders;
 pub mod plain_words;
 pub mod progress;
+pub mod ranges;
 mod read_ahead;
 pub mod record;
 pub mod rejected;

@@ -299,6 +299,16 @@ pub struct Example {
     pub teacher_question: Option<String>,
 }
 
+impl Example {
+    /// The language of its question or answer that is not `source`; `source` if both are.
+    pub fn target(&self, source: Language) -> Language {
+        match self.question_language == source {
+            true => self.answer_language,
+            false => self.question_language,
+        }
+    }
+}
+
 impl Row for Example {
     fn id(&self) -> &str {
         &self.id

@@ -67,6 +67,12 @@ pub trait RowStage: Sync {
         Vec::new()
     }
 
+    /// The config key that sets the threshold of a reason to reject, if there is one.
+    fn key_of(&self, reason: &str) -> Option<String> {
+        let _ = reason;
+        None
+    }
+
     /// Further numbers for the manifest of a finished stage. They shape no row.
     fn details(&self, inputs: &Inputs<'_, Self::Input>) -> Result<Value, StageError> {
         let _ = inputs;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use corpus::dictionary::coverage::{Coverage, Fit};
+use corpus::dictionary::coverage::{Coverage, Fit, UNBALANCED, balance};
 use corpus::dictionary::induced::{pairs, vocabulary};
 use corpus::dictionary::{BilingualDictionary, Dictionary};
 use corpus::language::Language;
@@ -89,6 +89,22 @@ fn the_wrong_direction_and_other_languages_are_noticed() {
     assert_eq!(found, Fit::Foreign { headwords: 0.0 });
     let few = Fit::of(&dictionary(&swapped), &texts[..1], ENGLISH);
     assert_eq!(few, Fit::Good, "ten words say nothing");
+}
+
+#[test]
+fn a_balance_needs_words_to_tell() {
+    let coverage = |known_words, words| Coverage {
+        words,
+        known_words,
+        ..Coverage::default()
+    };
+    let half = coverage(500, 1000);
+    assert_eq!(balance(&half, &coverage(10, 400)), Some(0.05));
+    assert_eq!(balance(&half, &coverage(200, 400)), Some(1.0));
+    assert_eq!(balance(&half, &coverage(0, 39)), None, "20 are expected");
+    assert_eq!(balance(&coverage(20, 40), &coverage(0, 400)), None);
+    assert_eq!(balance(&coverage(10, 1000), &coverage(0, 1900)), None);
+    assert_eq!(balance(&coverage(0, 1000), &coverage(0, 1900)), None);
 }
 
 fn base64(mut number: usize) -> String {
@@ -247,6 +263,52 @@ fn induced_pairs_lead_back_to_their_word() {
 
 mod with_data {
     use super::*;
+
+    /// Dictionaries of the target language, and of others, on sentences of FLORES.
+    #[test]
+    #[ignore = "needs data sets: make test-data"]
+    fn a_dictionary_of_another_language_is_unbalanced() {
+        let texts = |code: &str| {
+            let file = fixtures::data("flores").join(format!("dev/{code}.txt"));
+            fs::read_to_string(file).expect("FLORES")
+        };
+        let english = texts("eng_Latn");
+        let english: Vec<&str> = english.lines().take(500).collect();
+        let folder = fixtures::data("dictionaries");
+        let languages = [
+            "por_Latn", "deu_Latn", "ces_Latn", "fra_Latn", "ind_Latn", "jpn_Jpan", "fin_Latn",
+            "vie_Latn",
+        ];
+        for (name, own) in [
+            ("muse.en-pt.txt", "por_Latn"),
+            ("wiktionary.eng-por.txt", "por_Latn"),
+            ("freedict-eng-por.index", "por_Latn"),
+            ("muse.en-de.txt", "deu_Latn"),
+            ("muse.en-cs.txt", "ces_Latn"),
+            ("muse.en-fr.txt", "fra_Latn"),
+            ("muse.en-id.txt", "ind_Latn"),
+            ("muse.en-ja.txt", "jpn_Jpan"),
+            ("wiktionary.eng-khm.txt", "khm_Khmr"),
+        ] {
+            let loaded = Dictionary::load(&folder.join(name)).unwrap_or_else(|e| panic!("{e}"));
+            let both = BilingualDictionary::new(loaded.dictionary, Dictionary::default());
+            let there = Coverage::of(&both.source_to_target, &english, ENGLISH);
+            for code in languages {
+                let lines = texts(code);
+                let lines: Vec<&str> = lines.lines().take(500).collect();
+                let back = Coverage::of(&both.target_to_source, &lines, Language::with_code(code));
+                let balance = balance(&there, &back).expect("enough words");
+                println!("{name} on {code}: {balance:.3}");
+                // Romance languages share many words.
+                let relatives = (name, code) == ("muse.en-fr.txt", "por_Latn");
+                assert_eq!(balance > 0.5, code == own, "{name} on {code}: {balance}");
+                assert!(
+                    code == own || relatives || balance < UNBALANCED,
+                    "{name} on {code}: {balance}"
+                );
+            }
+        }
+    }
 
     /// The dictionaries people have: MUSE, Wiktionary, FreeDict.
     #[test]

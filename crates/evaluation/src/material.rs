@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use corpus::language::Language;
-use corpus::record::Example;
+use corpus::record::{Example, Subset};
 use corpus::source::ParallelSource;
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +45,8 @@ pub struct MaterialPaths {
     /// Held-out rows of the transfer set (`mix/held_out.jsonl`).
     #[serde(default)]
     pub examples: Option<PathBuf>,
-    /// Maximum number of rows of each file.
+    /// Maximum number of rows of each task: of a file, and of each subset and language of the
+    /// examples.
     #[serde(default)]
     pub limit: Option<usize>,
 }
@@ -85,6 +86,19 @@ pub struct EvaluationMaterial {
     pub skipped: Vec<SkippedLine>,
 }
 
+/// The first `limit` examples of each subset and target language, each of which is a task: the first
+/// of a shuffled file would miss some.
+fn first_of_each_task(mut examples: Vec<Example>, source: Language, limit: usize) -> Vec<Example> {
+    let mut counts = BTreeMap::<(Subset, Language), usize>::new();
+    examples.retain(|example| {
+        let task = (example.subset, example.target(source));
+        let count = counts.entry(task).or_default();
+        *count += 1;
+        *count <= limit
+    });
+    examples
+}
+
 impl EvaluationMaterial {
     /// Reads every file that `paths` names.
     pub fn load(paths: &MaterialPaths) -> Result<Self, MaterialError> {
@@ -111,8 +125,8 @@ impl EvaluationMaterial {
         }
         material.fill_texts_from_pairs();
         if let Some(path) = &paths.examples {
-            material.examples = read::examples(path, &mut material.skipped)?;
-            material.examples.truncate(limit);
+            let examples = read::examples(path, &mut material.skipped)?;
+            material.examples = first_of_each_task(examples, paths.source, limit);
         }
         let settings = BenchmarkSettings {
             strong: paths.source,
@@ -149,5 +163,61 @@ impl EvaluationMaterial {
         for (language, sentences) in filled {
             self.texts.entry(language).or_insert(sentences);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_limit_leaves_every_subset_of_every_language() {
+        let (source, german) = (Language::ENGLISH, Language::with_code("deu_Latn"));
+        let example = |subset, number, question_language, answer_language| Example {
+            id: format!("{number}/{subset:?}/{question_language}"),
+            subset,
+            question_language,
+            answer_language,
+            question: "Quem?".to_owned(),
+            answer: "Ana.".to_owned(),
+            teacher_question: None,
+        };
+        let mut rows = Vec::new();
+        for number in 0..3 {
+            rows.push(example(Subset::LL, number, source, source));
+        }
+        for target in [Language::PORTUGUESE, german] {
+            for number in 0..3 {
+                rows.push(example(Subset::TL, number, target, source));
+                rows.push(example(Subset::LT, number, source, target));
+            }
+            rows.push(example(Subset::Mt, 0, source, target));
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("test.jsonl");
+        let lines = rows.iter().map(serde_json::to_string);
+        let lines: Vec<String> = lines.collect::<Result<_, _>>().expect("JSON");
+        fs::write(&path, lines.join("\n")).expect("writes");
+
+        let paths = MaterialPaths {
+            examples: Some(path),
+            limit: Some(2),
+            ..MaterialPaths::new(source)
+        };
+        let material = EvaluationMaterial::load(&paths).expect("material");
+        let mut counts = BTreeMap::<(Subset, Language), usize>::new();
+        for example in &material.examples {
+            let task = (example.subset, example.target(source));
+            *counts.entry(task).or_default() += 1;
+        }
+        let mut expected = BTreeMap::from([((Subset::LL, source), 2)]);
+        for target in [Language::PORTUGUESE, german] {
+            let of_target = [(Subset::TL, 2), (Subset::LT, 2), (Subset::Mt, 1)];
+            expected.extend(of_target.map(|(subset, count)| ((subset, target), count)));
+        }
+        assert_eq!(counts, expected);
+        assert_eq!(material.examples[0], rows[0]);
     }
 }

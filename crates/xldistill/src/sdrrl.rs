@@ -1,6 +1,7 @@
 //! SDRRL (arXiv 2402.12204): an LLM learns a language from its own answers, translated.
 
 pub mod config;
+mod dictionaries;
 mod engines;
 pub mod model_card;
 mod sample_translations;

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashSet};
 use anyhow::{Result, bail};
 use artefacts::Key;
 use corpus::labelled::{DataLanguage, LabelledRow, TaskConfig, TaskData, TestSet};
+use corpus::language_check::LanguageCheck;
+use engines::identifier::IdentifyEngine;
 use models::model_directory::CardFacts;
 use training::Task;
 
@@ -91,6 +93,7 @@ pub fn check(
         let described = data.and_then(|data| {
             marked(&data, languages)?;
             warnings = other_labels::warnings(task, &data);
+            warnings.extend(in_other_languages(task, &data)?);
             Ok(describe(&data))
         });
         checks.add(&what, described)?;
@@ -105,6 +108,31 @@ pub fn check(
         }
     }
     Ok(())
+}
+
+/// A sentence for each file whose rows are, as a whole, in another language than its key says. No
+/// config of tasks names an identifier, with which its word could be overruled, so it stops no run.
+fn in_other_languages(task: &TaskConfig, data: &TaskData) -> Result<Vec<String>> {
+    let identifier = IdentifyEngine::default().open()?;
+    let check = LanguageCheck {
+        identifier: identifier.as_ref(),
+        min_probability: identifier.default_min_probability(),
+    };
+    let trained = task.train.first().map(|file| file.path());
+    let trained = trained.map(|path| (path, &data.language, &data.train));
+    let tests = data.tests.iter();
+    let tests = tests.map(|test| (test.path.as_path(), &test.language, &test.set));
+    let mut found = Vec::new();
+    for (path, language, set) in trained.into_iter().chain(tests) {
+        let Some(expected) = language.source.filter(|_| !language.is_proxy) else {
+            continue;
+        };
+        let rows = set.rows.iter();
+        let texts: Vec<&str> = rows.map(|row| row.input.texts()[0]).collect();
+        let required = check.require(path, "a sample of the texts", &texts, expected);
+        found.extend(required.err().map(|error| error.to_string()));
+    }
+    Ok(found)
 }
 
 /// Fails if the encoder has to be told a language that it does not know.

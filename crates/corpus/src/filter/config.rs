@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ranges::{ConfigError, Ranges, with_percent};
+
 /// Thresholds of the filter; every key has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -12,10 +14,11 @@ pub struct FilterConfig {
     /// `xldistill calibrate CONFIG` shows the effect of either.
     #[schemars(extend("default-text" = "0.8, or 0.4 for the round-trip estimate"))]
     pub min_quality: Option<MinQuality>,
-    /// Minimum probability of an identified language for a text to be rejected as wrong language.
+    /// Minimum probability of an identified language for a text to be rejected as wrong language. With
+    /// 1, none is.
     #[schemars(extend("default-text" = "0.5, or 0.9 for whatlang"))]
     pub min_language_probability: Option<f64>,
-    /// Similarity to the source (chrF, 0 to 100) from which a translation is rejected as copied.
+    /// Similarity to the source (chrF, 1 to 100) from which a translation is rejected as copied.
     pub max_source_similarity: f64,
     /// Maximum number of consecutive words that a translation may share with its source. 8 is
     /// longer than most names and titles.
@@ -30,6 +33,40 @@ pub struct FilterConfig {
     pub min_script_share: f64,
     /// Maximum share of missing numbers, among those with two or more digits.
     pub max_lost_numbers: f64,
+}
+
+impl FilterConfig {
+    /// Checks every value's range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let ranges = Ranges("filter");
+        match self.min_quality {
+            Some(MinQuality::Quantile { quantile }) => {
+                ranges.fraction("min_quality.quantile", quantile)?;
+            }
+            Some(MinQuality::Score(score)) => {
+                // Some COMET models score below 0.
+                let within = score.is_finite() && score <= 1.0;
+                let expected = with_percent("at most 1, the best score", score);
+                ranges.check("min_quality", score, within, expected)?;
+            }
+            None => {}
+        }
+        if let Some(probability) = self.min_language_probability {
+            ranges.share("min_language_probability", probability)?;
+        }
+        let similarity = self.max_source_similarity;
+        let within = (1.0..=100.0).contains(&similarity);
+        let expected = "between 1 and 100, since chrF is in percent: 85, not 0.85";
+        ranges.check("max_source_similarity", similarity, within, expected)?;
+        if let Some(words) = self.max_copied_words {
+            ranges.count("max_copied_words", words)?;
+        }
+        ranges.ratio("max_length_ratio", self.max_length_ratio)?;
+        ranges.ratio("max_sentence_ratio", self.max_sentence_ratio)?;
+        ranges.count("max_word_length", self.max_word_length)?;
+        ranges.share("min_script_share", self.min_script_share)?;
+        ranges.share("max_lost_numbers", self.max_lost_numbers)
+    }
 }
 
 /// The minimum quality.

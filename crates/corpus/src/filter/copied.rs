@@ -21,6 +21,10 @@ impl Rule for SourceCopied {
         "source_copied"
     }
 
+    fn key(&self) -> Option<&'static str> {
+        Some("max_source_similarity")
+    }
+
     fn fault(&self, pair: &Pair) -> Option<String> {
         let (source, translation) = (&pair.source.plain, &pair.translation.plain);
         // Cheaper, and enough for most translations; the margin is for rounding.

@@ -20,6 +20,10 @@ impl Rule for CopiedStretch {
         "copied_stretch"
     }
 
+    fn key(&self) -> Option<&'static str> {
+        Some("max_copied_words")
+    }
+
     fn fault(&self, pair: &Pair) -> Option<String> {
         let length = self.max?.saturating_add(1);
         let words = |text: &Text| text.words().map(str::to_lowercase).collect::<Vec<_>>();

@@ -23,6 +23,10 @@ impl Rule for WrongLanguage<'_> {
         "wrong_language"
     }
 
+    fn key(&self) -> Option<&'static str> {
+        Some("min_language_probability")
+    }
+
     fn fault(&self, pair: &Pair) -> Option<String> {
         let target = pair.translation.language();
         let source = pair.source.language();
@@ -52,6 +56,10 @@ pub(super) struct WrongSourceLanguage<'a> {
 impl Rule for WrongSourceLanguage<'_> {
     fn reason(&self) -> &'static str {
         "wrong_source_language"
+    }
+
+    fn key(&self) -> Option<&'static str> {
+        Some("min_language_probability")
     }
 
     fn fault(&self, pair: &Pair) -> Option<String> {

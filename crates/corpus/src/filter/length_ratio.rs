@@ -17,6 +17,10 @@ impl Rule for LengthRatio {
         "length_ratio"
     }
 
+    fn key(&self) -> Option<&'static str> {
+        Some("max_length_ratio")
+    }
+
     fn fault(&self, pair: &Pair) -> Option<String> {
         let (source, translation) = (pair.source.words().len(), pair.translation.words().len());
         let (a, b) = (source as f64 + SLACK, translation as f64 + SLACK);

@@ -15,6 +15,10 @@ impl Rule for LongWords {
         "long_word"
     }
 
+    fn key(&self) -> Option<&'static str> {
+        Some("max_word_length")
+    }
+
     fn fault(&self, pair: &Pair) -> Option<String> {
         if pair.translation.language().writes_without_spaces() {
             return None;

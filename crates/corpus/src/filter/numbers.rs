@@ -18,6 +18,10 @@ impl Rule for NumbersLost {
         "numbers_lost"
     }
 
+    fn key(&self) -> Option<&'static str> {
+        Some("max_lost_numbers")
+    }
+
     fn fault(&self, pair: &Pair) -> Option<String> {
         let numbers = numbers(&pair.source.plain);
         if numbers.is_empty() {

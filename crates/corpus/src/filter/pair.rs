@@ -116,13 +116,8 @@ impl<'a> Text<'a> {
                 continue;
             };
             prose.push(sentence.text);
-            let mut end = 0;
-            for span in &sentence.protected {
-                plain.push_str(&sentence.text[end..span.start]);
-                protected.push(&sentence.text[span.clone()]);
-                end = span.end;
-            }
-            plain.push_str(&sentence.text[end..]);
+            protected.extend((sentence.protected.iter()).map(|span| &sentence.text[span.clone()]));
+            sentence.add_plain(&mut plain);
             plain.push('\n');
         }
         Self {

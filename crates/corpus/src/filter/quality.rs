@@ -5,6 +5,9 @@ use crate::language::Language;
 use crate::rejected::Rejection;
 use crate::seam::{EngineError, QualityEstimator};
 
+/// The reason of these rejections.
+pub(super) const REASON: &str = "low_quality";
+
 /// Estimates the quality of the `waiting` translations, and rejects those below `min_quality`.
 ///
 /// A text is scored line by line, since estimators read at most a few hundred tokens; its score is
@@ -51,7 +54,7 @@ pub(super) fn judge(
             Verdict::Passed
         } else {
             let detail = format!("{quality:.3} is below {min_quality}");
-            Verdict::Rejected(Rejection::new(field, "low_quality", detail))
+            Verdict::Rejected(Rejection::new(field, REASON, detail))
         };
     }
     Ok(())

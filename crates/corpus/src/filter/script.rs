@@ -20,6 +20,10 @@ impl Rule for WrongScript {
         "wrong_script"
     }
 
+    fn key(&self) -> Option<&'static str> {
+        Some("min_script_share")
+    }
+
     fn fault(&self, pair: &Pair) -> Option<String> {
         let expected = scripts(pair.translation.language());
         let latin = expected.contains(&Script::Latin);

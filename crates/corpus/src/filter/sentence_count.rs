@@ -17,6 +17,10 @@ impl Rule for SentenceCount {
         "sentence_count"
     }
 
+    fn key(&self) -> Option<&'static str> {
+        Some("max_sentence_ratio")
+    }
+
     fn fault(&self, pair: &Pair) -> Option<String> {
         let (source, translation) = (pair.source.prose.len(), pair.translation.prose.len());
         let (fewer, more) = (source.min(translation), source.max(translation));

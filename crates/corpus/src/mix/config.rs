@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ranges::Ranges;
 use crate::record::Subset;
 use crate::stage::StageError;
 
@@ -120,20 +121,10 @@ impl MixConfig {
                 names.join(", ")
             ));
         }
-        if !(0.0..=1.0).contains(&self.generated_fraction) {
-            let value = self.generated_fraction;
-            return error(format!(
-                "mix.generated_fraction = {value} is not between 0 and 1"
-            ));
-        }
-        for (key, value) in [
-            ("held_out_fraction", self.held_out_fraction),
-            ("test_fraction", self.test_fraction),
-        ] {
-            if !(0.0..1.0).contains(&value) {
-                return error(format!("mix.{key} = {value} is not at least 0 and below 1"));
-            }
-        }
+        let ranges = Ranges("mix");
+        ranges.share("generated_fraction", self.generated_fraction)?;
+        ranges.fraction("held_out_fraction", self.held_out_fraction)?;
+        ranges.fraction("test_fraction", self.test_fraction)?;
         let held_out = self.held_out_fraction + self.test_fraction;
         if held_out >= 1.0 {
             return error(format!(

@@ -38,6 +38,9 @@ impl<S: RowStage> Run<'_, S> {
         file.commit()?;
         let mut reasons: Vec<_> = counts.rejections.iter().collect();
         reasons.sort_by_key(|&(reason, count)| (std::cmp::Reverse(count), reason));
+        let key = reasons
+            .first()
+            .and_then(|(reason, _)| self.stage.key_of(reason));
         let reasons = reasons
             .iter()
             .take(3)
@@ -47,6 +50,7 @@ impl<S: RowStage> Run<'_, S> {
             rejected: with_rejection,
             rows,
             reasons: reasons.collect::<Vec<_>>().join(", "),
+            key,
             percent: limit * 100.0,
             file: names.rejected,
         })

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use artefacts::ArtefactError;
 
+use crate::ranges::ConfigError;
 use crate::seam::EngineError;
 
 /// Error returned when a stage stops. Rows that are done are in its journal and are not done again.
@@ -41,7 +42,9 @@ pub enum StageError {
     /// More rows were rejected than the run tolerates.
     #[error(
         "{stage}: {rejected} of {rows} rows were rejected ({reasons}), more than the {percent:.0} % \
-         a run tolerates; see {}", file.display()
+         a run tolerates; {}see {}",
+        key.as_ref().map_or(String::new(), |key| format!("most by the threshold {key}; ")),
+        file.display()
     )]
     TooManyRejected {
         /// The stage.
@@ -52,6 +55,8 @@ pub enum StageError {
         rows: u64,
         /// The most frequent reasons with their counts.
         reasons: String,
+        /// The config key of the threshold that rejected most; `None` if it was no threshold.
+        key: Option<String>,
         /// The limit, in percent.
         percent: f64,
         /// The file with the rejected rows.
@@ -77,6 +82,10 @@ pub enum StageError {
         /// The reason.
         why: String,
     },
+
+    /// A value of the config is out of range.
+    #[error(transparent)]
+    Range(#[from] ConfigError),
 
     /// The stage was given options that make no sense together.
     #[error("{0}")]

@@ -28,6 +28,18 @@ pub struct Sentence<'a> {
     pub protected: Vec<Range<usize>>,
 }
 
+impl Sentence<'_> {
+    /// Adds the text outside protected spans to `plain`.
+    pub fn add_plain(&self, plain: &mut String) {
+        let mut end = 0;
+        for span in &self.protected {
+            plain.push_str(&self.text[end..span.start]);
+            end = span.end;
+        }
+        plain.push_str(&self.text[end..]);
+    }
+}
+
 /// Splits texts of one language into [`Segment`]s.
 pub struct Segmenter {
     splitter: SentenceSplitter,

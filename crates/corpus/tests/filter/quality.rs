@@ -1,6 +1,7 @@
 //! Quality estimates and the thresholds of the config.
 
 use corpus::filter::{FilterConfig, FilterStage, MinQuality};
+use corpus::seam::{EngineIdentity, Identification, LanguageIdentifier};
 use corpus::stage::RowStage;
 
 use crate::{ENGLISH, Keyword, PORTUGUESE, Stated, reason, row};
@@ -41,6 +42,59 @@ fn thresholds_are_read_from_a_config_and_unknown_keys_refused() {
         }
     );
     assert!(serde_json::from_str::<FilterConfig>(r#"{"minimum_quality": 0.7}"#).is_err());
+}
+
+#[test]
+fn the_key_that_sets_a_threshold_is_known_by_the_reason() {
+    let stage = FilterStage::new(&Keyword, Some(&Stated), ENGLISH, FilterConfig::default());
+    for (reason, key) in [
+        ("low_quality", Some("filter.min_quality")),
+        ("numbers_lost", Some("filter.max_lost_numbers")),
+        ("wrong_language", Some("filter.min_language_probability")),
+        ("protected_lost", None),
+    ] {
+        assert_eq!(stage.key_of(reason).as_deref(), key, "{reason}");
+    }
+}
+
+#[test]
+fn a_probability_of_1_turns_language_identification_off() {
+    let config = FilterConfig {
+        min_language_probability: Some(1.0),
+        ..FilterConfig::default()
+    };
+    assert_eq!(config.validate(), Ok(()));
+    let untranslated = [row(
+        ("It is good of them.", "It was nice of you, he said."),
+        ("Yes.", "Sim."),
+        PORTUGUESE,
+    )];
+    let reasons = |config| {
+        let stage = FilterStage::new(&Sure, None, ENGLISH, config);
+        let outcome = stage.process(&untranslated).expect("filtering").remove(0);
+        let reasons = outcome.rejections.into_iter();
+        reasons
+            .map(|rejection| rejection.reason)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(reasons(FilterConfig::default()), ["wrong_language"]);
+    assert!(reasons(config).is_empty());
+}
+
+/// Takes every text for English, with probability 1.
+struct Sure;
+
+impl LanguageIdentifier for Sure {
+    fn identity(&self) -> EngineIdentity {
+        Keyword.identity()
+    }
+
+    fn identify(&self, _: &str) -> Identification {
+        Identification::Identified {
+            language: ENGLISH,
+            probability: 1.0,
+        }
+    }
 }
 
 #[test]

@@ -60,6 +60,10 @@ impl RowStage for Upper {
         json!({ "parameter": self.parameter })
     }
 
+    fn key_of(&self, reason: &str) -> Option<String> {
+        (reason == "has_z").then(|| "upper.max_z".to_owned())
+    }
+
     fn engines(&self) -> Vec<EngineIdentity> {
         vec![EngineIdentity {
             engine: "upper".into(),

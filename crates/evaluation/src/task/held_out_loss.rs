@@ -56,13 +56,8 @@ impl<'a> HeldOutLoss<'a> {
     pub fn of_examples(source: Language, examples: &'a [Example]) -> Vec<Self> {
         let mut groups: BTreeMap<(Subset, Language), Vec<Row<'a>>> = BTreeMap::new();
         for example in examples {
-            let target = if example.question_language == source {
-                example.answer_language
-            } else {
-                example.question_language
-            };
             groups
-                .entry((example.subset, target))
+                .entry((example.subset, example.target(source)))
                 .or_default()
                 .push(Row {
                     id: &example.id,

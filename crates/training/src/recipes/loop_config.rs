@@ -10,7 +10,7 @@ use models::{LoraConfig, WeightForm};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ranges::{ConfigError, Ranges};
+use super::ranges::{ConfigError, ModelRanges, Ranges};
 use crate::run::{Decay, Settings};
 
 /// The default values of a recipe's [`LoopConfig`]. Implemented by a marker type of the recipe.
@@ -125,9 +125,7 @@ impl<D: LoopDefaults> LoopConfig<D> {
         }
         ranges.count("items_per_step", self.items_per_step)?;
         ranges.positive("learning_rate", self.learning_rate)?;
-        let floor = self.final_learning_rate;
-        let within = (0.0..=1.0).contains(&floor);
-        ranges.check("final_learning_rate", floor, within, "between 0 and 1")?;
+        ranges.share("final_learning_rate", self.final_learning_rate)?;
         ranges.fraction("warmup", self.warmup)?;
         ranges.not_negative("weight_decay", self.weight_decay, "0 or more")?;
         let expected = "0 (no clipping) or more";

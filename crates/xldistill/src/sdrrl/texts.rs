@@ -1,4 +1,4 @@
-//! Sentence pairs and monolingual text of a run, checked to be in the languages that the config says.
+//! Questions, sentence pairs and monolingual text of a run, checked to be in the languages that the config says.
 
 use std::cell::OnceCell;
 use std::path::Path;
@@ -13,9 +13,13 @@ use corpus::source::plain_text::TextSource;
 use corpus::source::{
     self, LoadedLines, LoadedPairs, LoadedPassages, ParallelSource, PassageOptions,
 };
+use evaluation::material::EvaluationMaterial;
 
-use super::config::Config;
+use super::config::{Config, Evaluate};
 use crate::run::Run;
+
+/// What is judged of a file of questions, as messages name it.
+const QUESTIONS: &str = "a sample of the questions";
 
 /// Reads and checks texts of a run.
 pub struct Texts<'r> {
@@ -31,7 +35,8 @@ impl<'r> Texts<'r> {
         Texts { run, identifier }
     }
 
-    fn check(&self) -> Result<LanguageCheck<'_>> {
+    /// The check of the run's texts.
+    pub fn check(&self) -> Result<LanguageCheck<'_>> {
         let identifier = match self.identifier.get() {
             Some(identifier) => identifier,
             None => {
@@ -46,13 +51,47 @@ impl<'r> Texts<'r> {
         })
     }
 
-    /// Checks that the questions of `instructions` are in the source language as a whole.
+    /// Checks that the questions of `instructions` are in the source language as a whole. The filter
+    /// judges each of them once it is answered and translated.
     pub fn questions(&self, instructions: &[Instruction]) -> Result<()> {
         let Config { data, source, .. } = self.run.config;
         let Some(path) = data.instructions.first() else {
             return Ok(());
         };
-        Ok(self.check()?.questions(path, instructions, *source)?)
+        let questions = instructions.iter().map(|row| row.question.as_str());
+        let questions: Vec<&str> = questions.collect();
+        Ok(self
+            .check()?
+            .require(path, QUESTIONS, &questions, *source)?)
+    }
+
+    /// Checks that the questions and texts of the evaluation are in their languages as a whole, and
+    /// likewise its pairs. No single one is left out, so that scores stay comparable.
+    pub fn evaluated(&self, material: &EvaluationMaterial) -> Result<()> {
+        let Evaluate {
+            questions,
+            pairs,
+            texts,
+            ..
+        } = &self.run.config.evaluate;
+        for loaded in &material.pairs {
+            if let Some(files) = pairs.get(&loaded.target) {
+                let languages = (loaded.source, loaded.target);
+                self.check()?.sides(files, &loaded.pairs, languages)?;
+            }
+        }
+        for (&language, path) in questions {
+            let rows = material.questions.get(&language).into_iter().flatten();
+            let asked: Vec<&str> = rows.map(|row| row.question.as_str()).collect();
+            self.check()?.require(path, QUESTIONS, &asked, language)?;
+        }
+        for (&language, path) in texts {
+            let passages = material.texts.get(&language).into_iter().flatten();
+            let passages: Vec<&str> = passages.map(String::as_str).collect();
+            self.check()?
+                .require(path, "the text", &passages, language)?;
+        }
+        Ok(())
     }
 
     /// The sentence pairs of `files` in the source language and `target`, without those of which a
@@ -96,17 +135,5 @@ impl<'r> Texts<'r> {
             rejected: checked.rejected,
             counts,
         })
-    }
-
-    /// Checks that held-out pairs are in their languages as a whole. No single pair is left out, so
-    /// that scores stay comparable.
-    pub fn held_out(
-        &self,
-        files: &ParallelSource,
-        pairs: &[(String, String)],
-        target: Language,
-    ) -> Result<()> {
-        let languages = (self.run.config.source, target);
-        Ok(self.check()?.sides(files, pairs, languages)?)
     }
 }

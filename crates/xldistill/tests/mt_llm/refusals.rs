@@ -128,6 +128,12 @@ fn what_is_missing_is_found_before_the_first_stage() {
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
     let leak = "WARNING: 14 of 14 test rows in deu_Latn are training or validation rows, too";
     assert!(report.contains(leak), "{report}");
+    let foreign = "train.tsv: a sample of the texts is in eng_Latn, not in deu_Latn";
+    assert!(
+        report.contains("WARNING: ") && report.contains(foreign),
+        "{report}"
+    );
+    assert!(!report.contains("not in eng_Latn"), "{report}");
 }
 
 #[test]

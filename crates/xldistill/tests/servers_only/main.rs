@@ -113,7 +113,7 @@ engine = "whatlang"
 [estimate_quality]
 engine = "none"
 [filter]
-min_language_probability = 1.1
+min_language_probability = 1
 [code_switch]
 probability = 0
 [decontaminate]

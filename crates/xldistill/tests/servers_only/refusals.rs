@@ -131,6 +131,11 @@ fn files_of_the_wrong_kind_are_named_before_anything_begins() {
     let question = "Qual é o nome da cidade onde a tua avó mora, e como se chega lá de comboio?";
     let foreign = format!("{{\"instruction\": \"{question}\", \"output\": \"Yes.\"}}\n");
     write("foreign.jsonl", &foreign.repeat(3));
+    let asked =
+        "{\"question\": \"What is the name of the town in which your grandmother lives?\"}\n";
+    write("english.jsonl", &asked.repeat(3));
+    let lived = "The town in which my grandmother lives with her dogs is far away from here.\n";
+    write("english.txt", &lived.repeat(3));
     fs::create_dir(run.path("metric")).expect("a folder");
     let model = fixtures::reference("gguf/bpe.gguf");
     let model = model.canonicalize().expect("a fixture");
@@ -142,6 +147,20 @@ fn files_of_the_wrong_kind_are_named_before_anything_begins() {
                 "filter.min_language_probability=0.5",
             ][..],
             "foreign.jsonl: a sample of the questions is in por_Latn, not in eng_Latn",
+        ),
+        (
+            &[
+                "evaluate.questions.por_Latn=english.jsonl",
+                "filter.min_language_probability=0.5",
+            ],
+            "english.jsonl: a sample of the questions is in eng_Latn, not in por_Latn",
+        ),
+        (
+            &[
+                "evaluate.texts.por_Latn=english.txt",
+                "filter.min_language_probability=0.5",
+            ],
+            "english.txt: the text is in eng_Latn, not in por_Latn",
         ),
         (
             &["data.monolingual.por_Latn=rows.jsonl"],
@@ -177,6 +196,79 @@ fn files_of_the_wrong_kind_are_named_before_anything_begins() {
         );
         assert!(!said.contains("cometkiwi:"), "{said}");
     }
+}
+
+#[test]
+fn evaluation_questions_pass_if_nothing_is_known_of_their_language() {
+    let run = Run::new();
+    let write = |name: &str, question: &str| {
+        let row = json!({ "question": question }).to_string() + "\n";
+        fs::write(run.path(name), row.repeat(5)).expect("writes");
+    };
+    write(
+        "right.jsonl",
+        "Qual é o nome da cidade onde a tua avó mora, e como se chega lá?",
+    );
+    let code = "for name in names:\n    print(name.upper() if name else \"no name was given\")";
+    write("code.jsonl", &format!("Que faz isto?\n```\n{code}\n```"));
+    write("short.jsonl", "Who is it?");
+    write(
+        "unknown.jsonl",
+        "What is the name of the town in which your grandmother lives?",
+    );
+    let sure = "filter.min_language_probability=0.5";
+    for (language, file) in [
+        ("por_Latn", "right.jsonl"),
+        ("por_Latn", "code.jsonl"),
+        ("por_Latn", "short.jsonl"),
+        ("quy_Latn", "unknown.jsonl"),
+    ] {
+        let questions = format!("evaluate.questions.{language}={file}");
+        let targets = "targets=[\"por_Latn\", \"quy_Latn\"]";
+        let (said, _) = checked(&run, "evaluation material", &[&questions, targets, sure]);
+        assert!(said.starts_with("ok"), "{file}: {said}");
+    }
+}
+
+#[test]
+fn a_dictionary_of_another_language_is_noticed() {
+    let run = Run::new();
+    let write = |name: &str, text: &str| fs::write(run.path(name), text).expect("writes");
+    let portuguese = "Na aldeia as pessoas contam histórias antigas sobre o livro e o número.\n";
+    write("por.txt", &portuguese.repeat(30));
+    let german =
+        "what was\nsay sagen\nbook Buch\nbook Heft\nabout über\nnumber Zahl\nnumber Nummer\n";
+    write("few.txt", german);
+    let more = "schreiben Schwester Brüder Häuser Straße Bäume glücklich zwischen während deutsch \
+                Gesellschaft Wirtschaft Freundschaft Möglichkeit schließlich ungefähr gleichzeitig \
+                Entwicklung Krankenhaus Geschwindigkeit";
+    let more: String = more
+        .split_whitespace()
+        .map(|word| format!("number {word}\n"))
+        .collect();
+    write("german.txt", &format!("{german}{more}"));
+    let right = "what que\nsay contam\nbook livro\nabout sobre\nnumber número\nthem as\nthe o\n";
+    write("right.txt", right);
+    let text = "data.monolingual.por_Latn=por.txt";
+    let sure = "filter.min_language_probability=0.5";
+    let doctor = |file: &str| {
+        let dictionary = format!("code_switch.dictionaries.por_Latn=[\"{file}\"]");
+        let output = run.xldistill(&["doctor", &dictionary, text, sure]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let said = doctor("right.txt");
+    assert!(
+        said.contains("ok      dictionary into por_Latn: 7 words"),
+        "{said}"
+    );
+    assert!(!said.contains("another language"), "{said}");
+    let said = doctor("few.txt");
+    let expected = "WARNING: code_switch.dictionaries.por_Latn has 50.0 % of the questions' words, but \
+                    only 0.0 % of those of texts in por_Latn: it is probably a dictionary of another language";
+    assert!(said.contains(expected), "{said}");
+    let said = doctor("german.txt");
+    let expected = "only 0.0 % of those of texts in por_Latn: it is a dictionary of deu_Latn; name another file";
+    assert!(said.contains("FAILED") && said.contains(expected), "{said}");
 }
 
 /// The line of `doctor` on the check `what`, and whether it ended well.

@@ -115,9 +115,52 @@ fn a_wrong_override_is_named_alone_with_what_was_meant() {
         ),
         (
             "code_switch.probability=1.5",
-            "code_switch.probability: 1.5 is not between 0 and 1",
+            "code_switch.probability = 1.5: must be between 0 and 1",
         ),
         ("data.limit=0", "data.limit = 0: must be at least 1"),
+        ("evaluate.limit=0", "evaluate.limit = 0: must be at least 1"),
+        (
+            "filter.max_lost_numbers=34",
+            "filter.max_lost_numbers = 34: must be between 0 and 1; 0.34 means 34 %",
+        ),
+        (
+            "filter.min_script_share=nan",
+            "filter.min_script_share = NaN: must be between 0 and 1",
+        ),
+        (
+            "filter.min_language_probability=90",
+            "between 0 and 1; 0.9 means 90 %",
+        ),
+        (
+            "filter.min_quality=80",
+            "filter.min_quality = 80: must be at most 1, the best score; 0.8 means 80 %",
+        ),
+        (
+            "filter.min_quality={quantile=10}",
+            "filter.min_quality.quantile = 10: must be at least 0 and below 1; 0.1 means 10 %",
+        ),
+        (
+            "filter.max_source_similarity=0.85",
+            "must be between 1 and 100, since chrF is in percent",
+        ),
+        (
+            "filter.max_length_ratio=0.4",
+            "filter.max_length_ratio = 0.4: must be a number of at least 1",
+        ),
+        ("filter.max_word_length=0", "must be at least 1"),
+        ("filter.max_copied_words=0", "must be at least 1"),
+        (
+            "data.max_rejected_fraction=10",
+            "between 0 and 1; 0.1 means 10 %",
+        ),
+        (
+            "evaluate.copied_share=80",
+            "evaluate.copied_share = 80: must be between 0 and 1; 0.8 means 80 %",
+        ),
+        (
+            "train.lora_alpha=-16",
+            "train.lora_alpha = -16: must be a number above 0",
+        ),
         (
             "answer.in_flight=0",
             "answer.in_flight = 0: must be at least 1",

@@ -27,7 +27,7 @@ url = "SERVER"
 [estimate_quality]
 engine = "none"
 [filter]
-min_language_probability = 1.1
+min_language_probability = 1
 [code_switch]
 probability = 0
 [reverse_instructions]

@@ -32,7 +32,7 @@ max_length_ratio = 1e9
 max_sentence_ratio = 1e9
 max_word_length = 1000000
 min_script_share = 0
-min_language_probability = 1.1
+min_language_probability = 1
 "#;
 
 /// A folder with the inputs of a run.

@@ -92,7 +92,7 @@ impl MntpConfig {
             section: Self::SECTION.to_owned(),
             key: "mask_token",
             value: format!("{:?}", self.mask_token),
-            expected: "a token of the model, as its vocabulary spells it",
+            expected: "a token of the model, as its vocabulary spells it".into(),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! `[text]`: plain text.
 
 use corpus::language::Language;
+use corpus::ranges::Ranges;
 use corpus::source::plain_text::{TextOptions, TextSource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,9 +50,15 @@ impl Text {
 
     /// Checks everything but the files.
     pub(super) fn validate(&self) -> Result<(), String> {
-        match self.files.is_empty() {
-            true => Err("text.files: name at least one file".into()),
-            false => Ok(()),
+        if self.files.is_empty() {
+            return Err("text.files: name at least one file".into());
         }
+        let ranges = Ranges("text");
+        let limit = self.limit.unwrap_or(u64::MAX);
+        let all = "at least 1; leave it out to use all documents";
+        let checked = ranges.check("limit", limit, limit > 0, all);
+        let checked = checked
+            .and_then(|()| ranges.share("max_rejected_fraction", self.max_rejected_fraction));
+        checked.map_err(|error| error.to_string())
     }
 }

@@ -1,10 +1,12 @@
 //! Validation of a config.
 
-use corpus::{filter::MinQuality, language::Language};
+use corpus::filter::MinQuality;
+use corpus::language::Language;
+use corpus::ranges::{ConfigError, Ranges};
 use engines::choice::KeyError;
 use engines::engine_config::EstimatorConfig;
 
-use super::Config;
+use super::{Config, Decontaminate};
 
 impl Config {
     /// Checks what can be checked without opening a file.
@@ -17,6 +19,7 @@ impl Config {
         // Training would find its errors hours after the start of the run.
         self.train.validate().map_err(|error| error.to_string())?;
         self.mix.validate().map_err(|error| error.to_string())?;
+        self.check_ranges().map_err(|error| error.to_string())?;
         if let Some(section) = &self.reverse_instructions {
             section.check(self.source)?;
             if section.min_fit.is_some() && !self.answer.scores_texts() {
@@ -30,30 +33,30 @@ impl Config {
         if self.data.instructions.is_empty() {
             return Err("data.instructions: name at least one file".into());
         }
-        if self.data.limit == Some(0) {
-            return Err("data.limit = 0: must be at least 1; leave it out to use all rows".into());
-        }
         for benchmark in &self.evaluate.benchmarks {
             let checked = benchmark.check(&self.languages());
             checked.map_err(|error| error.to_string())?;
         }
-        if let Some(MinQuality::Quantile { quantile }) = self.filter.min_quality
-            && !(0.0..1.0).contains(&quantile)
-        {
-            return Err(format!(
-                "filter.min_quality: the quantile {quantile} is not at least 0 and below 1"
-            ));
-        }
-        if self.decontaminate.words == 0 || self.decontaminate.characters == 0 {
-            return Err("decontaminate: words and characters must be at least 1".into());
-        }
-        let probability = self.code_switch.probability;
-        if !(0.0..=1.0).contains(&probability) {
-            return Err(format!(
-                "code_switch.probability: {probability} is not between 0 and 1"
-            ));
-        }
         Ok(())
+    }
+
+    /// Checks the ranges of what one number decides.
+    fn check_ranges(&self) -> Result<(), ConfigError> {
+        self.filter.validate()?;
+        let data = Ranges("data");
+        data.share("max_rejected_fraction", self.data.max_rejected_fraction)?;
+        let all = "at least 1; leave it out to use all rows";
+        for (section, limit) in [("data", self.data.limit), ("evaluate", self.evaluate.limit)] {
+            let limit = limit.unwrap_or(usize::MAX);
+            Ranges(section).check("limit", limit, limit > 0, all)?;
+        }
+        let Decontaminate {
+            words, characters, ..
+        } = self.decontaminate;
+        Ranges("decontaminate").count("words", words)?;
+        Ranges("decontaminate").count("characters", characters)?;
+        Ranges("code_switch").share("probability", self.code_switch.probability)?;
+        Ranges("evaluate").share("copied_share", self.evaluate.copied_share)
     }
 
     fn check_targets(&self) -> Result<(), String> {

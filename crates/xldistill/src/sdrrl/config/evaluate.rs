@@ -42,7 +42,8 @@ pub struct Evaluate {
     /// scored without the LLM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comet: Option<CometKiwiConfig>,
-    /// Maximum number of questions, pairs and passages of each file.
+    /// Maximum number of rows of each task: questions, pairs or passages of a file, and the run's own
+    /// test rows of each subset and language.
     pub limit: Option<usize>,
     /// Maximum number of tokens of an answer or translation.
     pub max_new_tokens: usize,

@@ -50,12 +50,7 @@ impl Stage<Config> for Evaluate {
             Err(_) => comet(run).map(|_| String::new()),
         };
         let material = loaded.and_then(|material| {
-            let texts = Texts::of(run);
-            for pairs in &material.pairs {
-                if let Some(files) = run.config.evaluate.pairs.get(&pairs.target) {
-                    texts.held_out(files, &pairs.pairs, pairs.target)?;
-                }
-            }
+            Texts::of(run).evaluated(&material)?;
             let questions: usize = material.questions.values().map(Vec::len).sum();
             let pairs: usize = material.pairs.iter().map(|pairs| pairs.pairs.len()).sum();
             let texts: usize = material.texts.values().map(Vec::len).sum();

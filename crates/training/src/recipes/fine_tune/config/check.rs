@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use kernels::Precision;
 
 use super::{Balance, Interpolate, LearningRate, Method, Together, TrainConfig};
-use crate::recipes::ranges::{ConfigError, Ranges};
+use crate::recipes::ranges::{ConfigError, ModelRanges, Ranges};
 
 /// Name of the section in error messages.
 const SECTION: &str = "train";
@@ -25,20 +25,12 @@ impl TrainConfig {
             "\"auto\", the name of another rule, or a number above 0 and at most 1, e.g. 2e-4";
         let within = rate > 0.0 && rate <= 1.0;
         ranges.check("learning_rate", rate, within, expected)?;
-        let floor = self.final_learning_rate;
-        let within = (0.0..=1.0).contains(&floor);
-        ranges.check("final_learning_rate", floor, within, "between 0 and 1")?;
+        ranges.share("final_learning_rate", self.final_learning_rate)?;
         ranges.fraction("warmup", self.warmup)?;
         ranges.not_negative("weight_decay", self.weight_decay, "0 or more")?;
         ranges.fraction("beta1", self.beta1)?;
         ranges.fraction("beta2", self.beta2)?;
-        let epsilon = self.epsilon;
-        ranges.check(
-            "epsilon",
-            epsilon,
-            epsilon.is_finite() && epsilon > 0.0,
-            "above 0",
-        )?;
+        ranges.positive("epsilon", self.epsilon)?;
         let expected = "0 (no clipping) or more";
         ranges.not_negative("max_grad_norm", self.max_grad_norm, expected)?;
         ranges.count("examples_per_step", self.examples_per_step)?;
@@ -49,9 +41,7 @@ impl TrainConfig {
             self.max_length > 1,
             "at least 2",
         )?;
-        let share = self.distil_share;
-        let within = (0.0..=1.0).contains(&share);
-        ranges.check("distil_share", share, within, "between 0 and 1")?;
+        ranges.share("distil_share", self.distil_share)?;
         ranges.count("distil_top_k", self.distil_top_k)?;
         if let Some(Interpolate::Share(share)) = self.interpolate {
             let within = (0.0..=1.0).contains(&share);
@@ -72,6 +62,7 @@ impl TrainConfig {
         let expected = "f32 or bf16 with method = \"full\": only frozen weights can be int8";
         ranges.check("precision", self.precision, possible, expected)?;
         ranges.rank("lora_rank", self.lora_rank)?;
+        ranges.positive("lora_alpha", self.lora_alpha)?;
         ranges.fraction("lora_dropout", self.lora_dropout)
     }
 
@@ -103,6 +94,15 @@ mod tests {
         };
         let error = config.validate().unwrap_err().to_string();
         assert!(error.contains("only frozen weights can be int8"), "{error}");
+        for lora_alpha in [0.0, -16.0, f64::NAN] {
+            let config = TrainConfig {
+                lora_alpha,
+                ..Default::default()
+            };
+            let error = config.validate().unwrap_err().to_string();
+            let expected = format!("train.lora_alpha = {lora_alpha}: must be a number above 0");
+            assert_eq!(error, expected);
+        }
         assert_eq!(TrainConfig::default().validate(), Ok(()));
     }
 
