@@ -150,7 +150,7 @@ fn rows_with_labels_that_the_task_does_not_have_are_warned_of() {
         (["run", other], 1),
         (["doctor", other], 1),
         // The files of the config itself have no such labels.
-        (["doctor", "seed=1"], 0),
+        (["doctor", "tasks.topics.test_limit=2"], 0),
     ] {
         let output = run.output(&arguments);
         let said = [output.stdout, output.stderr].concat();
