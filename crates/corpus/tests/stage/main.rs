@@ -61,7 +61,7 @@ impl RowStage for Upper {
     }
 
     fn key_of(&self, reason: &str) -> Option<String> {
-        (reason == "has_z").then(|| "upper.max_z".to_owned())
+        (reason == "has_q").then(|| "upper.max_q".to_owned())
     }
 
     fn engines(&self) -> Vec<EngineIdentity> {

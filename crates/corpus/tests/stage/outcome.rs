@@ -82,7 +82,7 @@ fn too_many_rejections_stop_the_stage_and_lose_nothing() {
         message.contains("more than the 10 %") && message.contains("has_z"),
         "{message}"
     );
-    let named = "most by the threshold upper.max_z; see ";
+    let named = "most by the threshold upper.max_q; see ";
     assert!(message.contains(named), "{message}");
     assert_eq!(
         stage.processed(),

@@ -14,12 +14,12 @@ impl Config {
         self.check_targets()?;
         // First of all: for a language that is not the run's, no other advice helps.
         self.check_languages()?;
+        self.check_ranges().map_err(|error| error.to_string())?;
         self.check_engines()?;
         self.check_method()?;
         // Training would find its errors hours after the start of the run.
         self.train.validate().map_err(|error| error.to_string())?;
         self.mix.validate().map_err(|error| error.to_string())?;
-        self.check_ranges().map_err(|error| error.to_string())?;
         if let Some(section) = &self.reverse_instructions {
             section.check(self.source)?;
             if section.min_fit.is_some() && !self.answer.scores_texts() {
