@@ -1,4 +1,5 @@
-//! Questions, sentence pairs and monolingual text of a run, checked to be in the languages that the config says.
+//! Questions, sentence pairs and monolingual text of a run, checked to be in the languages that the
+//! config says.
 
 use std::cell::OnceCell;
 use std::path::Path;
