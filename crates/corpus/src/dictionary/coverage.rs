@@ -51,8 +51,8 @@ const ENOUGH_EXPECTED: f64 = 20.0;
 /// in the source language. `None` if the texts are too short, or the dictionary too small, to tell.
 ///
 /// A small dictionary has few words of either language, so its sides are compared. Of MUSE, Wiktionary
-/// and texts in six languages, the right dictionaries reach 0.6 and more; those of other languages,
-/// which share short words and names, at most 0.22.
+/// and texts in eight languages, the right dictionaries reach 0.55 and more; those of other languages,
+/// which share short words and names, at most 0.20.
 pub fn balance(source: &Coverage, target: &Coverage) -> Option<f64> {
     let expected = source.share() * target.words as f64;
     let tells = source.words >= ENOUGH_WORDS && expected >= ENOUGH_EXPECTED;
