@@ -194,8 +194,7 @@ impl ChatTemplate {
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, ChatTemplateError> {
-        let rendered = self.render_all(&[messages], add_generation_prompt);
-        rendered.map_or_else(|failed| Err(failed.error), |mut texts| Ok(texts.remove(0)))
+        only(self.render_all(&[messages], add_generation_prompt))
     }
 
     /// [`ChatTemplate::render`] of many conversations.
@@ -230,11 +229,7 @@ impl ChatTemplate {
         tokenizer: &Tokenizer,
         messages: &[Message],
     ) -> Result<Vec<u32>, ChatTemplateError> {
-        let prompts = self.prompts(tokenizer, &[messages]);
-        prompts.map_or_else(
-            |failed| Err(failed.error),
-            |mut prompts| Ok(prompts.remove(0)),
-        )
+        only(self.prompts(tokenizer, &[messages]))
     }
 
     /// Ids of many conversations, each as from [`ChatTemplate::prompt`].
@@ -290,8 +285,7 @@ impl ChatTemplate {
         answer: &str,
     ) -> Result<PromptAndAnswer, ChatTemplateError> {
         let frame = self.answer_frame(tokenizer, messages)?;
-        let pairs = self.prompts_and_framed_answers(tokenizer, &frame, &[(messages, answer)]);
-        pairs.map_or_else(|failed| Err(failed.error), |mut pairs| Ok(pairs.remove(0)))
+        only(self.prompts_and_framed_answers(tokenizer, &frame, &[(messages, answer)]))
     }
 
     /// [`ChatTemplate::prompt_and_answer`] of many conversations, with the result of
@@ -337,6 +331,12 @@ impl ChatTemplate {
         });
         encoded.collect()
     }
+}
+
+/// The result for one conversation.
+fn only<T>(results: Result<Vec<T>, Unrendered>) -> Result<T, ChatTemplateError> {
+    let mut results = results.map_err(|failed| failed.error)?;
+    Ok(results.remove(0))
 }
 
 /// What the template is given of a conversation.

@@ -1,26 +1,14 @@
 //! `xldistill identify` with every engine: codes and probabilities, and what is missing.
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 fn reference(path: &str) -> String {
     format!("{}/../../reference/{path}", env!("CARGO_MANIFEST_DIR"))
 }
 
 fn identify(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_xldistill"))
-        .arg("identify")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program");
-    let mut stdin = child.stdin.take().expect("a pipe");
-    // A program that refuses its arguments does not read.
-    let _ = stdin.write_all(input.as_bytes());
-    drop(stdin);
-    child.wait_with_output().expect("its output")
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xldistill"));
+    fixtures::fed(command.arg("identify").args(arguments), input)
 }
 
 fn lines(output: &Output) -> Vec<String> {

@@ -17,16 +17,7 @@ fn xldistill(arguments: &[&str]) -> Command {
 }
 
 fn output(arguments: &[&str], input: &str) -> Output {
-    let mut child = xldistill(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("starts");
-    let mut stdin = child.stdin.take().expect("a pipe");
-    stdin.write_all(input.as_bytes()).expect("read");
-    drop(stdin);
-    child.wait_with_output().expect("ends")
+    fixtures::fed(&mut xldistill(arguments), input)
 }
 
 fn said(output: &Output) -> String {

@@ -28,8 +28,7 @@ pub struct AnswerCounts {
     pub own: u64,
 }
 
-/// What [`Choice`] must know of a row before it draws for the first: reading it all takes three times
-/// as long.
+/// What [`Choice`] must know of a row before it draws for the first; the rest is not read then.
 #[derive(Deserialize)]
 pub(super) struct OwnAnswer {
     generated: Option<IgnoredAny>,

@@ -4,8 +4,8 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
-use ureq::http::Uri;
 
+use super::address;
 use crate::choice::KeyError;
 
 /// Stands for a user, a password or the values of a query.
@@ -35,17 +35,14 @@ impl ServerUrl {
                            in place of [hidden]";
             return Err(KeyError::new("url", message));
         }
-        match self.0.parse::<Uri>() {
-            Ok(uri) if ["http", "https"].map(Some).contains(&uri.scheme_str()) => Ok(()),
-            _ => {
-                let message = format!(
-                    "{} is not the address of a server, which begins with http:// or https://, e.g. \
-                     http://localhost:8000",
-                    self.hidden()
-                );
-                Err(KeyError::new("url", message))
-            }
-        }
+        address::shown(&self.0).map(drop).map_err(|_| {
+            let message = format!(
+                "{} is not the address of a server, which begins with http:// or https://, e.g. \
+                 http://localhost:8000",
+                self.hidden()
+            );
+            KeyError::new("url", message)
+        })
     }
 
     /// The address with marks in place of user, password and query.

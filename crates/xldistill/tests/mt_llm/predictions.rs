@@ -1,23 +1,13 @@
 //! `predict` and `export-embeddings` on finished models.
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use super::{Run, classifier, mt_llm, tiny};
 use serde_json::{Value, json};
 
 fn fed(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_xldistill"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let mut pipe = child.stdin.take().expect("a pipe");
-    pipe.write_all(input.as_bytes()).expect("it reads");
-    drop(pipe);
-    child.wait_with_output().expect("it ends")
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xldistill"));
+    fixtures::fed(command.args(arguments), input)
 }
 
 fn lines(output: &Output) -> Vec<Value> {

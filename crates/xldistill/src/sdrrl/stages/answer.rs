@@ -49,11 +49,13 @@ impl Stage<Config> for Answer {
     fn check(&self, run: &Run<'_, Config>, checks: &mut Checks<'_>) -> Result<()> {
         let instructions = &run.config.data.instructions;
         let missing = instructions.iter().find(|path| !path.exists());
-        let counted = match missing {
+        let loaded = match missing {
             Some(path) => Err(anyhow::anyhow!("data.instructions: {path} does not exist")),
             None => self::instructions(run),
         };
-        let counted = counted.and_then(|loaded| {
+        let first = loaded.as_ref().ok();
+        let first = first.and_then(|loaded| loaded.instructions.first().cloned());
+        let counted = loaded.and_then(|loaded| {
             // The filter's check says what is wrong with the identifier.
             if run.config.identify.check_files().is_ok() {
                 Texts::of(run).questions(&loaded.instructions)?;
@@ -82,7 +84,11 @@ impl Stage<Config> for Answer {
                 // Loads it as for answering, which reads all weights.
                 model(run, WeightForm::Packed(local.precision))
             }
-            AnswerEngine::OpenAi(_) if checks.thorough => sample_answer(run),
+            AnswerEngine::OpenAi(_) if checks.thorough => {
+                // Missing instructions have a check of their own.
+                let question = first.map_or("Hello".to_owned(), |first| first.question);
+                sample_answer(run, &question)
+            }
             _ => Ok(answer.name().to_owned()),
         });
         checks.add("answers", found)
@@ -143,15 +149,9 @@ fn prepared<T>(
     action(&stage, &inputs)
 }
 
-/// What the server begins to answer to a question of the run.
-fn sample_answer(run: &Run<'_, Config>) -> Result<String> {
+/// What the server begins to answer to `question`.
+fn sample_answer(run: &Run<'_, Config>, question: &str) -> Result<String> {
     let answer = &run.config.answer;
-    // Missing instructions have a check of their own.
-    let loaded = instructions(run).ok();
-    let first = loaded
-        .as_ref()
-        .and_then(|loaded| loaded.instructions.first());
-    let question = first.map_or("Hello", |instruction| &instruction.question);
     let llm = answer.open(&run.config.opening(), SAMPLE_TOKENS)?;
     let answers = llm.answerer.answer(&[Request::question(question)])?;
     let text = answers.first().map_or("", |answer| &answer.text);
