@@ -1,17 +1,20 @@
 //! Matrix products C = A · B or C += A · B over strided f32 matrices.
 //!
-//! On CPUs with AVX-512, both factors are packed into panels (and rounded on the way for bf16) and
-//! multiplied by a register-tiled kernel (as in BLIS, Van Zee and van de Geijn 2015), in f32 or
-//! with the bf16 dot product instruction. Each element of C is then always the same chain of
-//! additions over k, regardless of the rows and columns around it: the result of a row does not
-//! depend on its batch, to the last bit. Other CPUs use the `gemm` crate, whose order of additions
-//! may vary with the size.
+//! On CPUs with AVX-512 or AVX2, both factors are packed into panels (and rounded on the way for
+//! bf16) and multiplied by a register-tiled kernel (as in BLIS, Van Zee and van de Geijn 2015). Each
+//! element of C is then always the same chain of additions over k, regardless of the rows and
+//! columns around it: the result of a row does not depend on its batch, to the last bit. Other CPUs
+//! use the `gemm` crate, whose order of additions may vary with the size.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod fallback;
 mod finish;
 mod int8;
+#[cfg(target_arch = "x86_64")]
+mod kernel;
 mod matrix;
 mod packed;
 #[cfg(target_arch = "x86_64")]
@@ -27,7 +30,7 @@ pub use self::int8::{Int8Left, Int8Matrix};
 pub use self::matrix::{Matrix, MatrixMut};
 pub use self::packed::{Left, PANEL, PackedMatrix};
 #[cfg(target_arch = "x86_64")]
-use self::{avx512::Kernel, parts::multiply_parts, parts::oversized};
+use self::{kernel::Kernel, kernel::Side, parts::multiply_parts, parts::oversized};
 #[cfg(target_arch = "x86_64")]
 use super::buffer::Buffer;
 #[cfg(target_arch = "x86_64")]
@@ -55,11 +58,8 @@ pub enum Threads {
 /// Name of the instructions that multiply in this precision on this CPU.
 pub fn instructions(precision: Factors) -> &'static str {
     #[cfg(target_arch = "x86_64")]
-    if Kernel::for_precision(precision).is_some() {
-        return match precision {
-            Factors::F32 => "AVX-512",
-            Factors::Bf16 => "AVX-512 BF16",
-        };
+    if let Some(kernel) = Kernel::for_precision(precision) {
+        return kernel.instructions();
     }
     match precision {
         Factors::F32 => "the gemm crate",
@@ -180,20 +180,12 @@ fn packed(kernel: Kernel, side: Side, source: Matrix<'_>, threads: Threads) -> B
     words
 }
 
-/// The factor that a panel belongs to; the two differ in width.
-#[cfg(target_arch = "x86_64")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Left,
-    Right,
-}
-
 /// Packs the rows of `source` (a left factor, or a right factor transposed) into panels of
-/// `kernel.width(side)` rows: for each step along k, one word of each row.
+/// `kernel.width(side)` rows.
 #[cfg(target_arch = "x86_64")]
 fn pack(kernel: Kernel, side: Side, source: Matrix<'_>, words: &mut [u32], threads: Threads) {
     let width = kernel.width(side);
-    let panel_words = width * kernel.steps(source.columns);
+    let panel_words = kernel.step_words(side) * kernel.steps(source.columns);
     if panel_words == 0 {
         return;
     }
@@ -258,6 +250,10 @@ fn multiply_panels(
     }
     let steps = kernel.steps(depth);
     let (tall, wide) = (kernel.width(Side::Left), kernel.width(Side::Right));
+    let (left_step, right_step) = (
+        kernel.step_words(Side::Left),
+        kernel.step_words(Side::Right),
+    );
     let (left_panels, right_panels) = (rows.div_ceil(tall), columns.div_ceil(wide));
     let output = Output {
         data: c.start,
@@ -284,11 +280,12 @@ fn multiply_panels(
             let count = pass_steps.min(steps - first_step);
             let add = finish.update == Update::Add || first_step > 0;
             for right in right_range.clone() {
-                let right_words = &b[(right * steps + first_step) * wide..][..count * wide];
+                let right_words =
+                    &b[(right * steps + first_step) * right_step..][..count * right_step];
                 let column = right * wide;
                 for left_index in left_range.clone() {
                     let left_words =
-                        &left[(left_index * steps + first_step) * tall..][..count * tall];
+                        &left[(left_index * steps + first_step) * left_step..][..count * left_step];
                     let row = left_index * tall;
                     // SAFETY: the panels hold `count` steps (slices above); the tile at (row,
                     // column), cut to rows and columns, lies inside `c`; tasks get disjoint panel ranges, so no other task

@@ -8,7 +8,8 @@ mod pack;
 use std::arch::x86_64::*;
 
 use self::pack::{pack_columns_bf16, pack_columns_f32, pack_rows_bf16, pack_rows_f32};
-use super::{Matrix, Side};
+use super::Matrix;
+use super::kernel::Side;
 use crate::Factors;
 use crate::cpu::simd::Level;
 
@@ -27,6 +28,14 @@ enum Format {
     Bf16,
 }
 
+/// Rows of a left panel, columns of a right one.
+pub fn width(side: Side) -> usize {
+    match side {
+        Side::Left => TALL,
+        Side::Right => WIDE,
+    }
+}
+
 impl Kernel {
     /// The kernel for this precision, if the CPU supports it.
     pub fn for_precision(precision: Factors) -> Option<Self> {
@@ -38,11 +47,11 @@ impl Kernel {
         }
     }
 
-    /// Rows of a left panel, columns of a right one.
-    pub fn width(self, side: Side) -> usize {
-        match side {
-            Side::Left => TALL,
-            Side::Right => WIDE,
+    /// The name of its instructions.
+    pub fn instructions(self) -> &'static str {
+        match self.0 {
+            Format::F32 => "AVX-512",
+            Format::Bf16 => "AVX-512 BF16",
         }
     }
 
@@ -54,15 +63,9 @@ impl Kernel {
         }
     }
 
-    /// Number of words in `rows` packed rows of `depth` elements.
-    pub fn packed_words(self, side: Side, rows: usize, depth: usize) -> usize {
-        let width = self.width(side);
-        rows.div_ceil(width) * width * self.steps(depth)
-    }
-
     /// Packs rows `first..first + width` of `source`, with zeros for missing rows.
     pub fn pack_panel(self, side: Side, source: Matrix<'_>, first: usize, words: &mut [u32]) {
-        let width = self.width(side);
+        let width = width(side);
         assert_eq!(words.len(), width * self.steps(source.columns));
         let (present, depth) = (width.min(source.rows - first), source.columns);
         // SAFETY: `Kernel` exists only where its instructions do; the packing routines read
@@ -85,27 +88,6 @@ impl Kernel {
                     pack_columns_bf16(start, stride, present, depth, width, to);
                 }
                 _ => unreachable!("a matrix is contiguous along one axis"),
-            }
-        }
-    }
-
-    /// Row `index` of packed rows of `depth` elements, as f32.
-    pub fn unpack(self, side: Side, depth: usize, words: &[u32], index: usize, to: &mut [f32]) {
-        let width = self.width(side);
-        let panel = index / width * width * self.steps(depth);
-        let words = words[panel + index % width..].iter().step_by(width);
-        match self.0 {
-            Format::F32 => {
-                for (value, word) in to.iter_mut().zip(words) {
-                    *value = f32::from_bits(*word);
-                }
-            }
-            Format::Bf16 => {
-                for (pair, word) in to.chunks_mut(2).zip(words) {
-                    for (value, half) in pair.iter_mut().zip([word << 16, word & 0xffff_0000]) {
-                        *value = f32::from_bits(half);
-                    }
-                }
             }
         }
     }

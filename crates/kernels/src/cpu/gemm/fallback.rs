@@ -2,10 +2,12 @@
 
 use half::bf16;
 
+use super::super::parallel::for_each_simd;
 use super::{Matrix, MatrixMut, Threads, Update};
 use crate::Factors;
 
 /// `value` as used by a product in `precision`.
+#[inline(always)]
 pub fn rounded(value: f32, precision: Factors) -> f32 {
     match precision {
         Factors::F32 => value,
@@ -61,14 +63,26 @@ pub fn gemm(
     }
 }
 
-/// A dense copy rounded to bf16.
-fn rounded_copy(matrix: Matrix<'_>) -> Vec<f32> {
-    let mut copy = Vec::with_capacity(matrix.rows * matrix.columns);
-    for row in 0..matrix.rows {
-        for column in 0..matrix.columns {
-            let index = row * matrix.row_stride + column * matrix.column_stride;
-            copy.push(rounded(matrix.data[index], Factors::Bf16));
+/// The elements of `matrix`, row after row, rounded to bf16.
+pub fn rounded_copy(matrix: Matrix<'_>) -> Vec<f32> {
+    let mut copy = vec![0.0; matrix.rows * matrix.columns];
+    for (row, copy) in copy.chunks_exact_mut(matrix.columns.max(1)).enumerate() {
+        if matrix.column_stride == 1 {
+            round(matrix.row(row), copy);
+        } else {
+            let values = matrix.data[row * matrix.row_stride..].iter();
+            for (copy, value) in copy.iter_mut().zip(values.step_by(matrix.column_stride)) {
+                *copy = rounded(*value, Factors::Bf16);
+            }
         }
     }
     copy
+}
+
+for_each_simd! {
+    fn round(values: &[f32], copy: &mut [f32]) {
+        for (copy, value) in copy.iter_mut().zip(values) {
+            *copy = rounded(*value, Factors::Bf16);
+        }
+    }
 }

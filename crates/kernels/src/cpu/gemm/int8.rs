@@ -5,15 +5,22 @@
 //! sums of integers, so every form gives the same result to the last bit.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod panels;
+#[cfg(target_arch = "x86_64")]
 mod vnni;
 
 use std::ops::Range;
 
-use super::super::parallel::{for_each_item, for_each_simd};
+use super::super::parallel::{for_each_item, for_each_simd, is_worth_threads};
 use super::{Finish, Matrix, MatrixMut, Threads, Update};
 
 /// The integer that the largest magnitude of a row maps to.
 const LARGEST: f32 = 127.0;
+
+/// Columns of the plain form that a task multiplies by all rows, while they are in the cache.
+const BLOCK: usize = 32;
 
 /// A right factor [k, n], each column of which is rounded to multiples of its scale.
 #[derive(Debug)]
@@ -28,7 +35,7 @@ pub struct Int8Matrix {
 #[derive(Debug)]
 enum Form {
     #[cfg(target_arch = "x86_64")]
-    Panels(vnni::Panels),
+    Panels(panels::Panels),
     /// Column after column.
     Plain(Vec<i8>),
 }
@@ -55,8 +62,8 @@ impl Int8Matrix {
     /// checkpoints.
     pub fn new(weight: Matrix<'_>) -> Self {
         #[cfg(target_arch = "x86_64")]
-        if let Some(kernel) = vnni::Kernel::detect() {
-            let (panels, scales) = vnni::Panels::pack(kernel, weight);
+        if let Some(kernel) = panels::Kernel::detect() {
+            let (panels, scales) = panels::Panels::pack(kernel, weight);
             return Self {
                 depth: weight.columns,
                 columns: weight.rows,
@@ -133,7 +140,6 @@ impl Int8Matrix {
     ///
     /// # Panics
     /// If the shapes do not agree, or `range` does not begin at a multiple of 32.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables))]
     pub fn multiply(
         &self,
         a: &Int8Left,
@@ -151,27 +157,31 @@ impl Int8Matrix {
         match (&self.form, &a.numbers) {
             #[cfg(target_arch = "x86_64")]
             (Form::Panels(panels), LeftNumbers::Panels(words)) => {
-                let left = vnni::Left {
+                let left = panels::Left {
                     words,
                     scales: &a.scales,
                 };
                 panels.multiply(left, &self.scales, range, c, finish, threads);
             }
             (Form::Plain(numbers), LeftNumbers::Plain(left)) => {
-                for row in 0..a.rows {
-                    let left = &left[row * self.depth..][..self.depth];
-                    let scales = &self.scales[range.clone()];
-                    let columns = &numbers[range.start * self.depth..];
-                    products(
-                        left,
-                        columns,
-                        a.scales[row],
-                        scales,
-                        finish.update,
-                        c.row_mut(row),
-                    );
+                let block = |(index, mut c): (usize, MatrixMut<'_>)| {
+                    let first = range.start + index * BLOCK;
+                    let scales = &self.scales[first..first + c.columns];
+                    let columns = &numbers[first * self.depth..];
+                    for row in 0..a.rows {
+                        let left = &left[row * self.depth..][..self.depth];
+                        let (scale, to) = (a.scales[row], c.row_mut(row));
+                        products(left, columns, scale, scales, finish.update, to);
+                    }
+                    finish.apply(c, index * BLOCK);
+                };
+                let work = a.rows * range.len() * self.depth;
+                let blocks = c.column_blocks(BLOCK).enumerate();
+                if threads == Threads::One || !is_worth_threads(work) {
+                    blocks.for_each(block);
+                } else {
+                    for_each_item(blocks, block);
                 }
-                finish.apply(c, 0);
             }
             #[cfg(target_arch = "x86_64")]
             _ => unreachable!("a left factor goes to the matrix that prepared it"),

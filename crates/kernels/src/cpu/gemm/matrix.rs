@@ -97,6 +97,9 @@ pub struct MatrixMut<'a> {
     pub(super) memory: PhantomData<&'a mut [f32]>,
 }
 
+// SAFETY: like a `&mut [f32]`, it is the only way to its elements (constructors).
+unsafe impl Send for MatrixMut<'_> {}
+
 impl<'a> MatrixMut<'a> {
     /// `rows` × `columns` whose rows follow each other directly.
     ///
@@ -185,5 +188,19 @@ impl<'a> MatrixMut<'a> {
             row_stride: self.row_stride,
             memory: PhantomData,
         }
+    }
+    /// Blocks of `width` columns, the last of which may be narrower.
+    pub fn column_blocks(&mut self, width: usize) -> impl Iterator<Item = MatrixMut<'_>> {
+        let (start, rows, row_stride) = (self.start, self.rows, self.row_stride);
+        (0..self.columns)
+            .step_by(width)
+            .map(move |first| MatrixMut {
+                // The blocks share no element, and `self` stays borrowed.
+                start: start.wrapping_add(first),
+                rows,
+                columns: width.min(self.columns - first),
+                row_stride,
+                memory: PhantomData,
+            })
     }
 }

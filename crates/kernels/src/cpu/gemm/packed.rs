@@ -24,7 +24,8 @@ enum Form {
         kernel: Kernel,
         words: Vec<u32>,
     },
-    /// Column-major, so that a column's products run over contiguous memory.
+    /// Column-major, so that a column's products run over contiguous memory; rounded to the
+    /// precision.
     Plain {
         values: Vec<f32>,
         precision: Factors,
@@ -44,6 +45,8 @@ enum LeftForm<'a> {
     #[cfg(target_arch = "x86_64")]
     Panels(Buffer<u32>),
     Plain(Matrix<'a>),
+    /// Row after row, rounded to bf16.
+    Rounded(Vec<f32>),
     Int8(Int8Left),
 }
 
@@ -117,7 +120,7 @@ impl PackedMatrix {
         match &self.form {
             #[cfg(target_arch = "x86_64")]
             Form::Panels { kernel, words } => {
-                kernel.unpack(Side::Right, self.rows, words, index, values);
+                kernel.unpack(self.rows, words, index, values);
             }
             Form::Plain { values: all, .. } => {
                 values.copy_from_slice(&all[index * self.rows..][..self.rows]);
@@ -137,7 +140,10 @@ impl PackedMatrix {
             Form::Panels { kernel, .. } => {
                 LeftForm::Panels(packed(*kernel, Side::Left, a, threads))
             }
-            Form::Plain { .. } => LeftForm::Plain(a),
+            Form::Plain { precision, .. } => match precision {
+                Factors::F32 => LeftForm::Plain(a),
+                Factors::Bf16 => LeftForm::Rounded(fallback::rounded_copy(a)),
+            },
             Form::Int8(matrix) => LeftForm::Int8(matrix.prepare(a, threads)),
         };
         Left { rows: a.rows, form }
@@ -165,21 +171,21 @@ impl PackedMatrix {
         match (&self.form, &left.form) {
             #[cfg(target_arch = "x86_64")]
             (Form::Panels { kernel, words }, LeftForm::Panels(left)) => {
-                let words = &words[range.start * kernel.steps(self.rows)..];
+                let panels = range.start / kernel.width(Side::Right);
+                let words =
+                    &words[panels * kernel.step_words(Side::Right) * kernel.steps(self.rows)..];
                 multiply_panels(*kernel, left, words, self.rows, c, finish, threads);
             }
-            (Form::Plain { values, precision }, LeftForm::Plain(left)) => {
+            (Form::Plain { values, .. }, LeftForm::Plain(_) | LeftForm::Rounded(_)) => {
+                let a = match &left.form {
+                    LeftForm::Rounded(values) => Matrix::dense(values, left.rows, self.rows),
+                    LeftForm::Plain(matrix) => *matrix,
+                    _ => unreachable!("matched above"),
+                };
                 let b = Matrix::dense(&values[range.start * self.rows..], range.len(), self.rows);
                 let mut c = c;
                 let all = c.rows_mut(0..left.rows);
-                fallback::gemm(
-                    *left,
-                    b.transposed(),
-                    all,
-                    finish.update,
-                    *precision,
-                    threads,
-                );
+                fallback::gemm(a, b.transposed(), all, finish.update, Factors::F32, threads);
                 finish.apply(c, 0);
             }
             (Form::Int8(matrix), LeftForm::Int8(left)) => {
