@@ -12,7 +12,7 @@ use std::arch::x86_64::*;
 use self::pack::{pack_columns, pack_columns_bf16, pack_columns_rounded};
 use self::pack::{pack_rows, pack_rows_bf16, pack_rows_rounded};
 use super::Matrix;
-use super::kernel::Side;
+use super::kernel::{Side, per_step};
 use crate::Factors;
 use crate::cpu::simd::Level;
 
@@ -45,23 +45,15 @@ impl Kernel {
         }
     }
 
-    /// Elements along k in a step.
-    fn per_step(self) -> usize {
-        match self.0 {
-            Factors::F32 => 1,
-            Factors::Bf16 => 2,
-        }
-    }
-
-    /// Steps of `depth` elements along k.
-    pub fn steps(self, depth: usize) -> usize {
-        depth.div_ceil(self.per_step())
+    /// That of the factors.
+    pub fn precision(self) -> Factors {
+        self.0
     }
 
     /// Words of a panel in one step.
     pub fn step_words(self, side: Side) -> usize {
         match side {
-            Side::Left => TALL * self.per_step(),
+            Side::Left => TALL * per_step(self.0),
             Side::Right => WIDE,
         }
     }

@@ -9,7 +9,7 @@ use std::arch::x86_64::*;
 
 use self::pack::{pack_columns_bf16, pack_columns_f32, pack_rows_bf16, pack_rows_f32};
 use super::Matrix;
-use super::kernel::Side;
+use super::kernel::{Side, per_step};
 use crate::Factors;
 use crate::cpu::simd::Level;
 
@@ -18,15 +18,7 @@ const WIDE: usize = 32;
 
 /// The multiplying instruction; a value exists only on CPUs that have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kernel(Format);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    /// One f32 per step: fused multiply-add.
-    F32,
-    /// Two bf16 per step: VDPBF16PS.
-    Bf16,
-}
+pub struct Kernel(Factors);
 
 /// Rows of a left panel, columns of a right one.
 pub fn width(side: Side) -> usize {
@@ -41,8 +33,8 @@ impl Kernel {
     pub fn for_precision(precision: Factors) -> Option<Self> {
         let level = Level::current();
         match precision {
-            Factors::F32 if level >= Level::Avx512 => Some(Self(Format::F32)),
-            Factors::Bf16 if level >= Level::Avx512Bf16 => Some(Self(Format::Bf16)),
+            Factors::F32 if level >= Level::Avx512 => Some(Self(precision)),
+            Factors::Bf16 if level >= Level::Avx512Bf16 => Some(Self(precision)),
             _ => None,
         }
     }
@@ -50,23 +42,23 @@ impl Kernel {
     /// The name of its instructions.
     pub fn instructions(self) -> &'static str {
         match self.0 {
-            Format::F32 => "AVX-512",
-            Format::Bf16 => "AVX-512 BF16",
+            Factors::F32 => "AVX-512",
+            Factors::Bf16 => "AVX-512 BF16",
         }
     }
 
-    /// Steps of `depth` elements along k.
-    pub fn steps(self, depth: usize) -> usize {
-        match self.0 {
-            Format::F32 => depth,
-            Format::Bf16 => depth.div_ceil(2),
-        }
+    /// That of the factors.
+    pub fn precision(self) -> Factors {
+        self.0
     }
 
     /// Packs rows `first..first + width` of `source`, with zeros for missing rows.
     pub fn pack_panel(self, side: Side, source: Matrix<'_>, first: usize, words: &mut [u32]) {
         let width = width(side);
-        assert_eq!(words.len(), width * self.steps(source.columns));
+        assert_eq!(
+            words.len(),
+            width * source.columns.div_ceil(per_step(self.0))
+        );
         let (present, depth) = (width.min(source.rows - first), source.columns);
         // SAFETY: `Kernel` exists only where its instructions do; the packing routines read
         // elements (first..first + present, 0..columns) of a matrix whose constructor checked its
@@ -75,16 +67,16 @@ impl Kernel {
             let start = source.data.as_ptr().add(first * source.row_stride);
             let to = words.as_mut_ptr();
             match (self.0, source.column_stride, source.row_stride) {
-                (Format::F32, 1, stride) => {
+                (Factors::F32, 1, stride) => {
                     pack_rows_f32(start, stride, present, depth, width, to);
                 }
-                (Format::Bf16, 1, stride) => {
+                (Factors::Bf16, 1, stride) => {
                     pack_rows_bf16(start, stride, present, depth, width, to);
                 }
-                (Format::F32, stride, 1) => {
+                (Factors::F32, stride, 1) => {
                     pack_columns_f32(start, stride, present, depth, width, to);
                 }
-                (Format::Bf16, stride, 1) => {
+                (Factors::Bf16, stride, 1) => {
                     pack_columns_bf16(start, stride, present, depth, width, to);
                 }
                 _ => unreachable!("a matrix is contiguous along one axis"),
@@ -124,8 +116,8 @@ impl Kernel {
         // (asserted) and the caller vouches for the tile, of which the masks select `columns`.
         unsafe {
             match self.0 {
-                Format::F32 => by_rows!(tile_f32: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-                Format::Bf16 => by_rows!(tile_bf16: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+                Factors::F32 => by_rows!(tile_f32: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+                Factors::Bf16 => by_rows!(tile_bf16: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
             }
         }
     }

@@ -10,6 +10,14 @@ pub enum Side {
     Right,
 }
 
+/// Elements along k in a step: those in a word of a right panel.
+pub fn per_step(precision: Factors) -> usize {
+    match precision {
+        Factors::F32 => 1,
+        Factors::Bf16 => 2,
+    }
+}
+
 /// A register tile and the form of its panels; a value exists only on CPUs that have its
 /// instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,12 +49,16 @@ impl Kernel {
         }
     }
 
+    fn precision(self) -> Factors {
+        match self {
+            Self::Avx512(kernel) => kernel.precision(),
+            Self::Avx2(kernel) => kernel.precision(),
+        }
+    }
+
     /// Steps of `depth` elements along k.
     pub fn steps(self, depth: usize) -> usize {
-        match self {
-            Self::Avx512(kernel) => kernel.steps(depth),
-            Self::Avx2(kernel) => kernel.steps(depth),
-        }
+        depth.div_ceil(per_step(self.precision()))
     }
 
     /// Words of a panel in one step.
@@ -77,15 +89,17 @@ impl Kernel {
         let width = self.width(Side::Right);
         let panel = index / width * width * self.steps(depth);
         let words = words[panel + index % width..].iter().step_by(width);
-        // Right panels hold a word for each column and step: one f32, or two neighbouring bf16.
-        if self.steps(2) == 2 {
-            for (value, word) in to.iter_mut().zip(words) {
-                *value = f32::from_bits(*word);
+        match self.precision() {
+            Factors::F32 => {
+                for (value, word) in to.iter_mut().zip(words) {
+                    *value = f32::from_bits(*word);
+                }
             }
-        } else {
-            for (pair, word) in to.chunks_mut(2).zip(words) {
-                for (value, half) in pair.iter_mut().zip([word << 16, word & 0xffff_0000]) {
-                    *value = f32::from_bits(half);
+            Factors::Bf16 => {
+                for (pair, word) in to.chunks_mut(2).zip(words) {
+                    for (value, half) in pair.iter_mut().zip([word << 16, word & 0xffff_0000]) {
+                        *value = f32::from_bits(half);
+                    }
                 }
             }
         }

@@ -176,17 +176,12 @@ impl PackedMatrix {
                     &words[panels * kernel.step_words(Side::Right) * kernel.steps(self.rows)..];
                 multiply_panels(*kernel, left, words, self.rows, c, finish, threads);
             }
-            (Form::Plain { values, .. }, LeftForm::Plain(_) | LeftForm::Rounded(_)) => {
-                let a = match &left.form {
-                    LeftForm::Rounded(values) => Matrix::dense(values, left.rows, self.rows),
-                    LeftForm::Plain(matrix) => *matrix,
-                    _ => unreachable!("matched above"),
-                };
-                let b = Matrix::dense(&values[range.start * self.rows..], range.len(), self.rows);
-                let mut c = c;
-                let all = c.rows_mut(0..left.rows);
-                fallback::gemm(a, b.transposed(), all, finish.update, Factors::F32, threads);
-                finish.apply(c, 0);
+            (Form::Plain { values, .. }, LeftForm::Plain(a)) => {
+                multiply_plain(*a, &values[range.start * self.rows..], c, finish, threads);
+            }
+            (Form::Plain { values, .. }, LeftForm::Rounded(a)) => {
+                let a = Matrix::dense(a, left.rows, self.rows);
+                multiply_plain(a, &values[range.start * self.rows..], c, finish, threads);
             }
             (Form::Int8(matrix), LeftForm::Int8(left)) => {
                 matrix.multiply(left, range, c, finish, threads);
@@ -203,4 +198,18 @@ impl PackedMatrix {
         let left = self.prepare(a, threads);
         self.multiply_columns(&left, 0..self.columns, c, finish, threads);
     }
+}
+
+/// Multiplies `a` [m, k] by columns stored one after the other; both are rounded already.
+fn multiply_plain(
+    a: Matrix<'_>,
+    columns: &[f32],
+    mut c: MatrixMut<'_>,
+    finish: Finish<'_>,
+    threads: Threads,
+) {
+    let b = Matrix::dense(columns, c.columns, a.columns).transposed();
+    let all = c.rows_mut(0..a.rows);
+    fallback::gemm(a, b, all, finish.update, Factors::F32, threads);
+    finish.apply(c, 0);
 }

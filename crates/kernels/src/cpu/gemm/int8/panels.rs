@@ -43,7 +43,7 @@ pub struct Left<'a> {
 #[derive(Clone, Copy)]
 pub struct Columns<'a> {
     pub scales: &'a [f32],
-    /// What a kernel with unsigned left factors adds to each sum.
+    /// What a kernel whose left factors are unsigned has too much in each sum.
     pub offsets: &'a [i32],
     pub bias: &'a [f32],
     /// How many of them exist.
