@@ -1,5 +1,7 @@
 //! Progress: a bar on a terminal, a line per minute elsewhere.
 
+mod pace;
+
 use std::{
     io::{IsTerminal, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,6 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::interruption;
 use crate::wrapping::wrapped;
+use pace::Pace;
 
 /// Time between lines if standard error is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
@@ -49,10 +52,16 @@ pub struct Terminal {
 struct Work {
     task: String,
     bar: ProgressBar,
-    status: Arc<Mutex<String>>,
+    state: Arc<Mutex<WorkState>>,
     has_line: bool,
     /// Whether the last line was printed with all units done.
     line_is_last: bool,
+}
+
+/// What the bar shows beside its position.
+struct WorkState {
+    pace: Pace,
+    status: String,
 }
 
 /// Where a task stands.
@@ -60,8 +69,7 @@ struct Standing<'s> {
     task: &'s str,
     done: u64,
     total: Option<u64>,
-    per_second: f64,
-    left: Duration,
+    per_second: Option<f64>,
     status: &'s str,
 }
 
@@ -93,14 +101,13 @@ impl Terminal {
 
 impl Work {
     fn line(&self) -> String {
-        let status = lock(&self.status);
+        let state = lock(&self.state);
         let standing = Standing {
             task: &self.task,
             done: self.bar.position(),
             total: self.bar.length(),
-            per_second: self.bar.per_sec(),
-            left: self.bar.eta(),
-            status: &status,
+            per_second: state.pace.per_second(),
+            status: &state.status,
         };
         standing.line()
     }
@@ -120,11 +127,12 @@ impl Standing<'_> {
             Some(total) => format!("{done}/{total}"),
             None => done.to_string(),
         }];
-        if self.total.is_some_and(|total| total > done) && self.per_second > 0.0 {
-            parts.push(format!("{} left", readable(self.left)));
-        }
-        if self.per_second > 0.0 {
-            parts.push(rate(self.per_second));
+        if let Some(per_second) = self.per_second {
+            if let Some(total) = self.total.filter(|total| *total > done) {
+                let left = (total - done) as f64 / per_second.max(1e-6);
+                parts.push(format!("{} left", readable(Duration::from_secs_f64(left))));
+            }
+            parts.push(rate(per_second));
         }
         if !self.status.is_empty() {
             parts.push(self.status.to_owned());
@@ -195,18 +203,21 @@ impl Progress for Terminal {
             false => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(total, target);
-        let status = Arc::new(Mutex::new(String::new()));
-        let (name, shown) = (task.to_owned(), Arc::clone(&status));
-        let row = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        let state = Arc::new(Mutex::new(WorkState {
+            pace: Pace::begin(Instant::now(), 0),
+            status: String::new(),
+        }));
+        let (name, shown) = (task.to_owned(), Arc::clone(&state));
+        let row = move |position: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let shown = lock(&shown);
             let width = Term::stderr().size_checked();
             let width = width.map_or(WIDTH, |(_, columns)| usize::from(columns));
             let standing = Standing {
                 task: &name,
-                done: state.pos(),
-                total: state.len(),
-                per_second: state.per_sec(),
-                left: state.eta(),
-                status: &lock(&shown),
+                done: position.pos(),
+                total: position.len(),
+                per_second: shown.pace.per_second(),
+                status: &shown.status,
             };
             let (task, bar, text) = standing.row(width);
             let styled = |text: String| console::style(text).for_stderr();
@@ -220,7 +231,7 @@ impl Progress for Terminal {
         let work = Work {
             task: task.to_owned(),
             bar,
-            status,
+            state,
             has_line: false,
             line_is_last: false,
         };
@@ -229,6 +240,9 @@ impl Progress for Terminal {
 
     fn advance(&self, units: u64) {
         let line = self.with(|work| {
+            // Before the bar, which may draw itself.
+            let done = work.bar.position() + units;
+            lock(&work.state).pace.advance(Instant::now(), done);
             work.bar.inc(units);
             let mut last_line = lock(&self.last_line);
             if self.interactive || last_line.elapsed() < LINE_INTERVAL {
@@ -246,9 +260,17 @@ impl Progress for Terminal {
         }
     }
 
+    fn already_done(&self, units: u64) {
+        self.with(|work| {
+            let done = work.bar.position() + units;
+            lock(&work.state).pace = Pace::begin(Instant::now(), done);
+            work.bar.set_position(done);
+        });
+    }
+
     fn status(&self, text: &str) {
         self.with(|work| {
-            *lock(&work.status) = text.to_owned();
+            text.clone_into(&mut lock(&work.state).status);
             work.bar.tick();
         });
     }
@@ -297,8 +319,7 @@ mod tests {
             task,
             done: 21,
             total: Some(51),
-            per_second: 0.08,
-            left: Duration::from_secs(375),
+            per_second: Some(0.08),
             status: "loss 2.311, 128 tokens/s",
         }
     }

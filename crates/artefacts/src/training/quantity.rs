@@ -64,25 +64,33 @@ impl Quantity {
     }
 }
 
-/// The parts of an evaluation in a line: losses by name, then other quantities by title.
+/// The parts of an evaluation in a line: losses by name, then other quantities by title, each first
+/// as a whole and then by owner.
 pub fn described(parts: &super::Losses) -> String {
-    let (mut losses, mut others) = (Vec::new(), BTreeMap::<String, Vec<String>>::new());
+    type Values = (Option<String>, Vec<String>);
+    let (mut losses, mut others) = (Vec::new(), BTreeMap::<String, Values>::new());
     for (part, value) in parts {
-        match Quantity::of(part) {
-            None => losses.push(format!("{part} {value:.3}")),
-            Some((owner, quantity)) => {
-                let owner = owner.map_or(String::new(), |owner| format!("{owner} "));
-                let values = others.entry(quantity.name()).or_default();
-                values.push(owner + &quantity.shown(*value));
-            }
+        let Some((owner, quantity)) = Quantity::of(part) else {
+            losses.push(format!("{part} {value:.3}"));
+            continue;
+        };
+        let (whole, owned) = others.entry(quantity.name()).or_default();
+        let value = quantity.shown(*value);
+        match owner {
+            None => *whole = Some(value),
+            Some(owner) => owned.push(format!("{owner} {value}")),
         }
     }
     let losses = match losses.is_empty() {
         true => String::new(),
         false => format!(" ({})", losses.join(", ")),
     };
-    let others = others.into_iter();
-    let others = others.map(|(name, values)| format!("; {name}: {}", values.join(", ")));
+    let others = others.into_iter().map(|(name, (whole, owned))| {
+        let overall = if owned.is_empty() { "" } else { " overall" };
+        let whole = whole.map(|value| value + overall);
+        let values: Vec<String> = whole.into_iter().chain(owned).collect();
+        format!("; {name}: {}", values.join(", "))
+    });
     losses + &others.collect::<String>()
 }
 
@@ -95,6 +103,7 @@ mod tests {
         let parts = [
             ("TT", 1.25),
             ("off_target", 0.0),
+            ("cat_Latn.off_target", 0.25),
             ("por_Latn.off_target", 0.125),
             ("chrf++", 31.5),
             ("LL.divergence", 0.5),
@@ -103,7 +112,8 @@ mod tests {
         assert_eq!(
             described(&parts),
             " (TT 1.250); chrF++ of held-out answers: 31.500; divergence from the teacher (KL): LL \
-             0.500 nats; held-out questions answered in another language: 0.0 %, por_Latn 12.5 %"
+             0.500 nats; held-out questions answered in another language: 0.0 % overall, \
+             cat_Latn 25.0 %, por_Latn 12.5 %"
         );
         assert_eq!(described(&super::super::Losses::new()), "");
     }

@@ -123,10 +123,10 @@ impl<'a, R: Recipe> Run<'a, R> {
     fn finish(mut self) -> Result<(R::Network, TrainerState), R::Error> {
         self.progress
             .begin("train", Some(self.state.max_steps as u64));
-        self.progress.already_done(self.state.global_step as u64);
         if self.state.global_step == 0 {
             self.state.before = self.evaluate()?;
         }
+        self.progress.already_done(self.state.global_step as u64);
         let _ends_itself = EndsItself::begin(self.progress);
         while !self.is_over() {
             let epoch = self.state.global_step / self.steps_per_epoch;
