@@ -2,8 +2,9 @@
 //! refused.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -28,6 +29,82 @@ fn refused(folder: &Path, arguments: &[&str]) -> String {
     let output = score(folder, arguments);
     assert!(!output.status.success(), "{arguments:?}");
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A pipe is empty when it is read again.
+#[cfg(unix)]
+#[test]
+fn references_may_come_from_a_pipe() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let text = "the house stands on the hill\nthe dog sleeps in it\n";
+    fs::write(folder.join("text"), text).expect("writes");
+    for metric in ["bleu", "chrf", "ter", "rouge", "accuracy", "macro-f1"] {
+        let files = [
+            "--references",
+            "/dev/stdin",
+            "--hypotheses",
+            "text",
+            "--json",
+        ];
+        let output = Command::new(env!("CARGO_BIN_EXE_xldistill"))
+            .args([&["score", metric], &files[..]].concat())
+            .current_dir(folder)
+            .stdin(piped(text))
+            .output()
+            .expect("starts");
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{metric}: {log}");
+        let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let best = if metric == "ter" { 0.0 } else { 100.0 };
+        let score = found["score"].as_f64().expect("a score");
+        assert!((score - best).abs() < 1e-9, "{metric}: {found}");
+    }
+}
+
+/// A pipe that holds `text`.
+#[cfg(unix)]
+fn piped(text: &str) -> Stdio {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    // Less than a pipe's buffer, so that writing does not wait for a reader.
+    writer.write_all(text.as_bytes()).expect("writes");
+    reader.into()
+}
+
+#[test]
+fn bleu_of_saved_outputs_takes_the_tokenizer_of_their_language() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let (hypotheses, references) = (
+        ["猫が好きです。", "犬は走る。"],
+        ["猫が大好きです。", "犬が走る。"],
+    );
+    let samples: String = (hypotheses.iter().zip(references).enumerate())
+        .map(|(id, (output, target))| {
+            let sample = serde_json::json!({
+                "doc_id": id, "doc": {}, "target": target, "resps": [[output]],
+                "filtered_resps": [output], "statistics": {},
+            });
+            format!("{sample}\n")
+        })
+        .collect();
+    fs::write(folder.join("samples.jsonl"), samples).expect("writes");
+    fs::write(folder.join("ref"), references.join("\n")).expect("writes");
+    fs::write(folder.join("hyp"), hypotheses.join("\n")).expect("writes");
+    let saved = printed(folder, &["bleu", "--samples", "samples.jsonl", "--json"]);
+    let files = [
+        "bleu",
+        "--references",
+        "ref",
+        "--hypotheses",
+        "hyp",
+        "--json",
+    ];
+    let found: Value = serde_json::from_str(&saved).expect("JSON");
+    assert_eq!(saved, printed(folder, &files));
+    let by_character = [&files[..], &["--tokenizer", "char"]].concat();
+    assert_eq!(saved, printed(folder, &by_character));
+    assert!(found["score"].as_f64().expect("a score") > 1.0, "{found}");
 }
 
 #[test]

@@ -29,36 +29,31 @@ pub fn run(command: &ScoreCommand) -> Result<()> {
             files,
             tokenizer,
             sentencepiece_model,
-        } => {
-            let references = files
-                .references
-                .iter()
-                .map(read)
-                .collect::<Result<Vec<_>>>()?;
+        } => print(files, |texts| {
+            let references = texts.references.iter().flatten();
             let name = match tokenizer.as_str() {
-                AUTO => name_for_text(references.iter().flatten().map(String::as_str)),
+                AUTO => name_for_text(references.map(String::as_str)),
                 name => name,
             };
             let tokenizer = Tokenizer::named(name, sentencepiece_model.as_deref())
                 .map_err(|error| ConfigError(format!("--tokenizer: {error}")))?;
-            print(&Bleu::new(tokenizer), files)
-        }
-        ScoreCommand::Chrf { files, word_order } => print(&Chrf::new(*word_order), files),
+            Ok(Bleu::new(tokenizer))
+        }),
+        ScoreCommand::Chrf { files, word_order } => print(files, |_| Ok(Chrf::new(*word_order))),
         ScoreCommand::Ter {
             files,
             case_sensitive,
             normalized,
             no_punct,
             asian_support,
-        } => print(
-            &Ter {
+        } => print(files, |_| {
+            Ok(Ter {
                 case_sensitive: *case_sensitive,
                 normalized: *normalized,
                 no_punct: *no_punct,
                 asian_support: *asian_support,
-            },
-            files,
-        ),
+            })
+        }),
         ScoreCommand::Rouge {
             files,
             unit,
@@ -73,25 +68,23 @@ pub fn run(command: &ScoreCommand) -> Result<()> {
                 None => RougeTokenizer::Ascii,
                 Some(name) => RougeTokenizer::multilingual(language_of("--language", name)?),
             };
-            print(&Rouge { unit, tokenizer }, files)
+            print(files, |_| Ok(Rouge { unit, tokenizer }))
         }
         ScoreCommand::Mkqa {
             predictions,
             language,
             json,
         } => mkqa::run(predictions, language_of("--language", language)?, *json),
-        ScoreCommand::Accuracy { files } => print(&Accuracy, files),
-        ScoreCommand::MacroF1 { files } => {
-            let texts = Texts::read(files)?;
+        ScoreCommand::Accuracy { files } => print(files, |_| Ok(Accuracy)),
+        ScoreCommand::MacroF1 { files } => print(files, |texts| {
             let [references] = texts.references.as_slice() else {
                 let message =
                     "--references: macro-F1 compares with one label per line; name one file";
                 return Err(ConfigError(message.to_owned()).into());
             };
             let labels = texts.systems.iter().flatten().chain(references);
-            let metric = MacroF1::over(labels.map(String::as_str));
-            print(&metric, files)
-        }
+            Ok(MacroF1::over(labels.map(String::as_str)))
+        }),
     }
 }
 
@@ -142,11 +135,15 @@ impl Texts {
     }
 }
 
-fn print(metric: &dyn Metric, files: &ScoreFiles) -> Result<()> {
+/// Scores `files` by the metric that `metric` makes for their texts, which are read once: they may
+/// be what the shell makes of <(...).
+fn print<M: Metric>(files: &ScoreFiles, metric: impl FnOnce(&Texts) -> Result<M>) -> Result<()> {
+    let texts = Texts::read(files)?;
+    let metric: &dyn Metric = &metric(&texts)?;
     let Texts {
         systems,
         references,
-    } = Texts::read(files)?;
+    } = texts;
     let resampling = files.resamples.map(|samples| Resampling {
         samples: samples as usize,
         ..Resampling::default()
