@@ -264,7 +264,7 @@ pub struct PlanArguments {
     #[command(flatten)]
     pub config: ConfigArguments,
     /// Number of shards of the row-wise stages
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1, value_parser = numbers::count::<u32>)]
     pub shards: u32,
     /// Print a JSON object
     #[arg(long)]
@@ -340,10 +340,10 @@ pub struct GenerateArguments {
     #[arg(long)]
     pub prompts: Option<PathBuf>,
     /// Maximum number of tokens to generate per prompt
-    #[arg(long, default_value_t = 128, value_parser = numbers::count())]
+    #[arg(long, default_value_t = 128, value_parser = numbers::count::<usize>)]
     pub max_new_tokens: usize,
     /// Number of prompts decoded in parallel
-    #[arg(long, default_value_t = 16, value_parser = numbers::count())]
+    #[arg(long, default_value_t = 16, value_parser = numbers::count::<usize>)]
     pub batch_size: usize,
     /// System message, instead of the chat template's own
     #[arg(long)]
@@ -380,7 +380,7 @@ pub struct CalibrateArguments {
     #[command(flatten)]
     pub config: ConfigArguments,
     /// Score only the first N pairs of each direction
-    #[arg(long, value_name = "N", value_parser = numbers::count())]
+    #[arg(long, value_name = "N", value_parser = numbers::count::<usize>)]
     pub limit: Option<usize>,
     /// Print a JSON object for all directions
     #[arg(long)]

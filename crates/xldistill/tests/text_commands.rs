@@ -104,7 +104,11 @@ fn settings_of_answers_have_the_ranges_of_a_config() {
             ("--top-p", "5", "5 is not above 0 and at most 1"),
             ("--temperature", "nan", "NaN is not from 0 to 100"),
             ("--temperature", "101", "101 is not from 0 to 100"),
-            ("--max-new-tokens", "0", "0 is not in 1.."),
+            (
+                "--max-new-tokens",
+                "0",
+                "expected a whole number of at least 1",
+            ),
         ] {
             let refused = output(&[command, "--model", &model, flag, value], "hello\n");
             let told = said(&refused);

@@ -28,7 +28,7 @@ pub struct PredictArguments {
     #[arg(long)]
     pub jsonl: bool,
     /// Maximum number of lines read together
-    #[arg(long, default_value_t = 256, value_parser = numbers::count())]
+    #[arg(long, default_value_t = 256, value_parser = numbers::count::<usize>)]
     pub batch_size: usize,
     /// Device: cpu, vulkan, metal, cuda, rocm, wgpu; one of several GPUs as cuda:1
     #[arg(long, default_value_t)]

@@ -52,7 +52,7 @@ pub struct InsideArguments {
     #[command(flatten)]
     pub config: ConfigArguments,
     /// Maximum number of sentence pairs per language
-    #[arg(long, default_value_t = 200, value_parser = numbers::count())]
+    #[arg(long, default_value_t = 200, value_parser = numbers::count::<usize>)]
     pub limit: usize,
     /// Print a JSON object per language and model
     #[arg(long)]

@@ -23,7 +23,7 @@ pub struct ChatArguments {
     #[arg(long, default_value_t = 0.9, value_parser = numbers::top_p)]
     pub top_p: f32,
     /// Maximum number of tokens in an answer
-    #[arg(long, alias = "max-tokens", default_value_t = 512, value_parser = numbers::count())]
+    #[arg(long, alias = "max-tokens", default_value_t = 512, value_parser = numbers::count::<usize>)]
     pub max_new_tokens: usize,
     /// Seed of the sampling
     #[arg(long, default_value_t = 0)]

@@ -1,15 +1,22 @@
 //! Numbers on the command line, in the ranges that they have in a config.
 
-use std::ops::RangeFrom;
+use std::str::FromStr;
 
-use clap::builder::RangedU64ValueParser;
 use engines::choice::KeyError;
 use engines::local_llm::check_sampling;
 
 /// A count of what is done at once or at most: with 0, nothing would be done.
-pub fn count() -> RangedU64ValueParser<usize> {
-    let from_one: RangeFrom<u64> = 1..;
-    RangedU64ValueParser::new().range(from_one)
+pub fn count<N: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<N, String> {
+    let number: Option<N> = text.parse().ok();
+    let number = number.filter(|number| *number >= N::from(1));
+    number.ok_or_else(|| "expected a whole number of at least 1".to_owned())
+}
+
+/// The order of word n-grams: far above it, every text would be one n-gram.
+pub fn word_order(text: &str) -> Result<usize, String> {
+    let number: Option<usize> = text.parse().ok();
+    let number = number.filter(|number| *number <= 100);
+    number.ok_or_else(|| "expected a whole number from 0 to 100".to_owned())
 }
 
 /// The temperature of sampling.

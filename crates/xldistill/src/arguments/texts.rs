@@ -10,6 +10,7 @@ use engines::translator::TranslateConfig;
 use models::ComputeDevice;
 
 use super::keys::{KeyArguments, KeySource};
+use super::numbers;
 
 /// `xldistill translate-text`
 #[derive(Debug, Args)]
@@ -132,7 +133,7 @@ pub enum ScoreCommand {
         #[command(flatten)]
         files: ScoreFiles,
         /// Longest word n-gram: 0 is chrF, 2 is chrF++
-        #[arg(long, default_value_t = 0, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(..=100))]
+        #[arg(long, default_value_t = 0, value_parser = numbers::word_order)]
         word_order: usize,
     },
     /// TER, as sacrebleu computes it
@@ -205,7 +206,7 @@ pub struct ScoreFiles {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["references", "hypotheses"])]
     pub samples: Option<PathBuf>,
     /// Number of bootstrap resamples of a 95 % interval, e.g. 1000
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = numbers::count::<u32>)]
     pub resamples: Option<u32>,
     /// Test every system against the first: bs, paired bootstrap; ar, approximate randomisation
     #[arg(long, value_name = "bs|ar", value_parser = ["bs", "ar"])]
