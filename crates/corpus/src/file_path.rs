@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::fmt;
 use std::ops::Deref;
 use std::path::{Component, Path, PathBuf};
+use std::{fmt, fs};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
@@ -91,7 +91,16 @@ fn tidy(path: &Path) -> PathBuf {
 impl<'de> Deserialize<'de> for FilePath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let path = PathBuf::deserialize(deserializer)?;
-        resolve(&path).map(Self).map_err(D::Error::custom)
+        let path = resolve(&path).map_err(D::Error::custom)?;
+        // What the shell makes of <(...) is empty when it is read again, and may never end.
+        if fs::metadata(&path).is_ok_and(|file| !file.is_file() && !file.is_dir()) {
+            let message = format!(
+                "{} is a pipe or a device; files are read more than once, so save it as a file",
+                path.display()
+            );
+            return Err(D::Error::custom(message));
+        }
+        Ok(Self(path))
     }
 }
 
@@ -175,6 +184,17 @@ mod tests {
             let error = serde_json::from_value::<FilePath>(text.into()).unwrap_err();
             assert!(error.to_string().contains("expected a path"), "{error}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_or_a_device_is_refused() {
+        let error = serde_json::from_value::<FilePath>("/dev/null".into()).unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.contains("/dev/null is a pipe or a device"),
+            "{message}"
+        );
     }
 
     #[test]

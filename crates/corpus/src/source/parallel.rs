@@ -5,7 +5,8 @@ mod columns;
 use std::path::Path;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::kind::Kind;
@@ -20,7 +21,7 @@ use columns::Sides;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
-    expecting = "expected a file, { path = FILE, columns = [SOURCE, TARGET] } or { source = FILE, target = FILE }"
+    expecting = "expected a file, { path = FILE, columns = [SOURCE, TARGET] }, { source = FILE, target = FILE } or a list of these"
 )]
 pub enum ParallelSource {
     /// One file. `.jsonl`, `.json` and `.parquet` have a key for each language, in any scheme, also
@@ -44,6 +45,18 @@ pub enum ParallelSource {
         /// The file in the target language.
         target: FilePath,
     },
+    /// Several of the above, read one after another.
+    Several(#[serde(deserialize_with = "several")] Vec<ParallelSource>),
+}
+
+/// A list of corpora, neither empty nor of lists.
+fn several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ParallelSource>, D::Error> {
+    let parts = Vec::<ParallelSource>::deserialize(deserializer)?;
+    let nested = |part: &ParallelSource| matches!(part, ParallelSource::Several(_));
+    match parts.is_empty() || parts.iter().any(nested) {
+        true => Err(D::Error::custom("expected a list of corpora")),
+        false => Ok(parts),
+    }
 }
 
 /// A column of a file.
@@ -57,13 +70,26 @@ pub enum ColumnName {
 }
 
 impl ParallelSource {
+    /// The corpora one by one: those of a list, or this one.
+    pub fn parts(&self) -> &[ParallelSource] {
+        match self {
+            ParallelSource::Several(parts) => parts,
+            one => std::slice::from_ref(one),
+        }
+    }
+
     /// The files that the pairs are in.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let (first, second): (&Path, Option<&Path>) = match self {
-            ParallelSource::File(path) | ParallelSource::Columns { path, .. } => (path, None),
-            ParallelSource::Aligned { source, target } => (source, Some(target)),
-        };
-        std::iter::once(first).chain(second)
+        self.parts().iter().flat_map(|part| {
+            let (first, second): (Option<&Path>, Option<&Path>) = match part {
+                ParallelSource::File(path) | ParallelSource::Columns { path, .. } => {
+                    (Some(path), None)
+                }
+                ParallelSource::Aligned { source, target } => (Some(source), Some(target)),
+                ParallelSource::Several(_) => (None, None),
+            };
+            first.into_iter().chain(second)
+        })
     }
 
     /// The file that stands for all of them.
@@ -73,12 +99,20 @@ impl ParallelSource {
 }
 
 /// Sentence pairs in memory.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct LoadedPairs {
     /// Sentence in the source language and its translation into the target language.
     pub pairs: Vec<(String, String)>,
     /// Lines that hold no pair, with file, line and reason.
     pub rejected: Vec<Rejected>,
+}
+
+impl LoadedPairs {
+    /// Adds the pairs of another corpus after these.
+    pub fn append(&mut self, next: LoadedPairs) {
+        self.pairs.extend(next.pairs);
+        self.rejected.extend(next.rejected);
+    }
 }
 
 pub(super) type Pair = Result<(String, String), Broken>;
@@ -87,7 +121,7 @@ pub(super) type Pair = Result<(String, String), Broken>;
 ///
 /// # Errors
 /// If a file cannot be read, holds no pair, or more than `max_rejected_fraction` of its pairs
-/// cannot be used.
+/// cannot be used. That one of several corpora is good does not excuse another.
 pub fn parallel(
     source: &ParallelSource,
     from: Language,
@@ -96,15 +130,19 @@ pub fn parallel(
 ) -> Result<LoadedPairs, SourceError> {
     let sides = Sides { from, to };
     let pairs = match source {
+        ParallelSource::Several(parts) => {
+            let mut all = LoadedPairs::default();
+            for part in parts {
+                all.append(parallel(part, from, to, max_rejected_fraction)?);
+            }
+            return Ok(all);
+        }
         ParallelSource::Aligned { source, target } => aligned(source, target)?,
         ParallelSource::File(path) => of_file(path, &sides, None)?,
         ParallelSource::Columns { path, columns } => of_file(path, &sides, Some(columns))?,
     };
     let path = source.path();
-    let mut loaded = LoadedPairs {
-        pairs: Vec::new(),
-        rejected: Vec::new(),
-    };
+    let mut loaded = LoadedPairs::default();
     for (line, pair) in pairs {
         match pair {
             Ok(pair) => loaded.pairs.push(pair),

@@ -109,6 +109,36 @@ fn the_config_names_a_file_or_two() {
     assert_eq!(two, expected);
 }
 
+#[test]
+fn a_list_of_corpora_is_read_in_order_and_each_is_judged() {
+    let folder = Folder::new();
+    let good = folder.file("good.tsv", "one\tum\ntwo\tdois\n");
+    let english = folder.file("more.en", "three\n");
+    let portuguese = folder.file("more.pt", "três\n");
+    let listed: ParallelSource = serde_json::from_value(json!([
+        good,
+        { "source": english, "target": portuguese },
+    ]))
+    .unwrap();
+    let expected = [("one", "um"), ("two", "dois"), ("three", "três")];
+    assert_eq!(
+        pairs(&listed).unwrap(),
+        expected.map(|(a, b)| (a.to_owned(), b.to_owned()))
+    );
+    let files: Vec<_> = listed.files().collect();
+    assert_eq!(files, [&*good, &*english, &*portuguese]);
+
+    let bad = folder.file("bad.tsv", "just text\n");
+    let listed: ParallelSource = serde_json::from_value(json!([good, bad])).unwrap();
+    let error = pairs(&listed).unwrap_err().to_string();
+    assert!(error.contains("bad.tsv:1"), "{error}");
+
+    for wrong in [json!([]), json!([["a.tsv"]])] {
+        let error = serde_json::from_value::<ParallelSource>(wrong).unwrap_err();
+        assert!(error.to_string().contains("or a list of these"), "{error}");
+    }
+}
+
 /// OPUS-100 as the Hugging Face Hub has it: `translation: struct<en, pt>`.
 fn write_hub_pairs(path: &Path, pairs: &[(&str, &str)]) {
     let schema = "message schema {

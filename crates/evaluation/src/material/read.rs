@@ -77,22 +77,26 @@ pub(super) fn pairs(
     target: Language,
     skipped: &mut Vec<SkippedLine>,
 ) -> Result<Vec<(String, String)>, MaterialError> {
-    let LoadedPairs { pairs, rejected } =
-        corpus::source::parallel(files, source, target, TOLERATED)?;
-    let path = files.files().next().unwrap_or(Path::new(""));
-    let bad = rejected.into_iter().map(|row| SkippedLine {
-        path: path.to_owned(),
-        // A broken line has no other identifier than FILE:LINE.
-        line: row
-            .id
-            .rsplit(':')
-            .next()
-            .and_then(|line| line.parse().ok())
-            .unwrap_or(0),
-        reason: row.detail,
-    });
-    rows::tolerated(path, pairs.len(), bad.collect(), skipped)?;
-    Ok(pairs)
+    let mut all = Vec::new();
+    for part in files.parts() {
+        let LoadedPairs { pairs, rejected } =
+            corpus::source::parallel(part, source, target, TOLERATED)?;
+        let path = part.files().next().unwrap_or(Path::new(""));
+        let bad = rejected.into_iter().map(|row| SkippedLine {
+            path: path.to_owned(),
+            // A broken line has no other identifier than FILE:LINE.
+            line: row
+                .id
+                .rsplit(':')
+                .next()
+                .and_then(|line| line.parse().ok())
+                .unwrap_or(0),
+            reason: row.detail,
+        });
+        rows::tolerated(path, pairs.len(), bad.collect(), skipped)?;
+        all.extend(pairs);
+    }
+    Ok(all)
 }
 
 pub(super) fn texts(

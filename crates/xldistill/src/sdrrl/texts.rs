@@ -102,8 +102,14 @@ impl<'r> Texts<'r> {
             self.run.config.source,
             self.run.config.data.max_rejected_fraction,
         );
-        let loaded = source::parallel(files, source, target, most)?;
-        Ok(self.check()?.pairs(files, loaded, (source, target), most)?)
+        let mut all = LoadedPairs::default();
+        // Each by itself, so that a message names the corpus that is in another language.
+        for part in files.parts() {
+            let loaded = source::parallel(part, source, target, most)?;
+            let checked = self.check()?.pairs(part, loaded, (source, target), most)?;
+            all.append(checked);
+        }
+        Ok(all)
     }
 
     /// The lines of the file at `path` that are in `language`.

@@ -24,8 +24,8 @@ pub struct Data {
     pub columns: Columns,
     /// Sentence pairs with each target language: a file (source TAB target; CSV; JSON Lines or
     /// Parquet with a key for each language; TMX; all but Parquet also compressed with gzip),
-    /// `{ path = "…", columns = [2, 4] }` for other columns, or `{ source = "…", target = "…" }` for
-    /// two aligned files.
+    /// `{ path = "…", columns = [2, 4] }` for other columns, `{ source = "…", target = "…" }` for
+    /// two aligned files, or a list of these.
     #[serde(default)]
     pub parallel: BTreeMap<Language, ParallelSource>,
     /// Text in each target language alone, one sentence per line, for further completion tasks: a
