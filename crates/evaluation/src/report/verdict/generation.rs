@@ -291,12 +291,7 @@ fn advice(
         );
     }
     if source_lost {
-        advice.push(
-            "To keep the source language, set `train.interpolate = \"auto\"`, halve \
-             `train.learning_rate`, keep the subset LL in `mix.subsets`, or train with \
-             `train.method = \"lora\"`."
-                .to_owned(),
-        );
+        advice.push(keeping_the_source(config));
     }
     if let Some(training) = &report.training
         && let (Some(first), Some((step, best))) =
@@ -332,4 +327,27 @@ fn advice(
         );
     }
     advice
+}
+
+/// What keeps the source language and is not in the config yet.
+fn keeping_the_source(config: &str) -> String {
+    let has_subsets = config.contains("subsets = [");
+    let steps = [
+        (
+            !config.contains("interpolate = "),
+            "set `train.interpolate = \"auto\"`",
+        ),
+        (true, "halve `train.learning_rate`"),
+        (
+            has_subsets && !config.contains("\"LL\""),
+            "add \"LL\" to `mix.subsets`",
+        ),
+        (
+            !config.contains("method = \"lora\""),
+            "train with `train.method = \"lora\"`",
+        ),
+    ];
+    let steps = steps.iter().filter(|(is_new, _)| *is_new);
+    let steps: Vec<&str> = steps.map(|(_, step)| *step).collect();
+    format!("To keep the source language, {}.", steps.join(", or "))
 }
