@@ -78,14 +78,27 @@ mod registers {
 
     /// Independent sums: enough to hide the latency of any of the instructions.
     const SUMS: usize = 24;
+    /// The same for AVX2, which has half the registers.
+    const SUMS_AVX2: usize = 12;
     const TURNS: usize = 2_000_000;
 
     pub fn measure() {
         let threads = rayon::current_num_threads() as f64;
-        let print = |name: &str, operations: usize, seconds: f64| {
-            let total = (operations * SUMS * TURNS) as f64 * threads;
+        let print_sums = |name: &str, operations: usize, sums: usize, seconds: f64| {
+            let total = (operations * sums * TURNS) as f64 * threads;
             println!("{name}: {:.0} G operations/s", total / seconds / 1e9);
         };
+        let print = |name: &str, operations: usize, seconds: f64| {
+            print_sums(name, operations, SUMS, seconds);
+        };
+        if has!("avx2") && has!("fma") {
+            // SAFETY: the processor has the instructions.
+            let fma = best(|| unsafe { f32_fma_avx2() });
+            print_sums("AVX2 f32 FMA", 16, SUMS_AVX2, fma);
+            // SAFETY: as above.
+            let int8 = best(|| unsafe { int8_avx2() });
+            print_sums("AVX2 int8 VPMADDWD and VPADDD", 32, SUMS_AVX2, int8);
+        }
         if has!("avx512f") {
             // SAFETY: the processor has the instructions.
             print("AVX-512 f32 FMA", 32, best(|| unsafe { f32_fma() }));
@@ -98,6 +111,37 @@ mod registers {
             // SAFETY: the processor has the instructions.
             print("AVX-512 int8 VPDPBUSD", 128, best(|| unsafe { int8() }));
         }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    fn f32_fma_avx2() {
+        let (a, b) = (
+            black_box(_mm256_set1_ps(0.5)),
+            black_box(_mm256_set1_ps(0.25)),
+        );
+        let mut sums = [_mm256_setzero_ps(); SUMS_AVX2];
+        for _ in 0..TURNS {
+            for sum in &mut sums {
+                *sum = _mm256_fmadd_ps(a, b, *sum);
+            }
+        }
+        black_box(sums);
+    }
+
+    /// The products of int8 widened to int16, as the tile for AVX2 makes them.
+    #[target_feature(enable = "avx2")]
+    fn int8_avx2() {
+        let mut factors = [_mm256_set1_epi16(1); 2];
+        let mut sums = [_mm256_setzero_si256(); SUMS_AVX2];
+        for _ in 0..TURNS {
+            // Otherwise the product, the same in every turn, would be taken out of the loop.
+            factors = black_box(factors);
+            for sum in &mut sums {
+                let products = _mm256_madd_epi16(factors[0], factors[1]);
+                *sum = _mm256_add_epi32(*sum, products);
+            }
+        }
+        black_box(sums);
     }
 
     #[target_feature(enable = "avx512f")]
