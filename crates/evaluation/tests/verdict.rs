@@ -148,33 +148,6 @@ fn gains_without_losses_are_better_and_losses_of_english_are_named() {
 }
 
 #[test]
-fn advice_does_not_name_what_is_set_already() {
-    let lost = score(
-        "perplexity_eng_Latn",
-        "byte_perplexity",
-        "eng_Latn",
-        "per byte",
-        [2.0, 3.0],
-        0.001,
-    );
-    let advice = |config: &str| {
-        let mut report = report(std::slice::from_ref(&lost), Value::Null);
-        report.config = Some(config.to_owned());
-        verdict::of(&report).expect("scores").advice[0].clone()
-    };
-    assert_eq!(
-        advice("[mix]\nsubsets = [\n    \"LL\",\n]\n[train]\nmethod = \"lora\"\ninterpolate = 0.7"),
-        "To keep the source language, halve `train.learning_rate`."
-    );
-    assert_eq!(
-        advice("[mix]\nsubsets = [\"TT\"]\n[train]\nmethod = \"full\""),
-        "To keep the source language, set `train.interpolate = \"auto\"`, or halve \
-         `train.learning_rate`, or add \"LL\" to `mix.subsets`, or train with \
-         `train.method = \"lora\"`."
-    );
-}
-
-#[test]
 fn faults_that_stay_frequent_are_named_only_if_the_whole_interval_is_above_the_limit() {
     let looped = |after| {
         score(

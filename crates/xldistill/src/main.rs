@@ -25,6 +25,7 @@ mod interruption;
 mod kept_training;
 mod lines;
 mod mt_llm;
+mod pace;
 mod reference;
 mod report_stage;
 mod run;

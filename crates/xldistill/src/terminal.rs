@@ -1,7 +1,5 @@
 //! Progress: a bar on a terminal, a line per minute elsewhere.
 
-mod pace;
-
 use std::{
     io::{IsTerminal, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,8 +11,8 @@ use corpus::progress::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::interruption;
+use crate::pace::Pace;
 use crate::wrapping::wrapped;
-use pace::Pace;
 
 /// Time between lines if standard error is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);

@@ -351,3 +351,24 @@ fn keeping_the_source(config: &str) -> String {
     let steps: Vec<&str> = steps.map(|(_, step)| *step).collect();
     format!("To keep the source language, {}.", steps.join(", or "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_does_not_name_what_is_set_already() {
+        let all =
+            "[mix]\nsubsets = [\n    \"LL\",\n]\n[train]\nmethod = \"lora\"\ninterpolate = 0.7";
+        assert_eq!(
+            keeping_the_source(all),
+            "To keep the source language, halve `train.learning_rate`."
+        );
+        assert_eq!(
+            keeping_the_source("[mix]\nsubsets = [\"TT\"]\n[train]\nmethod = \"full\""),
+            "To keep the source language, set `train.interpolate = \"auto\"`, or halve \
+             `train.learning_rate`, or add \"LL\" to `mix.subsets`, or train with \
+             `train.method = \"lora\"`."
+        );
+    }
+}
