@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use std::{fmt, fs};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::Error as _;
+use serde::de::{Error as _, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 thread_local! {
@@ -102,6 +102,12 @@ impl<'de> Deserialize<'de> for FilePath {
         }
         Ok(Self(path))
     }
+}
+
+/// Reads `path` where a path is one of several forms of a value: what is wrong with it is the error,
+/// and not that no form fits, as with serde's untagged enums.
+pub(crate) fn of_text<T: From<FilePath>>(path: &str) -> Result<T, serde_untagged::de::Error> {
+    FilePath::deserialize(path.into_deserializer()).map(T::from)
 }
 
 impl Serialize for FilePath {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_untagged::UntaggedEnumVisitor;
 
 use super::data_set::DataSet;
 use super::layout::{Input, Layout};
 use super::read::{Format, Wanted};
 use super::{DataLanguage, LabelledError, LabelledSet};
-use crate::file_path::FilePath;
+use crate::file_path::{self, FilePath};
 use crate::language::Language;
 
 /// One task: texts with labels to learn from, and test sets by language.
@@ -65,7 +66,7 @@ impl Default for TaskConfig {
 }
 
 /// A file of labelled rows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum LabelledFile {
     /// The file.
@@ -78,6 +79,31 @@ pub enum LabelledFile {
         /// label there are set aside.
         labels: FilePath,
     },
+}
+
+impl<'de> Deserialize<'de> for LabelledFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Keys {
+            path: FilePath,
+            labels: FilePath,
+        }
+        UntaggedEnumVisitor::new()
+            .expecting("a file, or { path = FILE, labels = FILE }")
+            .string(file_path::of_text)
+            .map(|keys| {
+                let Keys { path, labels } = keys.deserialize()?;
+                Ok(LabelledFile::WithLabels { path, labels })
+            })
+            .deserialize(deserializer)
+    }
+}
+
+impl From<FilePath> for LabelledFile {
+    fn from(path: FilePath) -> Self {
+        LabelledFile::Path(path)
+    }
 }
 
 impl LabelledFile {

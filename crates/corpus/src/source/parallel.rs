@@ -8,21 +8,19 @@ use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use serde_untagged::UntaggedEnumVisitor;
 
 use super::kind::Kind;
 use super::text::{Text, lossy, sentence_fault, utf8};
 use super::{Broken, SourceError, delimited, json, judge, parquet, tmx};
-use crate::file_path::FilePath;
+use crate::file_path::{self, FilePath};
 use crate::language::Language;
 use crate::rejected::Rejected;
 use columns::Sides;
 
 /// The files of a parallel corpus.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(
-    untagged,
-    expecting = "expected a file, { path = FILE, columns = [SOURCE, TARGET] }, { source = FILE, target = FILE } or a list of these"
-)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
 pub enum ParallelSource {
     /// One file. `.jsonl`, `.json` and `.parquet` have a key for each language, in any scheme, also
     /// below `translation` (as OPUS-100 on the Hugging Face Hub), or `source` and `target`. `.csv`
@@ -46,16 +44,59 @@ pub enum ParallelSource {
         target: FilePath,
     },
     /// Several of the above, read one after another.
-    Several(#[serde(deserialize_with = "several")] Vec<ParallelSource>),
+    Several(Vec<ParallelSource>),
 }
 
-/// A list of corpora, neither empty nor of lists.
-fn several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ParallelSource>, D::Error> {
-    let parts = Vec::<ParallelSource>::deserialize(deserializer)?;
-    let nested = |part: &ParallelSource| matches!(part, ParallelSource::Several(_));
-    match parts.is_empty() || parts.iter().any(nested) {
-        true => Err(D::Error::custom("expected a list of corpora")),
-        false => Ok(parts),
+/// The forms of a corpus, for those who wrote another.
+const FORMS: &str = "a file, { path = FILE, columns = [SOURCE, TARGET] }, \
+                     { source = FILE, target = FILE } or a list of these";
+
+impl<'de> Deserialize<'de> for ParallelSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Keys {
+            path: Option<FilePath>,
+            columns: Option<[ColumnName; 2]>,
+            source: Option<FilePath>,
+            target: Option<FilePath>,
+        }
+        let other_form = || serde_untagged::de::Error::custom(format!("expected {FORMS}"));
+        UntaggedEnumVisitor::new()
+            .expecting(FORMS)
+            .string(file_path::of_text)
+            .seq(|parts| {
+                let parts: Vec<ParallelSource> = parts.deserialize()?;
+                let nested = |part: &ParallelSource| matches!(part, ParallelSource::Several(_));
+                match parts.is_empty() || parts.iter().any(nested) {
+                    true => Err(other_form()),
+                    false => Ok(ParallelSource::Several(parts)),
+                }
+            })
+            .map(|keys| {
+                let Keys {
+                    path,
+                    columns,
+                    source,
+                    target,
+                } = keys.deserialize()?;
+                match (path, columns, source, target) {
+                    (Some(path), Some(columns), None, None) => {
+                        Ok(ParallelSource::Columns { path, columns })
+                    }
+                    (None, None, Some(source), Some(target)) => {
+                        Ok(ParallelSource::Aligned { source, target })
+                    }
+                    _ => Err(other_form()),
+                }
+            })
+            .deserialize(deserializer)
+    }
+}
+
+impl From<FilePath> for ParallelSource {
+    fn from(path: FilePath) -> Self {
+        ParallelSource::File(path)
     }
 }
 

@@ -16,20 +16,18 @@ use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashSet;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_untagged::UntaggedEnumVisitor;
 
 use super::{Broken, SourceError};
-use crate::file_path::FilePath;
+use crate::file_path::{self, FilePath};
 use crate::rejected::Rejected;
 use fields::Fields;
 use rows::{Row, Rows};
 
 /// Files of plain text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(
-    untagged,
-    expecting = "expected a file, or a table with `path` and `fields`"
-)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
 pub enum TextSource {
     /// A file, a folder of files, or a pattern with `*` in the file name. `.jsonl`, `.json`,
     /// `.parquet`, `.csv` and `.tsv` have a document in the field or column `text`, or one in each of
@@ -44,6 +42,31 @@ pub enum TextSource {
         /// header have numbers, from 1.
         fields: Vec<String>,
     },
+}
+
+impl<'de> Deserialize<'de> for TextSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Keys {
+            path: FilePath,
+            fields: Vec<String>,
+        }
+        UntaggedEnumVisitor::new()
+            .expecting("a file, or a table with `path` and `fields`")
+            .string(file_path::of_text)
+            .map(|keys| {
+                let Keys { path, fields } = keys.deserialize()?;
+                Ok(TextSource::Fields { path, fields })
+            })
+            .deserialize(deserializer)
+    }
+}
+
+impl From<FilePath> for TextSource {
+    fn from(path: FilePath) -> Self {
+        TextSource::Files(path)
+    }
 }
 
 impl TextSource {

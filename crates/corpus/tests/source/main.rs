@@ -3,6 +3,7 @@
 mod broken;
 mod files;
 mod layouts;
+mod pair_languages;
 mod pairs;
 mod parquet;
 mod passages;
