@@ -88,12 +88,17 @@ fn tidy(path: &Path) -> PathBuf {
     }
 }
 
+/// Whether there is something at `path` that can be read once at most: what the shell makes of
+/// `<(...)` is empty when it is read again, and opening a pipe waits for somebody who writes.
+pub fn is_pipe_or_device(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| !file.is_file() && !file.is_dir())
+}
+
 impl<'de> Deserialize<'de> for FilePath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let path = PathBuf::deserialize(deserializer)?;
         let path = resolve(&path).map_err(D::Error::custom)?;
-        // What the shell makes of <(...) is empty when it is read again, and may never end.
-        if fs::metadata(&path).is_ok_and(|file| !file.is_file() && !file.is_dir()) {
+        if is_pipe_or_device(&path) {
             let message = format!(
                 "{} is a pipe or a device; files are read more than once, so save it as a file",
                 path.display()

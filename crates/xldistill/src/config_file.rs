@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::{fs, path::Path};
 
+use corpus::file_path::is_pipe_or_device;
 use corpus::source;
 use serde::de::DeserializeOwned;
 use toml::Table;
@@ -42,8 +43,7 @@ pub fn read<T: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<(T
 /// The text of the file `path`, and its keys.
 fn table(path: &Path) -> Result<(String, Table)> {
     let shown = path.display();
-    // What the shell makes of <(...) is empty when it is read again.
-    if fs::metadata(path).is_ok_and(|file| !file.is_file() && !file.is_dir()) {
+    if is_pipe_or_device(path) {
         let message = format!(
             "{shown} is a pipe or a device; a config is read more than once, so save it as a file"
         );
