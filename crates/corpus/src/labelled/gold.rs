@@ -9,7 +9,7 @@ use crate::source::{SourceError, Text, utf8};
 /// What a label cell says.
 #[derive(Debug, PartialEq)]
 pub enum Gold {
-    /// Nothing: empty, `-` (no agreement among annotators) or -1.
+    /// Nothing: empty or, unless a label has that name, `-` (no agreement among annotators) or -1.
     Missing,
     /// A label of the data set, by name.
     Named(String),
@@ -21,20 +21,28 @@ pub enum Gold {
 /// the first has the number `first`. Without known names, every text is a name.
 pub fn gold(written: &str, known: &[String], first: usize) -> Gold {
     let written = written.trim();
-    if matches!(written, "" | "-" | "-1") {
+    let exact = |label: &str| known.iter().find(|name| *name == label);
+    if let Some(name) = exact(written) {
+        return Gold::Named(name.clone());
+    }
+    if written.is_empty() {
         return Gold::Missing;
     }
+    // Sentiment is often -1, 0 and 1: without names given, every text is one.
     if known.is_empty() {
         return Gold::Named(written.to_owned());
     }
-    let exact = known.iter().find(|name| *name == written);
+    if matches!(written, "-" | "-1") {
+        return Gold::Missing;
+    }
+    // pandas writes a column of numbers with gaps as 0.0, 1.0, ….
+    let number = written.strip_suffix(".0").unwrap_or(written);
     let same = |name: &&String| name.trim().to_lowercase() == written.to_lowercase();
-    let numbered = || {
-        // pandas writes a column of numbers with gaps as 0.0, 1.0, ….
-        let number = written.strip_suffix(".0").unwrap_or(written);
-        known.get(number.parse::<usize>().ok()?.checked_sub(first)?)
-    };
-    let found = exact.or_else(|| known.iter().find(same)).or_else(numbered);
+    // Where names are numbers, another number is no place among them.
+    let places = known.iter().all(|name| name.trim().parse::<f64>().is_err());
+    let placed = || known.get(number.parse::<usize>().ok()?.checked_sub(first)?);
+    let found = (exact(number).or_else(|| known.iter().find(same)))
+        .or_else(|| places.then(placed).flatten());
     found.map_or(Gold::Unknown, |name| Gold::Named(name.clone()))
 }
 
@@ -128,6 +136,22 @@ mod tests {
             (Gold::Unknown, Gold::Unknown)
         );
         assert_eq!((named("-1"), named("")), (Gold::Missing, Gold::Missing));
+    }
+
+    #[test]
+    fn labels_that_are_numbers_are_names() {
+        let known = ["-1", "0", "1"].map(str::to_owned);
+        let named = |written| gold(written, &known, 0);
+        assert_eq!(named("-1"), Gold::Named("-1".into()));
+        assert_eq!(named("0.0"), Gold::Named("0".into()));
+        assert_eq!((named("2"), named("")), (Gold::Unknown, Gold::Missing));
+        // 0 is no place in a list of numbers.
+        let grades = ["1", "2"].map(str::to_owned);
+        assert_eq!(gold("0", &grades, 0), Gold::Unknown);
+        for label in ["-1", "-"] {
+            assert_eq!(gold(label, &[], 0), Gold::Named(label.into()));
+        }
+        assert_eq!(gold(" ", &[], 0), Gold::Missing);
     }
 
     #[test]
