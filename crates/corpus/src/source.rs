@@ -33,7 +33,7 @@ use serde_json::Value;
 
 pub use error::SourceError;
 pub use format::Columns;
-pub use kind::check_lines;
+pub use kind::{Kind, check_lines};
 pub use opened::wide_encoding;
 pub use parallel::{ColumnName, LoadedPairs, ParallelSource, parallel};
 pub use passages::{LoadedPassages, PassageCounts, PassageOptions, passages};
@@ -46,7 +46,6 @@ use crate::record::Instruction;
 use crate::rejected::Rejected;
 use exchange::Exchange;
 use format::Layout;
-use kind::Kind;
 
 /// Maximum size of all questions and answers in memory, in bytes.
 const MOST_TEXT: usize = 1 << 30;

@@ -74,6 +74,16 @@ pub(crate) fn with_adapter(
     base: &ModelIdentity,
     directory: &Path,
 ) -> Result<ModelIdentity, CheckpointError> {
+    let adapter = adapter_revision(directory)?;
+    Ok(ModelIdentity {
+        path: directory.to_path_buf(),
+        revision: format!("{}+{adapter}", base.revision),
+        licence: licence_of_card(directory).or_else(|| base.licence.clone()),
+    })
+}
+
+/// Hash of a PEFT adapter: its weights and its settings, which scale them.
+pub(crate) fn adapter_revision(directory: &Path) -> Result<String, CheckpointError> {
     const CONFIG: &str = "adapter_config.json";
     let mut files = model_files(directory)?;
     files.retain(|file| !file.ends_with(CONFIG));
@@ -83,10 +93,5 @@ pub(crate) fn with_adapter(
         config.remove("base_model_name_or_path");
     }
     let parts = format!("{}{config}", content_hash(&files)?);
-    let adapter = &blake3::hash(parts.as_bytes()).to_hex()[..16];
-    Ok(ModelIdentity {
-        path: directory.to_path_buf(),
-        revision: format!("{}+{adapter}", base.revision),
-        licence: licence_of_card(directory).or_else(|| base.licence.clone()),
-    })
+    Ok(blake3::hash(parts.as_bytes()).to_hex()[..16].to_owned())
 }

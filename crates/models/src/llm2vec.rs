@@ -43,3 +43,12 @@ pub fn merge_adapters(
     }
     Ok(model)
 }
+
+/// The revision of the PEFT adapter at `directory`: a hash of its weights and settings.
+///
+/// # Errors
+/// If it cannot be opened as an adapter. Whether its matrices fit a model shows in [`merge_adapters`].
+pub fn adapter_revision(directory: &Path) -> Result<String, LoadError> {
+    AdapterFile::open(directory)?;
+    Ok(identity::adapter_revision(directory)?)
+}

@@ -27,6 +27,24 @@ fn adapter(weights: &str, base: &Path) -> TempDir {
 }
 
 #[test]
+fn the_settings_of_an_adapter_are_part_of_its_revision() {
+    let base = reference("mt_llm/llama");
+    let adapter = adapter("mt_llm/llama_adapter/adapter_model.safetensors", &base);
+    let revision = || models::llm2vec::adapter_revision(adapter.path()).unwrap();
+    let before = revision();
+    let config = adapter.path().join("adapter_config.json");
+    // Where the base model lies says nothing about the adapter; how it is scaled does.
+    edit(&config, |json| {
+        json["base_model_name_or_path"] = json!("elsewhere")
+    });
+    assert_eq!(revision(), before);
+    edit(&config, |json| json["lora_alpha"] = json!(4096));
+    assert_ne!(revision(), before);
+    fs::remove_file(&config).unwrap();
+    assert!(models::llm2vec::adapter_revision(adapter.path()).is_err());
+}
+
+#[test]
 fn an_adapter_in_the_older_format_is_the_same_adapter() {
     let base = reference("mt_llm/llama");
     let new = adapter("mt_llm/llama_adapter/adapter_model.safetensors", &base);

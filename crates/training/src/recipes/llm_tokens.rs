@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use artefacts::{ArtefactError, Key, Provenance};
+use artefacts::{Key, Provenance};
 use corpus::progress::Progress;
+use corpus::source::Kind;
 use corpus::source::plain_text::{TextOptions, TextSource, documents};
 use models::LanguageModel;
 use serde_json::json;
@@ -66,18 +67,39 @@ pub fn llm_tokens_provenance(
     })
 }
 
-/// The key of the content of these files and of the fields that are read.
+/// The key of the content of these files and of how they are read: the name of a file decides its
+/// kind, e.g. whether a line is a document or a JSON object.
 pub fn text_key(text: &[TextSource]) -> Result<Key, TokenFileError> {
     let mut content = Vec::new();
     for source in text {
-        let files = source.files()?;
-        let hashes = files.iter().map(|file| artefacts::hash_file(file));
-        let hashes = hashes.collect::<Result<Vec<String>, ArtefactError>>()?;
+        let mut files = Vec::new();
+        for file in source.files()? {
+            files.push((Kind::of(&file), artefacts::hash_file(&file)?));
+        }
         let fields = match source {
             TextSource::Files(_) => None,
             TextSource::Fields { fields, .. } => Some(fields),
         };
-        content.push((hashes, fields));
+        content.push((files, fields));
     }
     Ok(Key::of(&content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_read_in_another_way_is_another_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "{\"text\": \"One document.\"}\n").unwrap();
+            text_key(&[TextSource::Files(path.into())]).unwrap()
+        };
+        let (lines, objects) = (key("a.txt"), key("a.jsonl"));
+        assert_ne!(lines, objects);
+        assert_eq!(key("b.txt"), lines);
+        assert_eq!(key("b.jsonl.gz"), objects);
+    }
 }

@@ -9,7 +9,7 @@ use artefacts::Provenance;
 use artefacts::training::TrainSummary;
 use corpus::source::plain_text::documents;
 use models::export::save_huggingface;
-use models::llm2vec::merge_adapters;
+use models::llm2vec::{adapter_revision, merge_adapters};
 use models::{LanguageModel, WeightForm};
 use serde_json::json;
 use training::llm_adapters::MERGED;
@@ -78,11 +78,11 @@ impl RecordedStage<Config> for MakeLlm2Vec {
             checks.add("mask token", mask_token(run))?;
         }
         for adapter in &llm2vec.merge {
-            let found = adapter.check().map_err(Error::msg);
-            checks.add(
-                "llm2vec.merge",
-                found.map(|()| adapter.display().to_string()),
-            )?;
+            let found = adapter.check().map_err(Error::msg).and_then(|()| {
+                adapter_revision(adapter)?;
+                Ok(adapter.display().to_string())
+            });
+            checks.add("llm2vec.merge", found)?;
         }
         let first = || {
             let mut files = 0;
@@ -103,26 +103,28 @@ impl RecordedStage<Config> for MakeLlm2Vec {
 
     fn provenance(&self, run: &Run<'_, Config>) -> Result<Provenance> {
         let Config { llm2vec, text, .. } = run.config;
+        let (mntp, simcse) = (&llm2vec.mntp, &llm2vec.simcse);
         let mut inputs = vec![("model".to_owned(), run.llm_revision()?)];
         let parameters = if !llm2vec.enabled {
             json!({ "enabled": false })
         } else if !llm2vec.merge.is_empty() {
             for (number, adapter) in llm2vec.merge.iter().enumerate() {
-                let hash = artefacts::hash_file(&adapter.join("adapter_model.safetensors"))?;
-                inputs.push((format!("adapter {}", number + 1), hash));
+                let revision = adapter_revision(adapter)?;
+                inputs.push((format!("adapter {}", number + 1), revision));
             }
-            json!({ "merge": llm2vec.merge.len() })
+            json!({ "merge": llm2vec.merge.len(), "formats": [simcse.export_precision] })
         } else {
             inputs.push(("text".to_owned(), text_key(&text.files)?.to_string()));
             json!({
-                "mntp": llm2vec.mntp.deciding(),
-                "simcse": llm2vec.simcse.deciding(),
+                "mntp": mntp.deciding(),
+                "simcse": simcse.deciding(),
                 "text": text.options(),
+                "formats": [mntp.export_precision, simcse.export_precision],
             })
         };
         Ok(Provenance {
             stage: NAME.to_owned(),
-            version: 1,
+            version: 2,
             parameters,
             engines: Vec::new(),
             inputs: inputs.into_iter().collect(),
