@@ -27,7 +27,8 @@ pub use error::ClassificationError;
 pub use mean::{LanguageMean, Lead};
 pub use prediction::Prediction;
 pub use results::{
-    Chance, ClassificationResults, SetResult, SystemRecord, SystemScores, TranslationRecord,
+    Chance, ClassificationResults, InputKind, SetResult, SystemRecord, SystemScores,
+    TranslationRecord,
 };
 pub use run::{ClassificationConfig, evaluate, score_again};
 pub(crate) use scores::statistics;

@@ -82,15 +82,12 @@ pub fn evaluate<C: SystemConfig>(
         let task = &configs[name];
         let set = task.test_data.as_ref().or(task.data.as_ref());
         let set = set.unwrap_or(name);
-        sets.extend(
-            data.tests
-                .iter()
-                .map(|test| TaskTest::new(name, set, set, test)),
-        );
+        let source = source(data);
+        let tests = data.tests.iter();
+        sets.extend(tests.map(|test| TaskTest::new(name, set, source, test)));
     }
     let config = ClassificationConfig {
         title,
-        source: source(data),
         batch_size: settings.batch_size,
         resampling: Resampling::default(),
     };
@@ -125,8 +122,7 @@ pub fn key(data: &Data) -> String {
     Key::of(&tests.collect::<Vec<_>>()).to_string()
 }
 
-/// The language of the training data: that of the first task.
-fn source(data: &Data) -> Language {
-    let told = data.values().find_map(|data| data.language.source);
-    told.unwrap_or(Language::ENGLISH)
+/// The language of a task's training data.
+pub fn source(data: &TaskData) -> Language {
+    data.language.source.unwrap_or(Language::ENGLISH)
 }

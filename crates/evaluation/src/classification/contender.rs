@@ -48,10 +48,10 @@ impl<'a> Contender<'a> {
 
     /// Whether it is evaluated on `set`. Nothing is translated in the language of training, where
     /// the system would be the same as without translation.
-    pub(super) fn takes(&self, set: &TaskTest, source: Language) -> bool {
+    pub(super) fn takes(&self, set: &TaskTest) -> bool {
         let told = set.language.told;
         let listed = |languages: &Vec<Language>| told.is_some_and(|told| languages.contains(&told));
-        let is_translated = || told.is_some() && !set.language.is(source);
+        let is_translated = || told.is_some() && !set.language.is(set.source);
         self.languages.as_ref().is_none_or(listed)
             && (!self.system.translates || is_translated())
             && self.classifier.labels(&set.task).is_some()

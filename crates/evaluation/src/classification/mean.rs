@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use corpus::language::Language;
 use serde::{Deserialize, Serialize};
 
 use super::scores::{measures, statistics};
@@ -52,16 +51,15 @@ impl Lead {
     }
 }
 
-/// The means of the `systems` that have scores in all languages but `source`, of every data set with
-/// at least two of them. Empty for sets whose predictions in `folder` are gone.
+/// The means of the `systems` that have scores in all languages but that of training, of every data
+/// set with at least two of them. Empty for sets whose predictions in `folder` are gone.
 pub(super) fn means(
     sets: &[SetResult],
     systems: &[SystemRecord],
-    source: Language,
     folder: &Path,
     resampling: &Resampling,
 ) -> Vec<LanguageMean> {
-    let others = || sets.iter().filter(|set| !set.language.is(source));
+    let others = || sets.iter().filter(|set| !set.is_of_source());
     let mut names: Vec<(&str, &str)> = Vec::new();
     for set in others() {
         let name = (set.task.as_str(), set.name.as_str());

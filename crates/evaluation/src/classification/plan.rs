@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use corpus::labelled::LabelledInput;
-use corpus::language::Language;
 use corpus::seam::EngineError;
 
 use super::prediction::numbers;
 use super::test_set::TaskTest;
-use super::{ClassificationError, ClassificationResults, Contender, Prediction, SetResult, scores};
+use super::{
+    ClassificationError, ClassificationResults, Contender, InputKind, Prediction, SetResult, scores,
+};
 
 /// A test set with the labels of its task. Labels are matched by name, so that a model trained on
 /// one data set can be evaluated on another; rows with a label that the task lacks are set aside.
@@ -28,7 +29,6 @@ pub(super) struct Plan<'a> {
 pub(super) fn plans<'a>(
     contenders: &[Contender<'_>],
     sets: &'a [TaskTest],
-    source: Language,
 ) -> Result<Vec<Plan<'a>>, ClassificationError> {
     if sets.is_empty() {
         return Err(ClassificationError::NoTestSet);
@@ -38,7 +38,7 @@ pub(super) fn plans<'a>(
         if !seen.insert((set.folder(), &set.language.code)) {
             return Err(ClassificationError::Repeated(set.described()));
         }
-        let takers = contenders.iter().filter(|one| one.takes(set, source));
+        let takers = contenders.iter().filter(|one| one.takes(set));
         let (takers, mut systems): (Vec<_>, _) = (takers.collect(), BTreeSet::new());
         for taker in &takers {
             if !systems.insert(taker.system.name) {
@@ -145,6 +145,8 @@ impl<'a> Plan<'a> {
             task: set.task.clone(),
             name: set.name.clone(),
             title: set.title.clone(),
+            source: set.source,
+            input: (set.rows.first()).map_or_else(InputKind::default, |row| (&row.input).into()),
             language: set.language.clone(),
             labels: self.labels.clone(),
             rows: self.rows.len(),
@@ -191,7 +193,8 @@ impl<'a> Plan<'a> {
             let row = &self.set.rows[self.rows[position]];
             let numbers = numbers(choices(&row.input));
             let labels = if labels.is_empty() { &numbers } else { labels };
-            if probabilities.len() != labels.len() || labels.is_empty() {
+            let unread = probabilities.is_empty() && choices(&row.input) > 0;
+            if !unread && (probabilities.len() != labels.len() || labels.is_empty()) {
                 let (got, wanted) = (probabilities.len(), labels.len());
                 return wrong(format!(
                     "returned {got} probabilities for the {wanted} labels of row {}",

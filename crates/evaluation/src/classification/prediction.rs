@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use corpus::labelled::most_probable;
 use serde::{Deserialize, Serialize};
 
 /// A row with its prediction: a line of `SYSTEM/LANGUAGE.jsonl`, enough to score it again.
@@ -11,24 +12,23 @@ pub struct Prediction {
     pub id: String,
     /// The correct label; for multiple choice the number of the choice, from 1.
     pub gold: String,
-    /// The most probable label, the first of equals.
+    /// The most probable label, the first of equals; empty if the system cannot read the row, which
+    /// counts as wrong.
     pub predicted: String,
-    /// Probability of each label.
+    /// Probability of each label; none if the system cannot read the row.
     pub probabilities: BTreeMap<String, f32>,
 }
 
 impl Prediction {
     /// The prediction that follows from the `probabilities` of `labels`.
     pub(super) fn new(id: &str, gold: &str, labels: &[String], probabilities: &[f32]) -> Self {
-        let larger = |best: usize, other| match probabilities[other] > probabilities[best] {
-            true => other,
-            false => best,
-        };
-        let best = (0..probabilities.len()).reduce(larger).unwrap_or(0);
         Self {
             id: id.to_owned(),
             gold: gold.to_owned(),
-            predicted: labels[best].clone(),
+            predicted: match probabilities.is_empty() {
+                true => String::new(),
+                false => labels[most_probable(probabilities)].clone(),
+            },
             probabilities: labels
                 .iter()
                 .cloned()
@@ -40,6 +40,11 @@ impl Prediction {
     /// Whether it is correct.
     pub fn is_correct(&self) -> bool {
         self.predicted == self.gold
+    }
+
+    /// Whether the system could read the row.
+    pub fn is_read(&self) -> bool {
+        !self.probabilities.is_empty()
     }
 
     /// Probability of the predicted label.
@@ -64,5 +69,12 @@ mod tests {
         assert_eq!(prediction.predicted, "2");
         assert_eq!(prediction.certainty(), 0.4);
         assert!(!prediction.is_correct());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_wrong() {
+        let prediction = Prediction::new("7", "1", &numbers(2), &[]);
+        assert!(!prediction.is_read() && !prediction.is_correct());
+        assert_eq!(prediction.certainty(), 0.0);
     }
 }

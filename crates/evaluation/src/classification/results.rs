@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use artefacts::ArtefactError;
+use corpus::labelled::LabelledInput;
 use corpus::language::Language;
 use corpus::seam::EngineIdentity;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ pub struct ClassificationResults {
     pub version: String,
     /// The evaluated model in a few words, e.g. `SmolLM2-135M on multilingual-e5-small`.
     pub title: String,
-    /// The language of the training data.
+    /// The language of the first task's training data.
     pub source: Language,
     /// The systems, in the order of a report.
     pub systems: Vec<SystemRecord>,
@@ -61,6 +62,12 @@ pub struct SetResult {
     pub name: String,
     /// Its title.
     pub title: String,
+    /// The language of the task's training data.
+    #[serde(default = "english")]
+    pub source: Language,
+    /// What a row is.
+    #[serde(default)]
+    pub input: InputKind,
     /// The language.
     pub language: TestLanguage,
     /// The labels, in the order of the confusion; the numbers of the choices for multiple choice.
@@ -85,6 +92,39 @@ pub struct SetResult {
     /// Rows that the first two systems read differently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
+}
+
+/// What earlier versions, which did not write the language, were mostly trained in.
+fn english() -> Language {
+    Language::ENGLISH
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// What a row of a test set is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InputKind {
+    /// A text.
+    #[default]
+    Text,
+    /// Two texts.
+    Pair,
+    /// A question with answers to choose from.
+    Choices,
+}
+
+impl From<&LabelledInput> for InputKind {
+    fn from(input: &LabelledInput) -> Self {
+        match input {
+            LabelledInput::Single { .. } => Self::Text,
+            LabelledInput::Pair { .. } => Self::Pair,
+            LabelledInput::Choices { .. } => Self::Choices,
+        }
+    }
 }
 
 /// What guessing achieves on the rows of a test set.
@@ -114,6 +154,9 @@ pub struct SystemScores {
     pub measures: Vec<MeasuredScore>,
     /// Number of rows by correct label (outer) and predicted label (inner).
     pub confusion: Vec<Vec<u64>>,
+    /// Number of rows that the system cannot read, which count as wrong.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unread: u64,
 }
 
 /// The translations of a test set.
@@ -132,6 +175,11 @@ pub struct TranslationRecord {
 }
 
 impl SetResult {
+    /// Whether it is in the language of the task's training data.
+    pub fn is_of_source(&self) -> bool {
+        self.language.is(self.source)
+    }
+
     /// The predictions of a system, in an evaluation's folder; empty unless all are there.
     pub(crate) fn predictions(&self, folder: &Path, system: &str) -> Vec<Prediction> {
         let own = folder.join(plain(&self.task)).join(plain(&self.name));
@@ -161,7 +209,7 @@ impl ClassificationResults {
 
     /// Computes the means over languages from the predictions in an evaluation's folder.
     pub(crate) fn find_means(&mut self, folder: &Path, resampling: &Resampling) {
-        self.means = mean::means(&self.sets, &self.systems, self.source, folder, resampling);
+        self.means = mean::means(&self.sets, &self.systems, folder, resampling);
     }
 
     /// Writes the results to an evaluation's folder.

@@ -21,8 +21,6 @@ use crate::significance::Resampling;
 pub struct ClassificationConfig {
     /// The evaluated model in a few words, for the report.
     pub title: String,
-    /// The language of the training data, into which translate-test translates.
-    pub source: Language,
     /// Number of rows classified between two writes. Part of the key, because batches can affect
     /// results.
     pub batch_size: usize,
@@ -41,14 +39,14 @@ pub fn evaluate(
     progress: &dyn Progress,
 ) -> Result<ClassificationResults, ClassificationError> {
     contenders.sort_by_key(|contender| System::position(contender.system.name));
-    let plans = plans(&contenders, sets, config.source)?;
+    let plans = plans(&contenders, sets)?;
     std::fs::create_dir_all(folder).map_err(ArtefactError::io("create", folder))?;
     let _lock = Lock::whole(folder)?;
     let earlier = ClassificationResults::read(folder);
     let mut results = ClassificationResults {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         title: config.title.clone(),
-        source: config.source,
+        source: sets.first().map_or(Language::ENGLISH, |set| set.source),
         systems: systems(&contenders),
         sets: plans.iter().map(Plan::result).collect(),
         means: Vec::new(),
@@ -57,7 +55,7 @@ pub fn evaluate(
     };
     for contender in contenders {
         for (number, plan) in plans.iter().enumerate() {
-            if !contender.takes(plan.set, config.source) {
+            if !contender.takes(plan.set) {
                 continue;
             }
             let turn = Turn {
@@ -123,6 +121,7 @@ pub fn score_again(
             let translates = System::named(system).is_some_and(|system| system.translates);
             found.measures = scores::measure(&predictions, &set.labels, translates, resampling);
             found.confusion = scores::confusion(&predictions, &set.labels);
+            found.unread = predictions.iter().filter(|row| !row.is_read()).count() as u64;
         }
         compare(set, &own, None);
     }

@@ -17,7 +17,7 @@ pub struct System {
 pub const MT_LLM: System = System {
     name: "mt-llm",
     title: "MT-LLM",
-    about: "the encoder stacked under the LLM, after both stages of self-distillation",
+    about: "the encoder stacked under the LLM by self-distillation",
     translates: false,
 };
 

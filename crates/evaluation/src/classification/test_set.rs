@@ -48,6 +48,8 @@ pub struct TaskTest {
     pub name: String,
     /// Title in the report, e.g. `XNLI`.
     pub title: String,
+    /// The language of the task's training data, into which translate-test translates.
+    pub source: Language,
     /// The language.
     pub language: TestLanguage,
     /// Names of the rows' labels.
@@ -67,12 +69,14 @@ fn rejected(set: &LabelledSet) -> BTreeMap<String, u64> {
 }
 
 impl TaskTest {
-    /// The rows of `test` for `task`, of the data set called `name` and titled `title`.
-    pub fn new(task: &str, name: &str, title: &str, test: &labelled::TestSet) -> Self {
+    /// The rows of `test` for `task`, which was trained on texts in `source`. `set` is the name of
+    /// their data set, in files and in the report.
+    pub fn new(task: &str, set: &str, source: Language, test: &labelled::TestSet) -> Self {
         Self {
             task: task.to_owned(),
-            name: name.to_owned(),
-            title: title.to_owned(),
+            name: set.to_owned(),
+            title: set.to_owned(),
+            source,
             language: TestLanguage::from(&test.language),
             labels: test.set.labels.clone(),
             rows: test.set.rows.clone(),

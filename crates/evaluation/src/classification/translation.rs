@@ -31,16 +31,16 @@ struct TranslatedRow {
     untranslated: u64,
 }
 
-/// The rows of `set` in `source`: premise and hypothesis, text, or passage, question and choices,
+/// The rows of `set` in the language of its task's training data: premise and hypothesis, text, or passage, question and choices,
 /// each translated by itself. Kept in `folder`, and reused if they are those of `known`.
 pub(super) fn translated(
     set: &TaskTest,
     translator: &dyn Translator,
-    source: Language,
     folder: &Path,
     known: Option<&TranslationRecord>,
     progress: &dyn Progress,
 ) -> Result<(Vec<LabelledInput>, TranslationRecord), ClassificationError> {
+    let source = set.source;
     let folder = folder.join(set.folder()).join("translations");
     std::fs::create_dir_all(&folder).map_err(ArtefactError::io("create", &folder))?;
     let path = folder.join(format!("{}.jsonl", plain(&set.language.code)));

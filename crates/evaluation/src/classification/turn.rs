@@ -53,14 +53,8 @@ impl Turn<'_> {
             let translator = contender.translator.as_deref();
             let translator = translator.ok_or(ClassificationError::NoTranslator(system.title))?;
             let made = known.and_then(|known| known.translation.as_ref());
-            let (inputs, record) = translation::translated(
-                plan.set,
-                translator,
-                config.source,
-                folder,
-                made,
-                progress,
-            )?;
+            let (inputs, record) =
+                translation::translated(plan.set, translator, folder, made, progress)?;
             translated = Some(inputs);
             result.translation = Some(record);
         }
@@ -73,7 +67,7 @@ impl Turn<'_> {
                 .collect(),
         };
         let language = match system.translates {
-            true => Some(config.source),
+            true => Some(plan.set.source),
             false => plan.set.language.told,
         };
         let key = self.key(&inputs, language);
@@ -97,6 +91,16 @@ impl Turn<'_> {
                 (finished.rows, finished.hash, finished.seconds)
             }
         };
+        let unread = predictions.iter().filter(|row| !row.is_read()).count();
+        if unread > 0 {
+            progress.note(&format!(
+                "{} on {}: {unread} of {} rows have answers that exceed the maximum length or have no \
+                 tokens, and count as wrong",
+                system.title,
+                plan.set.described(),
+                predictions.len()
+            ));
+        }
         let measured = scores::measure(
             &predictions,
             &plan.labels,
@@ -109,6 +113,7 @@ impl Turn<'_> {
             seconds,
             measures: measured,
             confusion: scores::confusion(&predictions, &plan.labels),
+            unread: unread as u64,
         };
         result.systems.insert(system.name.to_owned(), scored);
         Ok(known.is_none())

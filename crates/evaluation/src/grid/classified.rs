@@ -29,11 +29,11 @@ pub fn scores(entries: &[Entry]) -> Vec<SeriesScores> {
                     let at = places.iter().position(|known| *known == place);
                     let at = at.unwrap_or_else(|| {
                         places.push(place);
-                        all.push(series(entry, &results, set, measured));
+                        all.push(series(entry, set, measured));
                         all.len() - 1
                     });
                     let column = Column {
-                        is_other: !set.language.is(results.source),
+                        is_other: !set.is_of_source(),
                         code: set.language.code.clone(),
                     };
                     let cell = (Side::Both, column, method.clone());
@@ -46,12 +46,7 @@ pub fn scores(entries: &[Entry]) -> Vec<SeriesScores> {
     all
 }
 
-fn series(
-    entry: &Entry,
-    results: &ClassificationResults,
-    set: &SetResult,
-    measured: &MeasuredScore,
-) -> SeriesScores {
+fn series(entry: &Entry, set: &SetResult, measured: &MeasuredScore) -> SeriesScores {
     SeriesScores {
         benchmark: match set.task == set.title {
             true => set.title.clone(),
@@ -60,7 +55,7 @@ fn series(
         measure: measured.measure.clone(),
         model: entry.model.clone(),
         averaged: None,
-        source: results.source,
+        source: set.source,
         translates: false,
         scores: BTreeMap::new(),
     }

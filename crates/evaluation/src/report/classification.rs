@@ -81,14 +81,13 @@ impl<'a> Board<'a> {
             })
             .collect();
         let main = systems.first().map_or("", |system| &system.name);
-        let is_source = |set: &SetResult| set.language.is(results.source);
         sets.sort_by(|one, other| {
-            let of_source = is_source(other).cmp(&is_source(one));
+            let of_source = other.is_of_source().cmp(&one.is_of_source());
             of_source.then(accuracy(other, main).total_cmp(&accuracy(one, main)))
         });
         Self {
             title,
-            of_source: sets.iter().filter(|set| is_source(set)).count(),
+            of_source: sets.iter().filter(|set| set.is_of_source()).count(),
             means: &results.means,
             sets,
             systems,

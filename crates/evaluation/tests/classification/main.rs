@@ -44,6 +44,9 @@ struct Reader {
 }
 
 impl Reader {
+    /// An answer that it cannot read.
+    const UNREADABLE: &str = "…";
+
     fn new(words: &[(&'static str, usize)], revision: &'static str) -> Self {
         Self {
             words: words.iter().copied().collect(),
@@ -91,6 +94,9 @@ impl TextClassifier for Reader {
                 LabelledInput::Choices {
                     question, choices, ..
                 } => {
+                    if choices.iter().any(|choice| choice == Self::UNREADABLE) {
+                        return Vec::new();
+                    }
                     let named = choices.iter().position(|choice| question.contains(choice));
                     (choices.len(), named)
                 }
@@ -159,6 +165,7 @@ fn test(task: &str, language: Language, labels: &[&str], rows: Vec<LabelledRow>)
         task: task.to_owned(),
         name: "diary".to_owned(),
         title: "Diary".to_owned(),
+        source: Language::ENGLISH,
         language: TestLanguage {
             code: language.code().to_owned(),
             name: language.everyday_name().to_owned(),
@@ -217,7 +224,6 @@ fn contenders(translations: &Arc<AtomicUsize>) -> Vec<Contender<'static>> {
 fn config() -> ClassificationConfig {
     ClassificationConfig {
         title: "A reader".to_owned(),
-        source: Language::ENGLISH,
         batch_size: 2,
         resampling: Resampling {
             samples: 200,

@@ -3,7 +3,8 @@
 use corpus::labelled::{LabelledInput, LabelledRow};
 use corpus::language::Language;
 use evaluation::classification::{
-    ACCURACY, Contender, ENCODER_ALONE, MACRO_F1, MT_LLM, Prediction, SetResult, score_again,
+    ACCURACY, Contender, ENCODER_ALONE, MACRO_F1, MT_LLM, Prediction, SetResult, TaskTest,
+    score_again,
 };
 use evaluation::significance::Resampling;
 
@@ -158,6 +159,78 @@ fn means_over_languages_have_intervals_and_are_paired_with_the_first_system() {
     let worse = score_again(folder.path(), &crate::config().resampling).expect("scores");
     let lead = worse.means[1].lead.expect("a difference");
     assert_eq!(lead.difference, 0.25);
+}
+
+#[test]
+fn each_task_has_a_language_of_training_of_its_own() {
+    let rows = || rows(&[("gut", 1), ("schlecht", 0)]);
+    let test = |source: &str, language: &str| TaskTest {
+        source: Language::with_code(source),
+        name: source.to_owned(),
+        ..test(
+            "mood",
+            Language::with_code(language),
+            &["bad", "good"],
+            rows(),
+        )
+    };
+    let languages = ["eng_Latn", "deu_Latn", "nld_Latn"];
+    let sets: Vec<TaskTest> = ["eng_Latn", "deu_Latn"]
+        .iter()
+        .flat_map(|source| languages.map(|language| test(source, language)))
+        .collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = run(contenders(&Default::default()), &sets, folder.path()).expect("evaluates");
+    // Translated into the language of training, so not from it.
+    let translated = results.sets.iter().filter(|set| set.translation.is_some());
+    let translated: Vec<(&str, &str)> = translated
+        .map(|set| (set.source.code(), set.language.code.as_str()))
+        .collect();
+    let expected = [
+        ("eng_Latn", "deu_Latn"),
+        ("eng_Latn", "nld_Latn"),
+        ("deu_Latn", "eng_Latn"),
+        ("deu_Latn", "nld_Latn"),
+    ];
+    assert_eq!(translated, expected);
+    // German rows read as English: the mean of the task that was trained in German has them.
+    let means = results.means.iter().filter(|mean| mean.system == "mt-llm");
+    let means: Vec<(&str, usize)> = means
+        .map(|mean| (mean.name.as_str(), mean.languages))
+        .collect();
+    let of = |source| [(source, 2); 2];
+    assert_eq!(means, [of("eng_Latn"), of("deu_Latn")].concat());
+}
+
+#[test]
+fn a_question_that_cannot_be_read_counts_as_wrong() {
+    let question = |choices: &[&str], label: usize| LabelledRow {
+        id: label.to_string(),
+        input: LabelledInput::Choices {
+            passage: "The sea is wide.".to_owned(),
+            question: "What is wide, the sea?".to_owned(),
+            choices: choices.iter().map(|choice| (*choice).to_owned()).collect(),
+        },
+        label,
+    };
+    let rows = vec![
+        question(&["a ship", "the sea"], 1),
+        question(&[Reader::UNREADABLE, "the sea"], 0),
+    ];
+    let sets = [test("quiz", Language::ENGLISH, &["1", "2"], rows)];
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = || vec![Contender::new(&MT_LLM, Reader::new(&[], "stack"))];
+    let results = run(stack(), &sets, folder.path()).expect("evaluates");
+    let set = &results.sets[0];
+    assert_eq!(score(set, "mt-llm", ACCURACY), 0.5);
+    assert_eq!((set.rows, set.systems["mt-llm"].unread), (2, 1));
+    assert_eq!(set.systems["mt-llm"].confusion, [[0, 0], [0, 1]]);
+    assert_eq!(
+        run(stack(), &sets, folder.path()).expect("evaluates"),
+        results
+    );
+    let again = score_again(folder.path(), &crate::config().resampling).expect("scores");
+    assert_eq!(again, results);
 }
 
 #[test]

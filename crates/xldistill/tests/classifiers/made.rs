@@ -75,7 +75,7 @@ pub fn evaluated(
 ) -> Result<ClassificationResults, evaluation::classification::ClassificationError> {
     let data = task().load(1).expect("the topics of the example");
     let sets: Vec<TaskTest> = (data.tests.iter())
-        .map(|test| TaskTest::new("topic", "topic", "Topics", test))
+        .map(|test| TaskTest::new("topic", "topic", Language::ENGLISH, test))
         .collect();
     let open = |own: &str| {
         let folder = run.join(own).join("model");
@@ -91,7 +91,6 @@ pub fn evaluated(
     ];
     let config = ClassificationConfig {
         title: "A tiny Llama on a tiny encoder".to_owned(),
-        source: Language::ENGLISH,
         batch_size: 32,
         resampling: Resampling::default(),
     };

@@ -1,8 +1,11 @@
 //! The verdict, and what to do with the model now.
 
+use std::collections::BTreeMap;
+
 use corpus::shell;
 use maud::{Markup, html};
 
+use crate::classification::{ClassificationResults, InputKind, MT_LLM};
 use crate::report::Report;
 use crate::report::verdict::{Finding, Outcome, RunVerdict};
 
@@ -40,29 +43,42 @@ fn spelt(text: &str) -> Markup {
     }
 }
 
+/// A command for each task of a classifier, with what its input is.
+fn predictions(results: &ClassificationResults, model: &str) -> Vec<(&'static str, String)> {
+    let tasks: BTreeMap<&str, InputKind> = (results.sets.iter())
+        .map(|set| (set.task.as_str(), set.input))
+        .collect();
+    let is_stack = (results.systems.first()).is_some_and(|first| first.name == MT_LLM.name);
+    let step = |(task, input): (&&str, &InputKind)| {
+        let mut command = format!("xldistill predict --model {model}");
+        if tasks.len() > 1 {
+            command.push_str(&format!(" --task {}", shell::quoted(task)));
+        }
+        if is_stack {
+            command.push_str(" --language deu_Latn");
+        }
+        let (purpose, arguments) = match input {
+            InputKind::Text => ("Label texts, one a line", " < texts.txt"),
+            InputKind::Pair => (
+                "Label pairs of texts, with a tab between the two",
+                " --pairs < pairs.tsv",
+            ),
+            InputKind::Choices => (
+                "Answer questions, a JSON object with passage, question and choices a line",
+                " --jsonl < questions.jsonl",
+            ),
+        };
+        (purpose, command + arguments)
+    };
+    tasks.iter().map(step).collect()
+}
+
 /// Commands for a finished model; the paths are relative to the folder that holds the run's.
 pub fn what_now(report: &Report) -> Markup {
     let [model, config, gguf] = ["/model", "/config.toml", "-gguf"]
         .map(|end| shell::quoted(&format!("{}{end}", report.name)).into_owned());
-    let told = |system: &str| {
-        report.classification.iter().any(|results| {
-            results
-                .systems
-                .first()
-                .is_some_and(|first| first.name == system)
-        })
-    };
     let steps: Vec<(&str, String)> = match &report.classification {
-        Some(_) => {
-            let language = match told(crate::classification::MT_LLM.name) {
-                true => " --language deu_Latn",
-                false => "",
-            };
-            vec![(
-                "Label texts, one a line",
-                format!("xldistill predict --model {model}{language} < texts.txt"),
-            )]
-        }
+        Some(results) => predictions(results, &model),
         None => vec![
             ("Talk to it", format!("xldistill chat --model {model}")),
             (

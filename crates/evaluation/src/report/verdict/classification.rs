@@ -8,7 +8,7 @@
 //! 4. Better than the first of the others (for MT-LLM the encoder alone) is what the method is for.
 
 use super::{Finding, Outcome, RunVerdict, listed};
-use crate::classification::{ACCURACY, LLM_ZERO_SHOT, Lead, SystemRecord};
+use crate::classification::{ACCURACY, LLM_ZERO_SHOT, Lead, MT_LLM, MT_LLM_CENTRED, SystemRecord};
 use crate::report::classification::{Board, comparison, score};
 use crate::report::scores::Verdict;
 use crate::report::titles;
@@ -97,11 +97,16 @@ pub(super) fn verdict(boards: &[Board<'_>]) -> Option<RunVerdict> {
             });
         }
         if let Some(gap) = gap(board, main).filter(|gap| *gap > GAP) {
+            let remedy = match [MT_LLM.name, MT_LLM_CENTRED.name].contains(&main.name.as_str()) {
+                true => {
+                    "add text to stage 1, or take an encoder that is stronger in these languages"
+                }
+                false => "take a model that is stronger in these languages",
+            };
             add(
                 &mut advice,
                 format!(
-                    "Accuracy is {} lower outside the language of training: add text to stage 1, or \
-                 take an encoder that is stronger in these languages.",
+                    "Accuracy is {} lower outside the language of training: {remedy}.",
                     titles::difference(-gap, SHARE).trim_start_matches('−')
                 ),
             );

@@ -1,6 +1,6 @@
 //! Evaluates the stack and its baselines on the test files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Error, Result};
@@ -44,7 +44,14 @@ impl RecordedStage<Config> for Evaluate {
             return Ok(());
         };
         let none = BTreeMap::new();
-        let files = translate.engine.check_files(&opening(run, &none));
+        let sources: BTreeSet<Language> = run
+            .config
+            .tasks
+            .values()
+            .map(|task| task.language)
+            .collect();
+        let files = (sources.into_iter())
+            .try_for_each(|source| translate.engine.check_files(&opening(run, &none, source)));
         let found = files.map(|()| translate.engine.name().to_owned());
         checks.add("translation", found.map_err(Error::from))
     }
@@ -118,7 +125,8 @@ fn contenders(run: &Run<'_, Config>, data: &Data) -> Result<Vec<Contender<'stati
             let translate =
                 translate.context("baselines.translate_test: name an engine under [translate]")?;
             let none = BTreeMap::new();
-            let translators = translate.open(&opening(run, &none))?;
+            let translators =
+                translate.open(&opening(run, &none, comparison::source(&data[task])))?;
             let translator = translators.back.unwrap_or(translators.there);
             let tests = data[task]
                 .tests
@@ -152,15 +160,16 @@ fn trained(run: &Run<'_, Config>, task: &str) -> Vec<(&'static System, std::path
     systems
 }
 
-/// How the translation engine is opened: into the language of the text.
+/// How the translation engine is opened: into `source`, the language of a task's training data.
 fn opening<'a>(
     run: &'a Run<'_, Config>,
     none: &'a BTreeMap<Language, corpus::source::ParallelSource>,
+    source: Language,
 ) -> Opening<'a> {
     Opening {
         model: None,
         template: None,
-        source: run.config.text.language,
+        source,
         targets: &[],
         parallel: none,
         device: run.config.device,
