@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rejected::Rejected;
 
-pub use agreement::{Agreement, macro_f1};
+pub use agreement::{Agreement, macro_f1, most_probable};
 pub use belebele::BELEBELE;
 pub use config::{Columns, LabelledFile, TaskConfig};
 pub use data_language::DataLanguage;

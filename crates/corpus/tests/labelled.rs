@@ -353,6 +353,14 @@ fn contradictory_keys_are_refused() {
             json!({"data": "nusax", "train": ["a"], "test": {"xyz": "a"}}),
             "also has mad, nij, bbc",
         ),
+        (
+            json!({"data": "nusax", "train": ["a"], "test": {"German": "a", "deu_Latn": "b"}}),
+            "test.German and test.deu_Latn are the same language",
+        ),
+        (
+            json!({"data": "nusax", "train": ["a"], "test_limit": 0}),
+            "`test_limit` is at least 1",
+        ),
     ] {
         let error = fault(config);
         assert!(error.contains(expected), "{error}");

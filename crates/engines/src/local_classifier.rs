@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use corpus::labelled::LabelledInput;
 use corpus::language::Language;
 use corpus::seam::{EngineError, EngineIdentity, TextClassifier};
-use models::classifier::{Classifier, HeadKind};
+use models::classifier::Classifier;
 use models::model_directory::{BackboneKind, ModelDirectory};
 use models::text_input::TextInput;
 use models::{ComputeDevice, Precision, WeightForm};
@@ -131,9 +131,9 @@ impl TextClassifier for LocalClassifier {
 
     fn labels(&self, task: &str) -> Option<Vec<String>> {
         let head = self.directory.description().tasks.get(task)?;
-        Some(match head.kind {
-            HeadKind::Labels => head.labels.clone(),
-            HeadKind::Choices => Vec::new(),
+        Some(match head.kind.scores_choices() {
+            false => head.labels.clone(),
+            true => Vec::new(),
         })
     }
 

@@ -68,23 +68,27 @@ impl Classifier {
     }
 
     /// Encodes inputs in `language` (a FLORES-200 code, for backbones that mark it), on all cores.
-    pub fn encode(
+    /// `None` for questions whose choices exceed the maximum length or have no tokens.
+    fn encode(
         &self,
         inputs: &[TextInput<'_>],
         language: Option<&str>,
-    ) -> Result<Vec<EncodedText>, ClassifierError> {
-        let encode = |(index, input): (usize, &TextInput<'_>)| {
-            let encoded = self.backbone.encode(input, language);
-            encoded.map_err(|source| ClassifierError::Input {
-                number: index + 1,
-                source,
-            })
-        };
+    ) -> Result<Vec<Option<EncodedText>>, ClassifierError> {
+        let encode =
+            |(index, input): (usize, &TextInput<'_>)| match self.backbone.encode(input, language) {
+                Ok(encoded) => Ok(Some(encoded)),
+                Err(error) if error.is_of_one_text() => Ok(None),
+                Err(source) => Err(ClassifierError::Input {
+                    number: index + 1,
+                    source,
+                }),
+            };
         inputs.par_iter().enumerate().map(encode).collect()
     }
 
     /// The probability of each label of `task` for each input; for questions with choices, that of
-    /// each choice. A result does not depend on the other inputs.
+    /// each choice, or of none if they exceed the maximum length or have no tokens. A result does not
+    /// depend on the other inputs.
     pub fn probabilities(
         &self,
         task: &str,
@@ -101,7 +105,14 @@ impl Classifier {
             });
         }
         let encoded = self.encode(inputs, language)?;
-        Ok(self.probabilities_of(head, &encoded))
+        let readable: Vec<EncodedText> = encoded.iter().flatten().cloned().collect();
+        let mut found = self.probabilities_of(head, &readable).into_iter();
+        let of_input = |text: &Option<EncodedText>| text.as_ref().and_then(|_| found.next());
+        Ok(encoded
+            .iter()
+            .map(of_input)
+            .map(Option::unwrap_or_default)
+            .collect())
     }
 
     /// [`Classifier::probabilities`] of encoded inputs.
@@ -118,9 +129,9 @@ impl Classifier {
         let texts: Vec<&EncodedText> = texts.iter().collect();
         let pooled = self.backbone.pooled(&self.network, &texts, None, None);
         let logits = head.logits(pooled);
-        match head.kind {
-            HeadKind::Labels => rows(softmax(logits, 1)),
-            HeadKind::Choices => {
+        match head.kind.scores_choices() {
+            false => rows(softmax(logits, 1)),
+            true => {
                 let mut start = 0;
                 let of_text = texts.iter().map(|text| {
                     let own = start..start + text.spans.len();

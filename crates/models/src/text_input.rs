@@ -119,6 +119,16 @@ pub enum TextInputError {
     },
 }
 
+impl TextInputError {
+    /// Whether it is the fault of this text alone, so that others can be read.
+    pub fn is_of_one_text(&self) -> bool {
+        matches!(
+            self,
+            Self::LongChoices { .. } | Self::NoChoices | Self::EmptyChoice { .. }
+        )
+    }
+}
+
 /// The lengths of two sequences after `longest_first` truncation to `limit` tokens together: tokens
 /// are dropped from the end of the longer one until both have the same length. Reference:
 /// `truncate_encodings` of Hugging Face `tokenizers`.

@@ -4,10 +4,12 @@
 mod other_labels;
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use artefacts::Key;
 use corpus::labelled::{DataLanguage, LabelledRow, TaskConfig, TaskData, TestSet};
+use corpus::language::Language;
 use corpus::language_check::LanguageCheck;
 use engines::identifier::IdentifyEngine;
 use models::model_directory::CardFacts;
@@ -118,24 +120,55 @@ fn in_other_languages(task: &TaskConfig, data: &TaskData) -> Result<Vec<String>>
         identifier: identifier.as_ref(),
         min_probability: identifier.default_min_probability(),
     };
-    let trained = task.train.first().map(|file| file.path());
-    let trained = trained.map(|path| (path, &data.language, &data.train));
-    let tests = data.tests.iter();
-    let tests = tests.map(|test| (test.path.as_path(), &test.language, &test.set));
+    let mut files: Vec<(&Path, &DataLanguage, Vec<&LabelledRow>)> = Vec::new();
+    for (own, set) in [
+        (&task.train, &data.train),
+        (&task.validation, &data.validation),
+    ] {
+        for (number, file) in own.iter().enumerate() {
+            let rows = TaskConfig::rows_of(own, number, set).collect();
+            files.push((file.path(), &data.language, rows));
+        }
+    }
+    for test in &data.tests {
+        files.push((&test.path, &test.language, test.set.rows.iter().collect()));
+    }
     let mut found = Vec::new();
-    for (path, language, set) in trained.into_iter().chain(tests) {
+    for (path, language, rows) in files {
         let Some(expected) = language.source.filter(|_| !language.is_proxy) else {
             continue;
         };
-        let rows = set.rows.iter();
-        let texts: Vec<&str> = rows.map(|row| row.input.texts()[0]).collect();
+        // Both texts of a pair, passage and question; answers are too short to tell.
+        let texts = rows
+            .iter()
+            .flat_map(|row| row.input.texts().into_iter().take(2));
+        let texts: Vec<&str> = texts.collect();
         let required = check.require(path, "a sample of the texts", &texts, expected);
         found.extend(required.err().map(|error| error.to_string()));
     }
     Ok(found)
 }
 
-/// Fails if the encoder has to be told a language that it does not know.
+/// Fails if one of `languages`, which texts of `what` are in, has to be told to the encoder and is
+/// none of those that it knows.
+pub fn encoder_knows(
+    what: &str,
+    languages: impl IntoIterator<Item = Language>,
+    known: Option<&[String]>,
+) -> Result<()> {
+    let Some(known) = known else { return Ok(()) };
+    for language in languages {
+        let code = language.code();
+        ensure!(
+            known.iter().any(|known| known == code),
+            "{what}: the encoder does not know {code}; leave it out, or name it after a related \
+             language that the encoder knows"
+        );
+    }
+    Ok(())
+}
+
+/// Fails if the encoder has to be told a language of the task that it does not know.
 fn marked(data: &TaskData, known: Option<&[String]>) -> Result<()> {
     let Some(known) = known else { return Ok(()) };
     let tests = data.tests.iter().map(|test| &test.language);
@@ -186,7 +219,7 @@ fn describe(data: &TaskData) -> String {
     text
 }
 
-/// What is wrong with test files whose rows are trained on, a sentence each.
+/// What is wrong with test and validation rows that are trained on, a sentence each.
 pub fn leaks(data: &TaskData) -> Vec<String> {
     let text = |row: &LabelledRow| Key::of(&row.input);
     let trained = data.train.rows.iter().chain(&data.validation.rows);
@@ -203,7 +236,18 @@ pub fn leaks(data: &TaskData) -> Vec<String> {
             )
         })
     };
-    data.tests.iter().filter_map(leak).collect()
+    let mut found: Vec<String> = data.tests.iter().filter_map(leak).collect();
+    let trained: HashSet<Key> = data.train.rows.iter().map(text).collect();
+    let validation = &data.validation.rows;
+    let learnt = validation.iter().filter(|row| trained.contains(&text(row)));
+    let (learnt, all) = (learnt.count(), validation.len());
+    if learnt > 0 {
+        found.push(format!(
+            "{learnt} of {all} validation rows are training rows, too: a checkpoint is chosen by what \
+             it has learnt by heart"
+        ));
+    }
+    found
 }
 
 /// What a model card says about the training data.
@@ -228,5 +272,21 @@ pub fn card(tasks: &Tasks) -> CardFacts {
     CardFacts {
         data,
         ..CardFacts::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encoder_that_is_told_the_language_must_know_it() {
+        let known = ["eng_Latn".to_owned()];
+        let check = |language, known| encoder_knows("retrieval", [language], known);
+        assert!(check(Language::ENGLISH, Some(&known)).is_ok());
+        assert!(check(Language::PORTUGUESE, None).is_ok());
+        let error = check(Language::PORTUGUESE, Some(&known)).unwrap_err();
+        let expected = "retrieval: the encoder does not know por_Latn";
+        assert!(error.to_string().starts_with(expected), "{error}");
     }
 }

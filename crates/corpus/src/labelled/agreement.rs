@@ -12,6 +12,15 @@ pub fn macro_f1(classes: impl IntoIterator<Item = [f64; 3]>) -> f64 {
     scores.iter().sum::<f64>() / scores.len().max(1) as f64
 }
 
+/// The position of the largest of these probabilities; the first of equals, 0 of none.
+pub fn most_probable(probabilities: &[f32]) -> usize {
+    let larger = |best: usize, other| match probabilities[other] > probabilities[best] {
+        true => other,
+        false => best,
+    };
+    (0..probabilities.len()).reduce(larger).unwrap_or(0)
+}
+
 /// Counts of predictions against right labels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Agreement {

@@ -251,9 +251,19 @@ impl TaskConfig {
         if !(0.0..1.0).contains(&self.validation_fraction) {
             return fault("`validation_fraction` is a share below 1");
         }
-        self.test
-            .keys()
-            .try_for_each(|name| self.test_language(name).map(drop))
+        if self.test_limit == Some(0) {
+            return fault("`test_limit` is at least 1; to evaluate nothing, name no test files");
+        }
+        let mut names: BTreeMap<String, &str> = BTreeMap::new();
+        for name in self.test.keys() {
+            let code = self.test_language(name)?.code;
+            if let Some(other) = names.insert(code, name) {
+                return fault(&format!(
+                    "test.{other} and test.{name} are the same language; keep one of them"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The published data set of the training files, if it is one.

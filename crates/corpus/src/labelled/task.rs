@@ -130,6 +130,21 @@ impl TaskConfig {
         })
     }
 
+    /// The rows of `set`, into which [`TaskConfig::load`] read `files`, that come from file `number`.
+    pub fn rows_of<'a>(
+        files: &[LabelledFile],
+        number: usize,
+        set: &'a LabelledSet,
+    ) -> impl Iterator<Item = &'a LabelledRow> {
+        let prefix = (files.len() > 1).then(|| format!("{number}/"));
+        let rows = set.rows.iter();
+        rows.filter(move |row| {
+            prefix
+                .as_ref()
+                .is_none_or(|prefix| row.id.starts_with(prefix))
+        })
+    }
+
     /// Moves a share of the rows from `train` into a set of their own.
     fn split(&self, train: &mut LabelledSet, seed: u64) -> LabelledSet {
         let is_held_out = |row: &LabelledRow| {

@@ -14,7 +14,8 @@ pub trait TextClassifier: Send + Sync {
     /// each question has choices of its own. `None` if the model has no such task.
     fn labels(&self, task: &str) -> Option<Vec<String>>;
     /// Probabilities of the labels of `task`, or of an input's choices, for every input in order;
-    /// each input's sum to 1. `language` is that of the inputs, which some encoders must be told.
+    /// each input's sum to 1. A question whose choices the model cannot read has none. `language` is
+    /// that of the inputs, which some encoders must be told.
     ///
     /// # Errors
     /// If the model has no such task, needs a language or does not know this one, or if an input is of another

@@ -25,21 +25,36 @@ pub struct Head {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HeadKind {
-    /// A text or pair, to give it one of the labels.
+    /// A text, to give it one of the labels.
+    Text,
+    /// A pair of texts, to give it one of the labels.
+    Pair,
+    /// A text or a pair: earlier versions did not write which.
     Labels,
     /// A question with choices, to choose one.
     Choices,
 }
 
 impl HeadKind {
+    /// Whether its one row scores a choice, instead of a row each label.
+    pub fn scores_choices(self) -> bool {
+        self == Self::Choices
+    }
+
     /// Whether an input is of this kind.
     pub fn reads(self, input: &TextInput<'_>) -> bool {
-        matches!(input, TextInput::Choices { .. }) == (self == Self::Choices)
+        match input {
+            TextInput::Single(_) => matches!(self, Self::Text | Self::Labels),
+            TextInput::Pair(..) => matches!(self, Self::Pair | Self::Labels),
+            TextInput::Choices { .. } => self == Self::Choices,
+        }
     }
 
     /// What it reads, for messages.
     pub fn expected(self) -> &'static str {
         match self {
+            Self::Text => "single texts",
+            Self::Pair => "pairs of texts",
             Self::Labels => "texts or pairs of texts",
             Self::Choices => "questions with choices",
         }
@@ -57,9 +72,9 @@ impl Head {
         seed: u64,
         device: &Device,
     ) -> Self {
-        let rows = match kind {
-            HeadKind::Labels => labels.len(),
-            HeadKind::Choices => 1,
+        let rows = match kind.scores_choices() {
+            false => labels.len(),
+            true => 1,
         };
         let bound = 1.0 / (width as f32).sqrt();
         let values = uniform(&format!("heads.{task}"), rows * width, bound, seed);
@@ -90,5 +105,29 @@ impl Head {
     pub fn logits(&self, pooled: Tensor<2>) -> Tensor<2> {
         // In f32 whatever the precision of the scope: it is small, and decides.
         pooled.matmul(self.weight.val().transpose())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_reads_what_it_was_trained_on() {
+        let choices = TextInput::Choices {
+            passage: "p",
+            question: "q",
+            choices: &[],
+        };
+        let inputs = [TextInput::Single("a"), TextInput::Pair("a", "b"), choices];
+        for (kind, written, reads) in [
+            (HeadKind::Text, "\"text\"", [true, false, false]),
+            (HeadKind::Pair, "\"pair\"", [false, true, false]),
+            (HeadKind::Labels, "\"labels\"", [true, true, false]),
+            (HeadKind::Choices, "\"choices\"", [false, false, true]),
+        ] {
+            assert_eq!(inputs.map(|input| kind.reads(&input)), reads);
+            assert_eq!(serde_json::to_string(&kind).unwrap(), written);
+        }
     }
 }

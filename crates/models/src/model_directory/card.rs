@@ -35,8 +35,8 @@ pub(super) fn card(description: &Description, facts: &CardFacts) -> String {
     }
     for (task, head) in &description.tasks {
         let reads = match head.kind {
-            HeadKind::Labels => format!("one of {}", head.labels.join(", ")),
             HeadKind::Choices => "one of the choices of a question".into(),
+            _ => format!("one of {}", head.labels.join(", ")),
         };
         line(&mut card, &format!("- `{task}`: {reads}"));
     }
@@ -63,20 +63,45 @@ pub(super) fn card(description: &Description, facts: &CardFacts) -> String {
         }
     }
     line(&mut card, "\n## Use\n");
-    line(
-        &mut card,
-        match description.tasks.is_empty() {
-            false => {
-                "```sh\nxldistill predict --model THIS_DIRECTORY < texts.txt\n```\n\nOr \
-             `models::classifier::Classifier::load` in Rust."
-            }
-            true => {
-                "The starting point of `xldistill distill`; `models::Backbone::load` in Rust gives the \
-             pooled states of texts."
-            }
-        },
-    );
+    if !description.shifted.is_empty() {
+        line(
+            &mut card,
+            &format!(
+                "The encoder's states of texts in {} are shifted to those of the language of training \
+                 (centring), so the model must be told the language of a text.\n",
+                description.shifted.join(", ")
+            ),
+        );
+    }
+    line(&mut card, &usage(description));
     card
+}
+
+/// How to run the model.
+fn usage(description: &Description) -> String {
+    if description.tasks.is_empty() {
+        return "The starting point of `xldistill distill`; `models::Backbone::load` in Rust gives the \
+                pooled states of texts."
+            .to_owned();
+    }
+    let mut usage = String::from("```sh\n");
+    for (task, head) in &description.tasks {
+        let mut command = String::from("xldistill predict --model THIS_DIRECTORY");
+        if description.tasks.len() > 1 {
+            command.push_str(&format!(" --task {task}"));
+        }
+        if let Some(language) = description.shifted.first() {
+            command.push_str(&format!(" --language {language}"));
+        }
+        command.push_str(match head.kind {
+            HeadKind::Text | HeadKind::Labels => " < texts.txt",
+            HeadKind::Pair => " --pairs < pairs.tsv",
+            HeadKind::Choices => " --jsonl < questions.jsonl",
+        });
+        line(&mut usage, &command);
+    }
+    usage.push_str("```\n\nOr `models::classifier::Classifier::load` in Rust.");
+    usage
 }
 
 fn built_on(name: &str, model: &ModelReference) -> String {

@@ -246,8 +246,8 @@ pub(super) fn heads(
             _ => 0,
         };
         let rows = match description.kind {
-            HeadKind::Labels => description.labels.len(),
             HeadKind::Choices => 1,
+            _ => description.labels.len(),
         };
         let values = finite_tensor(&checkpoint, &name, &[rows, width])?;
         let (kind, labels) = (description.kind, description.labels.clone());

@@ -26,7 +26,7 @@ fn classifier((backbone, network): (Backbone, BackboneNetwork)) -> Classifier {
     let heads = BTreeMap::from([
         (
             "nli".to_owned(),
-            Head::new("nli", HeadKind::Labels, nli, width, 3, &device),
+            Head::new("nli", HeadKind::Pair, nli, width, 3, &device),
         ),
         (
             "reading".to_owned(),

@@ -3,15 +3,16 @@
 use burn::Tensor;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, TensorData};
-use models::{Head, HeadKind};
+use corpus::labelled::most_probable;
+use models::Head;
 
 /// Log-probabilities [N, K] of N inputs' labels or choices, given their pooled states: [N, C], or
 /// for questions of K choices [N·K, C]. Differentiable.
 pub fn log_probabilities(head: &Head, states: Tensor<2>) -> Tensor<2> {
     let logits = head.logits(states);
-    let logits = match head.kind {
-        HeadKind::Labels => logits,
-        HeadKind::Choices => {
+    let logits = match head.kind.scores_choices() {
+        false => logits,
+        true => {
             let [rows, _] = logits.dims();
             let choices = head.labels.len();
             logits.reshape([rows / choices, choices])
@@ -33,9 +34,5 @@ pub fn cross_entropies(log_probabilities: Tensor<2>, labels: &[usize]) -> Tensor
 pub fn predictions(log_probabilities: Tensor<2>) -> Vec<usize> {
     let [_, labels] = log_probabilities.dims();
     let values: Vec<f32> = log_probabilities.into_data().iter().collect();
-    let largest = |row: &[f32]| {
-        let best = |best, at: usize| if row[at] > row[best] { at } else { best };
-        (1..row.len()).fold(0, best)
-    };
-    values.chunks_exact(labels).map(largest).collect()
+    values.chunks_exact(labels).map(most_probable).collect()
 }

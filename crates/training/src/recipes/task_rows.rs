@@ -21,7 +21,8 @@ impl Task<'_> {
         let rows = &self.data.train.rows;
         match rows.first().map(|row| &row.input) {
             Some(LabelledInput::Choices { .. }) => HeadKind::Choices,
-            _ => HeadKind::Labels,
+            Some(LabelledInput::Pair { .. }) => HeadKind::Pair,
+            Some(LabelledInput::Single { .. }) | None => HeadKind::Text,
         }
     }
 
@@ -98,9 +99,7 @@ impl EncodedRows {
     ) -> Result<Self, RowError> {
         let encode = |row: &LabelledRow| match backbone.encode(&text_input(&row.input), language) {
             Ok(text) => Ok(Some(text)),
-            Err(TextInputError::LongChoices { .. } | TextInputError::EmptyChoice { .. }) => {
-                Ok(None)
-            }
+            Err(error) if error.is_of_one_text() => Ok(None),
             Err(source) => Err(RowError {
                 task: task.to_owned(),
                 row: row.id.clone(),

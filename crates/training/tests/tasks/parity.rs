@@ -199,7 +199,7 @@ fn classification(data: &TaskData, prefix: &str, head_name: &str, loss: &str) {
         held_out.losses["accuracy"],
         right.count() as f64 / items as f64
     );
-    if task.kind() == HeadKind::Labels {
+    if !task.kind().scores_choices() {
         follow(&recipe, network, prefix);
     }
 }
@@ -233,8 +233,8 @@ fn distillation(data: &TaskData, prefix: &str, loss: &str) {
     let compute = |_| Ok::<_, StatesError>([&targets[..], &targets[..]].concat());
     let states = States::make(folder.path(), &provenance, &layout, compute, &Silent).unwrap();
     let rows = match task.kind() {
-        HeadKind::Labels => task.data.labels.len(),
         HeadKind::Choices => 1,
+        _ => task.data.labels.len(),
     };
     let head = head(&task, vec![0.1; rows * width]);
     let teacher = TeacherStates::new(states, layout.rows, items, head.clone(), "random");
@@ -269,7 +269,7 @@ fn distillation(data: &TaskData, prefix: &str, loss: &str) {
         (fvu - loss / f64::from(variance)).abs() < 1e-4 * fvu,
         "{fvu}"
     );
-    if task.kind() == HeadKind::Labels {
+    if !task.kind().scores_choices() {
         follow(&recipe, network, prefix);
     }
 }

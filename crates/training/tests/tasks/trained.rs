@@ -17,7 +17,7 @@ fn names(
     let network = HeadedNetwork {
         heads: vec![Head::new(
             "task",
-            HeadKind::Labels,
+            HeadKind::Text,
             labels,
             width,
             0,

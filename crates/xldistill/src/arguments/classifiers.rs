@@ -16,7 +16,8 @@ pub struct PredictArguments {
     /// Task, if the model has several
     #[arg(long, value_name = "NAME")]
     pub task: Option<String>,
-    /// Language of the input; required by models whose encoder marks it, such as NLLB
+    /// Language of the input; required by centred models and by models whose encoder marks it, such as
+    /// NLLB
     #[arg(long, value_name = "LANGUAGE")]
     pub language: Option<String>,
     /// Read two texts per line, separated by a tab, e.g. premise and hypothesis; a line with further
@@ -51,7 +52,8 @@ pub struct ExportEmbeddingsArguments {
     /// Also write the LLM with its adapters merged, as a Hugging Face directory
     #[arg(long, value_name = "DIR")]
     pub llm: Option<PathBuf>,
-    /// Language of the input; required by models whose encoder marks it, such as NLLB
+    /// Language of the input; required by centred models and by models whose encoder marks it, such as
+    /// NLLB
     #[arg(long, value_name = "LANGUAGE")]
     pub language: Option<String>,
     /// Device: cpu, vulkan, metal, cuda, rocm, wgpu; one of several GPUs as cuda:1

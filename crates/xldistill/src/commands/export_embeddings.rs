@@ -12,13 +12,6 @@ use crate::{arguments::ExportEmbeddingsArguments, lines};
 /// Writes a file of embeddings for each line of standard input.
 pub fn run(arguments: &ExportEmbeddingsArguments) -> Result<()> {
     let directory = ModelDirectory::open(&arguments.model)?;
-    if let Some(llm) = &arguments.llm {
-        directory.merge_llm(llm, StoredFormat::F32)?;
-        line(&format!(
-            "wrote {}: the LLM, adapters merged",
-            llm.display()
-        ));
-    }
     let (backbone, network) =
         directory.backbone(&arguments.device.open()?, WeightForm::Parameters)?;
     let BackboneNetwork::Stack(stack) = &network else {
@@ -28,6 +21,13 @@ pub fn run(arguments: &ExportEmbeddingsArguments) -> Result<()> {
         );
     };
     let language = told(&backbone, arguments.language.as_deref(), false)?;
+    if let Some(llm) = &arguments.llm {
+        directory.merge_llm(llm, StoredFormat::F32)?;
+        line(&format!(
+            "wrote {}: the LLM, adapters merged",
+            llm.display()
+        ));
+    }
     let output = &arguments.output;
 
     let lines = lines::of_standard_input()?;

@@ -5,8 +5,9 @@ mod rows;
 use std::io::Write;
 
 use anyhow::{Result, bail};
+use corpus::labelled::most_probable;
 use models::classifier::{Classifier, Head, HeadKind};
-use models::{Backbone, EncodedText, ModelDirectory, WeightForm};
+use models::{Backbone, EncodedText, LanguageShifts, ModelDirectory, WeightForm};
 use serde_json::{Map, Value, json};
 
 use self::rows::{Layout, Row, Rows};
@@ -14,6 +15,7 @@ use crate::{
     arguments::{PredictArguments, language},
     config_file::ConfigError,
     lines::LineReader,
+    terminal::line,
 };
 
 /// Classifies standard input as it arrives. A line that cannot be classified gets a line with
@@ -34,6 +36,7 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
         (_, true) => Layout::Pairs,
         _ => Layout::Texts,
     };
+    check_layout(head, layout)?;
     let mut out = std::io::stdout().lock();
     let (mut read, mut failed) = (0, 0);
     let mut rows = Rows::new(LineReader::of_standard_input(), layout);
@@ -67,8 +70,27 @@ fn head<'a>(classifier: &'a Classifier, named: Option<&str>) -> Result<&'a Head>
     }
 }
 
-/// The FLORES-200 code of `named`, which the model must know if it marks languages. Rows may each
-/// name their own.
+/// Fails if no line of this layout could be what the head reads, with the argument that is missing.
+fn check_layout(head: &Head, layout: Layout) -> Result<(), ConfigError> {
+    let remedy = match (layout, head.kind) {
+        (Layout::Texts, HeadKind::Pair) => "name --pairs, and separate the two by a tab",
+        (Layout::Texts | Layout::Pairs, HeadKind::Choices) => "name --jsonl",
+        (Layout::Pairs, HeadKind::Text) => "leave out --pairs",
+        _ => return Ok(()),
+    };
+    let expected = head.kind.expected();
+    Err(ConfigError(format!("the task reads {expected}; {remedy}")))
+}
+
+/// Whether the states of texts in some languages are shifted, so that the language counts.
+fn is_centred(backbone: &Backbone) -> bool {
+    backbone
+        .shifts()
+        .is_some_and(|shifts| shifts.languages().next().is_some())
+}
+
+/// The FLORES-200 code of `named`, which the model must know if it marks languages or is centred. Rows
+/// may each name their own.
 pub fn told(
     backbone: &Backbone,
     named: Option<&str>,
@@ -76,6 +98,26 @@ pub fn told(
 ) -> Result<Option<String>, ConfigError> {
     let code = named.map(|name| language("--language", name)).transpose()?;
     let code = code.map(|language| language.code().to_owned());
+    if is_centred(backbone) {
+        let shifts = backbone
+            .shifts()
+            .into_iter()
+            .flat_map(LanguageShifts::languages);
+        let shifted: Vec<&str> = shifts.collect();
+        let known = shifted.join(", ");
+        match &code {
+            None if !rows_may => {
+                return Err(ConfigError(format!(
+                    "--language: the model is centred, so name the language of the texts; it shifts \
+                     {known} and reads others as they are"
+                )));
+            }
+            Some(code) if !shifted.contains(&code.as_str()) => line(&format!(
+                "note: texts in {code} are read as they are; the model shifts {known}"
+            )),
+            _ => {}
+        }
+    }
     match (backbone.languages(), &code) {
         (Some(_), None) if !rows_may => Err(ConfigError(
             "--language: the encoder marks the language of a text, so name it, e.g. \
@@ -143,6 +185,9 @@ fn encode(
     if !head.kind.reads(&input) {
         return Err(format!("the task reads {}", head.kind.expected()));
     }
+    if row.language.is_none() && language.is_none() && is_centred(&classifier.backbone) {
+        return Err("the model is centred: name the language of the text".into());
+    }
     let own = row
         .language
         .as_deref()
@@ -155,16 +200,15 @@ fn encode(
 
 /// Adds label and probabilities, by label or in the order of the choices.
 fn fill(line: &mut Map<String, Value>, head: &Head, text: &EncodedText, found: &[f32]) {
-    let best = found.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-    let best = best.map_or(0, |(at, _)| at);
-    let (label, probabilities) = match head.kind {
-        HeadKind::Labels => {
+    let best = most_probable(found);
+    let (label, probabilities) = match head.kind.scores_choices() {
+        false => {
             let pairs = head.labels.iter().zip(found);
             let pairs = pairs.map(|(label, found)| (label.clone(), json!(found)));
             let label = head.labels.get(best).cloned();
             (json!(label), Value::Object(pairs.collect()))
         }
-        HeadKind::Choices => (json!(best + 1), json!(found)),
+        true => (json!(best + 1), json!(found)),
     };
     line.insert("label".into(), label);
     line.insert("probabilities".into(), probabilities);

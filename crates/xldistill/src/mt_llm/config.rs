@@ -56,7 +56,7 @@ pub struct Config {
     #[serde(default)]
     pub seed: u64,
     /// Whether stage 1 adapts the LLM to the encoder before a task is distilled. Without it, the
-    /// projection stays as it starts: an ablation of the paper.
+    /// projection starts at random, whatever `adapt.projection` says: an ablation of the paper.
     #[serde(default = "yes")]
     pub adapted: bool,
     /// The multilingual encoder, which stays as it is.
@@ -85,7 +85,8 @@ pub struct Config {
     /// The second step of stage 2: the stack learns to read the tasks' texts as the LLM does.
     #[serde(default)]
     pub distill: DistillationConfig,
-    /// Plain text in several languages, from a few hundred sentences, of any content. What the
+    /// Plain text in several languages, from a few hundred sentences, of any content; 2,000 of a language
+    /// are read. What the
     /// encoder's states say about the language itself is estimated from it and subtracted; the
     /// finished model, `centre/model`, does so, too. The language of `[text]` is needed. The values
     /// are those of `text.files`.

@@ -55,6 +55,13 @@ impl<'a> Run<'a, Config> {
         Ok(EncoderModel::identity_of(&self.config.encoder.path)?.revision)
     }
 
+    /// The FLORES-200 codes of the languages that the encoder has to be told; `None` if it reads any
+    /// language unmarked, or cannot be read, which is another check's to say.
+    pub fn marked_languages(&self) -> Option<Vec<String>> {
+        let tokenizer = EncoderModel::tokenizer_of(&self.config.encoder.path).ok()?;
+        tokenizer.languages().map(<[String]>::to_vec)
+    }
+
     /// Hash of the LLM's files.
     pub fn llm_revision(&self) -> Result<String> {
         Ok(LanguageModel::identity_of(&self.config.model)?.revision)

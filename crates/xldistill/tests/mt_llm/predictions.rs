@@ -1,5 +1,6 @@
 //! `predict` and `export-embeddings` on finished models.
 
+use std::fs;
 use std::process::{Command, Output};
 
 use super::{Run, classifier, mt_llm, tiny};
@@ -68,22 +69,21 @@ fn every_line_gets_a_label_whatever_is_beside_it() {
     );
     assert_eq!(lines(&output)[0]["id"], json!(5));
     assert_eq!(lines(&output)[0]["label"], together[0]["label"]);
-    let output = predict(
-        &["--pairs"],
-        "The market opens.\tThe sea.\nno tab\nThe market.\tThe sea.\tneutral\n",
-    );
-    let found = lines(&output);
-    assert!(found[0]["label"].is_string());
-    // The label of a file of XNLI's is not read as text.
-    assert_eq!(
-        found[2],
-        json!({ "label": null, "error": "3 columns, expected 2" })
-    );
+    // A pair is nothing for a task of single texts, whether all lines are pairs or one of them.
+    let output = predict(&["--pairs"], "The market opens.\tThe sea.\n");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(
-        found[1]["error"]
-            .as_str()
-            .expect("an error")
-            .contains("tab")
+        said.contains("the task reads single texts; leave out --pairs"),
+        "{said}"
+    );
+    let output = predict(
+        &["--jsonl"],
+        "{\"first\": \"The market.\", \"second\": \"The sea.\"}\n",
+    );
+    assert_eq!(
+        lines(&output)[0],
+        json!({ "label": null, "error": "the task reads single texts" })
     );
     // Wrong arguments.
     let output = predict(&["--task", "sentiment"], "x\n");
@@ -95,6 +95,53 @@ fn every_line_gets_a_label_whatever_is_beside_it() {
     let output = fed(&["predict", "--model", &tiny("bert")], "x\n");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("xldistill.json does not exist"), "{said}");
+}
+
+#[test]
+fn a_classifier_of_pairs_reads_pairs_only() {
+    let run = Run::new(&classifier(&tiny("bert")));
+    for file in ["train.tsv", "validation.tsv", "test.tsv"] {
+        let text = fs::read_to_string(run.path(file)).expect("reads");
+        let paired = text
+            .replace("\t", "\tThe sea.\t")
+            .replacen("The sea.", "second", 1);
+        fs::write(run.path(file), paired).expect("writes");
+    }
+    run.succeed(&["run", "tasks.topics.columns.pair=[\"text\", \"second\"]"]);
+    let model = run.path("run/model").display().to_string();
+    let predict = |extra: &[&str], input: &str| {
+        fed(&[&["predict", "--model", &model], extra].concat(), input)
+    };
+    let pairs = "The market opens.\tThe sea.\nno tab\nThe market.\tThe sea.\tneutral\n";
+    let found = lines(&predict(&["--pairs"], pairs));
+    assert!(found[0]["label"].is_string());
+    let error = |line: &Value| line["error"].as_str().expect("an error").to_owned();
+    assert!(error(&found[1]).contains("tab"));
+    // The label of a file of XNLI's is not read as text.
+    assert_eq!(error(&found[2]), "3 columns, expected 2");
+    let output = predict(&[], pairs);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("the task reads pairs of texts; name --pairs"),
+        "{said}"
+    );
+    // Card and report say so, too.
+    for (file, command) in [
+        (
+            "run/model/README.md",
+            "--model THIS_DIRECTORY --pairs &lt; pairs.tsv",
+        ),
+        (
+            "run/report.html",
+            "--model run/model --pairs &lt; pairs.tsv",
+        ),
+    ] {
+        let text = fs::read_to_string(run.path(file))
+            .expect("reads")
+            .replace("< pairs", "&lt; pairs");
+        assert!(text.contains(command), "{file}");
+    }
 }
 
 #[test]
@@ -136,9 +183,22 @@ fn embeddings_of_a_stack_are_exported_with_the_merged_llm() {
     let alone = Run::new(&classifier(&tiny("llama")));
     alone.succeed(&["classify"]);
     let model = alone.path("run/model").display().to_string();
+    let unwritten = alone.path("llm");
     let done = fed(
-        &["export-embeddings", "--model", &model, "--output", &output],
+        &[
+            "export-embeddings",
+            "--model",
+            &model,
+            "--output",
+            &output,
+            "--llm",
+            &unwritten.display().to_string(),
+        ],
         "x\n",
+    );
+    assert!(
+        !unwritten.exists(),
+        "an LLM was written before that was said"
     );
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(said.contains("is no stack on an encoder"), "{said}");

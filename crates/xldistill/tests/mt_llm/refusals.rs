@@ -21,6 +21,11 @@ fn a_wrong_config_is_a_usage_error() {
             "eng_Latn",
         ),
         (&["tasks.topics.test={klingon=\"test.tsv\"}"], "klingon"),
+        (
+            &["tasks.topics.test={German=\"test.tsv\", deu_Latn=\"test.tsv\"}"],
+            "test.German and test.deu_Latn are the same language",
+        ),
+        (&["tasks.topics.test_limit=0"], "`test_limit` is at least 1"),
     ] {
         let arguments: Vec<&str> = ["run"].iter().chain(overrides).copied().collect();
         let said = run.fail(&arguments, 2);
@@ -58,6 +63,9 @@ fn what_is_missing_is_found_before_the_first_stage() {
     fs::write(run.path("short.txt"), "one line\n").expect("writes");
     let no_label = "text\tlabel\nThe market opens.\t\nThe sea.\t\n";
     fs::write(run.path("no_label.tsv"), no_label).expect("writes");
+    fs::create_dir(run.path("empty")).expect("a folder");
+    let broken = b"one line\n\xe9t\xe9\n\xe0 la mer\n";
+    fs::write(run.path("broken.txt"), broken).expect("writes");
     for (overrides, expected) in [
         (&["model=nowhere"][..], "nowhere does not exist"),
         (&["encoder.path=nowhere"], "nowhere does not exist"),
@@ -75,6 +83,11 @@ fn what_is_missing_is_found_before_the_first_stage() {
             "train.tsv is no text file with a sentence or passage per line",
         ),
         (&["llm2vec.merge=[\"nowhere\"]"], "nowhere does not exist"),
+        (&["llm2vec.merge=[\"empty\"]"], "empty"),
+        (
+            &["centring={eng_Latn=\"eng.txt\", por_Latn=\"broken.txt\"}"],
+            "broken.txt",
+        ),
         (
             &["llm2vec.mntp.mask_token=<mask>"],
             "llm2vec.mntp.mask_token = \"<mask>\": must be a token of the model",
@@ -134,6 +147,25 @@ fn what_is_missing_is_found_before_the_first_stage() {
         "{report}"
     );
     assert!(!report.contains("not in eng_Latn"), "{report}");
+    // Each file is checked by itself, validation files, too.
+    let portuguese =
+        "O mercado abre às nove horas da manhã e fecha à noite, quando todos vão para casa.";
+    let rows: String = (0..8)
+        .map(|at| format!("{portuguese} {at}\tplace\n"))
+        .collect();
+    fs::write(run.path("por.tsv"), "text\tlabel\n".to_owned() + &rows).expect("writes");
+    for files in [
+        "tasks.topics.train=[\"train.tsv\", \"por.tsv\"]",
+        "tasks.topics.validation=[\"por.tsv\"]",
+    ] {
+        let output = run.output(&["doctor", files]);
+        let report = String::from_utf8_lossy(&output.stdout).into_owned();
+        let foreign = "por.tsv: a sample of the texts is in por_Latn, not in eng_Latn";
+        assert_eq!(report.matches("not in eng_Latn").count(), 1, "{report}");
+        assert!(report.contains(foreign), "{report}");
+    }
+    let learnt = "8 of 8 validation rows are training rows, too";
+    assert!(report.contains(learnt), "{report}");
 }
 
 #[test]

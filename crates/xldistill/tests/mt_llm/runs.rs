@@ -266,13 +266,31 @@ fn a_centred_stack_reads_a_language_otherwise_and_english_as_before() {
     // The model is taken away with its shifts, and without them it is refused.
     let model = run.json("run/centre/model/xldistill.json");
     assert_eq!(model["shifted"], json!(["deu_Latn"]));
-    std::fs::remove_file(run.path("run/centre/model/language_shifts.safetensors")).expect("there");
+    // Which shift is right depends on the language, so it must be named.
     let model = run.path("run/centre/model").display().to_string();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_xldistill"))
-        .args(["predict", "--model", &model])
-        .stdin(std::process::Stdio::null())
-        .output()
-        .expect("it starts");
+    let predict = |extra: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_xldistill"));
+        let arguments = [&["predict", "--model", &model], extra].concat();
+        fixtures::fed(command.args(arguments), "The sea.\n")
+    };
+    let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let output = predict(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said(&output).contains("the model is centred"),
+        "{}",
+        said(&output)
+    );
+    let [german, finnish] = ["deu_Latn", "fin_Latn"].map(|code| predict(&["--language", code]));
+    assert!(german.status.success() && finnish.status.success());
+    assert_ne!(german.stdout, finnish.stdout);
+    let note = "texts in fin_Latn are read as they are; the model shifts deu_Latn";
+    assert!(said(&finnish).contains(note), "{}", said(&finnish));
+    assert_eq!(said(&german), "");
+    let card = std::fs::read_to_string(run.path("run/centre/model/README.md")).expect("a card");
+    assert!(card.contains("--language deu_Latn < texts.txt"), "{card}");
+    std::fs::remove_file(run.path("run/centre/model/language_shifts.safetensors")).expect("there");
+    let output = predict(&[]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         !output.status.success() && said.contains("language_shifts.safetensors"),

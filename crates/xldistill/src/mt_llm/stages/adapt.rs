@@ -16,6 +16,7 @@ use crate::checks::Checks;
 use crate::mt_llm::config::Config;
 use crate::run::Run;
 use crate::stage_record::{self, RecordedStage};
+use crate::tasks;
 
 /// Name of the stage.
 pub const NAME: &str = "adapt";
@@ -63,7 +64,13 @@ impl RecordedStage<Config> for Adapt {
             let adapters = adapter_keys::check_training("adapt.training", &adapt.training, &llm);
             checks.add("adapters for adapt", adapters)?;
         }
-        checks.add("retrieval", sentences(run))
+        let (text, retrieval) = (run.config.text.language, &run.config.retrieval);
+        let known = run.marked_languages();
+        let told = tasks::encoder_knows("text.language", [text], known.as_deref());
+        let told = told.and_then(|()| {
+            tasks::encoder_knows("retrieval", retrieval.keys().copied(), known.as_deref())
+        });
+        checks.add("retrieval", told.and_then(|()| sentences(run)))
     }
 
     fn provenance(&self, run: &Run<'_, Config>) -> Result<Provenance> {
@@ -109,7 +116,7 @@ impl RecordedStage<Config> for Adapt {
             ..
         } = run.config;
         if !adapted {
-            return Ok("off: the projection stays as it starts".to_owned());
+            return Ok("off: the projection starts at random".to_owned());
         }
         let device = device.open()?;
         let encoder = run.encoder(&device, WeightForm::Packed(adapt.training.precision))?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use artefacts::Provenance;
 use corpus::language::Language;
 use corpus::source::plain_text::{TextOptions, TextSource, documents};
@@ -30,6 +30,9 @@ pub const NAME: &str = "centre";
 /// Documents read per language: a mean state does not get better with more.
 const LIMIT: u64 = 2000;
 
+/// Documents below which a mean is mostly about what they say.
+const FEW: usize = 100;
+
 /// Maximum number of tokens in a pass through the encoder.
 const TOKENS_PER_PASS: usize = 2048;
 
@@ -54,19 +57,23 @@ impl RecordedStage<Config> for Centre {
         if files.is_empty() {
             return Ok(());
         }
-        let first = |(language, source): (&Language, &TextSource)| {
-            let key = format!("centring.{}", language.code());
-            let first = documents(std::slice::from_ref(source), &options())?.next();
-            first
-                .transpose()?
-                .with_context(|| format!("{key}: the file holds no text"))?;
-            Ok(())
-        };
-        let read: Result<()> = files.iter().try_for_each(first);
-        checks.add(
-            "centring",
-            read.map(|()| format!("text in {} languages", files.len())),
-        )
+        let known = run.marked_languages();
+        let told = tasks::encoder_knows("centring", files.keys().copied(), known.as_deref());
+        let counted = told.and_then(|()| files.iter().map(counted).collect::<Result<Vec<_>>>());
+        let few = counted.as_ref().map(|counts| {
+            let few = counts.iter().filter(|(_, count)| *count < FEW);
+            few.map(|(code, count)| format!("{count} in {code}"))
+                .collect::<Vec<_>>()
+        });
+        let few = few.unwrap_or_default();
+        let found = counted.map(|counts| format!("text in {} languages", counts.len()));
+        checks.add("centring", found)?;
+        if few.is_empty() {
+            return Ok(());
+        }
+        let few = few.join(", ");
+        let warning = format!("few documents ({few}): means of the encoder's states need hundreds");
+        checks.warn("centring", &warning)
     }
 
     fn provenance(&self, run: &Run<'_, Config>) -> Result<Provenance> {
@@ -120,6 +127,18 @@ impl RecordedStage<Config> for Centre {
         centred.save(&folder.join(MODEL), &options)?;
         Ok(format!("{} languages", means.len()))
     }
+}
+
+/// The language's code and the number of documents read.
+fn counted((language, source): (&Language, &TextSource)) -> Result<(&'static str, usize)> {
+    let code = language.code();
+    let mut count = 0;
+    for document in documents(std::slice::from_ref(source), &options())? {
+        document.with_context(|| format!("centring.{code}"))?;
+        count += 1;
+    }
+    ensure!(count > 0, "centring.{code}: the file holds no text");
+    Ok((code, count))
 }
 
 /// The mean of the encoder's states over a text.

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::{Error, Result};
 use artefacts::Provenance;
-use models::encoders::EncoderModel;
 use serde_json::json;
 use training::Task;
 
@@ -41,7 +40,6 @@ impl RecordedStage<Config> for Classify {
         let Config {
             classify,
             device,
-            encoder,
             tasks,
             seed,
             ..
@@ -54,12 +52,8 @@ impl RecordedStage<Config> for Classify {
         checks.add("device for classify", opened)?;
         let adapters = adapter_keys::check_classification(classify, &run.published_llm());
         checks.add("adapters for classify", adapters)?;
-        // That the encoder can be read is another stage's check.
-        let tokenizer = EncoderModel::tokenizer_of(&encoder.path).ok();
-        let languages = tokenizer
-            .as_ref()
-            .and_then(|tokenizer| tokenizer.languages());
-        tasks::check(tasks, *seed, languages, checks)
+        let languages = run.marked_languages();
+        tasks::check(tasks, *seed, languages.as_deref(), checks)
     }
 
     fn provenance(&self, run: &Run<'_, Config>) -> Result<Provenance> {
