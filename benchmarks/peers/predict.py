@@ -33,7 +33,9 @@ encoder = transformers.AutoModel.from_pretrained(stack["encoder"]["path"], dtype
 encoder = getattr(encoder, "encoder", encoder) if encoder.config.model_type == "m2m_100" else encoder
 encoder.eval()
 tokenizer = transformers.AutoTokenizer.from_pretrained(stack["encoder"]["path"])
-llm = transformers.AutoModelForCausalLM.from_pretrained(stack["llm"]["path"], dtype=dtype)
+path = pathlib.Path(stack["llm"]["path"])
+place = (path.parent, {"gguf_file": path.name}) if path.suffix == ".gguf" else (path, {})
+llm = transformers.AutoModelForCausalLM.from_pretrained(place[0], dtype=dtype, **place[1])
 if stack["adapter"]:
     llm = peft.PeftModel.from_pretrained(llm, os.fspath(options.model / "adapter")).merge_and_unload()
 llm = llm.model.eval()  # without its output layer

@@ -280,11 +280,13 @@ fn a_task_reads_its_own_kind_of_input() {
         let answer = model.probabilities(task, &[input], None);
         answer.unwrap_err().to_string()
     };
-    let wrong = error("nli", texts.questions[0].input());
-    assert!(
-        wrong.contains("input 1: task `nli` reads texts or pairs"),
-        "{wrong}"
-    );
+    for input in [texts.questions[0].input(), TextInput::Single("A text.")] {
+        let wrong = error("nli", input);
+        assert!(
+            wrong.contains("input 1: task `nli` reads pairs of texts"),
+            "{wrong}"
+        );
+    }
     let wrong = error("reading", TextInput::Single("A text."));
     assert!(wrong.contains("reads questions with choices"), "{wrong}");
     let wrong = error("topic", TextInput::Single("A text."));
@@ -292,4 +294,14 @@ fn a_task_reads_its_own_kind_of_input() {
         wrong.contains("no task `topic`; its tasks are nli, reading"),
         "{wrong}"
     );
+    // Answers that leave no room are the fault of one question.
+    let long = "the sea and the library ".repeat(2000);
+    let unreadable = TextInput::Choices {
+        passage: "The sea.",
+        question: "Which?",
+        choices: &[long, "the sea".to_owned()],
+    };
+    let inputs = [unreadable, texts.questions[0].input()];
+    let found = model.probabilities("reading", &inputs, None).unwrap();
+    assert!(found[0].is_empty() && !found[1].is_empty(), "{found:?}");
 }

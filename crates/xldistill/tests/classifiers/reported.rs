@@ -102,7 +102,7 @@ fn the_page_shows_every_language_system_and_training() {
 #[test]
 fn the_terminal_shows_a_line_for_each_language() {
     let text = terminal::render(&report(), Some(120));
-    assert!(text.starts_with("Topics, accuracy\n"), "{text}");
+    assert!(text.starts_with("topic, accuracy\n"), "{text}");
     let line = |start: &str| {
         text.lines()
             .find(|line| line.trim_start().starts_with(start))

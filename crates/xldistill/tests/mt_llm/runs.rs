@@ -158,7 +158,7 @@ fn stages_that_are_off_are_skipped() {
     let said = run.succeed(&overrides);
     assert!(said.contains("off: the LLM is taken as it is"), "{said}");
     assert!(
-        said.contains("off: the projection stays as it starts"),
+        said.contains("off: the projection starts at random"),
         "{said}"
     );
     assert!(!run.path("run/llm2vec/mntp").exists());
