@@ -26,7 +26,7 @@ options = parser.parse_args()
 
 dtype = getattr(torch, options.dtype)
 stack = json.loads((options.model / "xldistill.json").read_text())
-assert stack["kind"] == "stack" and not stack["layer_mix"] and stack["reading"]["pooling"] == "mean"
+assert stack["kind"] == "stack" and stack["reading"]["pooling"] == "mean"
 assert stack["reading"]["attention"] == "bidirectional"
 task = options.task or next(iter(stack["tasks"]))
 encoder = transformers.AutoModel.from_pretrained(stack["encoder"]["path"], dtype=dtype)
@@ -41,6 +41,7 @@ if stack["adapter"]:
 llm = llm.model.eval()  # without its output layer
 projection = load_file(options.model / "projection.safetensors")
 weight, bias = (projection[f"up_projection.{part}"].to(dtype) for part in ("weight", "bias"))
+shares = projection["layer_mix"].softmax(0).to(dtype) if stack["layer_mix"] else None
 head = load_file(options.model / "heads.safetensors")[f"{task}.weight"]
 labels = stack["tasks"][task]["labels"]
 texts = [stack["encoder"]["prefix"] + line for line in options.texts.read_text().splitlines()]
@@ -54,7 +55,9 @@ def classify(texts):
         batch = order[start:start + options.batch]
         encoded = tokenizer([texts[i] for i in batch], padding=True, truncation=True, max_length=stack["reading"]["max_length"], return_tensors="pt")
         mask = encoded["attention_mask"].bool()
-        embedded = torch.nn.functional.linear(encoder(**encoded).last_hidden_state, weight, bias)
+        states = encoder(**encoded, output_hidden_states=shares is not None)
+        read = states.last_hidden_state if shares is None else torch.einsum("l,l...->...", shares, torch.stack(states.hidden_states))
+        embedded = torch.nn.functional.linear(read, weight, bias)
         length = mask.shape[1]
         visible = mask[:, None, None, :].expand(-1, 1, length, -1)
         hidden = llm(inputs_embeds=embedded, attention_mask=visible, position_ids=torch.arange(length)[None], use_cache=False).last_hidden_state
