@@ -229,8 +229,20 @@ fn seen_from(directory: &Path, path: &Path) -> PathBuf {
     }
 }
 
-/// The absolute path, without `..` where there is something to leave.
+/// The absolute path, through no link: a run's folder may consist of links into a store, which
+/// outlives it, and `..` leads out of where a link points. A file keeps its name, which says what it is.
 fn absolute(path: &Path) -> PathBuf {
+    let real = match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) if path.is_file() => {
+            parent.canonicalize().map(|parent| parent.join(name))
+        }
+        _ => path.canonicalize(),
+    };
+    real.unwrap_or_else(|_| without_parents(path))
+}
+
+/// The absolute path of what may not exist, without `..` where there is something to leave.
+fn without_parents(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let mut plain = PathBuf::new();
     for part in path.components() {
