@@ -105,14 +105,14 @@ impl Classifier {
             });
         }
         let encoded = self.encode(inputs, language)?;
-        let readable: Vec<EncodedText> = encoded.iter().flatten().cloned().collect();
-        let mut found = self.probabilities_of(head, &readable).into_iter();
-        let of_input = |text: &Option<EncodedText>| text.as_ref().and_then(|_| found.next());
-        Ok(encoded
-            .iter()
-            .map(of_input)
-            .map(Option::unwrap_or_default)
-            .collect())
+        let is_read: Vec<bool> = encoded.iter().map(Option::is_some).collect();
+        let texts: Vec<EncodedText> = encoded.into_iter().flatten().collect();
+        let mut found = self.probabilities_of(head, &texts).into_iter();
+        let of_input = |is_read: bool| match is_read {
+            true => found.next().expect("probabilities of every text"),
+            false => Vec::new(),
+        };
+        Ok(is_read.into_iter().map(of_input).collect())
     }
 
     /// [`Classifier::probabilities`] of encoded inputs.

@@ -38,6 +38,9 @@ trait Architecture: Clone + Sized {
     /// `model_type` in the `config.json` of its checkpoints.
     const MODEL_TYPES: &'static [&'static str];
 
+    /// Whether its tokenizer marks the language of a text.
+    const MARKS_LANGUAGES: bool;
+
     /// Reads the text of a `config.json` of one of the types; defaults are those of Transformers.
     fn from_json(text: &str) -> Result<Self, ConfigError>;
 
@@ -128,6 +131,11 @@ macro_rules! encoders {
                 Ok(match self {
                     $(Self::$name(config) => Body::$name(Architecture::load(config, loader, form)?),)+
                 })
+            }
+
+            /// Whether its tokenizer marks the language of a text.
+            fn marks_languages(&self) -> bool {
+                match self { $(Self::$name(_) => <$config as Architecture>::MARKS_LANGUAGES,)+ }
             }
 
             fn tokenizer(&self, directory: &Path) -> Result<EncoderTokenizer, LoadError> {

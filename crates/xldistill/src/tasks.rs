@@ -222,8 +222,14 @@ fn describe(data: &TaskData) -> String {
 /// What is wrong with test and validation rows that are trained on, a sentence each.
 pub fn leaks(data: &TaskData) -> Vec<String> {
     let text = |row: &LabelledRow| Key::of(&row.input);
-    let trained = data.train.rows.iter().chain(&data.validation.rows);
-    let trained: HashSet<Key> = trained.map(text).collect();
+    let mut trained: HashSet<Key> = data.train.rows.iter().map(text).collect();
+    let validation: Vec<Key> = data.validation.rows.iter().map(text).collect();
+    let learnt = validation
+        .iter()
+        .filter(|row| trained.contains(row))
+        .count();
+    let all = validation.len();
+    trained.extend(validation);
     let leak = |test: &TestSet| {
         let rows = &test.set.rows;
         let leaked = rows.iter().filter(|row| trained.contains(&text(row)));
@@ -237,10 +243,6 @@ pub fn leaks(data: &TaskData) -> Vec<String> {
         })
     };
     let mut found: Vec<String> = data.tests.iter().filter_map(leak).collect();
-    let trained: HashSet<Key> = data.train.rows.iter().map(text).collect();
-    let validation = &data.validation.rows;
-    let learnt = validation.iter().filter(|row| trained.contains(&text(row)));
-    let (learnt, all) = (learnt.count(), validation.len());
     if learnt > 0 {
         found.push(format!(
             "{learnt} of {all} validation rows are training rows, too: a checkpoint is chosen by what \

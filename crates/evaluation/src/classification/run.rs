@@ -121,7 +121,7 @@ pub fn score_again(
             let translates = System::named(system).is_some_and(|system| system.translates);
             found.measures = scores::measure(&predictions, &set.labels, translates, resampling);
             found.confusion = scores::confusion(&predictions, &set.labels);
-            found.unread = predictions.iter().filter(|row| !row.is_read()).count() as u64;
+            found.unread = scores::unread(&predictions);
         }
         compare(set, &own, None);
     }

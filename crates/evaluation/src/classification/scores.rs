@@ -84,6 +84,11 @@ pub(super) fn confusion(predictions: &[Prediction], labels: &[String]) -> Vec<Ve
     counts
 }
 
+/// Number of rows that the system could not read.
+pub(super) fn unread(predictions: &[Prediction]) -> u64 {
+    predictions.iter().filter(|row| !row.is_read()).count() as u64
+}
+
 /// What guessing achieves. `choices` is the number of choices of each row, and `gold` its label.
 pub(super) fn chance<'a>(gold: impl Iterator<Item = (&'a str, usize)>) -> Chance {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();

@@ -91,7 +91,7 @@ impl Turn<'_> {
                 (finished.rows, finished.hash, finished.seconds)
             }
         };
-        let unread = predictions.iter().filter(|row| !row.is_read()).count();
+        let unread = scores::unread(&predictions);
         if unread > 0 {
             progress.note(&format!(
                 "{} on {}: {unread} of {} rows have answers that exceed the maximum length or have no \
@@ -113,7 +113,7 @@ impl Turn<'_> {
             seconds,
             measures: measured,
             confusion: scores::confusion(&predictions, &plan.labels),
-            unread: unread as u64,
+            unread,
         };
         result.systems.insert(system.name.to_owned(), scored);
         Ok(known.is_none())

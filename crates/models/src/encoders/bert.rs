@@ -85,6 +85,7 @@ impl Architecture for BertConfig {
     type Encoder = Bert;
 
     const MODEL_TYPES: &'static [&'static str] = config::MODEL_TYPES;
+    const MARKS_LANGUAGES: bool = false;
 
     fn from_json(text: &str) -> Result<Self, ConfigError> {
         Self::from_json(text)

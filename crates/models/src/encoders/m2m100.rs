@@ -22,6 +22,7 @@ impl Architecture for M2m100Config {
     type Encoder = M2m100Encoder;
 
     const MODEL_TYPES: &'static [&'static str] = &["m2m_100"];
+    const MARKS_LANGUAGES: bool = true;
 
     fn from_json(text: &str) -> Result<Self, ConfigError> {
         Self::from_json(text)

@@ -56,9 +56,16 @@ impl EncoderModel {
         })
     }
 
-    /// The tokenizer of the encoder at `path`, without loading its weights.
-    pub fn tokenizer_of(path: impl AsRef<Path>) -> Result<EncoderTokenizer, LoadError> {
-        read_config(path.as_ref())?.tokenizer(path.as_ref())
+    /// The FLORES-200 codes of the languages that the encoder at `path` marks; `None` if it marks
+    /// none, for which its tokenizer is not loaded.
+    pub fn languages_of(path: impl AsRef<Path>) -> Result<Option<Vec<String>>, LoadError> {
+        let path = path.as_ref();
+        let config = read_config(path)?;
+        if !config.marks_languages() {
+            return Ok(None);
+        }
+        let tokenizer = config.tokenizer(path)?;
+        Ok(tokenizer.languages().map(<[String]>::to_vec))
     }
 
     /// The sizes of the encoder at `path`, without loading its weights.

@@ -58,8 +58,7 @@ impl<'a> Run<'a, Config> {
     /// The FLORES-200 codes of the languages that the encoder has to be told; `None` if it reads any
     /// language unmarked, or cannot be read, which is another check's to say.
     pub fn marked_languages(&self) -> Option<Vec<String>> {
-        let tokenizer = EncoderModel::tokenizer_of(&self.config.encoder.path).ok()?;
-        tokenizer.languages().map(<[String]>::to_vec)
+        EncoderModel::languages_of(&self.config.encoder.path).ok()?
     }
 
     /// Hash of the LLM's files.
